@@ -1,0 +1,4 @@
+//! What the BPF programs and userspace must agree on, and nothing else.
+#![no_std]
+
+pub mod hist;

@@ -1,0 +1,2 @@
+#![no_std]
+//! Empty: cargo needs a library target to depend on.

@@ -1,0 +1,3 @@
+//! no kernel programs yet
+#![no_std]
+#![no_main]
