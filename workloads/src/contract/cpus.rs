@@ -1,0 +1,86 @@
+//! `--pin`: a list of CPUs, given to the workers in turn.
+
+use std::str::FromStr;
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use super::{Refusal, cannot};
+
+/// CPUs in the order given, such as `0,2-3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuList(Vec<usize>);
+
+impl CpuList {
+    /// Pins the calling thread to the CPU of the `nth` worker; more workers than CPUs go round.
+    ///
+    /// # Errors
+    ///
+    /// The CPU does not exist, is offline, or is not allowed to this process.
+    pub fn pin(&self, nth: usize) -> Result<(), Refusal> {
+        let cpu = self.0[nth % self.0.len()];
+        let mut set = CpuSet::new();
+        set.set(cpu);
+        sched_setaffinity(None, &set).map_err(|error| {
+            cannot(
+                format_args!("pin to CPU {cpu}"),
+                error,
+                "name CPUs that `nproc` and `taskset -p $$` allow",
+            )
+        })
+    }
+}
+
+impl FromStr for CpuList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut cpus = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let first = cpu(first)?;
+            let last = cpu(last)?;
+            if last < first {
+                return Err(format!("`{part}` runs backwards"));
+            }
+            cpus.extend(first..=last);
+        }
+        Ok(Self(cpus))
+    }
+}
+
+impl std::fmt::Display for CpuList {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (nth, cpu) in self.0.iter().enumerate() {
+            let comma = if nth == 0 { "" } else { "," };
+            write!(f, "{comma}{cpu}")?;
+        }
+        Ok(())
+    }
+}
+
+fn cpu(text: &str) -> Result<usize, String> {
+    match text.trim().parse() {
+        Ok(cpu) if cpu < CpuSet::MAX_CPU => Ok(cpu),
+        _ => Err(format!("`{text}` is no CPU number below {}", CpuSet::MAX_CPU)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_ranges() {
+        assert_eq!("0,2-4".parse(), Ok(CpuList(vec![0, 2, 3, 4])));
+        assert_eq!("1,0".parse::<CpuList>().unwrap().to_string(), "1,0");
+        for bad in ["", "a", "3-1", "0,", "99999"] {
+            assert!(bad.parse::<CpuList>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_missing_cpu_is_refused_with_a_remedy() {
+        let refusal = "1023".parse::<CpuList>().unwrap().pin(0).unwrap_err();
+        assert!(refusal.to_string().starts_with("cannot pin to CPU 1023: "), "{refusal}");
+    }
+}
