@@ -2,3 +2,6 @@
 #![no_std]
 
 pub mod hist;
+pub mod loss;
+pub mod probes;
+pub mod target;

@@ -1,3 +1,28 @@
-//! no kernel programs yet
+//! The programs that run in the kernel: they count, and decide nothing else.
 #![no_std]
 #![no_main]
+#![expect(internal_features, reason = "the BPF target has no AtomicU32; the intrinsic below it exists")]
+#![feature(core_intrinsics)]
+
+#[expect(unsafe_code, reason = "userspace replaces these statics at load")]
+mod config;
+#[expect(unsafe_code, reason = "wraps the kernel's helpers")]
+mod kernel;
+#[expect(unsafe_code, reason = "writes into a map that is read outside of the program")]
+mod loss;
+#[expect(unsafe_code, reason = "the one place that touches map values")]
+mod memory;
+mod probes;
+mod targets;
+
+/// Helpers that the kernel offers to GPL-compatible programs only are used.
+#[expect(unsafe_code, reason = "a symbol and section that the loader looks for")]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    loop {}
+}

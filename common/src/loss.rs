@@ -1,0 +1,80 @@
+//! Every way in which the kernel side can fail to count, each with a slot of its own.
+//!
+//! A slot is an index into one per-CPU array. Slots are appended, never reordered: recordings name them.
+
+macro_rules! slots {
+    ($($(#[$doc:meta])* $variant:ident = $index:literal, $name:literal, $class:ident;)*) => {
+        /// A slot of the loss array.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u32)]
+        pub enum Slot { $($(#[$doc])* $variant = $index,)* }
+
+        impl Slot {
+            /// Every slot, in the order of the array.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The slot's name in ledgers, files and messages.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What an entry of this slot means for the count of calls.
+            #[must_use]
+            pub const fn class(self) -> Class {
+                match self { $(Self::$variant => Class::$class,)* }
+            }
+        }
+    };
+}
+
+/// What an entry of a [`Slot`] means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// An event is missing from the counts.
+    Lost,
+    /// The event is counted, but a detail of it (its latency bucket, a process's name) is missing.
+    Degraded,
+    /// The event lies partly outside the session.
+    Censored,
+}
+
+slots! {
+    /// A call ended whose beginning was not seen although the thread was being followed.
+    UnmatchedExit = 0, "unmatched_exit", Lost;
+    /// A call began while the thread's last one had not been seen to end.
+    UnmatchedEntry = 1, "unmatched_entry", Lost;
+    /// No room for another (process, call) pair: the call is not attributed to anything.
+    CellsFull = 2, "cells_full", Lost;
+    /// A call of a thread for which there was no slot, or of a process for which there was no row.
+    UntrackedThread = 3, "untracked_thread", Lost;
+    /// A process or thread for which there was no room; its calls are counted in the slot above.
+    TargetsFull = 4, "targets_full", Degraded;
+    /// A call that ended before it began, by the clock: counted without latency.
+    ClockBackwards = 5, "clock_backwards", Degraded;
+    /// The histogram pool was empty: count, sum and maximum are exact, quantiles of this call are missing.
+    HistogramsFull = 6, "histograms_full", Degraded;
+    /// A record about a process's birth or death did not fit into the ring.
+    RingFull = 7, "ring_full", Degraded;
+    /// A call that was already running when the session began.
+    BeganBefore = 8, "began_before_attach", Censored;
+    /// A kernel structure could not be read.
+    KernelRead = 9, "kernel_read", Degraded;
+}
+
+/// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.
+pub const SLOTS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_dense_and_named_once() {
+        for (index, slot) in Slot::ALL.iter().enumerate() {
+            assert_eq!(*slot as usize, index);
+            assert!(Slot::ALL.iter().all(|other| other == slot || other.name() != slot.name()));
+        }
+        assert!(Slot::ALL.len() <= SLOTS);
+    }
+}

@@ -1,0 +1,3 @@
+//! Wire types of each probe, one file per stem.
+
+pub mod syscalls;

@@ -1,0 +1,56 @@
+//! What userspace decides at load. The kernel freezes these, so the verifier removes what is switched off.
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty = $value:expr;)*) => { $(
+        $(#[$doc])*
+        #[inline(always)]
+        #[expect(non_snake_case, reason = "named as the constant that userspace sets")]
+        pub fn $name() -> $kind {
+            #[unsafe(no_mangle)]
+            static $name: $kind = $value;
+            // SAFETY: a valid static; volatile, because userspace changes it after compilation.
+            unsafe { core::ptr::read_volatile(&raw const $name) }
+        }
+    )* };
+}
+
+settings! {
+    /// Lanes of a histogram minus one; lanes are a power of two.
+    LANE_MASK: u32 = 0;
+    /// Processes forked by a target are targets.
+    FOLLOW_CHILDREN: u32 = 0;
+    /// Every process is a target but the tool.
+    EVERYBODY: u32 = 0;
+    /// Threads have rows of their own.
+    PER_THREAD: u32 = 0;
+    /// The tool itself.
+    OWN_TGID: u32 = 0;
+    /// The machine is x86-64: its kernel takes i386 and x32 calls too.
+    IS_X86: u32 = 0;
+    /// Numbers of three calls that need care.
+    EXECVE: u32 = 0;
+    /// See above.
+    EXECVEAT: u32 = 0;
+    /// Returns whatever its caller had in the register: never an error.
+    SIGRETURN: u32 = 0;
+    /// Offset in `task_struct` of the word that says which ABI the running call uses; 0 where the kernel has no other.
+    COMPAT_OFFSET: u32 = 0;
+    /// Bits of that word that mean a 32-bit call.
+    COMPAT_MASK: u32 = 0;
+    /// Offset of `task_struct.pid`.
+    TASK_PID: u32 = 0;
+    /// Offset of `task_struct.tgid`.
+    TASK_TGID: u32 = 0;
+    /// Offset of `task_struct.exit_code`.
+    TASK_EXIT_CODE: u32 = 0;
+    /// Offset of `task_struct.group_leader`.
+    TASK_GROUP_LEADER: u32 = 0;
+    /// Offset of `task_struct.signal`.
+    TASK_SIGNAL: u32 = 0;
+    /// Offset of `signal_struct.live`.
+    SIGNAL_LIVE: u32 = 0;
+    /// Offset of `signal_struct.flags`.
+    SIGNAL_FLAGS: u32 = 0;
+    /// Offset of `signal_struct.group_exit_code`.
+    SIGNAL_GROUP_EXIT_CODE: u32 = 0;
+}

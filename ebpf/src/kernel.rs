@@ -1,0 +1,62 @@
+//! Reads from kernel structures, whose offsets userspace took from the running kernel's BTF.
+
+use aya_ebpf::helpers::{
+    bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_probe_read_kernel,
+};
+
+use crate::loss;
+use pulse_trace_common::loss::Slot;
+
+/// The monotonic clock, ns.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: reads a clock.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// The CPU that runs this.
+#[inline(always)]
+pub fn cpu() -> u32 {
+    // SAFETY: reads a number.
+    unsafe { bpf_get_smp_processor_id() }
+}
+
+/// A kernel object.
+#[derive(Clone, Copy)]
+pub struct Object(u64);
+
+impl Object {
+    /// The object at an address that the kernel handed out.
+    #[inline(always)]
+    pub fn at(address: u64) -> Self {
+        Self(address)
+    }
+
+    /// The running task.
+    #[inline(always)]
+    pub fn current_task() -> Self {
+        // SAFETY: always available to tracing programs.
+        Self(unsafe { bpf_get_current_task() })
+    }
+
+    /// The 32-bit field at an offset; 0 and a loss entry where it cannot be read.
+    #[inline(always)]
+    pub fn word(self, offset: u32) -> u32 {
+        // SAFETY: the helper checks the address and fails instead of faulting.
+        unsafe { bpf_probe_read_kernel((self.0 + u64::from(offset)) as *const u32) }.unwrap_or_else(|_| {
+            loss::count(Slot::KernelRead);
+            0
+        })
+    }
+
+    /// The object that the field at an offset points to.
+    #[inline(always)]
+    pub fn follow(self, offset: u32) -> Self {
+        // SAFETY: as for `word`.
+        let pointer = unsafe { bpf_probe_read_kernel((self.0 + u64::from(offset)) as *const u64) };
+        Self(pointer.unwrap_or_else(|_| {
+            loss::count(Slot::KernelRead);
+            0
+        }))
+    }
+}

@@ -1,0 +1,56 @@
+//! The few raw operations on map values that the probes share.
+
+use core::intrinsics::{AtomicOrdering::Relaxed, atomic_xadd};
+
+use aya_ebpf::maps::Array;
+
+/// The map's values can be mapped into userspace, which then reads them without a system call.
+pub const MMAPABLE: u32 = 1 << 10;
+
+/// A value of an array map, to be read and written by whoever runs on this CPU.
+///
+/// Values are plain integers, every access is a single aligned word, and writers on other CPUs go through [`add`]
+/// and [`add32`] where a word can have two of them. The verifier proves the bounds.
+#[inline(always)]
+pub fn slot<T>(map: &Array<T>, index: u32) -> Option<&'static mut T> {
+    let pointer = map.get_ptr_mut(index)?;
+    // SAFETY: the verifier has seen the null check, and map values live as long as the program.
+    Some(unsafe { &mut *pointer })
+}
+
+/// Adds to a word that other CPUs may add to at the same time.
+#[inline(always)]
+pub fn add(word: &mut u64, amount: u64) {
+    // SAFETY: map values are aligned to eight bytes, and nobody takes references across calls.
+    unsafe { atomic_xadd::<u64, u64, { Relaxed }>(word, amount) };
+}
+
+/// [`add`] for words of 32 bits.
+#[inline(always)]
+pub fn add32(word: &mut u32, amount: u32) {
+    // SAFETY: as for `add`; the field is aligned to four bytes.
+    unsafe { atomic_xadd::<u32, u32, { Relaxed }>(word, amount) };
+}
+
+/// Raises a word to a value. Two CPUs may race for it: writing again when the smaller value has won leaves a window
+/// of a few cycles, which lanes of their own close on machines with few CPUs.
+#[inline(always)]
+pub fn raise(word: &mut u64, value: u64) {
+    let word = core::ptr::from_mut(word);
+    // SAFETY: a valid map word; volatile, because another CPU may have written in between.
+    unsafe {
+        if value > word.read_volatile() {
+            word.write_volatile(value);
+            if value > word.read_volatile() {
+                word.write_volatile(value);
+            }
+        }
+    }
+}
+
+/// Copies a word out of a hash map, whose entry may go away later.
+#[inline(always)]
+pub fn read(word: *const u32) -> u32 {
+    // SAFETY: a look-up returned it and the caller has checked it; the memory stays valid until the program ends.
+    unsafe { word.read() }
+}

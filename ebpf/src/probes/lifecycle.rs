@@ -1,0 +1,116 @@
+//! Follows births, deaths and changes of program, so that the thread table is always right.
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
+    macros::{map, raw_tracepoint},
+    maps::RingBuf,
+    programs::RawTracePointContext,
+};
+use pulse_trace_common::{
+    loss::Slot,
+    target::{Finished, Row, phase, row_flag},
+};
+
+use crate::{
+    config,
+    kernel::{self, Object},
+    loss,
+    memory::add32,
+    probes::syscalls,
+    targets,
+};
+
+/// Rows that are finished: userspace reads them at once and gives them back.
+#[map]
+static FINISHED: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// `signal_struct.flags`: the whole process is exiting.
+const SIGNAL_GROUP_EXIT: u32 = 4;
+
+/// `void (struct task_struct *parent, struct task_struct *child)`
+///
+/// Runs before the child can: nothing of it is missed.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+pub fn lifecycle_fork(ctx: RawTracePointContext) -> i32 {
+    let child = Object::at(ctx.arg(1));
+    targets::born(child.word(config::TASK_PID()), child.word(config::TASK_TGID()));
+    0
+}
+
+/// `void (struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)`
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn lifecycle_exec(ctx: RawTracePointContext) -> i32 {
+    let _ = try_exec(ctx.arg::<u64>(1) as u32);
+    0
+}
+
+#[inline(always)]
+fn try_exec(old_tid: u32) -> Option<()> {
+    let tid = bpf_get_current_pid_tgid() as u32;
+    if old_tid != tid {
+        targets::moved(old_tid, tid);
+    }
+    let thread = targets::find(tid)?;
+    if thread.phase == phase::HELD {
+        thread.phase = phase::SEEN;
+    }
+    let comm = bpf_get_current_comm().unwrap_or_default();
+    let process = targets::row(thread.process)?;
+    process.comm = comm;
+    process.execs += 1;
+    if thread.row != thread.process {
+        targets::row(thread.row)?.comm = comm;
+    }
+    Some(())
+}
+
+/// `void (struct task_struct *task)`
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn lifecycle_exit(_: RawTracePointContext) -> i32 {
+    let id = bpf_get_current_pid_tgid();
+    let _ = try_exit((id >> 32) as u32, id as u32);
+    targets::leave(id as u32);
+    0
+}
+
+#[inline(always)]
+fn try_exit(tgid: u32, tid: u32) -> Option<()> {
+    let thread = targets::find(tid)?;
+    syscalls::died(thread);
+    let now = kernel::now();
+    if thread.row != thread.process {
+        finish(thread.row, targets::row(thread.row)?, now);
+    }
+    let process = targets::row(thread.process)?;
+    add32(&mut process.live, u32::MAX);
+    if config::TASK_SIGNAL() == 0 {
+        process.flags |= row_flag::STATUS_UNKNOWN;
+        return Some(());
+    }
+    let task = Object::current_task();
+    let signal = task.follow(config::TASK_SIGNAL());
+    if signal.word(config::SIGNAL_LIVE()) == 0 {
+        process.exit_status = exit_status(task, signal);
+        targets::close_process(tgid);
+        finish(thread.process, process, now);
+    }
+    Some(())
+}
+
+/// What `wait` will say: the group's status, or where nobody asked the group to exit, that of its first thread.
+#[inline(always)]
+fn exit_status(task: Object, signal: Object) -> u32 {
+    if signal.word(config::SIGNAL_FLAGS()) & SIGNAL_GROUP_EXIT != 0 {
+        signal.word(config::SIGNAL_GROUP_EXIT_CODE())
+    } else {
+        task.follow(config::TASK_GROUP_LEADER()).word(config::TASK_EXIT_CODE())
+    }
+}
+
+#[inline(always)]
+fn finish(id: u32, row: &mut Row, now: u64) {
+    row.exited_ns = now;
+    if FINISHED.output::<Finished>(Finished { row: id, tgid: row.tgid }, 0).is_err() {
+        loss::count(Slot::RingFull);
+    }
+}

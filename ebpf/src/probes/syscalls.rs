@@ -1,0 +1,207 @@
+//! Counts and times system calls.
+
+use aya_ebpf::{
+    macros::{map, raw_tracepoint},
+    maps::{Array, Queue},
+    programs::RawTracePointContext,
+};
+use pulse_trace_common::{
+    hist,
+    loss::Slot,
+    probes::syscalls::{Cell, Directory, Latency, call_index, errno_index},
+    target::{Thread, phase},
+};
+
+use crate::{
+    config,
+    kernel::{self, Object},
+    loss,
+    memory::{MMAPABLE, add, add32, raise, slot},
+    targets,
+};
+
+/// A row's cells by call.
+#[map]
+static DIRECTORIES: Array<Directory> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+static CELLS: Array<Cell> = Array::with_max_entries(1, MMAPABLE);
+/// One per lane of each of the cells that have histograms; those are the first ones.
+#[map]
+static LATENCIES: Array<Latency> = Array::with_max_entries(1, MMAPABLE);
+/// Cells with histograms that nobody uses.
+#[map]
+static FREE_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
+/// Cells without histograms that nobody uses.
+#[map]
+static FREE_LEAN_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
+
+/// Largest errno, as the kernel defines it: return values above are results.
+const MAX_ERRNO: u64 = 4095;
+
+/// `void (struct pt_regs *regs, long id)`
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn syscalls_enter(ctx: RawTracePointContext) -> i32 {
+    let _ = try_enter(&ctx);
+    0
+}
+
+#[inline(always)]
+fn try_enter(ctx: &RawTracePointContext) -> Option<()> {
+    let thread = targets::admit()?;
+    let call = call_index(ctx.arg::<u64>(1), is_compat(), config::IS_X86() != 0);
+    if thread.phase != phase::SEEN {
+        first_call(thread, call)?;
+    }
+    if thread.call != 0 {
+        loss::count(Slot::UnmatchedEntry);
+    }
+    thread.call = call + 1;
+    thread.entered_ns = kernel::now();
+    Some(())
+}
+
+/// Whether a call that is not known to follow another one counts.
+#[inline(always)]
+fn first_call(thread: &mut Thread, call: u32) -> Option<()> {
+    if thread.phase == phase::HELD {
+        return (call == config::EXECVE() || call == config::EXECVEAT()).then_some(());
+    }
+    thread.phase = phase::SEEN;
+    Some(())
+}
+
+/// Whether the running call came through the 32-bit ABI.
+#[inline(always)]
+fn is_compat() -> bool {
+    config::COMPAT_MASK() != 0
+        && Object::current_task().word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
+}
+
+/// `void (struct pt_regs *regs, long ret)`
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn syscalls_exit(ctx: RawTracePointContext) -> i32 {
+    let _ = try_exit(&ctx);
+    0
+}
+
+#[inline(always)]
+fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
+    let thread = targets::admit()?;
+    let now = kernel::now();
+    if thread.call == 0 {
+        return unmatched(thread);
+    }
+    let call = thread.call - 1;
+    thread.call = 0;
+    if thread.phase != phase::SEEN {
+        return None;
+    }
+    let cell = cell_of(thread.row, call)?;
+    let elapsed = now.wrapping_sub(thread.entered_ns);
+    if elapsed as i64 >= 0 {
+        record(cell, elapsed)
+    } else {
+        untimed(cell)
+    }
+    let ret: u64 = ctx.arg(1);
+    if ret > u64::MAX - MAX_ERRNO && call != config::SIGRETURN() {
+        failed(cell, ret.wrapping_neg() as u32);
+    }
+    Some(())
+}
+
+/// A call ended that nobody saw begin.
+#[inline(always)]
+fn unmatched(thread: &mut Thread) -> Option<()> {
+    match thread.phase {
+        phase::FRESH => loss::count(Slot::BeganBefore),
+        phase::SEEN => loss::count(Slot::UnmatchedExit),
+        _ => {}
+    }
+    None
+}
+
+/// The cell of a (row, call) pair, made on first use. Two threads that make the first call at the same time may each
+/// make one; userspace adds up all cells with the same key.
+#[inline(always)]
+pub fn cell_of(row: u32, call: u32) -> Option<u32> {
+    let directory = slot(&DIRECTORIES, row)?;
+    let entry = directory.cells.get_mut(call as usize)?;
+    if *entry == 0 {
+        *entry = new_cell(row, call)?;
+    }
+    Some(*entry)
+}
+
+#[inline(never)]
+fn new_cell(row: u32, call: u32) -> Option<u32> {
+    let id = match FREE_CELLS.pop() {
+        Ok(Some(id)) => id,
+        _ => match FREE_LEAN_CELLS.pop() {
+            Ok(Some(id)) => id,
+            _ => {
+                loss::count(Slot::CellsFull);
+                return None;
+            }
+        },
+    };
+    slot(&CELLS, id)?.key = u64::from(row) << 32 | u64::from(call);
+    Some(id)
+}
+
+#[inline(always)]
+fn record(cell: u32, elapsed: u64) {
+    let lane = kernel::cpu() & config::LANE_MASK();
+    let Some(latency) = slot(&LATENCIES, cell * (config::LANE_MASK() + 1) + lane) else {
+        return record_lean(cell, elapsed);
+    };
+    add(&mut latency.sum_ns, elapsed);
+    raise(&mut latency.max_ns, elapsed);
+    if latency.min_ns_plus_1 == 0 || elapsed < latency.min_ns_plus_1 - 1 {
+        latency.min_ns_plus_1 = elapsed + 1;
+    }
+    if let Some(bucket) = latency.buckets.get_mut(hist::index(elapsed)) {
+        add32(bucket, 1);
+    }
+}
+
+/// Counts a call for which there is no histogram.
+#[inline(never)]
+fn record_lean(cell: u32, elapsed: u64) {
+    loss::count(Slot::HistogramsFull);
+    if let Some(cell) = slot(&CELLS, cell) {
+        add(&mut cell.lean_count, 1);
+        add(&mut cell.lean_sum_ns, elapsed);
+        raise(&mut cell.lean_max_ns, elapsed);
+    }
+}
+
+#[inline(never)]
+fn untimed(cell: u32) {
+    loss::count(Slot::ClockBackwards);
+    if let Some(cell) = slot(&CELLS, cell) {
+        add(&mut cell.untimed, 1);
+    }
+}
+
+#[inline(always)]
+fn failed(cell: u32, errno: u32) {
+    if let Some(cell) = slot(&CELLS, cell)
+        && let Some(counter) = cell.errors.get_mut(errno_index(errno) as usize)
+    {
+        add32(counter, 1);
+    }
+}
+
+/// The thread dies in the call that it is in: `exit`, or any other under a fatal signal.
+#[inline(always)]
+pub fn died(thread: &Thread) {
+    if thread.call == 0 || thread.phase != phase::SEEN {
+        return;
+    }
+    if let Some(id) = cell_of(thread.row, thread.call - 1)
+        && let Some(cell) = slot(&CELLS, id)
+    {
+        add(&mut cell.unreturned, 1);
+    }
+}

@@ -1,0 +1,194 @@
+//! Who is traced. A thread's id leads to its slot through one flat array, so that a hook finds out with two inlined
+//! look-ups, and a thread that is nobody's business costs one.
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
+    macros::map,
+    maps::{Array, HashMap, Queue},
+};
+use pulse_trace_common::{
+    loss::Slot,
+    target::{Row, Thread, phase, thread_flag},
+};
+
+use crate::{
+    config, kernel, loss,
+    memory::{self, MMAPABLE, add32, slot},
+};
+
+/// Thread id to thread slot; as long as the kernel's `pid_max`.
+#[map]
+static TIDS: Array<u32> = Array::with_max_entries(1, 0);
+#[map]
+static THREADS: Array<Thread> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+static FREE_THREADS: Queue<u32> = Queue::with_max_entries(1, 0);
+#[map]
+static ROWS: Array<Row> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+static FREE_ROWS: Queue<u32> = Queue::with_max_entries(1, 0);
+/// Process id to row.
+#[map]
+static PROCESSES: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+
+/// Slot id of a thread that is a target but found no room: its calls are counted as lost.
+const UNTRACKED: u32 = u32::MAX;
+
+/// The running thread, if it is a target.
+#[inline(always)]
+pub fn admit() -> Option<&'static mut Thread> {
+    let id = bpf_get_current_pid_tgid();
+    let seat = *slot(&TIDS, id as u32)?;
+    if seat == 0 {
+        return if config::EVERYBODY() == 0 { None } else { meet(id) };
+    }
+    if seat == UNTRACKED {
+        loss::count(Slot::UntrackedThread);
+        return None;
+    }
+    slot(&THREADS, seat)
+}
+
+/// The thread with this id, if it is a target that found room.
+#[inline(always)]
+pub fn find(tid: u32) -> Option<&'static mut Thread> {
+    let seat = *slot(&TIDS, tid)?;
+    if seat == 0 || seat == UNTRACKED { None } else { slot(&THREADS, seat) }
+}
+
+/// The row with this id.
+#[inline(always)]
+pub fn row(id: u32) -> Option<&'static mut Row> {
+    slot(&ROWS, id)
+}
+
+/// System-wide sessions meet threads as they make their first call.
+#[inline(never)]
+fn meet(id: u64) -> Option<&'static mut Thread> {
+    let (tgid, tid) = ((id >> 32) as u32, id as u32);
+    if tgid == config::OWN_TGID() || tid == 0 {
+        return None;
+    }
+    let process = match PROCESSES.get_ptr(tgid) {
+        Some(row) => memory::read(row),
+        None => open_process(tgid, 0),
+    };
+    join(tid, tgid, process, phase::FRESH);
+    if let Some(row) = row(process)
+        && row.comm[0] == 0
+    {
+        row.comm = bpf_get_current_comm().unwrap_or_default();
+    }
+    find(tid)
+}
+
+/// A child of the running task was born: a thread, or a process where these are followed.
+#[inline(always)]
+pub fn born(tid: u32, tgid: u32) {
+    let id = bpf_get_current_pid_tgid();
+    let Some(seat) = slot(&TIDS, id as u32).map(|seat| *seat) else { return };
+    let same_process = tgid == (id >> 32) as u32;
+    if seat == 0 || !(same_process || config::FOLLOW_CHILDREN() != 0) {
+        return;
+    }
+    if seat == UNTRACKED {
+        return refuse(tid);
+    }
+    let Some(parent) = slot(&THREADS, seat) else { return };
+    if parent.flags & thread_flag::ALONE != 0 {
+        return;
+    }
+    let process = if same_process { parent.process } else { open_process(tgid, parent.tgid) };
+    join(tid, tgid, process, phase::BORN);
+    if !same_process && let Some(row) = row(process) {
+        row.comm = bpf_get_current_comm().unwrap_or_default();
+    }
+}
+
+/// A row for a process; 0 where there is none left.
+#[inline(always)]
+fn open_process(tgid: u32, parent: u32) -> u32 {
+    let row = open_row(tgid, 0, parent);
+    if row != 0 && PROCESSES.insert(&tgid, &row, 0).is_err() {
+        loss::count(Slot::TargetsFull);
+    }
+    row
+}
+
+/// A fresh row; 0 where there is none left.
+#[inline(always)]
+fn open_row(tgid: u32, tid: u32, parent: u32) -> u32 {
+    let Ok(Some(id)) = FREE_ROWS.pop() else { return 0 };
+    let Some(row) = row(id) else { return 0 };
+    row.joined_ns = kernel::now();
+    row.parent = parent;
+    row.tid = tid;
+    row.tgid = tgid;
+    id
+}
+
+/// Seats a thread. Without a row or a free slot it is refused, and its calls are counted as lost.
+#[inline(always)]
+fn join(tid: u32, tgid: u32, process: u32, phase: u32) {
+    let own_row = if config::PER_THREAD() == 0 || process == 0 { process } else { open_row(tgid, tid, 0) };
+    if own_row == 0 {
+        return refuse(tid);
+    }
+    let Ok(Some(seat)) = FREE_THREADS.pop() else { return refuse(tid) };
+    let (Some(thread), Some(entry), Some(row)) = (slot(&THREADS, seat), slot(&TIDS, tid), row(process))
+    else {
+        return;
+    };
+    thread.call = 0;
+    thread.phase = phase;
+    thread.row = own_row;
+    thread.process = process;
+    thread.tid = tid;
+    thread.tgid = tgid;
+    thread.flags = 0;
+    add32(&mut row.live, 1);
+    add32(&mut row.threads, 1);
+    *entry = seat;
+}
+
+#[inline(always)]
+fn refuse(tid: u32) {
+    loss::count(Slot::TargetsFull);
+    if let Some(entry) = slot(&TIDS, tid) {
+        *entry = UNTRACKED;
+    }
+}
+
+/// The running thread replaced its program and took over the id of its process's first thread.
+#[inline(always)]
+pub fn moved(old_tid: u32, tid: u32) {
+    let (Some(old), Some(new)) = (slot(&TIDS, old_tid), slot(&TIDS, tid)) else { return };
+    *new = *old;
+    *old = 0;
+    if let Some(thread) = find(tid) {
+        thread.tid = tid;
+    }
+}
+
+/// The running thread is dying: frees its slot. Its row stays until userspace has read it.
+#[inline(always)]
+pub fn leave(tid: u32) {
+    let Some(entry) = slot(&TIDS, tid) else { return };
+    let seat = *entry;
+    *entry = 0;
+    if seat == 0 || seat == UNTRACKED {
+        return;
+    }
+    if let Some(thread) = slot(&THREADS, seat) {
+        thread.tid = 0;
+        thread.call = 0;
+    }
+    // The queue holds exactly as many ids as there are slots, so there is always room for one that comes back.
+    let _ = FREE_THREADS.push(seat, 0);
+}
+
+/// The process has no thread left.
+#[inline(always)]
+pub fn close_process(tgid: u32) {
+    let _ = PROCESSES.remove(&tgid);
+}

@@ -1,0 +1,255 @@
+//! One interval of one session: the waist through which every number passes on its way from a probe to a screen or a
+//! file. Counts are those of the interval; adding up all frames of a session gives the session.
+
+use std::collections::BTreeMap;
+
+use super::hist::Hist;
+
+/// A process, for as long as the machine runs: an id alone is reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessKey {
+    /// Process id in the initial PID namespace.
+    pub pid: u32,
+    /// When it joined the session, ns of the monotonic clock.
+    pub joined_ns: u64,
+}
+
+/// One interval.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Frame {
+    /// Number within the session, from 0.
+    pub sequence: u64,
+    /// When it ended, in ns since the session began.
+    pub at_ns: u64,
+    /// How long it was.
+    pub span_ns: u64,
+    /// Targets in which anything happened, and those that are new or changed.
+    pub processes: Vec<ProcessFrame>,
+    /// What was counted and what was not.
+    pub ledger: Ledger,
+    /// What the measurement itself cost.
+    pub overhead: Overhead,
+}
+
+/// What one process did in an interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessFrame {
+    /// Which.
+    pub key: ProcessKey,
+    /// Its name at the end of the interval.
+    pub comm: String,
+    /// The process that forked it, where that was seen.
+    pub parent: Option<u32>,
+    /// Threads that were ever followed, up to now.
+    pub threads: u32,
+    /// How it ended, once it has.
+    pub exit: Option<Exit>,
+    /// System calls, by thread where threads are told apart.
+    pub syscalls: Vec<CallFrame>,
+}
+
+/// The end of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Status as `wait` reports it; `None` where this kernel does not tell.
+    pub status: Option<u32>,
+    /// When, in ns since the session began.
+    pub at_ns: u64,
+}
+
+/// Which ABI a system call was made through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Abi {
+    /// The kernel's own.
+    Native,
+    /// The 32-bit one: i386 on x86-64, arm on aarch64.
+    Compat,
+}
+
+/// A kind of system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Call {
+    /// The ABI whose table the number belongs to.
+    pub abi: Abi,
+    /// The number.
+    pub nr: u32,
+}
+
+/// What one kind of system call did in an interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallFrame {
+    /// The thread, where threads are told apart.
+    pub thread: Option<ThreadName>,
+    /// Which call.
+    pub call: Call,
+    /// Its numbers.
+    pub stats: CallStats,
+}
+
+/// A thread and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThreadName {
+    /// Thread id.
+    pub tid: u32,
+    /// Its name when last looked at.
+    pub comm: String,
+}
+
+/// Numbers of one kind of system call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallStats {
+    /// How long each took, where a histogram was to be had.
+    pub latency: Hist,
+    /// Calls that ended after the histogram pool had run out: only count, total and maximum are known.
+    pub lean: Lean,
+    /// Calls that ended, without a latency, because the clock ran backwards.
+    pub untimed: u64,
+    /// Calls that can never end: `exit`, or the thread was killed in them.
+    pub unreturned: u64,
+    /// Failed calls by errno.
+    pub errors: BTreeMap<u32, u64>,
+    /// Calls that were running when the session ended (set in its last frame only).
+    pub in_flight: u64,
+}
+
+/// Calls without a histogram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lean {
+    /// How many.
+    pub count: u64,
+    /// Their total time.
+    pub sum_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+}
+
+impl CallStats {
+    /// Calls that were counted: those that ended and those that never will.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.latency.count() + self.lean.count + self.untimed + self.unreturned
+    }
+
+    /// Total time of the calls that ended.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        self.latency.sum + self.lean.sum_ns
+    }
+
+    /// The longest call.
+    #[must_use]
+    pub fn max_ns(&self) -> Option<u64> {
+        let lean = (self.lean.count > 0).then_some(self.lean.max_ns);
+        [self.latency.max, lean].into_iter().flatten().max()
+    }
+
+    /// Failed calls.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Adds another interval, or another thread.
+    pub fn merge(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.lean.count += other.lean.count;
+        self.lean.sum_ns += other.lean.sum_ns;
+        self.lean.max_ns = self.lean.max_ns.max(other.lean.max_ns);
+        self.untimed += other.untimed;
+        self.unreturned += other.unreturned;
+        self.in_flight += other.in_flight;
+        for (errno, count) in &other.errors {
+            *self.errors.entry(*errno).or_default() += count;
+        }
+    }
+
+    /// Whether nothing happened.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0 && self.in_flight == 0
+    }
+}
+
+/// `counted + lost + censored` is the truth. Names are those of [`pulse_trace_common::loss::Slot`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Events that are in the numbers.
+    pub counted: u64,
+    /// Events that are missing from them.
+    pub lost: BTreeMap<String, u64>,
+    /// Events that lie partly outside of the session.
+    pub censored: BTreeMap<String, u64>,
+    /// Events that are counted, but of which a detail is missing.
+    pub degraded: BTreeMap<String, u64>,
+}
+
+impl Ledger {
+    /// Whether nothing was lost and no detail is missing.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.lost.values().chain(self.degraded.values()).all(|count| *count == 0)
+    }
+
+    /// Adds another interval.
+    pub fn merge(&mut self, other: &Self) {
+        self.counted += other.counted;
+        let pairs = [
+            (&mut self.lost, &other.lost),
+            (&mut self.censored, &other.censored),
+            (&mut self.degraded, &other.degraded),
+        ];
+        for (mine, theirs) in pairs {
+            for (name, count) in theirs {
+                *mine.entry(name.clone()).or_default() += count;
+            }
+        }
+    }
+}
+
+/// What the measurement itself cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overhead {
+    /// Each BPF program.
+    pub programs: Vec<ProgramCost>,
+    /// Memory that the maps take in the kernel, bytes.
+    pub kernel_bytes: u64,
+    /// CPU time of the tool itself, ns.
+    pub tool_cpu_ns: u64,
+    /// Resident memory of the tool, bytes.
+    pub tool_bytes: u64,
+    /// What the kernel's statistics add to each measured run, ns: the time an empty program shows.
+    pub empty_program_ns: Option<f64>,
+}
+
+/// What one BPF program cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramCost {
+    /// Its name.
+    pub name: String,
+    /// How often it ran; `None` where the kernel's statistics could not be switched on.
+    pub events: Option<u64>,
+    /// How long it ran, the statistics' own cost included.
+    pub run_ns: Option<u64>,
+    /// Runs that the kernel skipped, because the program was running on that CPU already.
+    pub missed: u64,
+}
+
+impl Overhead {
+    /// Adds another interval; sizes are those of the newest.
+    pub fn merge(&mut self, other: &Self) {
+        for theirs in &other.programs {
+            match self.programs.iter_mut().find(|mine| mine.name == theirs.name) {
+                Some(mine) => {
+                    mine.events = mine.events.zip(theirs.events).map(|(a, b)| a + b);
+                    mine.run_ns = mine.run_ns.zip(theirs.run_ns).map(|(a, b)| a + b);
+                    mine.missed += theirs.missed;
+                }
+                None => self.programs.push(theirs.clone()),
+            }
+        }
+        self.kernel_bytes = other.kernel_bytes;
+        self.tool_cpu_ns += other.tool_cpu_ns;
+        self.tool_bytes = other.tool_bytes;
+        self.empty_program_ns = other.empty_program_ns.or(self.empty_program_ns);
+    }
+}

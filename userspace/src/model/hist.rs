@@ -1,0 +1,138 @@
+//! Histograms: sparse, mergeable, with exact count and sum.
+
+use pulse_trace_common::hist;
+
+/// A distribution. Merging is addition; the geometry is that of [`pulse_trace_common::hist`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hist {
+    /// Sorted by bucket, without zeros.
+    buckets: Vec<(u16, u64)>,
+    /// Sum of the values, exact.
+    pub sum: u64,
+    /// Smallest value, exact.
+    pub min: Option<u64>,
+    /// Largest value, exact.
+    pub max: Option<u64>,
+}
+
+impl Hist {
+    /// The non-empty buckets in ascending order: index and count.
+    #[must_use]
+    pub fn buckets(&self) -> &[(u16, u64)] {
+        &self.buckets
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The count of one bucket.
+    #[must_use]
+    pub fn bucket(&self, index: u16) -> u64 {
+        self.buckets.binary_search_by_key(&index, |bucket| bucket.0).map_or(0, |at| self.buckets[at].1)
+    }
+
+    /// Adds to one bucket; sum, minimum and maximum are the caller's.
+    pub fn add(&mut self, index: u16, count: u64) {
+        if count == 0 {
+            return;
+        }
+        match self.buckets.binary_search_by_key(&index, |bucket| bucket.0) {
+            Ok(at) => self.buckets[at].1 += count,
+            Err(at) => self.buckets.insert(at, (index, count)),
+        }
+    }
+
+    /// Records one value.
+    pub fn record(&mut self, value: u64) {
+        self.add(hist::index(value) as u16, 1);
+        self.sum += value;
+        self.min = Some(self.min.map_or(value, |min| min.min(value)));
+        self.max = Some(self.max.map_or(value, |max| max.max(value)));
+    }
+
+    /// Adds all that another one holds.
+    pub fn merge(&mut self, other: &Self) {
+        for (index, count) in &other.buckets {
+            self.add(*index, *count);
+        }
+        self.sum += other.sum;
+        self.min = [self.min, other.min].into_iter().flatten().min();
+        self.max = [self.max, other.max].into_iter().flatten().max();
+    }
+
+    /// Mean of the values.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        let count = self.count();
+        (count > 0).then(|| self.sum as f64 / count as f64)
+    }
+
+    /// The value below or at which a share of the values lies: the middle of its bucket, kept within minimum and
+    /// maximum. The true value differs by at most [`hist::MAX_RELATIVE_ERROR`] of itself.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Option<u64> {
+        let count = self.count();
+        if count == 0 {
+            return None;
+        }
+        let rank = ((share * count as f64).ceil() as u64).clamp(1, count);
+        let mut seen = 0;
+        let (index, _) = *self.buckets.iter().find(|(_, count)| {
+            seen += count;
+            seen >= rank
+        })?;
+        let index = usize::from(index);
+        let middle = if index >= hist::CLAMPED {
+            self.max.unwrap_or(hist::CLAMP)
+        } else {
+            hist::lower(index) + (hist::upper(index) - 1 - hist::lower(index)) / 2
+        };
+        Some(middle.clamp(self.min.unwrap_or(0), self.max.unwrap_or(u64::MAX)))
+    }
+
+    /// Values of [`hist::CLAMP`] and more, which share one bucket.
+    #[must_use]
+    pub fn clamped(&self) -> u64 {
+        self.bucket(hist::CLAMPED as u16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_stay_within_the_stated_error() {
+        let values: Vec<u64> = (1..=10_000).map(|value| value * value).collect();
+        let mut hist = Hist::default();
+        values.iter().for_each(|value| hist.record(*value));
+        for share in [0.001, 0.5, 0.9, 0.99, 0.999, 1.0] {
+            let exact = values[((share * 10_000.0_f64).ceil() as usize).max(1) - 1] as f64;
+            let shown = hist.quantile(share).unwrap() as f64;
+            assert!((shown - exact).abs() <= exact / 32.0, "{share}: {shown} for {exact}");
+        }
+        assert_eq!(hist.sum, values.iter().sum::<u64>());
+    }
+
+    #[test]
+    fn merging_is_addition() {
+        let (mut left, mut right, mut both) = (Hist::default(), Hist::default(), Hist::default());
+        for value in [0, 1, 31, 32, 1000, u64::from(u32::MAX)] {
+            left.record(value);
+            right.record(value * 3);
+            both.record(value);
+            both.record(value * 3);
+        }
+        left.merge(&right);
+        assert_eq!(left, both);
+    }
+
+    #[test]
+    fn an_empty_one_has_no_numbers() {
+        let hist = Hist::default();
+        assert_eq!((hist.count(), hist.mean(), hist.quantile(0.5)), (0, None, None));
+    }
+}

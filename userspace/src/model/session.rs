@@ -1,0 +1,110 @@
+//! A whole session: what its header says and what all of its frames add up to.
+
+use std::collections::BTreeMap;
+
+use super::frame::{Call, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName};
+
+/// What is known when a session begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Version of the tool that made it.
+    pub tool_version: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The machine's architecture, as the kernel names it.
+    pub arch: String,
+    /// CPUs that are online.
+    pub cpus: u32,
+    /// The clock source behind the timestamps.
+    pub clock: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// Process ids that were asked for.
+    pub targets: Vec<u32>,
+    /// Wall clock at the start, ns since 1970.
+    pub start_unix_ns: u64,
+    /// Monotonic clock at the start, ns; frames count from here.
+    pub start_mono_ns: u64,
+    /// The probes that ran.
+    pub probes: Vec<String>,
+    /// Whether calls are told apart by thread.
+    pub per_thread: bool,
+}
+
+/// The sum of a session's frames.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Session {
+    /// What was known at the start.
+    pub header: Header,
+    /// How long it lasted.
+    pub duration_ns: u64,
+    /// Every process that was ever a target, in the order in which they joined.
+    pub processes: BTreeMap<ProcessKey, Process>,
+    /// What was counted and what was not.
+    pub ledger: Ledger,
+    /// What the measurement itself cost.
+    pub overhead: Overhead,
+    /// Whether its last frame was seen: a recording of a tool that was killed has none.
+    pub finished: bool,
+}
+
+/// One process over a whole session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Process {
+    /// Its last name.
+    pub comm: String,
+    /// The process that forked it, where that was seen.
+    pub parent: Option<u32>,
+    /// Threads that were ever followed.
+    pub threads: u32,
+    /// How it ended, if it did.
+    pub exit: Option<Exit>,
+    /// System calls by thread; the key is `None` where threads are not told apart.
+    pub syscalls: BTreeMap<(Option<u32>, Call), CallStats>,
+    /// Names of the threads that are told apart.
+    pub thread_names: BTreeMap<u32, String>,
+}
+
+impl Session {
+    /// A session before its first frame.
+    #[must_use]
+    pub fn new(header: Header) -> Self {
+        Self { header, ..Self::default() }
+    }
+
+    /// Adds an interval.
+    pub fn add(&mut self, frame: &Frame) {
+        self.duration_ns = frame.at_ns;
+        for process in &frame.processes {
+            self.processes.entry(process.key).or_default().add(process);
+        }
+        self.ledger.merge(&frame.ledger);
+        self.overhead.merge(&frame.overhead);
+    }
+}
+
+impl Process {
+    fn add(&mut self, frame: &ProcessFrame) {
+        self.comm.clone_from(&frame.comm);
+        self.parent = frame.parent.or(self.parent);
+        self.threads = frame.threads.max(self.threads);
+        self.exit = frame.exit.or(self.exit);
+        for call in &frame.syscalls {
+            if let Some(ThreadName { tid, comm }) = &call.thread {
+                self.thread_names.insert(*tid, comm.clone());
+            }
+            let tid = call.thread.as_ref().map(|thread| thread.tid);
+            self.syscalls.entry((tid, call.call)).or_default().merge(&call.stats);
+        }
+    }
+
+    /// System calls, all threads together.
+    #[must_use]
+    pub fn calls(&self) -> BTreeMap<Call, CallStats> {
+        let mut calls: BTreeMap<Call, CallStats> = BTreeMap::new();
+        for ((_, call), stats) in &self.syscalls {
+            calls.entry(*call).or_default().merge(stats);
+        }
+        calls
+    }
+}
