@@ -3,4 +3,5 @@
 pub mod clean;
 pub mod contract;
 pub mod hist;
+pub mod ring;
 pub mod sys;

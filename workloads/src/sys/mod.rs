@@ -3,4 +3,6 @@
 //! What `rustix` offers safely is called directly where it is needed and has no wrapper here.
 
 pub mod fd;
+pub mod robust;
+pub mod shm;
 pub mod signal;

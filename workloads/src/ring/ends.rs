@@ -1,0 +1,71 @@
+//! What all queues have in common, so that one program can drive each of them.
+
+use std::time::Duration;
+
+use super::blocking::{BlockingConsumer, BlockingProducer};
+use super::consumer::{Consumer, Popped};
+use super::producer::{Producer, PushError};
+
+/// A sending end.
+pub trait Push {
+    /// Pushes messages of `size` bytes each, lying one behind the other: all of them, in order, or none.
+    ///
+    /// # Errors
+    ///
+    /// See [`PushError`].
+    fn try_push_batch(&mut self, messages: &[u8], size: usize) -> Result<(), PushError>;
+
+    /// Sleeps until there may be room, at most `limit`; false when this queue cannot and the caller has to pause.
+    fn wait_for_room(&mut self, _limit: Duration) -> bool {
+        false
+    }
+}
+
+/// A receiving end.
+pub trait Pop {
+    /// Receives the next message into `out`, if there is one.
+    fn try_pop(&mut self, out: &mut Vec<u8>) -> Popped;
+
+    /// Sleeps until there may be a message, at most `limit`; false when this queue cannot and the caller has to pause.
+    fn wait_for_data(&mut self, _limit: Duration) -> bool {
+        false
+    }
+}
+
+impl Push for Producer {
+    #[inline]
+    fn try_push_batch(&mut self, messages: &[u8], size: usize) -> Result<(), PushError> {
+        Self::try_push_batch(self, messages, size)
+    }
+}
+
+impl Push for BlockingProducer {
+    #[inline]
+    fn try_push_batch(&mut self, messages: &[u8], size: usize) -> Result<(), PushError> {
+        Self::try_push_batch(self, messages, size)
+    }
+
+    fn wait_for_room(&mut self, limit: Duration) -> bool {
+        Self::wait_for_room(self, limit);
+        true
+    }
+}
+
+impl Pop for Consumer {
+    #[inline]
+    fn try_pop(&mut self, out: &mut Vec<u8>) -> Popped {
+        Self::try_pop(self, out)
+    }
+}
+
+impl Pop for BlockingConsumer {
+    #[inline]
+    fn try_pop(&mut self, out: &mut Vec<u8>) -> Popped {
+        Self::try_pop(self, out)
+    }
+
+    fn wait_for_data(&mut self, limit: Duration) -> bool {
+        Self::wait_for_data(self, limit);
+        true
+    }
+}
