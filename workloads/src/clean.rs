@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::sys::mqueue;
+
 const PREFIX: &str = "pulse-trace";
 /// Where named objects can lie; files of POSIX shared memory and message queues are plain files here.
 const PLACES: [&str; 3] = ["/dev/shm", "/dev/mqueue", "/tmp"];
@@ -28,36 +30,57 @@ pub fn unique_path(family: &str) -> PathBuf {
     std::env::temp_dir().join(unique_name(family))
 }
 
-/// Removes a file (or an empty directory) when dropped: on return, on an error, on a panic and, because the stop
-/// signals only set a flag, on those too.
+/// Removes a name when dropped: on return, on an error, on a panic and, because the stop signals only set a flag, on
+/// those too.
 #[derive(Debug)]
 pub struct Removal {
-    path: Option<PathBuf>,
+    thing: Option<Thing>,
+}
+
+#[derive(Debug)]
+enum Thing {
+    Path(PathBuf),
+    /// `/dev/mqueue` need not be mounted, so a queue is no path.
+    Queue(String),
 }
 
 impl Removal {
-    /// Guards `path`. For shared memory give `/dev/shm/NAME` and for a message queue `/dev/mqueue/NAME`, where mounted.
+    /// Guards a file or a directory; for shared memory give `/dev/shm/NAME`.
     #[must_use]
     pub fn of(path: impl Into<PathBuf>) -> Self {
-        Self { path: Some(path.into()) }
+        Self { thing: Some(Thing::Path(path.into())) }
     }
 
-    /// The guarded path, for as long as it is guarded.
+    /// Guards a POSIX message queue, named `/NAME`.
+    #[must_use]
+    pub fn of_queue(name: impl Into<String>) -> Self {
+        Self { thing: Some(Thing::Queue(name.into())) }
+    }
+
+    /// The guarded path, for as long as it is guarded; none for a queue.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+        match &self.thing {
+            Some(Thing::Path(path)) => Some(path),
+            _ => None,
+        }
     }
 
     /// Removes now: right after everybody has it open, so that even SIGKILL leaves nothing.
     pub fn now(&mut self) {
-        if let Some(path) = self.path.take() {
-            remove(&path);
+        match self.thing.take() {
+            Some(Thing::Path(path)) => {
+                remove(&path);
+            }
+            // Gone already when another side was first.
+            Some(Thing::Queue(name)) => drop(mqueue::unlink(&name)),
+            None => {}
         }
     }
 
     /// Removes nothing any more.
     pub fn keep(&mut self) {
-        self.path = None;
+        self.thing = None;
     }
 }
 

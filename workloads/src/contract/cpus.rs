@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::{Refusal, cannot};
 
@@ -11,13 +11,43 @@ use super::{Refusal, cannot};
 pub struct CpuList(Vec<usize>);
 
 impl CpuList {
-    /// Pins the calling thread to the CPU of the `nth` worker; more workers than CPUs go round.
+    /// The CPUs that the calling thread may run on.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not tell.
+    pub fn allowed() -> Result<Self, Refusal> {
+        let set = sched_getaffinity(None)
+            .map_err(|error| cannot("read the allowed CPUs", error, "name them with `--pin`"))?;
+        Ok(Self((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()))
+    }
+
+    /// A list of the first one only.
+    #[must_use]
+    pub fn first(&self) -> Self {
+        Self(self.0[..self.0.len().min(1)].to_vec())
+    }
+
+    /// How many CPUs are listed; never zero.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a list of no CPUs cannot be made")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The CPU of the `nth` worker; more workers than CPUs go round.
+    #[must_use]
+    pub fn of_worker(&self, nth: usize) -> usize {
+        self.0[nth % self.0.len()]
+    }
+
+    /// Pins the calling thread to the CPU of the `nth` worker.
     ///
     /// # Errors
     ///
     /// The CPU does not exist, is offline, or is not allowed to this process.
     pub fn pin(&self, nth: usize) -> Result<(), Refusal> {
-        let cpu = self.0[nth % self.0.len()];
+        let cpu = self.of_worker(nth);
         let mut set = CpuSet::new();
         set.set(cpu);
         sched_setaffinity(None, &set).map_err(|error| {

@@ -20,6 +20,12 @@ impl Progress {
         Self { shown: false, terminal: io::stderr().is_terminal(), last: Instant::now() }
     }
 
+    /// Whether anybody can see it.
+    #[must_use]
+    pub fn is_visible(&self) -> bool {
+        self.terminal
+    }
+
     /// Shows `done` of `total`, at most five times a second.
     pub fn show(&mut self, what: &str, done: u64, total: u64) {
         if !self.terminal || self.last.elapsed() < EVERY {

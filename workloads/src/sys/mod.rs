@@ -2,7 +2,9 @@
 //!
 //! What `rustix` offers safely is called directly where it is needed and has no wrapper here.
 
+pub mod epoll;
 pub mod fd;
+pub mod mqueue;
 pub mod robust;
 pub mod shm;
 pub mod signal;

@@ -1,0 +1,116 @@
+//! `logagg aggregator`: receives from all producers, writes the output file, and counts.
+
+mod desk;
+mod on_threads;
+mod on_tokio;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use pulse_trace_workloads::contract::{Handshake, Truth, cannot, print};
+use pulse_trace_workloads::sys::fd;
+use serde::{Deserialize, Serialize};
+
+use super::ledger::Received;
+use super::options::AggregatorArgs;
+use super::report;
+use super::transport::Role;
+use desk::Desk;
+
+/// After the last producer has gone, a link that is silent for so long is empty.
+const GRACE: Duration = Duration::from_millis(100);
+/// Receivers that have not ended by then are left behind: their producers live on after a stop.
+const LIMIT: Duration = Duration::from_secs(5);
+/// The same after Ctrl-C, when nobody promised that the producers have ended.
+const LIMIT_WHEN_STOPPED: Duration = Duration::from_millis(700);
+/// With `--expect` and nobody to end the run: so long without a message, and no more are expected.
+const QUIET: Duration = Duration::from_secs(3);
+/// How often that is looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What an aggregator knows of its own work.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AggregatorTruth {
+    /// Where it received.
+    pub address: String,
+    /// Its process.
+    pub pid: u32,
+    /// The sums.
+    #[serde(flatten)]
+    pub received: Received,
+    /// Messages the kernel says it threw away, where it counts them.
+    pub kernel_drops: Option<u64>,
+    /// CPU time of the process since it was ready.
+    pub cpu_ns: u64,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// First line of an aggregator with `--json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Listening {
+    /// Where producers find it.
+    pub listening: String,
+}
+
+/// What may end the run.
+struct Control {
+    stop: Option<File>,
+    /// Nobody promised to say when to stop, but a number of producers is expected.
+    expecting: bool,
+}
+
+/// Runs the subcommand; answers whether every message seen arrived once and whole.
+pub fn run(args: &AggregatorArgs) -> Result<bool> {
+    let handshake = Handshake::new(&args.common)?;
+    let stop = args.stop_fd.map(|number| {
+        let remedy = "pass the number of an inherited, open descriptor";
+        fd::adopt(number)
+            .map(File::from)
+            .map_err(|error| cannot(format_args!("use --stop-fd {number}"), error, remedy))
+    });
+    let control = Control { stop: stop.transpose()?, expecting: args.expect > 0 };
+    if let Some(cpus) = &args.common.pin {
+        cpus.pin(0)?;
+    }
+    let desk = Arc::new(Desk::open(&args.output.output, args.append, args.expect, handshake)?);
+    let tuning = args.link.tuning(false);
+    let mut bound = args.link.variant.bind(&args.link.address(Role::Aggregator), &tuning)?;
+    let address = bound.address.clone();
+    // Held until the end, whatever way it comes.
+    let _name = bound.name.take();
+    announce(args, &address)?;
+    let drops = || args.link.variant.kernel_drops(&address);
+    let kernel_drops = if args.link.blocking {
+        on_threads::serve(&desk, bound, tuning, &control, drops)?
+    } else {
+        on_tokio::serve(&desk, bound, tuning, &control, args.link.workers, drops)?
+    };
+    let cpu_ns = desk.cpu_ns();
+    let (received, error) = desk.close();
+    let holds = error.is_none() && is_clean(&received);
+    let pid = std::process::id();
+    let truth = AggregatorTruth { address, pid, received, kernel_drops, cpu_ns, error };
+    report::aggregator(
+        &Truth::new("logagg-aggregator", args.link.variant.name(), holds, truth),
+        args.common.json,
+    )?;
+    Ok(holds)
+}
+
+/// Nothing came twice, damaged or cut off, and nothing is missing before the last message of a producer.
+fn is_clean(got: &Received) -> bool {
+    let gaps = got.producers.iter().any(|seen| seen.received != seen.next || seen.duplicated > 0);
+    !gaps && got.malformed + got.corrupt + got.truncated == 0
+}
+
+fn announce(args: &AggregatorArgs, address: &str) -> Result<()> {
+    if args.common.json {
+        print(&Listening { listening: address.to_owned() })?;
+    } else {
+        report::listening(args.link.variant.name(), address, args.link.runtime())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The aggregator on tokio: a task per connection, all waiting in epoll.
+
+use std::future::pending;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use anyhow::Result;
+use pulse_trace_workloads::contract::stopping;
+use pulse_trace_workloads::sys::epoll::{watch, watch_borrowed};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::super::runtime;
+use super::super::transport::{Bound, Channel, Framing, Inlet, ReceiveCall, Tuning, accept};
+use super::desk::{Desk, Reception};
+use super::{Control, GRACE, LIMIT, LIMIT_WHEN_STOPPED, QUIET, TICK};
+
+/// A channel, watched for messages.
+struct Ear {
+    fd: AsyncFd<OwnedFd>,
+    receive: ReceiveCall,
+    framing: Framing,
+}
+
+impl Ear {
+    fn new(channel: Channel) -> io::Result<Self> {
+        let Channel { fd, receive, framing } = channel;
+        Ok(Self { fd: watch(fd, Interest::READABLE)?, receive, framing })
+    }
+
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.fd.async_io(Interest::READABLE, |fd| (self.receive)(fd.as_fd(), buffer)).await
+    }
+}
+
+/// Becomes true when nothing more will be sent.
+type Finish = watch::Receiver<bool>;
+
+/// Receives until the control says stop and everything is in; `drops` is asked while the socket is still there.
+pub fn serve(
+    desk: &Arc<Desk>,
+    bound: Bound,
+    tuning: Tuning,
+    control: &Control,
+    workers: Option<u16>,
+    drops: impl Fn() -> Option<u64>,
+) -> Result<Option<u64>> {
+    let runtime = runtime::start(workers)?;
+    let drops = runtime.block_on(async {
+        let (say, finish) = watch::channel(false);
+        let mut receiver = match bound.inlet {
+            Inlet::Listener(listener) => {
+                let listener = watch(listener, Interest::READABLE)?;
+                tokio::spawn(accept_all(Arc::clone(desk), listener, tuning, finish))
+            }
+            Inlet::Channel(channel) => {
+                let channel = Ear::new(channel)?;
+                desk.ready();
+                tokio::spawn(receive_all(Arc::clone(desk), channel, finish))
+            }
+        };
+        wait(desk, control, &mut receiver).await?;
+        let drops = drops();
+        desk.finish();
+        // The last writer of a FIFO: from here on it can end.
+        drop(bound.keeper);
+        // Refused only when every receiver has ended already.
+        let _ = say.send(true);
+        let limit = if stopping() { LIMIT_WHEN_STOPPED } else { LIMIT };
+        if !receiver.is_finished() {
+            // Late receivers are left behind; what they have entered counts.
+            let _ = timeout(limit, receiver).await;
+        }
+        io::Result::Ok(drops)
+    })?;
+    runtime.shutdown_background();
+    Ok(drops)
+}
+
+/// Until the stop descriptor closes, a stop signal comes, the link ends by itself, or all expected have done.
+async fn wait(desk: &Desk, control: &Control, receiver: &mut JoinHandle<()>) -> io::Result<()> {
+    let bell = runtime::bell()?;
+    let stop = match &control.stop {
+        Some(stop) => Some(watch_borrowed(stop.as_fd(), Interest::READABLE)?),
+        None => None,
+    };
+    tokio::select! {
+        _ = receiver => {}
+        // Whoever holds the other end decides; a stop signal came to the producers too and is waited out.
+        () = closed(stop.as_ref()) => {}
+        _ = bell.readable(), if stop.is_none() => {}
+        () = satisfied(desk), if stop.is_none() && control.expecting => {}
+    }
+    Ok(())
+}
+
+async fn closed(stop: Option<&AsyncFd<std::os::fd::BorrowedFd<'_>>>) {
+    match stop {
+        // An error of the wait is taken as the end, like the closing itself.
+        Some(stop) => drop(stop.readable().await),
+        None => pending().await,
+    }
+}
+
+async fn satisfied(desk: &Desk) {
+    while !desk.satisfied(QUIET.as_nanos() as u64) {
+        sleep(TICK).await;
+    }
+}
+
+async fn accept_all(desk: Arc<Desk>, listener: AsyncFd<OwnedFd>, tuning: Tuning, mut finish: Finish) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.async_io(Interest::READABLE, |fd| accept(fd.as_fd(), &tuning)) => accepted,
+            _ = finish.changed() => break,
+        };
+        match accepted.and_then(Ear::new) {
+            Ok(channel) => {
+                desk.connected();
+                let (ours, finish) = (Arc::clone(&desk), finish.clone());
+                connections.spawn(async move {
+                    receive_all(Arc::clone(&ours), channel, finish).await;
+                    ours.closed();
+                });
+            }
+            Err(error) => {
+                desk.note(&error.to_string());
+                break;
+            }
+        }
+    }
+    connections.join_all().await;
+}
+
+async fn receive_all(desk: Arc<Desk>, ear: Ear, mut finish: Finish) {
+    let mut reception = Reception::new(ear.framing);
+    let mut finishing = *finish.borrow_and_update();
+    loop {
+        let receive = ear.receive(&mut reception.buffer);
+        let got = if finishing {
+            // Silence now means that everything is in.
+            let Ok(got) = timeout(GRACE, receive).await else { break };
+            got
+        } else {
+            tokio::select! {
+                got = receive => got,
+                _ = finish.changed() => {
+                    finishing = true;
+                    continue;
+                }
+            }
+        };
+        if !desk.take(&mut reception, got) {
+            break;
+        }
+    }
+    desk.end(&mut reception);
+}

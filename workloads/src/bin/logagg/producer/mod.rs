@@ -1,0 +1,202 @@
+//! `logagg producer`: composes messages on a schedule and sends them.
+
+mod delivery;
+mod on_threads;
+mod on_tokio;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use anyhow::Result;
+use pulse_trace_workloads::contract::{Handshake, Truth, cannot, cpu_ns, now_ns, tie_to_parent};
+use pulse_trace_workloads::hist::LatencyHist;
+use serde::{Deserialize, Serialize};
+
+use super::message::Composer;
+use super::options::{LinkArgs, ProducerArgs, warmup};
+use super::pace::Pace;
+use super::report;
+use super::transport::{Outlet, Role, SendCall};
+use delivery::{Delivery, Step};
+
+/// How often a missing aggregator is looked for.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// What a producer knows of its own work.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Sent {
+    /// Its number.
+    pub producer: u32,
+    /// Its process.
+    pub pid: u32,
+    /// Messages it was asked to send.
+    pub planned: u64,
+    /// Messages the link took.
+    pub sent: u64,
+    /// Messages thrown away because the link was full.
+    pub dropped: u64,
+    /// Bytes the link took, warm-up apart.
+    pub bytes: u64,
+    /// Successful send calls, warm-up included.
+    pub writes: u64,
+    /// Times the link was full.
+    pub full: u64,
+    /// Times a datagram was answered by "nobody there".
+    pub refused: u64,
+    /// Times the connection had to be made anew.
+    pub reconnects: u64,
+    /// Warm-up messages the link took.
+    pub warmups: u64,
+    /// From the first moment of the schedule to the end of the last send.
+    pub elapsed_ns: u64,
+    /// CPU time of the process since the go.
+    pub cpu_ns: u64,
+    /// Time in the send call, waiting for room included.
+    pub send: LatencyHist,
+    /// How late messages were composed, against the schedule; empty when flooding.
+    pub lag: LatencyHist,
+    /// Why it ended early.
+    pub error: Option<String>,
+}
+
+/// One producer with everything it needs; the two runtimes drive it.
+struct Producer {
+    link: LinkArgs,
+    address: String,
+    drop_when_full: bool,
+    batch: u64,
+    planned: u64,
+    interval: Option<Duration>,
+    jitter: u8,
+    seed: u64,
+    warmups: u64,
+    composer: Composer,
+    delivery: Delivery,
+    buffer: Vec<u8>,
+    handshake: Handshake,
+    sent: Sent,
+}
+
+/// Runs the subcommand; answers whether everything planned was sent or dropped on purpose.
+pub fn run(args: &ProducerArgs) -> Result<bool> {
+    if let Some(parent) = args.parent {
+        tie_to_parent(parent);
+    }
+    args.load.check(&args.link, args.producers)?;
+    if let Some(cpus) = &args.common.pin {
+        cpus.pin(0)?;
+    }
+    let mut producer = Producer::new(args)?;
+    let cpu = cpu_ns();
+    producer = if args.link.blocking { on_threads::run(producer)? } else { on_tokio::run(producer)? };
+    producer.sent.cpu_ns = cpu_ns() - cpu;
+    let sent = producer.sent;
+    let holds = sent.error.is_none() && sent.sent + sent.dropped == sent.planned;
+    // On standard output are the messages themselves when that is the pipe.
+    let on_stderr = args.link.address(Role::Producer) == "fd:1";
+    let error = sent.error.clone();
+    let truth = Truth::new("logagg-producer", args.link.variant.name(), holds, sent);
+    report::producer(&truth, args.common.json, on_stderr)?;
+    match error {
+        Some(cause) => {
+            let remedy = format!(
+                "start `logagg aggregator --variant {}`, or give more --patience",
+                args.link.variant.name()
+            );
+            Err(cannot("send every message", cause, remedy).into())
+        }
+        None => Ok(holds),
+    }
+}
+
+impl Producer {
+    fn new(args: &ProducerArgs) -> Result<Self> {
+        let (link, load) = (args.link.clone(), &args.load);
+        Ok(Self {
+            address: link.address(Role::Producer),
+            drop_when_full: load.drop_when_full,
+            batch: load.batch,
+            planned: load.messages,
+            interval: load.interval(),
+            jitter: load.jitter,
+            // Producers that share a seed must not share their jitter.
+            seed: args.common.seed.wrapping_add(u64::from(args.id)),
+            warmups: warmup(&args.common)?,
+            composer: Composer::new(args.id, load.messages, load.size),
+            delivery: Delivery::new(link.patience, load.drop_when_full, link.variant.lossy()),
+            buffer: Vec::new(),
+            handshake: Handshake::new(&args.common)?,
+            sent: Sent {
+                producer: args.id,
+                pid: std::process::id(),
+                planned: load.messages,
+                ..Sent::default()
+            },
+            link,
+        })
+    }
+
+    /// Opens the link once.
+    fn connect(&self) -> io::Result<Outlet> {
+        self.link.variant.connect(&self.address, &self.link.tuning(self.drop_when_full))
+    }
+
+    /// The schedule, beginning now.
+    fn pace(&self) -> Pace {
+        Pace::new(now_ns(), self.interval, self.jitter, self.seed)
+    }
+
+    /// Appends message `seq` to the write in the making.
+    fn compose(&mut self, seq: u64, due_ns: Option<u64>) {
+        let now = now_ns();
+        if let Some(due) = due_ns {
+            self.sent.lag.record(now.saturating_sub(due));
+        }
+        self.composer.line(&mut self.buffer, seq, now);
+    }
+
+    /// Whether the write in the making is full, or its last message in.
+    fn is_ready(&self, seq: u64) -> bool {
+        (seq + 1).is_multiple_of(self.batch) || seq + 1 == self.planned
+    }
+
+    /// Sends what is left of the write once.
+    fn attempt(&mut self, fd: BorrowedFd, send: SendCall) -> Step {
+        self.delivery.attempt(fd, send, &self.buffer, &mut self.sent)
+    }
+
+    /// Books a write that is on its way.
+    fn book(&mut self, messages: u64, begun_ns: u64) {
+        self.sent.send.record(now_ns() - begun_ns);
+        self.sent.sent += messages;
+        self.sent.bytes += self.buffer.len() as u64;
+    }
+
+    /// Before a new connection: what is left begins with a whole line again.
+    fn keep_whole_lines(&mut self) {
+        self.delivery.whole_lines(&self.buffer);
+    }
+
+    /// Books the part of a batch that went before the link failed.
+    fn book_part(&mut self) {
+        let lines = self.delivery.whole_lines(&self.buffer);
+        self.sent.sent += lines;
+    }
+
+    /// A datagram into nowhere is told by the next one; ask for what the last one has still to tell.
+    fn conclude(&mut self, fd: BorrowedFd) {
+        let pending = || rustix::net::sockopt::socket_error(fd).is_ok_and(|outcome| outcome.is_err());
+        if self.link.variant.lossy() && self.sent.error.is_none() && (self.delivery.in_trouble() || pending())
+        {
+            self.sent.error = Some("nobody receives there".to_owned());
+        }
+    }
+}
+
+/// Why a missing aggregator was waited for in vain.
+fn missing(address: &str, error: &io::Error, link: &LinkArgs) -> anyhow::Error {
+    let remedy =
+        format!("start `logagg aggregator --variant {}` first, or give more --patience", link.variant.name());
+    cannot(format_args!("reach an aggregator at {address}"), error, remedy).into()
+}

@@ -1,0 +1,104 @@
+//! The ways from a producer to the aggregator: one trait, one file per variant, one list.
+
+mod fifo;
+mod link;
+mod mqueue;
+mod pipe;
+mod seqpacket;
+mod tcp;
+mod udp;
+mod unix;
+mod unixgram;
+mod unixsock;
+
+use std::io;
+
+use pulse_trace_workloads::contract::Refusal;
+
+pub use link::{Bound, Channel, Framing, Inlet, LOOK, Outlet, ReceiveCall, SendCall, accept, guard};
+
+/// Every variant, in the order of the documentation.
+pub const ALL: [&dyn Transport; 8] = [
+    &unixsock::UnixSock,
+    &tcp::Tcp,
+    &unixgram::UnixGram,
+    &udp::Udp,
+    &fifo::Fifo,
+    &pipe::Pipe,
+    &seqpacket::SeqPacket,
+    &mqueue::MQueue,
+];
+
+/// Largest message a datagram or packet variant carries.
+const LARGEST_PACKET: usize = 65_000;
+/// Largest message a stream carries; more would only test the memory.
+const LARGEST_STREAM: usize = 1 << 20;
+
+/// One way from producers to the aggregator.
+pub trait Transport: Send + Sync {
+    /// What the user calls it.
+    fn name(&self) -> &'static str;
+    /// Largest write that is sure to arrive in one piece with so many producers; more is refused, not torn.
+    fn largest_write(&self, producers: u64) -> usize;
+    /// Whether the kernel may throw a message away although the send succeeded.
+    fn lossy(&self) -> bool {
+        false
+    }
+    /// Where it meets when the user names no place.
+    fn usual_address(&self, role: Role) -> String;
+    /// A place no other run uses.
+    fn private_address(&self) -> String;
+    /// Opens the aggregator's side.
+    fn bind(&self, at: &str, tuning: &Tuning) -> Result<Bound, Refusal>;
+    /// Opens a producer's side; an error that the aggregator's start can cure is tried again by the caller.
+    fn connect(&self, at: &str, tuning: &Tuning) -> io::Result<Outlet>;
+    /// Messages the kernel says it threw away at the aggregator's door, where it counts them.
+    fn kernel_drops(&self, _address: &str) -> Option<u64> {
+        None
+    }
+}
+
+/// Which side asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Sends.
+    Producer,
+    /// Receives.
+    Aggregator,
+}
+
+/// What can be set on a link.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// TCP_NODELAY.
+    pub nodelay: bool,
+    /// ReceiveCall buffer of sockets, size of pipes and FIFOs.
+    pub buffer: Option<usize>,
+    /// Calls return instead of waiting; who waits is then the runtime.
+    pub nonblocking: bool,
+}
+
+/// The variant of that name.
+pub fn find(name: &str) -> Result<&'static dyn Transport, String> {
+    ALL.into_iter().find(|transport| transport.name() == name).ok_or_else(|| {
+        let names: Vec<_> = ALL.iter().map(|transport| transport.name()).collect();
+        format!("no such variant; there are {}", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for transport in ALL {
+            assert!(
+                std::ptr::addr_eq(find(transport.name()).unwrap(), transport)
+                    || find(transport.name()).is_ok()
+            );
+            assert_eq!(ALL.iter().filter(|other| other.name() == transport.name()).count(), 1);
+        }
+        assert!(find("pigeon").err().unwrap().contains("unixsock, tcp"));
+    }
+}
