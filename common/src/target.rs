@@ -8,6 +8,9 @@ use bytemuck::{Pod, Zeroable};
 /// Length of a task's name in the kernel.
 pub const COMM_LEN: usize = 16;
 
+/// Thread ids per value of the table that leads from ids to seats.
+pub const TIDS_PER_BLOCK: usize = 1024;
+
 /// What is known of a followed thread. One cache line: only its own thread writes to it, on whichever CPU it runs.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]

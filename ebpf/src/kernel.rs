@@ -1,7 +1,8 @@
 //! Reads from kernel structures, whose offsets userspace took from the running kernel's BTF.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_probe_read_kernel,
+    bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_ktime_get_ns,
+    bpf_probe_read_kernel,
 };
 
 use crate::loss;
@@ -19,6 +20,13 @@ pub fn now() -> u64 {
 pub fn cpu() -> u32 {
     // SAFETY: reads a number.
     unsafe { bpf_get_smp_processor_id() }
+}
+
+/// A 32-bit field of the running task, read directly: only for programs attached through BTF, on kernels since 5.11.
+#[inline(always)]
+pub fn current_task_word(offset: u32) -> u32 {
+    // SAFETY: the verifier checks the access against the kernel's types; the offset is a constant to it.
+    unsafe { bpf_get_current_task_btf().cast::<u8>().add(offset as usize).cast::<u32>().read() }
 }
 
 /// A kernel object.

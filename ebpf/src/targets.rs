@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use pulse_trace_common::{
     loss::Slot,
-    target::{Row, Thread, phase, thread_flag},
+    target::{Row, TIDS_PER_BLOCK, Thread, phase, thread_flag},
 };
 
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
     memory::{self, MMAPABLE, add32, slot},
 };
 
-/// Thread id to thread slot; as long as the kernel's `pid_max`.
+/// Thread id to seat, in blocks because the kernel pads a value to eight bytes; as long as `pid_max`.
 #[map]
-static TIDS: Array<u32> = Array::with_max_entries(1, 0);
+static TIDS: Array<[u32; TIDS_PER_BLOCK]> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 static THREADS: Array<Thread> = Array::with_max_entries(1, MMAPABLE);
 #[map]
@@ -34,11 +34,16 @@ static PROCESSES: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 /// Slot id of a thread that is a target but found no room: its calls are counted as lost.
 const UNTRACKED: u32 = u32::MAX;
 
+#[inline(always)]
+fn seat_of(tid: u32) -> Option<&'static mut u32> {
+    slot(&TIDS, tid / TIDS_PER_BLOCK as u32)?.get_mut(tid as usize % TIDS_PER_BLOCK)
+}
+
 /// The running thread, if it is a target.
 #[inline(always)]
 pub fn admit() -> Option<&'static mut Thread> {
     let id = bpf_get_current_pid_tgid();
-    let seat = *slot(&TIDS, id as u32)?;
+    let seat = *seat_of(id as u32)?;
     if seat == 0 {
         return if config::EVERYBODY() == 0 { None } else { meet(id) };
     }
@@ -52,7 +57,7 @@ pub fn admit() -> Option<&'static mut Thread> {
 /// The thread with this id, if it is a target that found room.
 #[inline(always)]
 pub fn find(tid: u32) -> Option<&'static mut Thread> {
-    let seat = *slot(&TIDS, tid)?;
+    let seat = *seat_of(tid)?;
     if seat == 0 || seat == UNTRACKED { None } else { slot(&THREADS, seat) }
 }
 
@@ -86,7 +91,7 @@ fn meet(id: u64) -> Option<&'static mut Thread> {
 #[inline(always)]
 pub fn born(tid: u32, tgid: u32) {
     let id = bpf_get_current_pid_tgid();
-    let Some(seat) = slot(&TIDS, id as u32).map(|seat| *seat) else { return };
+    let Some(seat) = seat_of(id as u32).map(|seat| *seat) else { return };
     let same_process = tgid == (id >> 32) as u32;
     if seat == 0 || !(same_process || config::FOLLOW_CHILDREN() != 0) {
         return;
@@ -135,8 +140,7 @@ fn join(tid: u32, tgid: u32, process: u32, phase: u32) {
         return refuse(tid);
     }
     let Ok(Some(seat)) = FREE_THREADS.pop() else { return refuse(tid) };
-    let (Some(thread), Some(entry), Some(row)) = (slot(&THREADS, seat), slot(&TIDS, tid), row(process))
-    else {
+    let (Some(thread), Some(entry), Some(row)) = (slot(&THREADS, seat), seat_of(tid), row(process)) else {
         return;
     };
     thread.call = 0;
@@ -154,7 +158,7 @@ fn join(tid: u32, tgid: u32, process: u32, phase: u32) {
 #[inline(always)]
 fn refuse(tid: u32) {
     loss::count(Slot::TargetsFull);
-    if let Some(entry) = slot(&TIDS, tid) {
+    if let Some(entry) = seat_of(tid) {
         *entry = UNTRACKED;
     }
 }
@@ -162,7 +166,7 @@ fn refuse(tid: u32) {
 /// The running thread replaced its program and took over the id of its process's first thread.
 #[inline(always)]
 pub fn moved(old_tid: u32, tid: u32) {
-    let (Some(old), Some(new)) = (slot(&TIDS, old_tid), slot(&TIDS, tid)) else { return };
+    let (Some(old), Some(new)) = (seat_of(old_tid), seat_of(tid)) else { return };
     *new = *old;
     *old = 0;
     if let Some(thread) = find(tid) {
@@ -173,7 +177,7 @@ pub fn moved(old_tid: u32, tid: u32) {
 /// The running thread is dying: frees its slot. Its row stays until userspace has read it.
 #[inline(always)]
 pub fn leave(tid: u32) {
-    let Some(entry) = slot(&TIDS, tid) else { return };
+    let Some(entry) = seat_of(tid) else { return };
     let seat = *entry;
     *entry = 0;
     if seat == 0 || seat == UNTRACKED {

@@ -1,9 +1,9 @@
 //! Counts and times system calls.
 
 use aya_ebpf::{
-    macros::{map, raw_tracepoint},
+    macros::{btf_tracepoint, map, raw_tracepoint},
     maps::{Array, Queue},
-    programs::RawTracePointContext,
+    programs::{BtfTracePointContext, RawTracePointContext},
 };
 use pulse_trace_common::{
     hist,
@@ -16,7 +16,7 @@ use crate::{
     config,
     kernel::{self, Object},
     loss,
-    memory::{MMAPABLE, add, add32, raise, slot},
+    memory::{MMAPABLE, add, add32, element, raise, slot},
     targets,
 };
 
@@ -39,16 +39,32 @@ static FREE_LEAN_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
 const MAX_ERRNO: u64 = 4095;
 
 /// `void (struct pt_regs *regs, long id)`
+///
+/// Attached through BTF, so that the ABI of the call is one plain load away.
+#[btf_tracepoint(function = "sys_enter")]
+pub fn syscalls_enter(ctx: BtfTracePointContext) -> i32 {
+    let _ = try_enter(ctx.arg(1), || {
+        kernel::current_task_word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
+    });
+    0
+}
+
+/// `void (struct pt_regs *regs, long id)`
+///
+/// The same for kernels before 5.11, where reading the running task takes a helper.
 #[raw_tracepoint(tracepoint = "sys_enter")]
-pub fn syscalls_enter(ctx: RawTracePointContext) -> i32 {
-    let _ = try_enter(&ctx);
+pub fn syscalls_enter_raw(ctx: RawTracePointContext) -> i32 {
+    let _ = try_enter(ctx.arg(1), || {
+        Object::current_task().word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
+    });
     0
 }
 
 #[inline(always)]
-fn try_enter(ctx: &RawTracePointContext) -> Option<()> {
+fn try_enter(nr: u64, compat: impl Fn() -> bool) -> Option<()> {
     let thread = targets::admit()?;
-    let call = call_index(ctx.arg::<u64>(1), is_compat(), config::IS_X86() != 0);
+    let compat = config::COMPAT_MASK() != 0 && compat();
+    let call = call_index(nr, compat, config::IS_X86() != 0);
     if thread.phase != phase::SEEN {
         first_call(thread, call)?;
     }
@@ -68,13 +84,6 @@ fn first_call(thread: &mut Thread, call: u32) -> Option<()> {
     }
     thread.phase = phase::SEEN;
     Some(())
-}
-
-/// Whether the running call came through the 32-bit ABI.
-#[inline(always)]
-fn is_compat() -> bool {
-    config::COMPAT_MASK() != 0
-        && Object::current_task().word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
 }
 
 /// `void (struct pt_regs *regs, long ret)`
@@ -187,7 +196,7 @@ fn untimed(cell: u32) {
 #[inline(always)]
 fn failed(cell: u32, errno: u32) {
     if let Some(cell) = slot(&CELLS, cell)
-        && let Some(counter) = cell.errors.get_mut(errno_index(errno) as usize)
+        && let Some(counter) = element(&mut cell.errors, errno_index(errno) as usize)
     {
         add32(counter, 1);
     }

@@ -1,2 +1,19 @@
-//! stub
+//! The kernel side as userspace sees it: loads the programs, attaches them, reads their maps. Nothing else imports
+//! `aya`, and no other module of the library holds `unsafe`.
+#![expect(unsafe_code, reason = "shared memory with the kernel; see mapped.rs")]
+
+mod attach;
 pub mod btf;
+mod cells;
+pub mod limits;
+mod loaded;
+mod mapped;
+mod object;
+mod readings;
+mod seats;
+mod settings;
+
+pub use attach::{Attached, Hook, LIFECYCLE, SYSCALLS};
+pub use loaded::{Kernel, LoadError, Setup};
+pub use readings::{RunStats, switch_on_statistics};
+pub use seats::{Candidate, Seat, Seating};

@@ -211,6 +211,8 @@ impl Ledger {
 pub struct Overhead {
     /// Each BPF program.
     pub programs: Vec<ProgramCost>,
+    /// How long the kernel's run statistics were on, ns: they cost time themselves, so they are sampled.
+    pub measured_ns: u64,
     /// Memory that the maps take in the kernel, bytes.
     pub kernel_bytes: u64,
     /// CPU time of the tool itself, ns.
@@ -226,9 +228,9 @@ pub struct Overhead {
 pub struct ProgramCost {
     /// Its name.
     pub name: String,
-    /// How often it ran; `None` where the kernel's statistics could not be switched on.
+    /// How often it ran while the statistics were on; `None` where they could not be switched on.
     pub events: Option<u64>,
-    /// How long it ran, the statistics' own cost included.
+    /// How long it ran meanwhile, the statistics' own cost included.
     pub run_ns: Option<u64>,
     /// Runs that the kernel skipped, because the program was running on that CPU already.
     pub missed: u64,
@@ -247,6 +249,7 @@ impl Overhead {
                 None => self.programs.push(theirs.clone()),
             }
         }
+        self.measured_ns += other.measured_ns;
         self.kernel_bytes = other.kernel_bytes;
         self.tool_cpu_ns += other.tool_cpu_ns;
         self.tool_bytes = other.tool_bytes;

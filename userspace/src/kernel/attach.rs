@@ -1,0 +1,128 @@
+//! Attaching and letting go.
+
+use aya::{
+    Btf,
+    programs::{Program, ProgramError, links::FdLink},
+};
+use rustix::thread::{MembarrierCommand, membarrier};
+
+use super::{Kernel, LoadError};
+
+/// A tracepoint and the programs that can serve it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// The program's name in the object.
+    pub program: &'static str,
+    /// The program for kernels that refuse the first.
+    pub fallback: Option<&'static str>,
+    /// The kernel's name of the tracepoint.
+    pub tracepoint: &'static str,
+}
+
+const fn hook(program: &'static str, tracepoint: &'static str) -> Hook {
+    Hook { program, fallback: None, tracepoint }
+}
+
+/// Births, deaths and changes of program; attached before any thread is seated, so that none is missed.
+pub const LIFECYCLE: [Hook; 3] = [
+    hook("lifecycle_exit", "sched_process_exit"),
+    hook("lifecycle_exec", "sched_process_exec"),
+    hook("lifecycle_fork", "sched_process_fork"),
+];
+
+/// System calls. The exits come first: an entry whose exit is not seen would be taken for a call in flight.
+pub const SYSCALLS: [Hook; 2] = [
+    hook("syscalls_exit", "sys_exit"),
+    Hook { fallback: Some("syscalls_enter_raw"), ..hook("syscalls_enter", "sys_enter") },
+];
+
+/// Attached programs, in the order of their attachment.
+#[derive(Default)]
+pub struct Attached {
+    links: Vec<(Hook, FdLink)>,
+}
+
+impl Kernel {
+    /// Attaches hooks in their order. Tells which programs stand in for refused ones.
+    ///
+    /// # Errors
+    /// When the kernel refuses a program or has no such tracepoint.
+    pub fn attach(
+        &mut self,
+        hooks: &[Hook],
+        attached: &mut Attached,
+    ) -> Result<Vec<&'static str>, LoadError> {
+        let mut fallbacks = Vec::new();
+        for hook in hooks {
+            let link = match (self.attach_program(hook.program, hook.tracepoint), hook.fallback) {
+                (Err(LoadError::Program { .. }), Some(fallback)) => {
+                    fallbacks.push(fallback);
+                    self.attach_program(fallback, hook.tracepoint)?
+                }
+                (link, _) => link?,
+            };
+            attached.links.push((*hook, link));
+        }
+        Ok(fallbacks)
+    }
+
+    fn attach_program(&mut self, name: &'static str, tracepoint: &str) -> Result<FdLink, LoadError> {
+        self.load_program(name, tracepoint)?;
+        let attach = |cause| LoadError::Attach { name, cause };
+        match self.program(name)? {
+            Program::RawTracePoint(program) => {
+                let id = program.attach(tracepoint).map_err(attach)?;
+                Ok(program.take_link(id).map_err(attach)?.into())
+            }
+            Program::BtfTracePoint(program) => {
+                let id = program.attach().map_err(attach)?;
+                Ok(program.take_link(id).map_err(attach)?.into())
+            }
+            _ => Err(LoadError::Attach { name, cause: ProgramError::UnexpectedProgramType }),
+        }
+    }
+
+    /// Has the kernel verify a program.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn load_program(&mut self, name: &'static str, tracepoint: &str) -> Result<(), LoadError> {
+        let refused = |cause| LoadError::Program { name, cause };
+        match self.program(name)? {
+            Program::RawTracePoint(program) => program.load(),
+            Program::BtfTracePoint(program) => {
+                let btf = Btf::from_sys_fs().map_err(|cause| refused(ProgramError::Btf(cause)))?;
+                program.load(tracepoint, &btf)
+            }
+            _ => Err(ProgramError::UnexpectedProgramType),
+        }
+        .map_err(refused)
+    }
+
+    fn program(&mut self, name: &'static str) -> Result<&mut Program, LoadError> {
+        self.ebpf.program_mut(name).ok_or(LoadError::Missing { name })
+    }
+}
+
+impl Attached {
+    /// Lets go of the hook on one tracepoint; afterwards its program runs on no CPU any more.
+    pub fn detach(&mut self, tracepoint: &str) {
+        self.links.retain(|(hook, _)| hook.tracepoint != tracepoint);
+        settle();
+    }
+
+    /// Lets go of all programs, the last attached first.
+    pub fn detach_all(&mut self) {
+        while self.links.pop().is_some() {}
+        settle();
+    }
+}
+
+/// Waits until programs that were running on other CPUs have ended: BPF programs run with preemption off, and this
+/// call returns once every CPU has passed through the scheduler.
+fn settle() {
+    // Kernels built for isolated CPUs refuse; there a moment of patience is all there is.
+    if membarrier(MembarrierCommand::Global).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}

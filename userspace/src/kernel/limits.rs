@@ -1,0 +1,68 @@
+//! How many of each thing the kernel side has room for. All of it is allocated when a session starts.
+
+/// Capacities of the maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Threads that are alive at the same time.
+    pub threads: u32,
+    /// Processes (and, where threads are told apart, threads) between two drains.
+    pub rows: u32,
+    /// (row, call) pairs that have a histogram.
+    pub histograms: u32,
+    /// Further (row, call) pairs, for which only count, sum and maximum are kept.
+    pub lean_cells: u32,
+    /// Copies of each histogram, so that CPUs do not fight for its cache lines: a power of two.
+    pub lanes: u32,
+}
+
+impl Limits {
+    /// Room for a given number of processes and threads, twice over, with as many lanes as stay affordable.
+    #[must_use]
+    pub fn for_targets(processes: u32, threads: u32, grows: bool, per_thread: bool, cpus: u32) -> Self {
+        let mut rows = if grows { processes * 2 + 254 } else { processes + 2 };
+        let threads = (threads * 2).max(1024);
+        if per_thread {
+            rows += threads;
+        }
+        let histograms = (rows * 64).clamp(256, 4096);
+        let lanes = match cpus {
+            0 | 1 => 1,
+            _ if histograms <= 1024 => cpus.next_power_of_two().min(8),
+            _ => 2,
+        };
+        Self { threads, rows, histograms, lean_cells: histograms, lanes }
+    }
+
+    /// Sets one limit by name.
+    ///
+    /// # Errors
+    /// When there is no limit of that name, or the value is out of range.
+    pub fn set(&mut self, name: &str, value: u32) -> Result<(), String> {
+        let field = match name {
+            "threads" => &mut self.threads,
+            "processes" => &mut self.rows,
+            "histograms" => &mut self.histograms,
+            "lean-cells" => &mut self.lean_cells,
+            "lanes" if value.is_power_of_two() && value <= 64 => &mut self.lanes,
+            "lanes" => return Err("lanes must be a power of two, at most 64".to_owned()),
+            _ => {
+                return Err(format!("there is no limit {name:?}; limits are {}", Self::NAMES.join(", ")));
+            }
+        };
+        if value > Self::MAX {
+            return Err(format!("{name} can be at most {}", Self::MAX));
+        }
+        *field = value;
+        Ok(())
+    }
+
+    /// Names that [`Limits::set`] knows.
+    pub const NAMES: [&'static str; 5] = ["threads", "processes", "histograms", "lean-cells", "lanes"];
+    const MAX: u32 = 1 << 20;
+
+    /// Cells of both kinds.
+    #[must_use]
+    pub const fn cells(&self) -> u32 {
+        self.histograms + self.lean_cells
+    }
+}

@@ -1,0 +1,227 @@
+//! Loading and attaching.
+
+use std::{
+    fs, io,
+    ops::RangeInclusive,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{HashMap, Map, MapData, MapError, PerCpuArray, Queue, RingBuf},
+    programs::ProgramError,
+};
+use bytemuck::Pod;
+use pulse_trace_common::{
+    loss::SLOTS,
+    probes::syscalls::{Cell, Directory, Latency},
+    target::{Row, TIDS_PER_BLOCK, Thread},
+};
+
+use super::{
+    btf::{Btf, BtfError},
+    limits::Limits,
+    mapped::Mapped,
+    object::OBJECT,
+    settings,
+};
+
+/// What a session wants of the kernel side.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Capacities.
+    pub limits: Limits,
+    /// Processes forked by a target are targets.
+    pub follow_children: bool,
+    /// Every process is a target but the tool.
+    pub everybody: bool,
+    /// Threads have rows of their own.
+    pub per_thread: bool,
+}
+
+/// Why the kernel side cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// No type information.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// The object or a map was refused.
+    #[error("cannot load the BPF object: {0}")]
+    Object(#[from] aya::EbpfError),
+    /// A program was refused.
+    #[error("cannot load BPF program {name}: {cause}")]
+    Program {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        cause: ProgramError,
+    },
+    /// A program cannot be attached.
+    #[error("cannot attach BPF program {name}: {cause}")]
+    Attach {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        cause: ProgramError,
+    },
+    /// The object is not the one that this binary was built with.
+    #[error("cannot find {name} in the BPF object: the build is broken")]
+    Missing {
+        /// What.
+        name: &'static str,
+    },
+    /// A map is not as expected.
+    #[error("cannot open BPF map {name}: {cause}")]
+    Map {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        cause: MapError,
+    },
+    /// A map cannot be seen through memory.
+    #[error("cannot map the memory of BPF map {name}: {cause}")]
+    Memory {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        cause: io::Error,
+    },
+}
+
+/// The loaded programs and their maps.
+pub struct Kernel {
+    pub(super) ebpf: Ebpf,
+    pub(super) tids: Mapped<[u32; TIDS_PER_BLOCK]>,
+    pub(super) threads: Mapped<Thread>,
+    pub(super) rows: Mapped<Row>,
+    pub(super) directories: Mapped<Directory>,
+    pub(super) cells: Mapped<Cell>,
+    pub(super) latencies: Mapped<Latency>,
+    pub(super) free_threads: Queue<MapData, u32>,
+    pub(super) free_rows: Queue<MapData, u32>,
+    pub(super) free_cells: Queue<MapData, u32>,
+    pub(super) free_lean_cells: Queue<MapData, u32>,
+    pub(super) processes: HashMap<MapData, u32, u32>,
+    pub(super) finished: RingBuf<MapData>,
+    pub(super) loss: PerCpuArray<MapData, [u64; SLOTS]>,
+    pub(super) limits: Limits,
+    pub(super) per_thread: bool,
+    /// Keeps the mapped maps open, and tells their size.
+    pub(super) mapped: Vec<MapData>,
+    pub(super) kernel_bytes: u64,
+}
+
+/// Largest thread id plus one.
+fn pid_max() -> u32 {
+    let text = fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
+    text.trim().parse().unwrap_or(1 << 22)
+}
+
+impl Kernel {
+    /// Loads the object with the maps sized for the session. Nothing is attached yet.
+    ///
+    /// # Errors
+    /// When this kernel or this user cannot.
+    pub fn load(setup: &Setup) -> Result<Self, LoadError> {
+        let limits = setup.limits;
+        let mut constants = settings::offsets(&Btf::of_kernel()?)?;
+        constants.extend([
+            ("LANE_MASK", limits.lanes - 1),
+            ("FOLLOW_CHILDREN", u32::from(setup.follow_children)),
+            ("EVERYBODY", u32::from(setup.everybody)),
+            ("PER_THREAD", u32::from(setup.per_thread)),
+            ("OWN_TGID", std::process::id()),
+        ]);
+        let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
+        let mut loader = EbpfLoader::new();
+        // The programs carry no relocations; parsing the kernel's types for them would cost a tenth of a second.
+        loader.btf(None);
+        for (name, value) in &constants {
+            loader.override_global(name, value, true);
+        }
+        let latencies = (limits.histograms + 1) * limits.lanes;
+        loader
+            .map_max_entries("TIDS", blocks)
+            .map_max_entries("THREADS", limits.threads + 1)
+            .map_max_entries("FREE_THREADS", limits.threads.max(1))
+            .map_max_entries("ROWS", limits.rows + 1)
+            .map_max_entries("FREE_ROWS", limits.rows.max(1))
+            .map_max_entries("PROCESSES", limits.rows.max(1))
+            .map_max_entries("DIRECTORIES", limits.rows + 1)
+            .map_max_entries("CELLS", limits.cells() + 1)
+            .map_max_entries("FREE_CELLS", limits.histograms.max(1))
+            .map_max_entries("FREE_LEAN_CELLS", limits.lean_cells.max(1))
+            .map_max_entries("LATENCIES", latencies)
+            .map_max_entries("FINISHED", 1 << 16);
+        let mut ebpf = loader.load(OBJECT)?;
+        let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
+        let mut mapped = Vec::new();
+        Ok(Self {
+            tids: map(&mut ebpf, &mut mapped, "TIDS", blocks)?,
+            threads: map(&mut ebpf, &mut mapped, "THREADS", limits.threads + 1)?,
+            rows: map(&mut ebpf, &mut mapped, "ROWS", limits.rows + 1)?,
+            directories: map(&mut ebpf, &mut mapped, "DIRECTORIES", limits.rows + 1)?,
+            cells: map(&mut ebpf, &mut mapped, "CELLS", limits.cells() + 1)?,
+            latencies: map(&mut ebpf, &mut mapped, "LATENCIES", latencies)?,
+            free_threads: filled(&mut ebpf, "FREE_THREADS", 1..=limits.threads)?,
+            free_rows: filled(&mut ebpf, "FREE_ROWS", 1..=limits.rows)?,
+            free_cells: filled(&mut ebpf, "FREE_CELLS", 1..=limits.histograms)?,
+            free_lean_cells: filled(&mut ebpf, "FREE_LEAN_CELLS", limits.histograms + 1..=limits.cells())?,
+            processes: typed(&mut ebpf, "PROCESSES")?,
+            finished: typed(&mut ebpf, "FINISHED")?,
+            loss: typed(&mut ebpf, "LOSS")?,
+            ebpf,
+            limits,
+            per_thread: setup.per_thread,
+            mapped,
+            kernel_bytes,
+        })
+    }
+}
+
+/// A map as what it is to be used as.
+fn typed<T: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError> {
+    let map = ebpf.take_map(name).ok_or(LoadError::Missing { name })?;
+    T::try_from(map).map_err(|cause| LoadError::Map { name, cause })
+}
+
+/// A queue of free ids with all ids in it.
+fn filled(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    ids: RangeInclusive<u32>,
+) -> Result<Queue<MapData, u32>, LoadError> {
+    let mut queue: Queue<MapData, u32> = typed(ebpf, name)?;
+    for id in ids {
+        queue.push(id, 0).map_err(|cause| LoadError::Map { name, cause })?;
+    }
+    Ok(queue)
+}
+
+/// An array map, seen through memory.
+fn map<T: Pod>(
+    ebpf: &mut Ebpf,
+    maps: &mut Vec<MapData>,
+    name: &'static str,
+    len: u32,
+) -> Result<Mapped<T>, LoadError> {
+    let Some(Map::Array(data)) = ebpf.take_map(name) else { return Err(LoadError::Missing { name }) };
+    let mapped =
+        Mapped::new(data.fd().as_fd(), len as usize).map_err(|cause| LoadError::Memory { name, cause })?;
+    maps.push(data);
+    Ok(mapped)
+}
+
+/// What the kernel says a map takes, in bytes.
+fn memory_of(map: &Map) -> Option<u64> {
+    let data = match map {
+        Map::Array(data)
+        | Map::PerCpuArray(data)
+        | Map::HashMap(data)
+        | Map::Queue(data)
+        | Map::RingBuf(data) => data,
+        _ => return None,
+    };
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", data.fd().as_fd().as_raw_fd())).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok())
+}

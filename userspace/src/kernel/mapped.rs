@@ -1,0 +1,90 @@
+//! Maps of the kernel side, seen through shared memory: reading a counter costs no system call.
+
+use std::{
+    io,
+    marker::PhantomData,
+    os::fd::BorrowedFd,
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicU32, AtomicU64},
+};
+
+use bytemuck::Pod;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+/// The values of an array map that was created as mappable.
+pub struct Mapped<T> {
+    base: NonNull<u8>,
+    len: usize,
+    values: PhantomData<T>,
+}
+
+// SAFETY: the mapping belongs to the whole process, and all access goes through volatile or atomic words.
+unsafe impl<T> Send for Mapped<T> {}
+
+impl<T: Pod> Mapped<T> {
+    const STRIDE: usize = size_of::<T>();
+
+    /// Maps the `len` values of an array map.
+    ///
+    /// # Errors
+    /// When the kernel refuses the mapping.
+    pub fn new(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        const { assert!(Self::STRIDE.is_multiple_of(8), "the kernel rounds values up to eight bytes") };
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let base = unsafe { mmap(ptr::null_mut(), len * Self::STRIDE, protection, flags, fd, 0) }?;
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { base, len, values: PhantomData })
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    fn at(&self, index: usize, offset: usize, size: usize) -> Option<NonNull<u8>> {
+        let inside = index < self.len && offset + size <= Self::STRIDE && offset.is_multiple_of(size);
+        // SAFETY: checked to lie within the mapping.
+        inside.then(|| unsafe { self.base.add(index * Self::STRIDE + offset) })
+    }
+
+    /// Copies a value. The kernel may be writing to it: words are whole, the value as such need not be.
+    #[must_use]
+    pub fn read(&self, index: usize) -> Option<T> {
+        let value = self.at(index, 0, 1)?.cast::<T>();
+        // SAFETY: within the mapping, aligned by its stride, and any bit pattern is a `T`.
+        Some(unsafe { value.as_ptr().read_volatile() })
+    }
+
+    /// Replaces a value that nobody else writes to.
+    pub fn write(&self, index: usize, value: T) {
+        if let Some(place) = self.at(index, 0, 1) {
+            // SAFETY: as for `read`.
+            unsafe { place.cast::<T>().as_ptr().write_volatile(value) };
+        }
+    }
+
+    /// A word of a value, by its offset within it.
+    #[must_use]
+    pub fn word(&self, index: usize, offset: usize) -> Option<&AtomicU32> {
+        let word = self.at(index, offset, 4)?.cast::<u32>();
+        // SAFETY: within the mapping, aligned, and only ever accessed atomically or as whole words.
+        Some(unsafe { AtomicU32::from_ptr(word.as_ptr()) })
+    }
+
+    /// A double word of a value, by its offset within it.
+    #[must_use]
+    pub fn double(&self, index: usize, offset: usize) -> Option<&AtomicU64> {
+        let word = self.at(index, offset, 8)?.cast::<u64>();
+        // SAFETY: as for `word`.
+        Some(unsafe { AtomicU64::from_ptr(word.as_ptr()) })
+    }
+}
+
+impl<T> Drop for Mapped<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made; no reference to it outlives `self`.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len * size_of::<T>()) };
+    }
+}

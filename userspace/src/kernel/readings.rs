@@ -1,0 +1,92 @@
+//! What the kernel side says of itself: losses, finished rows, and what its programs cost.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use aya::{
+    programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _},
+    sys::{Stats, enable_stats},
+};
+use pulse_trace_common::{
+    loss::{SLOTS, Slot},
+    target::Finished,
+};
+
+use super::Kernel;
+
+/// How often a program ran and for how long, since it was loaded, while the kernel's statistics were on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunStats {
+    /// Runs.
+    pub count: u64,
+    /// Their time, ns.
+    pub time_ns: u64,
+}
+
+/// Runs of the empty program that show what the statistics themselves cost.
+const CALIBRATION_RUNS: u64 = 500;
+
+impl Kernel {
+    /// The loss slots, all CPUs together.
+    #[must_use]
+    pub fn losses(&self) -> Vec<(Slot, u64)> {
+        let mut totals = [0_u64; SLOTS];
+        if let Ok(per_cpu) = self.loss.get(&0, 0) {
+            for slots in per_cpu.iter() {
+                totals.iter_mut().zip(slots).for_each(|(total, count)| *total += count);
+            }
+        }
+        Slot::ALL.iter().map(|slot| (*slot, totals[*slot as usize])).collect()
+    }
+
+    /// The descriptor that becomes readable when a row is finished.
+    #[must_use]
+    pub fn finished_fd(&self) -> RawFd {
+        self.finished.as_raw_fd()
+    }
+
+    /// Rows that were finished since the last call.
+    pub fn finished(&mut self) -> Vec<Finished> {
+        let mut rows = Vec::new();
+        while let Some(record) = self.finished.next() {
+            rows.extend(bytemuck::try_pod_read_unaligned::<Finished>(&record).ok());
+        }
+        rows
+    }
+
+    /// Bytes that the maps take in the kernel.
+    #[must_use]
+    pub fn kernel_bytes(&self) -> u64 {
+        self.kernel_bytes
+    }
+
+    /// Run statistics of every loaded program, by name.
+    #[must_use]
+    pub fn run_stats(&self) -> Vec<(String, RunStats)> {
+        let stats = |program: &aya::programs::Program| {
+            let info = program.info().ok()?;
+            Some(RunStats { count: info.run_count(), time_ns: info.run_time().as_nanos() as u64 })
+        };
+        let programs = self.ebpf.programs().filter(|(name, _)| !name.starts_with("calibration"));
+        programs.filter_map(|(name, program)| Some((name.to_owned(), stats(program)?))).collect()
+    }
+
+    /// What the statistics add to each run, ns: the time that an empty program shows. `None` where this kernel cannot
+    /// run one on demand.
+    pub fn calibrate(&mut self) -> Option<f64> {
+        let program: &mut RawTracePoint = self.ebpf.program_mut("calibration_empty")?.try_into().ok()?;
+        program.load().ok()?;
+        let _statistics = switch_on_statistics()?;
+        for _ in 0..CALIBRATION_RUNS {
+            program.test_run(RawTracePointRunOptions::new()).ok()?;
+        }
+        let info = program.info().ok()?;
+        let _ = program.unload();
+        (info.run_count() > 0).then(|| info.run_time().as_nanos() as f64 / info.run_count() as f64)
+    }
+}
+
+/// Switches the kernel's run statistics on until the descriptor is closed; `None` where this user may not.
+#[must_use]
+pub fn switch_on_statistics() -> Option<OwnedFd> {
+    enable_stats(Stats::RunTime).ok()
+}

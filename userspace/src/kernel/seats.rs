@@ -1,0 +1,155 @@
+//! The thread table from userspace: seats threads that live already; the kernel side seats those born later.
+
+use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
+
+use bytemuck::Zeroable as _;
+use pulse_trace_common::target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread};
+
+use super::Kernel;
+
+/// A thread that is to be followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Its id in the initial PID namespace.
+    pub tid: u32,
+    /// Its process.
+    pub tgid: u32,
+    /// The row of its process.
+    pub process: u32,
+    /// One of the constants in [`pulse_trace_common::target::phase`].
+    pub phase: u32,
+    /// Bits of [`pulse_trace_common::target::thread_flag`].
+    pub flags: u32,
+    /// Its name.
+    pub comm: [u8; COMM_LEN],
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seating {
+    /// It has this seat now.
+    Seated(Seat),
+    /// The kernel side had seated it already.
+    Known,
+    /// There is no seat, or no row, left.
+    Full,
+}
+
+/// A seat that userspace gave, to be confirmed once the thread is known to have been alive afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    id: u32,
+    tid: u32,
+    process: u32,
+}
+
+impl Kernel {
+    /// Opens a row for a process, and lets the kernel side find it by process id.
+    pub fn open_process(&mut self, tgid: u32, joined_ns: u64, comm: [u8; COMM_LEN]) -> Option<u32> {
+        let id = self.open_row(Row { tgid, joined_ns, comm, ..Row::zeroed() })?;
+        self.processes.insert(tgid, id, 0).ok()?;
+        Some(id)
+    }
+
+    fn open_row(&mut self, row: Row) -> Option<u32> {
+        let id = self.free_rows.pop(0).ok()?;
+        self.rows.write(id as usize, row);
+        Some(id)
+    }
+
+    fn seat_word(&self, tid: u32) -> Option<&std::sync::atomic::AtomicU32> {
+        let (block, place) = (tid as usize / TIDS_PER_BLOCK, tid as usize % TIDS_PER_BLOCK);
+        self.tids.word(block, place * size_of::<u32>())
+    }
+
+    /// Seats a thread that was alive a moment ago.
+    pub fn seat(&mut self, candidate: &Candidate, joined_ns: u64) -> Seating {
+        match self.seat_word(candidate.tid).map(|word| word.load(Relaxed)) {
+            Some(0) => {}
+            Some(_) => return Seating::Known,
+            None => return Seating::Full,
+        }
+        let Ok(id) = self.free_threads.pop(0) else { return Seating::Full };
+        let &Candidate { tid, tgid, process, phase, flags, comm } = candidate;
+        let row = if self.per_thread {
+            match self.open_row(Row { tgid, tid, joined_ns, comm, ..Row::zeroed() }) {
+                Some(row) => row,
+                None => return Seating::Full,
+            }
+        } else {
+            process
+        };
+        self.threads.write(id as usize, Thread { tid, tgid, process, row, phase, flags, ..Thread::zeroed() });
+        let seat = Seat { id, tid, process };
+        self.count_thread(process, 1);
+        if let Some(word) = self.rows.word(process as usize, offset_of!(Row, threads)) {
+            word.fetch_add(1, Relaxed);
+        }
+        let seated =
+            self.seat_word(tid).is_some_and(|word| word.compare_exchange(0, id, Relaxed, Relaxed).is_ok());
+        if seated {
+            return Seating::Seated(seat);
+        }
+        self.take_back(seat);
+        Seating::Known
+    }
+
+    fn count_thread(&self, process: u32, change: i32) {
+        if let Some(word) = self.rows.word(process as usize, offset_of!(Row, live)) {
+            word.fetch_add(change as u32, Relaxed);
+        }
+    }
+
+    /// Settles a seat after the fact. A thread that was dead before it was seated has no seat any more, and one that
+    /// the kernel side seated at the same moment keeps only that one.
+    pub fn confirm(&mut self, seat: Seat, alive: bool) {
+        let holds = self.seat_word(seat.tid).is_some_and(|word| word.load(Relaxed) == seat.id);
+        if holds && !alive {
+            if let Some(word) = self.seat_word(seat.tid) {
+                word.store(0, Relaxed);
+            }
+            self.take_back(seat);
+        } else if !holds && self.threads.read(seat.id as usize).is_some_and(|thread| thread.tid == seat.tid) {
+            // Overwritten by the kernel side. Had the thread died instead, its seat would be marked as free.
+            self.take_back(seat);
+        }
+    }
+
+    fn take_back(&mut self, seat: Seat) {
+        self.threads.write(seat.id as usize, Thread::zeroed());
+        self.count_thread(seat.process, -1);
+        if let Some(word) = self.rows.word(seat.process as usize, offset_of!(Row, threads)) {
+            word.fetch_sub(1, Relaxed);
+        }
+        // The queue was sized for all seats: one that comes back always finds room.
+        let _ = self.free_threads.push(seat.id, 0);
+    }
+
+    /// A row as it is now; `None` where it is free.
+    #[must_use]
+    pub fn row(&self, id: u32) -> Option<Row> {
+        self.rows.read(id as usize).filter(|row| row.tgid != 0)
+    }
+
+    /// Ids of the rows in use.
+    pub fn rows(&self) -> impl Iterator<Item = (u32, Row)> + '_ {
+        (1..self.rows.len() as u32).filter_map(|id| Some((id, self.row(id)?)))
+    }
+
+    /// Threads that are inside a call now: their row and the call's index in its directory.
+    pub fn in_flight(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        (1..self.threads.len())
+            .filter_map(|id| self.threads.read(id))
+            .filter(|thread| {
+                thread.tid != 0 && thread.call != 0 && thread.phase == pulse_trace_common::target::phase::SEEN
+            })
+            .map(|thread| (thread.row, thread.call - 1))
+    }
+
+    /// Gives a finished row back, after everything in it has been read.
+    pub fn free_row(&mut self, id: u32) {
+        self.rows.write(id as usize, Row::zeroed());
+        // As for seats: the queue holds all rows.
+        let _ = self.free_rows.push(id, 0);
+    }
+}

@@ -1,0 +1,58 @@
+//! Constants that the BPF programs are loaded with.
+
+use super::btf::{Btf, BtfError};
+
+/// A constant's name in the object and its value.
+pub type Setting = (&'static str, u32);
+
+const EXIT_FIELDS: [(&str, &str, &str); 6] = [
+    ("TASK_EXIT_CODE", "task_struct", "exit_code"),
+    ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
+    ("TASK_SIGNAL", "task_struct", "signal"),
+    ("SIGNAL_LIVE", "signal_struct", "live"),
+    ("SIGNAL_FLAGS", "signal_struct", "flags"),
+    ("SIGNAL_GROUP_EXIT_CODE", "signal_struct", "group_exit_code"),
+];
+
+/// Offsets that the programs cannot do without.
+///
+/// # Errors
+/// When the kernel lacks one of the fields.
+pub fn offsets(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
+    let mut settings = vec![
+        ("TASK_PID", btf.offset("task_struct", "pid")?),
+        ("TASK_TGID", btf.offset("task_struct", "tgid")?),
+    ];
+    for (name, structure, field) in EXIT_FIELDS {
+        settings.push((name, btf.offset(structure, field)?));
+    }
+    settings.extend(machine(btf)?);
+    Ok(settings)
+}
+
+/// x86-64: a bit in `thread_info.status` is set while a call of the 32-bit ABI runs, whatever the program is.
+#[cfg(target_arch = "x86_64")]
+fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
+    const TS_COMPAT: u32 = 2;
+    Ok(vec![
+        ("IS_X86", 1),
+        ("COMPAT_OFFSET", btf.offset("task_struct", "thread_info.status")?),
+        ("COMPAT_MASK", TS_COMPAT),
+        ("EXECVE", 59),
+        ("EXECVEAT", 322),
+        ("SIGRETURN", 15),
+    ])
+}
+
+/// aarch64: a flag of the thread tells that its program is a 32-bit one.
+#[cfg(target_arch = "aarch64")]
+fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
+    const TIF_32BIT: u32 = 1 << 22;
+    Ok(vec![
+        ("COMPAT_OFFSET", btf.offset("task_struct", "thread_info.flags")?),
+        ("COMPAT_MASK", TIF_32BIT),
+        ("EXECVE", 221),
+        ("EXECVEAT", 281),
+        ("SIGRETURN", 139),
+    ])
+}
