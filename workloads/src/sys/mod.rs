@@ -4,7 +4,12 @@
 
 pub mod epoll;
 pub mod fd;
+pub mod jitter;
 pub mod mqueue;
+pub mod pthread;
+pub mod queue_map;
 pub mod robust;
 pub mod shm;
 pub mod signal;
+pub mod tracepoint;
+pub mod usage;

@@ -1,0 +1,101 @@
+//! The two queues' memory: made by one process, mapped by both sides.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+use pulse_trace_workloads::contract::{Refusal, cannot};
+use pulse_trace_workloads::sys::pthread::{Attributes, Kind, PthreadMutex};
+use pulse_trace_workloads::sys::queue_map::{LockWords, LockedHeader, QueueMap, Shareable, SpscHeader};
+use pulse_trace_workloads::sys::shm;
+
+use crate::locks::{Backoff, Linear, Restated};
+use crate::mutex::Mutex;
+use crate::queue::Geometry;
+
+/// The file of one queue: without a name, so that it goes with the last process that has it open.
+#[derive(Debug)]
+pub struct Memory(File);
+
+impl Memory {
+    /// Makes an empty queue and its lock.
+    pub fn new(mutex: Mutex, geometry: Geometry) -> Result<Self, Refusal> {
+        match mutex {
+            Mutex::Plain => pthread(geometry, Kind::Normal, Extra::None),
+            Mutex::Adaptive => pthread(geometry, Kind::Adaptive, Extra::None),
+            Mutex::Pi => pthread(geometry, Kind::Normal, Extra::Inherit),
+            Mutex::Robust => pthread(geometry, Kind::Normal, Extra::Robust),
+            Mutex::Recursive => pthread(geometry, Kind::Recursive, Extra::None),
+            Mutex::Errorcheck => pthread(geometry, Kind::ErrorCheck, Extra::None),
+            Mutex::Spin | Mutex::Ticket | Mutex::Futex => words(geometry, |_| ()),
+            Mutex::Restated222 => words(geometry, Restated::<Linear>::init),
+            Mutex::Restated236 => words(geometry, Restated::<Backoff>::init),
+            Mutex::Lockfree => Ok(Self(make::<SpscHeader>(geometry, |_| Ok(()))?)),
+        }
+    }
+
+    /// A path under which every process of the same user can open it, for as long as this one lives.
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
+    }
+}
+
+enum Extra {
+    None,
+    Robust,
+    Inherit,
+}
+
+fn pthread(geometry: Geometry, kind: Kind, extra: Extra) -> Result<Memory, Refusal> {
+    let (robust, inherit) = (matches!(extra, Extra::Robust), matches!(extra, Extra::Inherit));
+    let attributes = Attributes { kind, robust, inherit };
+    make::<LockedHeader<PthreadMutex>>(geometry, |header| header.lock.init(attributes)).map(Memory)
+}
+
+fn words(geometry: Geometry, init: impl FnOnce(&mut LockWords)) -> Result<Memory, Refusal> {
+    make::<LockedHeader<LockWords>>(geometry, |header| {
+        init(&mut header.lock);
+        Ok(())
+    })
+    .map(Memory)
+}
+
+fn make<H: Shareable>(
+    geometry: Geometry,
+    init: impl FnOnce(&mut H) -> io::Result<()>,
+) -> Result<File, Refusal> {
+    let Geometry { capacity, size } = geometry;
+    let what = format!("create a queue of {capacity} elements of {size} bytes in /dev/shm");
+    let remedy = "use a smaller --size or --capacity, or make room in /dev/shm";
+    let room = geometry.room().and_then(|room| QueueMap::<H>::bytes(room).map(|bytes| (room, bytes)));
+    let Some((room, bytes)) = room else {
+        return Err(cannot(what, "that is more than the address space holds", remedy));
+    };
+    let made = shm::unnamed(bytes).and_then(|file| {
+        let mut map = QueueMap::<H>::of(&file, room)?;
+        init(map.header_mut())?;
+        Ok(file)
+    });
+    made.map_err(|error| cannot(what, error, remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_can_be_made_and_none_larger_than_the_memory() {
+        for mutex in Mutex::value_variants() {
+            let small = Geometry { capacity: 2, size: 3 };
+            let memory = Memory::new(*mutex, small).unwrap();
+            assert!(memory.path().exists(), "{}", mutex.name());
+            for size in [1 << 40, usize::MAX] {
+                let refusal = Memory::new(*mutex, Geometry { capacity: 1000, size }).unwrap_err().to_string();
+                assert!(refusal.starts_with("cannot create a queue of 1000 elements"), "{refusal}");
+            }
+        }
+    }
+}

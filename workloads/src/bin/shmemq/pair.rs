@@ -1,0 +1,177 @@
+//! Both sides of one cell, from their start to their reports. Whatever becomes of one of them, this ends.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use pulse_trace_workloads::contract::{Handshake, Refusal, cannot, stopping};
+
+use crate::args::Args;
+use crate::plan::{Plan, Role};
+use crate::report::Report;
+use crate::side::{Said, Side};
+
+/// How often a wait looks at the stop flag.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a side has to end of its own will, once it was asked to: it may be blocked in the lock of a dead one.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What came of a pair.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The server's truth.
+    pub server: Option<Report>,
+    /// The client's.
+    pub client: Option<Report>,
+    /// Why it is not the whole truth.
+    pub failure: Option<anyhow::Error>,
+}
+
+/// Two running sides.
+#[derive(Debug)]
+pub struct Pair {
+    server: Side,
+    client: Side,
+    events: Receiver<(Role, Said)>,
+    outcome: Outcome,
+    /// Sides that have not fallen silent yet.
+    speaking: Vec<Role>,
+}
+
+/// Why a pair ends before its work is done.
+enum End {
+    /// A stop was asked for.
+    Asked,
+    /// A side fell silent without a report.
+    Lost,
+    /// A side gave up, and says why.
+    Early(Role, String),
+    /// A side or the tracer refused.
+    Refused(String),
+}
+
+impl Pair {
+    /// Starts both sides.
+    pub fn start(plan: &Plan, args: &Args) -> Result<Self, Refusal> {
+        let (voice, events) = channel();
+        let server = Side::start(Role::Server, plan, args, voice.clone())?;
+        let client = Side::start(Role::Client, plan, args, voice)?;
+        let speaking = vec![Role::Server, Role::Client];
+        Ok(Self { server, client, events, outcome: Outcome::default(), speaking })
+    }
+
+    /// Lets them play, once the tracer (if there is one) says go.
+    pub fn play(mut self, handshake: &mut Handshake) -> Outcome {
+        if let Err(end) = self.played(handshake) {
+            self.wind_up(end);
+        }
+        self.outcome
+    }
+
+    fn played(&mut self, handshake: &mut Handshake) -> Result<(), End> {
+        let mut ready = 0;
+        while ready < 2 {
+            ready += usize::from(matches!(self.hear()?, Said::Ready));
+        }
+        if !handshake.ready_then_go().map_err(|refusal| End::Refused(refusal.to_string()))? {
+            return Err(End::Asked);
+        }
+        // The client starts the clock: the server must be in its loop by then.
+        self.server.tell("go");
+        while !matches!(self.hear()?, Said::Started) {}
+        self.client.tell("go");
+        while self.outcome.server.is_none() || self.outcome.client.is_none() {
+            self.hear()?;
+        }
+        Ok(())
+    }
+
+    /// The next thing said; reports are put away on the spot.
+    fn hear(&mut self) -> Result<Said, End> {
+        loop {
+            if stopping() {
+                return Err(End::Asked);
+            }
+            match self.events.recv_timeout(LOOK) {
+                Ok((role, said)) => return self.take(role, said),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(End::Asked),
+            }
+        }
+    }
+
+    fn take(&mut self, role: Role, said: Said) -> Result<Said, End> {
+        match said {
+            Said::Report(report) => {
+                let early = report.stopped.clone();
+                *self.report(role) = Some(*report);
+                match early {
+                    Some(_) if stopping() => Err(End::Asked),
+                    Some(reason) => Err(End::Early(role, reason)),
+                    None => Ok(Said::Ready),
+                }
+            }
+            Said::Silence => {
+                self.speaking.retain(|other| *other != role);
+                // With its report in, it may go.
+                if self.report(role).is_some() { self.hear() } else { Err(End::Lost) }
+            }
+            Said::Refused(reason) => Err(End::Refused(reason)),
+            Said::Ready | Said::Started => Ok(said),
+        }
+    }
+
+    fn report(&mut self, role: Role) -> &mut Option<Report> {
+        match role {
+            Role::Server => &mut self.outcome.server,
+            Role::Client => &mut self.outcome.client,
+        }
+    }
+
+    /// Asks both sides to end, collects what they still report, ends those that cannot, and says what happened.
+    fn wind_up(&mut self, end: End) {
+        self.server.ask_to_stop();
+        self.client.ask_to_stop();
+        let deadline = Instant::now() + GRACE;
+        while !self.speaking.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
+                Ok((role, Said::Report(report))) => *self.report(role) = Some(*report),
+                Ok((role, Said::Silence)) => self.speaking.retain(|other| *other != role),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        self.outcome.failure = match end {
+            End::Asked => None,
+            End::Refused(reason) => Some(anyhow::Error::msg(reason)),
+            End::Lost => Some(unfinished(&self.fates())),
+            End::Early(role, reason) => {
+                let fates = self.fates();
+                let gave_up = format!("the {} gave up, because {reason}", role.name());
+                Some(unfinished(if fates.is_empty() { &gave_up } else { &fates }))
+            }
+        };
+    }
+
+    /// How both sides ended, where not of their own will. A stuck side has no other way to end than this.
+    fn fates(&mut self) -> String {
+        let stuck = &self.speaking;
+        let fate = |side: &mut Side| {
+            let (name, pid) = (side.role.name(), side.pid());
+            if stuck.contains(&side.role) {
+                side.kill();
+                return Some(format!(
+                    "the {name} (process {pid}) was blocked in its lock and had to be killed"
+                ));
+            }
+            side.fate().map(|fate| format!("the {name} (process {pid}) {fate}"))
+        };
+        [&mut self.server, &mut self.client].into_iter().filter_map(fate).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn unfinished(cause: &str) -> anyhow::Error {
+    let remedy = "run it again, with --mutex robust to survive the death of an owner, or a larger --timeout where the \
+                  machine is slow";
+    cannot("finish the ping-pong", cause, remedy).into()
+}
