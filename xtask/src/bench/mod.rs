@@ -1,0 +1,34 @@
+//! `cargo xtask bench NAME`: measurements that are no tests, because their result is a number.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use crate::{say, setup};
+
+/// Name, what it measures, and how.
+type Bench = (&'static str, &'static str, fn(&[String]) -> Result<()>);
+
+/// Every benchmark, one row each.
+const BENCHES: &[Bench] = &[];
+
+/// The verb.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first() else {
+        say::out(list());
+        return Ok(());
+    };
+    let Some((_, _, measure)) = BENCHES.iter().find(|(known, ..)| known == name) else {
+        bail!("cannot run benchmark `{name}`: there is none of that name; {}", list());
+    };
+    setup::ensure()?;
+    measure(rest)
+}
+
+fn list() -> String {
+    let mut text = String::from("the benchmarks are:");
+    for (name, measures, _) in BENCHES {
+        let _ = write!(text, "\n  {name:<12} {measures}");
+    }
+    text
+}

@@ -1,0 +1,125 @@
+//! The verbs as a table: help and dispatch read the same rows.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use crate::{bench, build, check, demo, dist, say, setup, test, vm};
+
+struct Verb {
+    name: &'static str,
+    arguments: &'static str,
+    does: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "setup",
+        arguments: "",
+        does: "bring whatever the build lacks: rust-src, bpf-linker",
+        run: setup::run,
+    },
+    Verb {
+        name: "build",
+        arguments: "[--release]",
+        does: "build the tool and the bundled workloads",
+        run: build::run,
+    },
+    Verb {
+        name: "check",
+        arguments: "",
+        does: "format, import ranks, file lengths, stems, prototype notes, generated files",
+        run: check::run,
+    },
+    Verb {
+        name: "test",
+        arguments: "[--vm]",
+        does: "format, clippy, check, all tests; with --vm the kernels too",
+        run: test::run,
+    },
+    Verb {
+        name: "demo",
+        arguments: "",
+        does: "trace a bundled program and print the report",
+        run: demo::run,
+    },
+    Verb {
+        name: "vm",
+        arguments: "[VERSION...]",
+        does: "load and try every probe on other kernels, under QEMU",
+        run: vm::run,
+    },
+    Verb { name: "bench", arguments: "NAME [ARGS]", does: "measure; without a name, list", run: bench::run },
+    Verb { name: "dist", arguments: "", does: "one static binary in a checksummed archive", run: dist::run },
+];
+
+/// Runs the verb that the arguments name.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first() else {
+        say::out(help());
+        return Ok(());
+    };
+    if matches!(name.as_str(), "help" | "-h" | "--help") {
+        say::out(help());
+        return Ok(());
+    }
+    match VERBS.iter().find(|verb| verb.name == name) {
+        Some(_) if rest.iter().any(|argument| argument == "--help" || argument == "-h") => {
+            say::out(help());
+            Ok(())
+        }
+        Some(verb) => (verb.run)(rest),
+        None => bail!("cannot run `{name}`: there is no such verb; see `cargo xtask help`"),
+    }
+}
+
+fn help() -> String {
+    let mut text = String::from("cargo xtask VERB\n");
+    for verb in VERBS {
+        let usage = format!("{} {}", verb.name, verb.arguments);
+        let _ = write!(text, "\n  {usage:<19} {}", verb.does);
+    }
+    text.push_str("\n\nPULSE_REQUIRE=all makes a skipped test a failed one.");
+    text
+}
+
+/// Fails on arguments for a verb that takes none.
+pub fn none(verb: &str, arguments: &[String]) -> Result<()> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(argument) => bail!("cannot {verb} `{argument}`: the verb takes no arguments; leave it out"),
+    }
+}
+
+/// Whether the one known flag is given; fails on any other argument.
+pub fn flag(verb: &str, arguments: &[String], known: &str) -> Result<bool> {
+    for argument in arguments {
+        if argument != known {
+            bail!("cannot {verb} `{argument}`: the only known argument is `{known}`; leave it out");
+        }
+    }
+    Ok(!arguments.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_in_the_help_and_named_once() {
+        for (index, verb) in VERBS.iter().enumerate() {
+            assert!(help().contains(verb.does));
+            assert!(VERBS[..index].iter().all(|other| other.name != verb.name));
+        }
+    }
+
+    #[test]
+    fn unknown_verbs_and_arguments_are_refused() {
+        assert!(run(&["nonsense".into()]).unwrap_err().to_string().contains("no such verb"));
+        assert!(none("demo", &["x".into()]).is_err());
+        assert!(flag("test", &["--vm".into()], "--vm").unwrap());
+        assert!(!flag("test", &[], "--vm").unwrap());
+        assert!(flag("test", &["--wm".into()], "--vm").is_err());
+    }
+}

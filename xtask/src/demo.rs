@@ -1,0 +1,39 @@
+//! `cargo xtask demo`: builds everything and traces a bundled program, to show what one gets.
+
+use anyhow::{Result, bail};
+
+use crate::{
+    build, cli,
+    process::{self, command},
+    setup, workspace,
+};
+
+/// What is traced: two processes that talk for about a second.
+const WORKLOAD: &[&str] = &["logagg"];
+
+/// The verb.
+pub fn run(arguments: &[String]) -> Result<()> {
+    cli::none("demo", arguments)?;
+    setup::ensure()?;
+    build::binaries(true)?;
+    let built = workspace::target()?.join("release");
+    let tool = built.join("pulse-trace");
+    let (program, rest) = WORKLOAD.split_first().unwrap_or((&"", &[]));
+    let workload = built.join(program);
+    for binary in [&tool, &workload] {
+        if !binary.is_file() {
+            bail!("cannot show anything: the build made no {}", binary.display());
+        }
+    }
+    let as_root = process::as_root()?;
+    let mut trace = match as_root.split_first() {
+        Some((sudo, options)) => {
+            let mut sudo = command(sudo);
+            sudo.args(options).arg(&tool);
+            sudo
+        }
+        None => command(&tool),
+    };
+    trace.args(["run", "--plain", "--"]).arg(&workload).args(rest);
+    process::run(&mut trace)
+}

@@ -1,0 +1,105 @@
+//! `cargo xtask test`: everything that proves the repository right, in the order in which failures are cheapest.
+
+mod cargo_tests;
+mod tally;
+pub mod tools;
+
+use std::{env, time::Instant};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    build, check, cli,
+    process::{self, cargo, command},
+    say, setup, vm, workspace,
+};
+use tally::Tally;
+
+/// Kernels that belong to the test, oldest first.
+const KERNELS: [&str; 3] = ["5.10", "6.1", "7.2"];
+
+/// The verb.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let with_kernels = cli::flag("test", arguments, "--vm")?;
+    let since = Instant::now();
+    setup::ensure()?;
+    tools::ensure(tools::ALL);
+    let mut tally = Tally::default();
+    tally.step("format", || process::run(&mut cargo(["fmt", "--all", "--check"])));
+    tally.step("clippy", clippy);
+    tally.step("clippy of the BPF programs", clippy_bpf);
+    tally.step("build", || build::binaries(false));
+    tally.step("check", || check::run(&[]));
+    cargo_tests::unprivileged(&mut tally);
+    cargo_tests::privileged(&mut tally);
+    tally.step("second build", no_op_rebuild);
+    if with_kernels {
+        kernels(&mut tally);
+    }
+    conclude(&tally, since)
+}
+
+fn clippy() -> Result<()> {
+    let selection = ["--workspace", "--exclude", workspace::EBPF, "--all-targets"];
+    process::run(cargo(["clippy"]).args(selection).args(["--", "-D", "warnings"]))
+}
+
+/// Clippy for the crate that builds for the kernel's target only, with the flags of `userspace/build.rs`.
+fn clippy_bpf() -> Result<()> {
+    let mut clippy =
+        cargo(["clippy", "--package", workspace::EBPF, "--target", "bpfel-unknown-none", "--release"]);
+    clippy.args(["-Z", "build-std=core", "--", "-D", "warnings"]);
+    clippy.env("RUSTC_BOOTSTRAP", "1");
+    clippy.env("CARGO_ENCODED_RUSTFLAGS", format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH));
+    process::run(&mut clippy)
+}
+
+/// Whoever builds twice must not wait twice.
+fn no_op_rebuild() -> Result<()> {
+    let output = cargo(["build"]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let compiled: Vec<&str> =
+        said.lines().filter(|line| line.trim_start().starts_with("Compiling")).collect();
+    if !output.status.success() || !compiled.is_empty() {
+        bail!("a build right after a build is not a no-op: {}", said.trim());
+    }
+    Ok(())
+}
+
+fn kernels(tally: &mut Tally) {
+    say::title("other kernels");
+    match vm::matrix(&KERNELS.map(str::to_owned)) {
+        Ok(vm::Outcome::Booted(kernels)) => {
+            for (kernel, verdict) in kernels {
+                tally.test(&format!("vm {kernel}"), verdict);
+            }
+        }
+        Ok(vm::Outcome::Skipped(reason)) => {
+            for version in KERNELS {
+                tally.skip(&format!("vm {version}"), &reason);
+            }
+        }
+        Err(error) => tally.test("vm", Err(format!("{error:#}"))),
+    }
+}
+
+fn conclude(tally: &Tally, since: Instant) -> Result<()> {
+    let strict = match env::var("PULSE_REQUIRE") {
+        Ok(value) if value == "all" => true,
+        Ok(value) if !value.is_empty() => {
+            bail!("cannot heed PULSE_REQUIRE={value}: the only known value is `all`")
+        }
+        _ => false,
+    };
+    let commit = process::capture(command("git").args(["rev-parse", "--short", "HEAD"]));
+    say::note(format_args!(
+        "\ncommit {}, {}",
+        commit.as_deref().unwrap_or("unknown").trim(),
+        say::elapsed(since)
+    ));
+    say::out(tally.summary(strict));
+    if tally.failed(strict) > 0 {
+        bail!("cannot call this tested: the failures are listed above");
+    }
+    Ok(())
+}

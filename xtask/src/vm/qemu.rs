@@ -1,0 +1,59 @@
+//! Boots a kernel and waits until it switches itself off.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::kernels::Kernel;
+use crate::process::command;
+
+/// The emulator.
+pub const PROGRAM: &str = "qemu-system-x86_64";
+
+/// Without hardware help a boot takes 10 s; a machine that is busy with other things may need a few times that.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// What a machine left behind.
+pub struct Boot {
+    /// All that went to the serial line.
+    pub console: String,
+    /// Why it did not switch itself off, if so.
+    pub trouble: Option<String>,
+}
+
+/// Boots a kernel with an initramfs.
+pub fn boot(dir: &Path, kernel: &Kernel, initramfs: &Path) -> Result<Boot> {
+    let console = dir.join(format!("console-{}.log", kernel.release));
+    fs::write(&console, "")?;
+    let mut qemu = command(PROGRAM);
+    // The fastest accelerator that works here.
+    qemu.args(["-accel", "kvm", "-accel", "tcg"]);
+    qemu.args(["-m", "512", "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot", "-serial"]);
+    qemu.arg(format!("file:{}", console.display()));
+    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
+    qemu.args(["-append", "console=ttyS0 quiet panic=-1"]);
+    let machine = qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let trouble = wait(machine.with_context(|| format!("cannot run {PROGRAM}"))?)?;
+    let bytes = fs::read(&console).with_context(|| format!("cannot read {}", console.display()))?;
+    Ok(Boot { console: String::from_utf8_lossy(&bytes).replace('\r', ""), trouble })
+}
+
+/// Waits for the machine's end, and ends it where it takes too long.
+fn wait(mut machine: Child) -> Result<Option<String>> {
+    let since = Instant::now();
+    while since.elapsed() < LIMIT {
+        if let Some(status) = machine.try_wait()? {
+            return Ok((!status.success()).then(|| format!("{PROGRAM} ended with {status}")));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    machine.kill()?;
+    machine.wait()?;
+    Ok(Some(format!("it did not switch itself off within {} s", LIMIT.as_secs())))
+}
