@@ -3,5 +3,7 @@
 pub mod clean;
 pub mod contract;
 pub mod hist;
+#[cfg(not(loom))]
+pub mod patterns;
 pub mod ring;
 pub mod sys;

@@ -2,6 +2,7 @@
 //!
 //! What `rustix` offers safely is called directly where it is needed and has no wrapper here.
 
+pub mod epoch;
 pub mod epoll;
 pub mod fd;
 pub mod jitter;

@@ -1,0 +1,252 @@
+//! One benchmark, measured: set up afresh, warmed up, calibrated, sampled, and then looked at operation by operation.
+
+use std::time::{Duration, Instant};
+
+use pulse_trace_workloads::contract::{Refusal, stopping};
+use pulse_trace_workloads::patterns::{BATCH, Lap, Observed, Pattern, Run, Setup, nanos};
+use pulse_trace_workloads::sys::usage::Usage;
+
+use crate::fairness::Fairness;
+use crate::settings::Settings;
+use crate::stats::median;
+
+/// Operations that take less are not timed one by one: the clock costs as much as they do.
+pub const TIMED_ALONE_FROM_NS: f64 = 50.0;
+/// Share of the measuring time spent on looking at single operations afterwards.
+const OBSERVED_SHARE: f64 = 0.05;
+/// Most operations looked at singly.
+const OBSERVED_MOST: u64 = 100_000;
+/// A benchmark whose smallest lap is long is cut short when it has taken so many times its measuring time...
+const PATIENCE: u64 = 4;
+/// ...but not before it has so many samples.
+const FEWEST_SAMPLES: usize = 10;
+
+/// Operations done, by what for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Operations {
+    pub warmup: u64,
+    pub measured: u64,
+    pub observed: u64,
+}
+
+impl Operations {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.warmup + self.measured + self.observed
+    }
+}
+
+/// What one round of one benchmark gave.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// ns per operation, one value per lap.
+    pub samples: Vec<f64>,
+    /// Operations of each lap.
+    pub per_lap: u64,
+    pub operations: Operations,
+    /// What the structure itself counted, where it can.
+    pub counted: Option<u64>,
+    /// Median over the laps of how much the parties were at it together.
+    pub overlap: f64,
+    /// CPU time by elapsed time.
+    pub cpus_used: f64,
+    /// What the kernel booked for the whole process while it measured.
+    pub usage: Usage,
+    pub observed: Option<Observed>,
+    pub fairness: Option<Fairness>,
+}
+
+impl Round {
+    /// Whether the structure counted what was asked of it.
+    pub fn holds(&self) -> bool {
+        self.counted.is_none_or(|counted| counted == self.operations.all())
+    }
+}
+
+/// Measures one benchmark once. `None` when a stop was asked for before there was anything to tell.
+pub fn measure(pattern: &Pattern, setup: &Setup, settings: &Settings) -> Result<Option<Round>, Refusal> {
+    let mut run = pattern.build(setup)?;
+    let mut operations = Operations::default();
+    let cost = warm_up(&mut *run, pattern, settings, &mut operations)?;
+    let per_lap = operations_per_lap(pattern, settings, cost);
+    let mut taken = Samples::default();
+    let (before, began) = (Usage::now(), Instant::now());
+    let deadline = began + Duration::from_nanos(settings.measure_ns.saturating_mul(PATIENCE));
+    while taken.costs.len() < settings.samples as usize && !stopping() {
+        taken.add(&run.lap(per_lap)?);
+        if taken.costs.len() >= FEWEST_SAMPLES && Instant::now() > deadline {
+            break;
+        }
+    }
+    if taken.costs.is_empty() {
+        return Ok(None);
+    }
+    operations.measured = taken.operations;
+    let (usage, elapsed) = (Usage::now().since(before), nanos(began.elapsed()));
+    let observed = observe(&mut *run, pattern, settings, median(&mut taken.costs.clone()))?;
+    operations.observed = observed.as_ref().map_or(0, |seen| seen.operations);
+    Ok(Some(Round {
+        samples: taken.costs,
+        per_lap,
+        operations,
+        counted: run.counted(),
+        overlap: median(&mut taken.overlaps),
+        cpus_used: (usage.user_ns + usage.system_ns) as f64 / elapsed.max(1) as f64,
+        usage,
+        observed,
+        fairness: Fairness::of(&taken.races),
+    }))
+}
+
+#[derive(Default)]
+struct Samples {
+    costs: Vec<f64>,
+    overlaps: Vec<f64>,
+    races: Vec<Lap>,
+    operations: u64,
+}
+
+impl Samples {
+    fn add(&mut self, lap: &Lap) {
+        self.costs.push(nanos(lap.elapsed) as f64 / lap.operations.max(1) as f64);
+        self.overlaps.push(lap.overlap());
+        self.operations += lap.operations;
+        if lap.longest_streak.is_some() {
+            self.races.push(lap.clone());
+        }
+    }
+}
+
+/// Runs laps of growing length for as long as asked; answers what an operation cost in the second half.
+fn warm_up(
+    run: &mut dyn Run,
+    pattern: &Pattern,
+    settings: &Settings,
+    operations: &mut Operations,
+) -> Result<f64, Refusal> {
+    let began = Instant::now();
+    let longest = Duration::from_nanos(settings.sample_ns());
+    let (mut length, mut cost) = (pattern.least, f64::INFINITY);
+    loop {
+        let lap = run.lap(length)?;
+        operations.warmup += lap.operations;
+        cost = cost.min(nanos(lap.elapsed) as f64 / lap.operations.max(1) as f64);
+        let warm = match settings.warmup_operations {
+            Some(enough) => operations.warmup >= enough,
+            None => nanos(began.elapsed()) >= settings.warmup_ns,
+        };
+        // The first, short laps are dominated by the stamps; calibrating on them alone would be far off.
+        let calibrated = lap.elapsed * 4 >= longest || length >= pattern.most;
+        if (warm && calibrated) || stopping() {
+            return Ok(cost.max(0.05));
+        }
+        if lap.elapsed < longest / 2 {
+            length = length.saturating_mul(2).min(pattern.most);
+        }
+    }
+}
+
+fn operations_per_lap(pattern: &Pattern, settings: &Settings, cost: f64) -> u64 {
+    let wanted =
+        if pattern.fixed_work { settings.total_steps } else { (settings.sample_ns() as f64 / cost) as u64 };
+    wanted.clamp(pattern.least, pattern.most)
+}
+
+/// A pass of its own, since timing single operations slows them and asking a lock first changes who gets it.
+fn observe(
+    run: &mut dyn Run,
+    pattern: &Pattern,
+    settings: &Settings,
+    cost: f64,
+) -> Result<Option<Observed>, Refusal> {
+    if stopping() {
+        return Ok(None);
+    }
+    let time = settings.measure_ns as f64 * OBSERVED_SHARE;
+    let operations = ((time / cost) as u64).clamp(pattern.least, OBSERVED_MOST.min(pattern.most));
+    run.observe(operations, observed_batch(cost))
+}
+
+/// Operations timed together, so that what is recorded is the operation and not the clock.
+pub fn observed_batch(cost: f64) -> u64 {
+    if cost < TIMED_ALONE_FROM_NS { BATCH } else { 1 }
+}
+
+/// What it costs to look at the clock, and to go round an empty loop: the floor under every result.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Floor {
+    pub clock_ns: f64,
+    pub loop_ns: f64,
+}
+
+impl Floor {
+    /// Measured now.
+    pub fn measured() -> Self {
+        const READS: u32 = 1_000;
+        let mut clocks: Vec<f64> = (0..25)
+            .map(|_| {
+                let began = Instant::now();
+                for _ in 0..READS {
+                    std::hint::black_box(Instant::now());
+                }
+                nanos(began.elapsed()) as f64 / f64::from(READS)
+            })
+            .collect();
+        let mut empty = pulse_trace_workloads::patterns::nothing();
+        let mut loops: Vec<f64> = (0..25)
+            .filter_map(|_| empty.lap(100_000).ok())
+            .map(|lap| nanos(lap.elapsed) as f64 / lap.operations.max(1) as f64)
+            .collect();
+        Self { clock_ns: median(&mut clocks), loop_ns: median(&mut loops) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use pulse_trace_workloads::patterns::ALL;
+
+    use super::*;
+    use crate::cli::Args;
+
+    fn quick() -> Settings {
+        Settings::of(&Args::parse_from(["syncbench", "--quick", "--total-steps", "1000"]))
+    }
+
+    fn pattern(name: &str) -> Pattern {
+        *ALL.iter().find(|pattern| pattern.name == name).unwrap()
+    }
+
+    #[test]
+    fn a_measurement_has_its_samples_and_its_count_is_right() {
+        for name in ["mutex/std", "contention/parking-lot-2", "channel/mpsc/crossbeam", "progressive/std-2"] {
+            let round = measure(&pattern(name), &Setup::default(), &quick()).unwrap().unwrap();
+            assert!(round.samples.len() >= FEWEST_SAMPLES, "{name}");
+            assert!(round.samples.iter().all(|cost| *cost > 0.0), "{name}");
+            assert!(round.holds() && round.counted.is_some(), "{name}: {round:?}");
+            assert!(round.overlap > 0.0 && round.overlap <= 1.0, "{name}");
+        }
+    }
+
+    #[test]
+    fn fixed_work_is_fixed() {
+        for name in ["progressive/fetch-add-1", "progressive/fetch-add-8"] {
+            let round = measure(&pattern(name), &Setup::default(), &quick()).unwrap().unwrap();
+            assert_eq!(round.per_lap, 1_000, "{name}");
+            assert_eq!(round.operations.measured, 1_000 * round.samples.len() as u64, "{name}");
+        }
+    }
+
+    #[test]
+    fn cheap_operations_are_timed_in_batches() {
+        assert_eq!(observed_batch(2.0), BATCH);
+        assert_eq!(observed_batch(49.9), BATCH);
+        assert_eq!(observed_batch(50.0), 1);
+    }
+
+    #[test]
+    fn the_floor_is_lower_than_anything_measured_above_it() {
+        let floor = Floor::measured();
+        assert!(floor.clock_ns > 0.0 && floor.loop_ns >= 0.0);
+    }
+}

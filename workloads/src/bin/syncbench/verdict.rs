@@ -1,0 +1,155 @@
+//! Met or missed, slower or faster: and where the samples cannot tell, that.
+
+use pulse_trace_workloads::patterns::Target;
+use serde::Serialize;
+
+use crate::stats::{Bootstrap, Interval, between_rounds, median};
+
+/// A measured interval against a published target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Aim {
+    /// The whole interval lies below the target.
+    Met,
+    /// The whole interval lies at the target or above.
+    Missed,
+    /// The target lies in the interval.
+    Unsure,
+    /// The target is about contention, and the parties hardly met: nothing was put to the test.
+    Untested,
+}
+
+/// How far the parties of a benchmark really were at it together.
+#[derive(Clone, Copy, Debug)]
+pub struct Meeting {
+    pub parties: usize,
+    /// See `Lap::overlap`.
+    pub overlap: f64,
+    /// CPU time by elapsed time: near 1, the parties took turns on one CPU.
+    pub cpus_used: f64,
+}
+
+impl Meeting {
+    /// Whether there was contention to speak of: together for most of the time, and on more than one CPU.
+    pub fn took_place(self) -> bool {
+        self.parties < 2 || (self.overlap >= 0.8 && self.cpus_used >= 1.2)
+    }
+}
+
+impl Aim {
+    /// The verdict.
+    pub fn of(target: &Target, measured: Interval, meeting: Meeting) -> Self {
+        if target.contended && !meeting.took_place() {
+            Self::Untested
+        } else if measured.high < target.below_ns {
+            Self::Met
+        } else if measured.low >= target.below_ns {
+            Self::Missed
+        } else {
+            Self::Unsure
+        }
+    }
+
+    /// As printed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::Unsure => "unsure",
+            Self::Untested => "untested",
+        }
+    }
+}
+
+/// Against an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trend {
+    /// Slower beyond noise: a regression.
+    Slower,
+    /// Neither.
+    Same,
+    /// Faster beyond noise.
+    Faster,
+}
+
+/// A change and what it amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// Of the median, as a share of the earlier one.
+    pub change: f64,
+    pub interval: Interval,
+    /// Changes up to this share are noise: what the user allowed, or how far rounds of either run lay apart.
+    pub noise: f64,
+    pub trend: Trend,
+}
+
+impl Change {
+    /// Compares rounds of samples with earlier ones.
+    pub fn between(before: &[Vec<f64>], after: &[Vec<f64>], bootstrap: &Bootstrap, allowed: f64) -> Self {
+        let (old, new) = (median(&mut before.concat()), median(&mut after.concat()));
+        let spread = |rounds: &[Vec<f64>], middle| between_rounds(rounds, middle).unwrap_or(0.0);
+        let noise = allowed.max(spread(before, old)).max(spread(after, new));
+        let interval = bootstrap.change(before, after);
+        let trend = if interval.low > noise {
+            Trend::Slower
+        } else if interval.high < -noise {
+            Trend::Faster
+        } else {
+            Trend::Same
+        };
+        Self { change: new / old - 1.0, interval, noise, trend }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulse_trace_workloads::patterns::TARGETS;
+
+    use super::*;
+
+    const USUAL: Bootstrap = Bootstrap { resamples: 500, confidence: 0.95, seed: 1 };
+
+    fn steady(value: f64) -> Vec<f64> {
+        (0..50).map(|nth| value * (1.0 + f64::from(nth % 5) / 1_000.0)).collect()
+    }
+
+    #[test]
+    fn a_target_is_met_missed_or_undecided() {
+        let target = TARGETS[0];
+        let alone = Meeting { parties: 1, overlap: 1.0, cpus_used: 1.0 };
+        let verdict = |low, high| Aim::of(&target, Interval { low, high }, alone);
+        assert_eq!(verdict(1.0, 9.9), Aim::Met);
+        assert_eq!(verdict(10.0, 11.0), Aim::Missed);
+        assert_eq!(verdict(9.0, 10.0), Aim::Unsure);
+    }
+
+    #[test]
+    fn without_contention_a_target_of_contention_is_not_met() {
+        let target = TARGETS.iter().find(|target| target.contended).unwrap();
+        let verdict = |overlap, cpus_used| {
+            let meeting = Meeting { parties: 2, overlap, cpus_used };
+            Aim::of(target, Interval { low: 1.0, high: 2.0 }, meeting)
+        };
+        assert_eq!(verdict(0.95, 1.9), Aim::Met);
+        assert_eq!(verdict(0.5, 1.9), Aim::Untested);
+        assert_eq!(verdict(1.0, 1.0), Aim::Untested);
+    }
+
+    #[test]
+    fn only_a_change_beyond_noise_counts() {
+        let verdict = |new| Change::between(&[steady(100.0)], &[steady(new)], &USUAL, 0.1).trend;
+        assert_eq!(verdict(105.0), Trend::Same);
+        assert_eq!(verdict(125.0), Trend::Slower);
+        assert_eq!(verdict(95.0), Trend::Same);
+        assert_eq!(verdict(80.0), Trend::Faster);
+    }
+
+    #[test]
+    fn rounds_that_lie_apart_are_noise() {
+        let restless = [steady(100.0), steady(140.0), steady(90.0)];
+        let change = Change::between(&restless, &[steady(125.0)], &USUAL, 0.1);
+        assert_eq!(change.trend, Trend::Same);
+        assert!(change.noise > 0.4);
+    }
+}
