@@ -1,5 +1,12 @@
 //! What was measured, as plain values: no kernel, no terminal, no files.
 
+pub mod errno;
 pub mod frame;
 pub mod hist;
 pub mod session;
+pub mod spec;
+pub mod status;
+pub mod synthetic;
+pub mod syscalls;
+pub mod text;
+pub mod units;
