@@ -120,7 +120,7 @@ pub struct LinkArgs {
     /// Send small TCP segments at once
     #[arg(long)]
     pub tcp_nodelay: bool,
-    /// Receive buffer of sockets, or size of the pipe
+    /// Receive buffer of sockets, or size of the pipe or the ring
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     pub buffer: Option<u32>,
     /// How long a producer puts up with an aggregator that is missing, gone, or full
@@ -175,10 +175,11 @@ impl LinkArgs {
     }
 
     /// The settings of one side; a producer that drops must not block.
-    pub fn tuning(&self, drop_when_full: bool) -> Tuning {
+    pub fn tuning(&self, id: u32, drop_when_full: bool) -> Tuning {
         Tuning {
             nodelay: self.tcp_nodelay,
             buffer: self.buffer.map(|bytes| bytes as usize),
+            id,
             nonblocking: !self.blocking || drop_when_full,
         }
     }

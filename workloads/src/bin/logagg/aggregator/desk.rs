@@ -163,6 +163,11 @@ impl Desk {
         }
     }
 
+    /// A message is lost because its producer died while it wrote it.
+    pub fn torn(&self) {
+        self.book().ledger.count_truncated();
+    }
+
     /// Notes the first thing that went wrong.
     pub fn note(&self, cause: &str) {
         self.book().error.get_or_insert_with(|| cause.to_owned());

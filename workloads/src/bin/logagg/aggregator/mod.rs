@@ -3,6 +3,7 @@
 mod desk;
 mod on_threads;
 mod on_tokio;
+mod ring;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -76,7 +77,7 @@ pub fn run(args: &AggregatorArgs) -> Result<bool> {
         cpus.pin(0)?;
     }
     let desk = Arc::new(Desk::open(&args.output.output, args.append, args.expect, handshake)?);
-    let tuning = args.link.tuning(false);
+    let tuning = args.link.tuning(0, false);
     let mut bound = args.link.variant.bind(&args.link.address(Role::Aggregator), &tuning)?;
     let address = bound.address.clone();
     // Held until the end, whatever way it comes.

@@ -13,6 +13,7 @@ use rustix::fd::OwnedFd;
 
 use super::super::transport::{Bound, Channel, Inlet, Tuning, accept};
 use super::desk::{Desk, Reception};
+use super::ring;
 use super::{Control, LIMIT, LIMIT_WHEN_STOPPED, QUIET, TICK};
 
 /// Receives until the control says stop and everything is in; `drops` is asked while the socket is still there.
@@ -29,6 +30,10 @@ pub fn serve(
         Inlet::Channel(channel) => {
             desk.ready();
             thread::spawn(move || receive_all(&ours, &channel))
+        }
+        Inlet::Ring(ring) => {
+            desk.ready();
+            thread::spawn(move || ring::receive_all(&ours, ring))
         }
     };
     wait(desk, control, &receiver)?;

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use pulse_trace_workloads::contract::stopping;
@@ -11,12 +12,14 @@ use pulse_trace_workloads::sys::epoll::{watch, watch_borrowed};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::coop::consume_budget;
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::super::runtime;
-use super::super::transport::{Bound, Channel, Framing, Inlet, ReceiveCall, Tuning, accept};
+use super::super::transport::{Bound, Channel, Framing, Inlet, ReceiveCall, RingInlet, Tuning, accept};
 use super::desk::{Desk, Reception};
+use super::ring;
 use super::{Control, GRACE, LIMIT, LIMIT_WHEN_STOPPED, QUIET, TICK};
 
 /// A channel, watched for messages.
@@ -61,6 +64,10 @@ pub fn serve(
                 let channel = Ear::new(channel)?;
                 desk.ready();
                 tokio::spawn(receive_all(Arc::clone(desk), channel, finish))
+            }
+            Inlet::Ring(ring) => {
+                desk.ready();
+                receive_ring(Arc::clone(desk), ring)
             }
         };
         wait(desk, control, &mut receiver).await?;
@@ -135,6 +142,29 @@ async fn accept_all(desk: Arc<Desk>, listener: AsyncFd<OwnedFd>, tuning: Tuning,
         }
     }
     connections.join_all().await;
+}
+
+/// One that sleeps on a futex gets a thread of its own, as any blocking interface does; one that polls is a task.
+fn receive_ring(desk: Arc<Desk>, mut ring: RingInlet) -> JoinHandle<()> {
+    if ring.sleeps() {
+        return spawn_blocking(move || ring::receive_all(&desk, ring));
+    }
+    tokio::spawn(async move {
+        let mut reception = ring::reception();
+        let mut turns = 0;
+        while let Some(idle) = ring::receive(&desk, &mut ring, &mut reception) {
+            if !idle {
+                turns = 0;
+                consume_budget().await;
+            } else if turns < ring::TURNS {
+                turns += 1;
+                yield_now().await;
+            } else {
+                // A timer of tokio is no finer than this.
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    })
 }
 
 async fn receive_all(desk: Arc<Desk>, ear: Ear, mut finish: Finish) {

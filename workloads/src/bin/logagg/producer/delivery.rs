@@ -1,12 +1,10 @@
 //! One write on its way through the link, whoever does the waiting.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use pulse_trace_workloads::contract::stopping;
 
-use super::super::transport::SendCall;
 use super::Sent;
 
 /// What to do after an attempt.
@@ -64,8 +62,13 @@ impl Delivery {
     }
 
     /// Sends what is left of `bytes` once.
-    pub fn attempt(&mut self, fd: BorrowedFd, send: SendCall, bytes: &[u8], sent: &mut Sent) -> Step {
-        match send(fd, &bytes[self.done..]) {
+    pub fn attempt(
+        &mut self,
+        send: impl FnOnce(&[u8]) -> io::Result<usize>,
+        bytes: &[u8],
+        sent: &mut Sent,
+    ) -> Step {
+        match send(&bytes[self.done..]) {
             Ok(count) => {
                 sent.writes += 1;
                 self.done += count;

@@ -11,13 +11,14 @@ use std::time::Duration;
 use anyhow::Result;
 use pulse_trace_workloads::contract::{Handshake, Truth, cannot, cpu_ns, now_ns, tie_to_parent};
 use pulse_trace_workloads::hist::LatencyHist;
+use rustix::net::sockopt::socket_error;
 use serde::{Deserialize, Serialize};
 
 use super::message::Composer;
 use super::options::{LinkArgs, ProducerArgs, warmup};
 use super::pace::Pace;
 use super::report;
-use super::transport::{Outlet, Role, SendCall};
+use super::transport::{Outlet, Role};
 use delivery::{Delivery, Step};
 
 /// How often a missing aggregator is looked for.
@@ -139,7 +140,7 @@ impl Producer {
 
     /// Opens the link once.
     fn connect(&self) -> io::Result<Outlet> {
-        self.link.variant.connect(&self.address, &self.link.tuning(self.drop_when_full))
+        self.link.variant.connect(&self.address, &self.link.tuning(self.sent.producer, self.drop_when_full))
     }
 
     /// The schedule, beginning now.
@@ -162,8 +163,8 @@ impl Producer {
     }
 
     /// Sends what is left of the write once.
-    fn attempt(&mut self, fd: BorrowedFd, send: SendCall) -> Step {
-        self.delivery.attempt(fd, send, &self.buffer, &mut self.sent)
+    fn attempt(&mut self, send: impl FnOnce(&[u8]) -> io::Result<usize>) -> Step {
+        self.delivery.attempt(send, &self.buffer, &mut self.sent)
     }
 
     /// Books a write that is on its way.
@@ -185,8 +186,8 @@ impl Producer {
     }
 
     /// A datagram into nowhere is told by the next one; ask for what the last one has still to tell.
-    fn conclude(&mut self, fd: BorrowedFd) {
-        let pending = || rustix::net::sockopt::socket_error(fd).is_ok_and(|outcome| outcome.is_err());
+    fn conclude(&mut self, fd: Option<BorrowedFd>) {
+        let pending = || fd.is_some_and(|fd| socket_error(fd).is_ok_and(|outcome| outcome.is_err()));
         if self.link.variant.lossy() && self.sent.error.is_none() && (self.delivery.in_trouble() || pending())
         {
             self.sent.error = Some("nobody receives there".to_owned());

@@ -1,7 +1,7 @@
 //! The producer as one plain thread: every call waits in the kernel.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -22,7 +22,7 @@ pub fn run(mut producer: Producer) -> Result<Producer> {
     }
     let outcome = send_all(&mut producer, &mut outlet);
     producer.sent.error = outcome.err().map(|error| error.to_string());
-    producer.conclude(outlet.fd.as_fd());
+    producer.conclude(descriptor(&outlet));
     Ok(producer)
 }
 
@@ -74,7 +74,7 @@ fn send_counted(producer: &mut Producer, outlet: &mut Outlet) -> io::Result<()> 
 fn deliver(producer: &mut Producer, outlet: &mut Outlet) -> io::Result<bool> {
     producer.delivery.begin();
     loop {
-        match producer.attempt(outlet.fd.as_fd(), outlet.send) {
+        match producer.attempt(|bytes| send(outlet, bytes)) {
             Step::Done => return Ok(true),
             Step::Dropped | Step::Stopped => return Ok(false),
             Step::Again => {}
@@ -88,8 +88,26 @@ fn deliver(producer: &mut Producer, outlet: &mut Outlet) -> io::Result<bool> {
     }
 }
 
+fn send(outlet: &mut Outlet, bytes: &[u8]) -> io::Result<usize> {
+    match outlet {
+        Outlet::Fd(outlet) => (outlet.send)(outlet.fd.as_fd(), bytes),
+        Outlet::Ring(ring) => ring.send(bytes),
+    }
+}
+
+fn descriptor(outlet: &Outlet) -> Option<BorrowedFd<'_>> {
+    match outlet {
+        Outlet::Fd(outlet) => Some(outlet.fd.as_fd()),
+        Outlet::Ring(_) => None,
+    }
+}
+
 /// Only a link that does not block by itself needs it; a blocking one has room again, or has waited already.
-fn wait_for_room(outlet: &Outlet) {
+fn wait_for_room(outlet: &mut Outlet) {
+    let outlet = match outlet {
+        Outlet::Fd(outlet) => outlet,
+        Outlet::Ring(ring) => return ring.wait(LOOK),
+    };
     let look = Timespec { tv_sec: 0, tv_nsec: i64::from(LOOK.subsec_nanos()) };
     // Woken early or not, the next attempt tells.
     let _ = poll(&mut [PollFd::new(&outlet.fd, PollFlags::OUT)], Some(&look));

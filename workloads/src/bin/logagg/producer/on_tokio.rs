@@ -9,18 +9,35 @@ use pulse_trace_workloads::contract::{now_ns, stopping};
 use pulse_trace_workloads::sys::epoll::watch;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::task::block_in_place;
 use tokio::task::coop::consume_budget;
 use tokio::time::{sleep, timeout};
 
 use super::super::runtime;
-use super::super::transport::{LOOK, Outlet, SendCall};
+use super::super::transport::{FdOutlet, LOOK, Outlet, RingOutlet, SendCall};
 use super::delivery::{Step, is_gone};
 use super::{Producer, RETRY, missing};
 
-/// An open outlet, watched for room.
-struct Link {
-    fd: AsyncFd<OwnedFd>,
-    send: SendCall,
+/// An open outlet; a descriptor is watched for room.
+enum Link {
+    Fd(AsyncFd<OwnedFd>, SendCall),
+    Ring(RingOutlet),
+}
+
+impl Link {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Fd(fd, send) => send(fd.as_fd(), bytes),
+            Self::Ring(ring) => ring.send(bytes),
+        }
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Fd(fd, _) => Some(fd.as_fd()),
+            Self::Ring(_) => None,
+        }
+    }
 }
 
 /// Connects, waits for the go, sends everything.
@@ -39,7 +56,7 @@ async fn connect_and_send(mut producer: Producer) -> Result<Producer> {
     }
     let outcome = send_all(&mut producer, &mut link, &bell).await;
     producer.sent.error = outcome.err().map(|error| error.to_string());
-    producer.conclude(link.fd.as_fd());
+    producer.conclude(link.descriptor());
     Ok(producer)
 }
 
@@ -100,46 +117,42 @@ async fn deliver(producer: &mut Producer, link: &mut Link) -> io::Result<bool> {
     // A task that never has to wait still gives way to others, as tokio's own streams do.
     consume_budget().await;
     producer.delivery.begin();
+    let mut step = Step::Again;
     loop {
-        match producer.attempt(link.fd.as_fd(), link.send) {
+        step = match step {
             Step::Done => return Ok(true),
             Step::Dropped | Step::Stopped => return Ok(false),
-            Step::Again => {}
-            Step::Full => {
-                if let Some(step) = once_there_is_room(producer, link).await? {
-                    return Ok(step);
-                }
-            }
+            Step::Again => producer.attempt(|bytes| link.send(bytes)),
+            Step::Full => once_there_is_room(producer, link).await?,
             Step::Reconnect => {
                 producer.keep_whole_lines();
                 *link = connect(producer).await?;
+                Step::Again
             }
             Step::Failed(error) => return Err(error),
         }
     }
 }
 
-/// Waits until epoll reports room and tries again; an answer ends the delivery.
-async fn once_there_is_room(producer: &mut Producer, link: &mut Link) -> io::Result<Option<bool>> {
-    let Ok(guard) = timeout(LOOK, link.fd.writable()).await else { return Ok(None) };
-    let mut guard = guard?;
-    match producer.attempt(guard.get_inner().as_fd(), link.send) {
-        Step::Done => Ok(Some(true)),
-        Step::Dropped | Step::Stopped => Ok(Some(false)),
-        Step::Full => {
-            // Still full: only now may the readiness be forgotten, or a wake-up would be.
-            guard.clear_ready();
-            Ok(None)
+/// Waits for room and tries again.
+async fn once_there_is_room(producer: &mut Producer, link: &mut Link) -> io::Result<Step> {
+    match link {
+        Link::Fd(fd, send) => {
+            let Ok(guard) = timeout(LOOK, fd.writable()).await else { return Ok(Step::Again) };
+            let mut guard = guard?;
+            let step = producer.attempt(|bytes| send(guard.get_inner().as_fd(), bytes));
+            if matches!(step, Step::Full) {
+                // Still full: only now may the readiness be forgotten, or a wake-up would be.
+                guard.clear_ready();
+            }
+            return Ok(step);
         }
-        Step::Again => Ok(None),
-        Step::Failed(error) => Err(error),
-        Step::Reconnect => {
-            drop(guard);
-            producer.keep_whole_lines();
-            *link = connect(producer).await?;
-            Ok(None)
-        }
+        // Woken by the aggregator; meanwhile this worker's other tasks move elsewhere.
+        Link::Ring(ring) if ring.sleeps() => block_in_place(|| ring.wait(LOOK)),
+        // Nobody wakes us; a timer of tokio is no finer than this.
+        Link::Ring(_) => sleep(Duration::from_millis(1)).await,
     }
+    Ok(Step::Again)
 }
 
 async fn connect(producer: &Producer) -> io::Result<Link> {
@@ -150,8 +163,10 @@ async fn connect(producer: &Producer) -> io::Result<Link> {
                 sleep(RETRY).await;
             }
             outcome => {
-                let Outlet { fd, send } = outcome?;
-                return Ok(Link { fd: watch(fd, Interest::WRITABLE)?, send });
+                return Ok(match outcome? {
+                    Outlet::Fd(FdOutlet { fd, send }) => Link::Fd(watch(fd, Interest::WRITABLE)?, send),
+                    Outlet::Ring(ring) => Link::Ring(ring),
+                });
             }
         }
     }

@@ -9,6 +9,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{SocketFlags, accept_with};
 
 use super::Tuning;
+use super::ring::{RingInlet, RingOutlet};
 
 /// A blocking call returns at least this often, so that its thread can see that the run is over.
 pub const LOOK: Duration = Duration::from_millis(250);
@@ -20,7 +21,16 @@ pub type ReceiveCall = fn(BorrowedFd, &mut [u8]) -> io::Result<usize>;
 
 /// A producer's end.
 #[derive(Debug)]
-pub struct Outlet {
+pub enum Outlet {
+    /// A kernel object.
+    Fd(FdOutlet),
+    /// A ring in shared memory.
+    Ring(RingOutlet),
+}
+
+/// A producer's end that is a descriptor.
+#[derive(Debug)]
+pub struct FdOutlet {
     /// What to wait on when it is full.
     pub fd: OwnedFd,
     /// Sends a piece of the bytes (a message variant: all or nothing). `WouldBlock` means full.
@@ -30,7 +40,7 @@ pub struct Outlet {
 impl Outlet {
     /// An end that is written to with `write(2)`.
     pub fn writing(fd: OwnedFd) -> Self {
-        Self { fd, send: write }
+        Self::Fd(FdOutlet { fd, send: write })
     }
 }
 
@@ -41,6 +51,8 @@ pub enum Inlet {
     Listener(OwnedFd),
     /// All producers write into one.
     Channel(Channel),
+    /// A ring in shared memory.
+    Ring(RingInlet),
 }
 
 /// One descriptor to receive from.

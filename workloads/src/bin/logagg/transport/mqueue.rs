@@ -9,7 +9,7 @@ use pulse_trace_workloads::contract::{Refusal, cannot};
 use pulse_trace_workloads::sys::mqueue::{self, Capacity};
 use rustix::fs::{FlockOperation, flock};
 
-use super::link::{Bound, Channel, Framing, Inlet, LOOK, Outlet};
+use super::link::{Bound, Channel, FdOutlet, Framing, Inlet, LOOK, Outlet};
 use super::{LARGEST_PACKET, Role, Transport, Tuning};
 
 /// The variant.
@@ -55,7 +55,7 @@ impl Transport for MQueue {
     }
 
     fn connect(&self, at: &str, tuning: &Tuning) -> io::Result<Outlet> {
-        Ok(Outlet { fd: mqueue::open(at, None, tuning.nonblocking)?, send })
+        Ok(Outlet::Fd(FdOutlet { fd: mqueue::open(at, None, tuning.nonblocking)?, send }))
     }
 }
 
