@@ -15,6 +15,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a side has to end of its own will, once it was asked to: it may be blocked in the lock of a dead one.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// When to ask once more.
+const SECOND_REQUEST: Duration = Duration::from_millis(200);
+
 /// What came of a pair.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -131,15 +134,12 @@ impl Pair {
     fn wind_up(&mut self, end: End) {
         self.server.ask_to_stop();
         self.client.ask_to_stop();
-        let deadline = Instant::now() + GRACE;
-        while !self.speaking.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left) {
-                Ok((role, Said::Report(report))) => *self.report(role) = Some(*report),
-                Ok((role, Said::Silence)) => self.speaking.retain(|other| *other != role),
-                Ok(_) => {}
-                Err(_) => break,
-            }
+        self.last_words(SECOND_REQUEST);
+        if !self.speaking.is_empty() {
+            // The first signal may have come just before it went to sleep in a lock of ours; this one wakes it.
+            self.server.wake();
+            self.client.wake();
+            self.last_words(GRACE);
         }
         self.outcome.failure = match end {
             End::Asked => None,
@@ -151,6 +151,19 @@ impl Pair {
                 Some(unfinished(if fates.is_empty() { &gave_up } else { &fates }))
             }
         };
+    }
+
+    /// Collects what is still said, until both are silent or the time is over.
+    fn last_words(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        while !self.speaking.is_empty() {
+            match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok((role, Said::Report(report))) => *self.report(role) = Some(*report),
+                Ok((role, Said::Silence)) => self.speaking.retain(|other| *other != role),
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// How both sides ended, where not of their own will. A stuck side has no other way to end than this.

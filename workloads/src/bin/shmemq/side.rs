@@ -76,8 +76,17 @@ impl Side {
     /// Asks it to end: between two messages, or while it waits for an order.
     pub fn ask_to_stop(&mut self) {
         self.orders = None;
+        self.signal(Signal::TERM);
+    }
+
+    /// Asks once more. Each signal is heeded once and then kills: this is another one than the first.
+    pub fn wake(&self) {
+        self.signal(Signal::INT);
+    }
+
+    fn signal(&self, signal: Signal) {
         // Not yet waited for, so the pid is still its own.
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
     /// Its process id.
