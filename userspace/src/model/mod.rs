@@ -1,5 +1,6 @@
 //! What was measured, as plain values: no kernel, no terminal, no files.
 
+pub mod cost;
 pub mod errno;
 pub mod frame;
 pub mod hist;

@@ -1,0 +1,130 @@
+//! The ledger: what is in the numbers, what is not, and what that means for them.
+
+use std::collections::BTreeMap;
+
+use crate::model::{session::Session, text::printable, units};
+
+use super::layout::{Layout, Tone};
+
+pub fn render(session: &Session, layout: Layout) -> String {
+    let ledger = &session.ledger;
+    let [lost, degraded, censored] = [&ledger.lost, &ledger.degraded, &ledger.censored].map(total);
+    let counted = units::count(ledger.counted);
+    if ledger.complete() {
+        let edges = if censored == 0 {
+            "none lost".to_owned()
+        } else {
+            format!(
+                "none lost, {} partly outside of the session ({})",
+                units::count(censored),
+                listed(&ledger.censored)
+            )
+        };
+        return layout.wrap("ledger: ", &format!("complete, {counted} calls counted, {edges}"));
+    }
+    let head = format!(
+        "ledger: INCOMPLETE, {counted} calls counted, {} lost, {} censored, {} without a detail",
+        units::count(lost),
+        units::count(censored),
+        units::count(degraded)
+    );
+    let mut text = layout.paint(Tone::Alarm, layout.wrap("", &head).trim_end()) + "\n";
+    for (class, slots) in
+        [("lost", &ledger.lost), ("censored", &ledger.censored), ("degraded", &ledger.degraded)]
+    {
+        for (name, count) in slots.iter().filter(|(_, count)| **count > 0) {
+            let words = format!("{}: {}", printable(name), meaning(name));
+            text += &layout.wrap(&format!("  {class:<9} {:>9}  ", units::count(*count)), &words);
+        }
+    }
+    text
+}
+
+fn total(slots: &BTreeMap<String, u64>) -> u64 {
+    slots.values().sum()
+}
+
+fn listed(slots: &BTreeMap<String, u64>) -> String {
+    let filled = slots.iter().filter(|(_, count)| **count > 0);
+    let pairs: Vec<String> = filled.map(|(name, count)| format!("{} {count}", printable(name))).collect();
+    pairs.join(", ")
+}
+
+/// What an entry of a slot means, and what it does to the numbers.
+fn meaning(name: &str) -> &'static str {
+    match name {
+        "unmatched_exit" => {
+            "calls that ended without having been seen to begin; they are in no row, so counts are too low by these"
+        }
+        "unmatched_entry" => {
+            "calls that began and were not seen to end; they are in no row, so counts are too low by these"
+        }
+        "cells_full" => {
+            "no room for another pair of process and call; these calls are in no row. Trace fewer processes"
+        }
+        "untracked_thread" => {
+            "calls of threads that found no room in the thread table; they are in no row. Trace fewer processes"
+        }
+        "targets_full" => {
+            "processes or threads that found no room; their calls are lost, as untracked_thread counts"
+        }
+        "clock_backwards" => {
+            "calls that ended before they began, by the clock; counted, but missing in total, mean and quantiles"
+        }
+        "histograms_full" => {
+            "calls without a histogram; count, total, mean and max hold them, quantiles do not. Trace fewer processes"
+        }
+        "began_before_attach" => {
+            "calls that were running already when the session began; they are not in the counts"
+        }
+        "in_flight" => "calls still running when the session ended; they are not in the counts",
+        "kernel_read" => {
+            "kernel structures that could not be read; a name, a parent or an exit status may be missing"
+        }
+        _ => "a slot that this version does not know; a newer one made this file",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulse_trace_common::loss::Slot;
+
+    use super::*;
+    use crate::model::frame::Ledger;
+
+    fn rendered(ledger: Ledger) -> String {
+        render(&Session { ledger, ..Session::default() }, Layout::new(80, false))
+    }
+
+    fn slots(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
+        pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+    }
+
+    #[test]
+    fn a_complete_one_is_one_short_line() {
+        let text = rendered(Ledger { counted: 123_456, ..Ledger::default() });
+        assert_eq!(text, "ledger: complete, 123456 calls counted, none lost\n");
+    }
+
+    #[test]
+    fn calls_at_the_edges_do_not_make_it_incomplete() {
+        let censored = slots(&[("began_before_attach", 2), ("in_flight", 0)]);
+        let text = rendered(Ledger { counted: 5, censored, ..Ledger::default() });
+        assert!(text.starts_with("ledger: complete, 5 calls counted, none lost, 2 partly outside"), "{text}");
+    }
+
+    #[test]
+    fn every_slot_is_explained_by_name() {
+        for slot in Slot::ALL {
+            let text = rendered(Ledger {
+                lost: slots(&[(slot.name(), 7)]),
+                degraded: slots(&[("from_the_future", 1)]),
+                ..Ledger::default()
+            });
+            assert!(text.contains("INCOMPLETE") && text.contains(slot.name()), "{text}");
+            assert!(!meaning(slot.name()).contains("does not know"), "{}", slot.name());
+            assert!(text.contains("does not know"), "{text}");
+            assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The text report: a pure function of a session. What a recording gives back prints the very same.
+
+mod calls;
+mod cost;
+mod header;
+mod histogram;
+pub mod layout;
+mod ledger;
+mod processes;
+mod sort;
+
+pub use sort::{Sort, UnknownSort};
+
+use crate::model::session::Session;
+use layout::Layout;
+
+/// Processes, and threads of a process, that are shown when nobody says how many.
+pub const DEFAULT_TOP: usize = 20;
+
+/// What the reader wants to see.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Which calls come first.
+    pub sort: Sort,
+    /// How many processes, threads and calls are shown; by default [`DEFAULT_TOP`] processes with all of their calls.
+    pub top: Option<usize>,
+    /// Whether threads are shown apart.
+    pub threads: bool,
+    /// Whether each distribution is drawn.
+    pub histograms: bool,
+    /// Whether the text may carry colours.
+    pub colour: bool,
+    /// Columns of the terminal.
+    pub width: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { sort: Sort::Total, top: None, threads: false, histograms: false, colour: false, width: 80 }
+    }
+}
+
+/// The whole report.
+#[must_use]
+pub fn render(session: &Session, options: &Options) -> String {
+    let layout = Layout::new(options.width, options.colour);
+    let sections = [
+        header::render(session, layout),
+        processes::render(session, options, layout),
+        cost::warning(session, layout),
+        cost::render(session, layout),
+        ledger::render(session, layout),
+    ];
+    let filled: Vec<String> = sections.into_iter().filter(|section| !section.is_empty()).collect();
+    filled.join("\n")
+}
+
+#[cfg(test)]
+mod tests;
