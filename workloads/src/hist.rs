@@ -159,6 +159,15 @@ impl LatencyHist {
         }
     }
 
+    /// Serialises as a histogram of processor cycles; for `#[serde(serialize_with)]`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the serializer.
+    pub fn serialize_cycles<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.wire(crate::sys::tsc::UNIT).serialize(serializer)
+    }
+
     /// Serialises as a histogram of counts instead of nanoseconds; for `#[serde(serialize_with)]`.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::blocking::{BlockingConsumer, BlockingProducer};
-use super::consumer::{Consumer, Popped};
+use super::consumer::{Consumer, Popped, Stall};
 use super::producer::{Producer, PushError};
 
 /// A sending end.
@@ -19,6 +19,15 @@ pub trait Push {
     fn wait_for_room(&mut self, _limit: Duration) -> bool {
         false
     }
+
+    /// See [`Producer::abandon`]; a queue of one process has no use for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`PushError`].
+    fn abandon(&mut self) -> Result<(), PushError> {
+        Err(PushError::Broken)
+    }
 }
 
 /// A receiving end.
@@ -30,6 +39,16 @@ pub trait Pop {
     fn wait_for_data(&mut self, _limit: Duration) -> bool {
         false
     }
+
+    /// See [`Consumer::look_at_stall`]; a queue of one process has no deaths.
+    fn look_at_stall(&mut self, _alive: &dyn Fn(u32) -> bool) -> Stall {
+        Stall::None
+    }
+
+    /// Locks taken over from a producer that died holding them.
+    fn locks_recovered(&self) -> u64 {
+        0
+    }
 }
 
 impl Push for Producer {
@@ -37,9 +56,17 @@ impl Push for Producer {
     fn try_push_batch(&mut self, messages: &[u8], size: usize) -> Result<(), PushError> {
         Self::try_push_batch(self, messages, size)
     }
+
+    fn abandon(&mut self) -> Result<(), PushError> {
+        Self::abandon(self)
+    }
 }
 
 impl Push for BlockingProducer {
+    fn abandon(&mut self) -> Result<(), PushError> {
+        self.inner().abandon()
+    }
+
     #[inline]
     fn try_push_batch(&mut self, messages: &[u8], size: usize) -> Result<(), PushError> {
         Self::try_push_batch(self, messages, size)
@@ -56,9 +83,21 @@ impl Pop for Consumer {
     fn try_pop(&mut self, out: &mut Vec<u8>) -> Popped {
         Self::try_pop(self, out)
     }
+
+    fn look_at_stall(&mut self, alive: &dyn Fn(u32) -> bool) -> Stall {
+        Self::look_at_stall(self, alive)
+    }
+
+    fn locks_recovered(&self) -> u64 {
+        Self::locks_recovered(self)
+    }
 }
 
 impl Pop for BlockingConsumer {
+    fn look_at_stall(&mut self, alive: &dyn Fn(u32) -> bool) -> Stall {
+        Self::look_at_stall(self, alive)
+    }
+
     #[inline]
     fn try_pop(&mut self, out: &mut Vec<u8>) -> Popped {
         Self::try_pop(self, out)
