@@ -3,13 +3,16 @@
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crossbeam_utils::atomic::AtomicCell;
 
 use super::crew::Crew;
+use super::lap::Lap;
 use super::solo::Solo;
 use super::work::each;
-use super::{Built, Counted, Setup};
+use super::{Built, Counted, Run, Setup};
+use crate::contract::Refusal;
 
 pub fn load(_: &Setup, _: usize) -> Built {
     let value = AtomicU64::new(42);
@@ -75,6 +78,42 @@ pub fn shared_fetch_add(setup: &Setup, threads: usize) -> Built {
         .collect();
     let run = Crew::start(setup, works)?;
     Ok(Box::new(Counted { run, count: move || value.load(Ordering::Relaxed) }))
+}
+
+/// The published way to measure contention: threads are started and joined inside the timed part, and do
+/// [`FEW`] operations each. Kept to show what that measures.
+pub fn spawned_inside(_: &Setup, threads: usize) -> Built {
+    Ok(Box::new(SpawnedInside { threads, value: AtomicU64::new(0) }))
+}
+
+/// Operations of a thread in the published sketch.
+const FEW: u64 = 100;
+
+struct SpawnedInside {
+    threads: usize,
+    value: AtomicU64,
+}
+
+impl Run for SpawnedInside {
+    fn lap(&mut self, operations: u64) -> Result<Lap, Refusal> {
+        let (value, threads) = (&self.value, self.threads);
+        let crowds = operations.div_ceil(FEW * threads as u64);
+        let began = Instant::now();
+        for _ in 0..crowds {
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        (0..FEW).for_each(|_| _ = black_box(value.fetch_add(1, Ordering::Relaxed)))
+                    });
+                }
+            });
+        }
+        Ok(Lap::alone(crowds * FEW * threads as u64, began, Instant::now()))
+    }
+
+    fn counted(&self) -> Option<u64> {
+        Some(self.value.load(Ordering::Relaxed))
+    }
 }
 
 /// All threads add to one word by a compare-and-swap loop: what a lock-free structure does when it must.

@@ -31,13 +31,13 @@ pub struct Args {
     #[arg(long, value_name = "PERCENT", default_value_t = 95, value_parser = clap::value_parser!(u8).range(50..=99))]
     pub confidence: u8,
     /// Operations of every lap of the `progressive` group [default: 2000000; with --quick 40000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(16..=1_000_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(16..=100_000_000))]
     pub total_steps: Option<u64>,
     /// Units of arithmetic done while holding a lock, in `contention`, `progressive` and `fairness`
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
     pub work_inside: u32,
     /// Units of arithmetic done between two acquisitions
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
     pub work_between: u32,
     /// Compare with the run saved in this file
     #[arg(long, value_name = "FILE", help_heading = "Comparison")]

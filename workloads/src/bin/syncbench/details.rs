@@ -32,7 +32,7 @@ fn together(out: &mut String, detail: &Detail) {
     line(
         out,
         format_args!(
-            "{:31}{:>7} {:>5} {:>10} {:>9} {:>9} {:>9} {:>9}",
+            "{:38}{:>7} {:>5} {:>10} {:>9} {:>9} {:>9} {:>9}",
             "operation by operation", "overlap", "CPUs", "lock taken", "p50", "p99", "p99.9", "max"
         ),
     );
@@ -46,7 +46,7 @@ fn together(out: &mut String, detail: &Detail) {
         line(
             out,
             format_args!(
-                "  {:29}{:>7.2} {:>5.2} {taken:>10} {:>9} {:>9} {:>9} {:>9}{batch}",
+                "  {:36}{:>7.2} {:>5.2} {taken:>10} {:>9} {:>9} {:>9} {:>9}{batch}",
                 result.name,
                 result.overlap,
                 result.cpus_used,
@@ -69,7 +69,7 @@ fn fairness(out: &mut String, detail: &Detail) {
     line(
         out,
         format_args!(
-            "{:31}{:>7} {:>7} {:>11} {:>9}  {}",
+            "{:38}{:>7} {:>7} {:>11} {:>9}  {}",
             "fairness, lap by lap", "Jain", "worst", "least share", "streak", "share of each, all laps, in %"
         ),
     );
@@ -83,7 +83,7 @@ fn fairness(out: &mut String, detail: &Detail) {
         line(
             out,
             format_args!(
-                "  {:29}{:>7.3} {:>7.3} {:>9.0} % {:>9}  {}",
+                "  {:36}{:>7.3} {:>7.3} {:>9.0} % {:>9}  {}",
                 result.name,
                 race.jain_median,
                 race.jain_worst,
@@ -101,13 +101,13 @@ fn herds(out: &mut String, detail: &Detail) {
         return;
     }
     line(out, format_args!(""));
-    line(out, format_args!("{:31}{:>9} {:>9} {:>9}", "herd: release to own turn", "p50", "p99", "max"));
+    line(out, format_args!("{:38}{:>9} {:>9} {:>9}", "herd: release to own turn", "p50", "p99", "max"));
     for result in herds {
         let at = |q| {
             let seen = result.observed.as_ref();
             seen.and_then(|seen| seen.latency.quantile(q)).map_or("-".to_owned(), |ns| time(ns as f64))
         };
-        line(out, format_args!("  {:29}{:>9} {:>9} {:>9}", result.name, at(0.5), at(0.99), at(1.0)));
+        line(out, format_args!("  {:36}{:>9} {:>9} {:>9}", result.name, at(0.5), at(0.99), at(1.0)));
     }
 }
 
@@ -118,7 +118,7 @@ fn sharing(out: &mut String, detail: &Detail) {
     line(out, format_args!(""));
     for result in &layouts {
         let times = result.time.median / apart.time.median;
-        line(out, format_args!("  {:29} {times:.1} times padded-128", result.name));
+        line(out, format_args!("  {:36} {times:.1} times padded-128", result.name));
     }
 }
 
@@ -138,7 +138,7 @@ fn progressive(out: &mut String, detail: &Detail) {
     for result in &results {
         if let Some(alone) = alone(result) {
             let share = 100.0 * alone / result.time.median;
-            line(out, format_args!("  {:29} {share:>6.0} %", result.name));
+            line(out, format_args!("  {:36} {share:>6.0} %", result.name));
         }
     }
 }

@@ -16,7 +16,7 @@ pub fn list(patterns: &[Pattern]) -> String {
     for pattern in patterns {
         let target =
             pattern.target.map_or(String::new(), |target| format!("  (target < {})", time(target.below_ns)));
-        line(&mut out, format_args!("{:30} {:>3}  {}{target}", pattern.name, pattern.parties, pattern.about));
+        line(&mut out, format_args!("{:36} {:>3}  {}{target}", pattern.name, pattern.parties, pattern.about));
     }
     out
 }
@@ -64,7 +64,7 @@ fn head(out: &mut String, detail: &Detail) {
     line(
         out,
         format_args!(
-            "{:31}{:>7} {:>9}  {:^21}  {:>9} {:8} {changed}",
+            "{:38}{:>7} {:>9}  {:^21}  {:>9} {:8} {changed}",
             "",
             "parties",
             "median",
@@ -90,7 +90,7 @@ fn row(out: &mut String, result: &Benchmark) {
     });
     let miscount = if result.holds { "" } else { " MISCOUNTED" };
     let text = format!(
-        "  {:29}{:>7} {:>9}  {interval:^21}  {target:>9} {verdict:8} {change}{miscount}",
+        "  {:36}{:>7} {:>9}  {interval:^21}  {target:>9} {verdict:8} {change}{miscount}",
         result.name,
         result.parties,
         time(result.time.median)

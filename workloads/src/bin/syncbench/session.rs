@@ -27,6 +27,7 @@ pub fn run() -> anyhow::Result<bool> {
         return Ok(true);
     }
     let settings = Settings::of(&args);
+    check_size(&settings)?;
     let patterns = settings::chosen(&args.names)?;
     let setup = settings::setup(&args);
     setup.check()?;
@@ -47,6 +48,20 @@ pub fn run() -> anyhow::Result<bool> {
     detail.elapsed_ns = nanos(began.elapsed());
     detail.usage = Usage::now().since(before);
     conclude(&args, detail, &measured)
+}
+
+/// A lap cannot be interrupted, so it must end within seconds.
+fn check_size(settings: &Settings) -> Result<(), Refusal> {
+    const MOST_UNITS: u64 = 10_000_000_000;
+    let units = 1 + u64::from(settings.work_inside) + u64::from(settings.work_between);
+    if settings.total_steps.saturating_mul(units) <= MOST_UNITS {
+        return Ok(());
+    }
+    Err(cannot(
+        "measure laps of that size",
+        format_args!("{} steps of {units} units would take minutes each", settings.total_steps),
+        "lower `--total-steps`, `--work-inside` or `--work-between`",
+    ))
 }
 
 fn check_overlap(baseline: &Baseline, patterns: &[Pattern]) -> Result<(), Refusal> {
