@@ -54,12 +54,10 @@ slots! {
     ClockBackwards = 5, "clock_backwards", Degraded;
     /// The histogram pool was empty: count, sum and maximum are exact, quantiles of this call are missing.
     HistogramsFull = 6, "histograms_full", Degraded;
-    /// A record about a process's birth or death did not fit into the ring.
-    RingFull = 7, "ring_full", Degraded;
     /// A call that was already running when the session began.
-    BeganBefore = 8, "began_before_attach", Censored;
+    BeganBefore = 7, "began_before_attach", Censored;
     /// A kernel structure could not be read.
-    KernelRead = 9, "kernel_read", Degraded;
+    KernelRead = 8, "kernel_read", Degraded;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

@@ -11,6 +11,9 @@ pub const COMM_LEN: usize = 16;
 /// Thread ids per value of the table that leads from ids to seats.
 pub const TIDS_PER_BLOCK: usize = 1024;
 
+/// Seat of a thread that is a target but found no room: its calls are counted as lost.
+pub const UNTRACKED: u32 = u32::MAX;
+
 /// What is known of a followed thread. One cache line: only its own thread writes to it, on whichever CPU it runs.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use pulse_trace_common::{
     loss::Slot,
-    target::{Row, TIDS_PER_BLOCK, Thread, phase, thread_flag},
+    target::{Row, TIDS_PER_BLOCK, Thread, UNTRACKED, phase, thread_flag},
 };
 
 use crate::{
@@ -30,9 +30,6 @@ static FREE_ROWS: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Process id to row.
 #[map]
 static PROCESSES: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
-
-/// Slot id of a thread that is a target but found no room: its calls are counted as lost.
-const UNTRACKED: u32 = u32::MAX;
 
 #[inline(always)]
 fn seat_of(tid: u32) -> Option<&'static mut u32> {

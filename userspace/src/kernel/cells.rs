@@ -45,11 +45,11 @@ impl Kernel {
             .fold(0, u64::wrapping_add)
     }
 
-    /// Gives the cells of a finished row back.
-    pub fn free_cells(&mut self, row: u32) {
+    /// Gives the cells of a finished row back, and tells which they were.
+    pub fn free_cells(&mut self, row: u32) -> Vec<u32> {
         let mine: Vec<u32> = self.cells().filter(|cell| cell.1 == row).map(|cell| cell.0).collect();
         self.directories.write(row as usize, Directory::zeroed());
-        for id in mine {
+        for id in mine.iter().copied() {
             self.cells.write(id as usize, Cell::zeroed());
             let queue = if id <= self.limits.histograms {
                 let lanes = self.limits.lanes;
@@ -63,5 +63,6 @@ impl Kernel {
             // The queue was sized for all cells: one that comes back always finds room.
             let _ = queue.push(id, 0);
         }
+        mine
     }
 }

@@ -1,5 +1,8 @@
 //! How many of each thing the kernel side has room for. All of it is allocated when a session starts.
 
+/// Beyond this many, histograms have no copies: one is 4.6 KB.
+const AFFORDABLE_HISTOGRAMS: u32 = 2048;
+
 /// Capacities of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -16,7 +19,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Room for a given number of processes and threads, twice over, with as many lanes as stay affordable.
+    /// Room for a given number of processes and threads, with as many lanes as stay affordable.
     #[must_use]
     pub fn for_targets(processes: u32, threads: u32, grows: bool, per_thread: bool, cpus: u32) -> Self {
         let mut rows = if grows { processes * 2 + 254 } else { processes + 2 };
@@ -24,12 +27,11 @@ impl Limits {
         if per_thread {
             rows += threads;
         }
-        let histograms = (rows * 64).clamp(256, 4096);
-        let lanes = match cpus {
-            0 | 1 => 1,
-            _ if histograms <= 1024 => cpus.next_power_of_two().min(8),
-            _ => 2,
-        };
+        let histograms = if grows { 2048 + rows * 2 } else { rows * 64 }.clamp(256, 4096);
+        let mut lanes = cpus.next_power_of_two().min(8);
+        while lanes > 1 && histograms * lanes > AFFORDABLE_HISTOGRAMS {
+            lanes /= 2;
+        }
         Self { threads, rows, histograms, lean_cells: histograms, lanes }
     }
 

@@ -23,7 +23,7 @@ use super::{
     limits::Limits,
     mapped::Mapped,
     object::OBJECT,
-    settings,
+    privileges, settings,
 };
 
 /// What a session wants of the kernel side.
@@ -37,6 +37,8 @@ pub struct Setup {
     pub everybody: bool,
     /// Threads have rows of their own.
     pub per_thread: bool,
+    /// The kernel side writes a log of what it does.
+    pub debug: bool,
 }
 
 /// Why the kernel side cannot be had.
@@ -54,6 +56,7 @@ pub enum LoadError {
         /// Which.
         name: &'static str,
         /// Why.
+        #[source]
         cause: ProgramError,
     },
     /// A program cannot be attached.
@@ -62,6 +65,7 @@ pub enum LoadError {
         /// Which.
         name: &'static str,
         /// Why.
+        #[source]
         cause: ProgramError,
     },
     /// The object is not the one that this binary was built with.
@@ -76,6 +80,7 @@ pub enum LoadError {
         /// Which.
         name: &'static str,
         /// Why.
+        #[source]
         cause: MapError,
     },
     /// A map cannot be seen through memory.
@@ -84,8 +89,34 @@ pub enum LoadError {
         /// Which.
         name: &'static str,
         /// Why.
+        #[source]
         cause: io::Error,
     },
+}
+
+impl LoadError {
+    /// Whether a missing privilege is the cause.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        let mut refused = false;
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<io::Error>();
+            refused |= io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+            cause = error.source();
+        }
+        refused && !privileges::missing().is_empty()
+    }
+
+    /// What to say when a privilege is missing.
+    #[must_use]
+    pub fn privilege_sentence(&self) -> String {
+        format!(
+            "cannot load BPF programs: this user lacks {}; run it with sudo, or grant them with \
+             `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the binary",
+            privileges::missing().join(" and ")
+        )
+    }
 }
 
 /// The loaded programs and their maps.
@@ -131,6 +162,7 @@ impl Kernel {
             ("EVERYBODY", u32::from(setup.everybody)),
             ("PER_THREAD", u32::from(setup.per_thread)),
             ("OWN_TGID", std::process::id()),
+            ("DEBUG", u32::from(setup.debug)),
         ]);
         let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
         let mut loader = EbpfLoader::new();

@@ -9,6 +9,7 @@ pub mod limits;
 mod loaded;
 mod mapped;
 mod object;
+pub mod privileges;
 mod readings;
 mod seats;
 mod settings;

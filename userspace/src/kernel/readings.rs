@@ -1,15 +1,15 @@
 //! What the kernel side says of itself: losses, finished rows, and what its programs cost.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::{
+    fs,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
+};
 
 use aya::{
-    programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _},
+    programs::{Program, RawTracePoint, RawTracePointRunOptions, TestRun as _},
     sys::{Stats, enable_stats},
 };
-use pulse_trace_common::{
-    loss::{SLOTS, Slot},
-    target::Finished,
-};
+use pulse_trace_common::loss::{SLOTS, Slot};
 
 use super::Kernel;
 
@@ -20,6 +20,8 @@ pub struct RunStats {
     pub count: u64,
     /// Their time, ns.
     pub time_ns: u64,
+    /// Runs that the kernel left out, because the program was running on that CPU already.
+    pub missed: u64,
 }
 
 /// Runs of the empty program that show what the statistics themselves cost.
@@ -44,13 +46,9 @@ impl Kernel {
         self.finished.as_raw_fd()
     }
 
-    /// Rows that were finished since the last call.
-    pub fn finished(&mut self) -> Vec<Finished> {
-        let mut rows = Vec::new();
-        while let Some(record) = self.finished.next() {
-            rows.extend(bytemuck::try_pod_read_unaligned::<Finished>(&record).ok());
-        }
-        rows
+    /// Empties the ring behind [`Kernel::finished_fd`], so that it can become readable again.
+    pub fn acknowledge_finished(&mut self) {
+        while self.finished.next().is_some() {}
     }
 
     /// Bytes that the maps take in the kernel.
@@ -62,12 +60,8 @@ impl Kernel {
     /// Run statistics of every loaded program, by name.
     #[must_use]
     pub fn run_stats(&self) -> Vec<(String, RunStats)> {
-        let stats = |program: &aya::programs::Program| {
-            let info = program.info().ok()?;
-            Some(RunStats { count: info.run_count(), time_ns: info.run_time().as_nanos() as u64 })
-        };
         let programs = self.ebpf.programs().filter(|(name, _)| !name.starts_with("calibration"));
-        programs.filter_map(|(name, program)| Some((name.to_owned(), stats(program)?))).collect()
+        programs.filter_map(|(name, program)| Some((name.to_owned(), stats_of(program)?))).collect()
     }
 
     /// What the statistics add to each run, ns: the time that an empty program shows. `None` where this kernel cannot
@@ -83,6 +77,21 @@ impl Kernel {
         let _ = program.unload();
         (info.run_count() > 0).then(|| info.run_time().as_nanos() as f64 / info.run_count() as f64)
     }
+}
+
+/// What the kernel tells of a loaded program's descriptor.
+fn stats_of(program: &Program) -> Option<RunStats> {
+    let descriptor = program.fd().ok()?.as_fd().as_raw_fd();
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?;
+    let field = |name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    };
+    Some(RunStats {
+        count: field("run_cnt"),
+        time_ns: field("run_time_ns"),
+        missed: field("recursion_misses"),
+    })
 }
 
 /// Switches the kernel's run statistics on until the descriptor is closed; `None` where this user may not.

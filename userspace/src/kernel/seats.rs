@@ -3,7 +3,7 @@
 use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 
 use bytemuck::Zeroable as _;
-use pulse_trace_common::target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread};
+use pulse_trace_common::target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED};
 
 use super::Kernel;
 
@@ -14,8 +14,8 @@ pub struct Candidate {
     pub tid: u32,
     /// Its process.
     pub tgid: u32,
-    /// The row of its process.
-    pub process: u32,
+    /// The row of its process; `None` where there was none left.
+    pub process: Option<u32>,
     /// One of the constants in [`pulse_trace_common::target::phase`].
     pub phase: u32,
     /// Bits of [`pulse_trace_common::target::thread_flag`].
@@ -69,15 +69,13 @@ impl Kernel {
             Some(_) => return Seating::Known,
             None => return Seating::Full,
         }
-        let Ok(id) = self.free_threads.pop(0) else { return Seating::Full };
         let &Candidate { tid, tgid, process, phase, flags, comm } = candidate;
-        let row = if self.per_thread {
-            match self.open_row(Row { tgid, tid, joined_ns, comm, ..Row::zeroed() }) {
-                Some(row) => row,
-                None => return Seating::Full,
-            }
-        } else {
-            process
+        let row = match process {
+            Some(_) if self.per_thread => self.open_row(Row { tgid, tid, joined_ns, comm, ..Row::zeroed() }),
+            row => row,
+        };
+        let (Some(process), Some(row), Ok(id)) = (process, row, self.free_threads.pop(0)) else {
+            return self.refuse(tid);
         };
         self.threads.write(id as usize, Thread { tid, tgid, process, row, phase, flags, ..Thread::zeroed() });
         let seat = Seat { id, tid, process };
@@ -92,6 +90,15 @@ impl Kernel {
         }
         self.take_back(seat);
         Seating::Known
+    }
+
+    /// Without a seat, its calls are at least counted as lost.
+    fn refuse(&self, tid: u32) -> Seating {
+        let word = self.seat_word(tid);
+        match word.map(|word| word.compare_exchange(0, UNTRACKED, Relaxed, Relaxed)) {
+            Some(Err(_)) => Seating::Known,
+            _ => Seating::Full,
+        }
     }
 
     fn count_thread(&self, process: u32, change: i32) {

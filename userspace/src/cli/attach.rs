@@ -1,0 +1,54 @@
+//! `pulse-trace attach`
+
+use clap::Args;
+
+use super::{failure::Failure, live, options::TraceOptions};
+use crate::{
+    session::Scope,
+    target::{Selection, resolve},
+};
+
+/// Trace running processes until Ctrl-C, the end of --duration, or their own
+#[derive(Args)]
+#[command(after_help = "Example: pulse-trace attach -p 1234 -d 5s --histograms")]
+pub struct Attach {
+    /// Process to trace, with all its threads; repeat it or separate several by commas
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',')]
+    pids: Vec<u32>,
+    /// Thread to trace alone
+    #[arg(short, long = "tid", value_name = "TID", value_delimiter = ',')]
+    tids: Vec<u32>,
+    /// Trace the processes that have this name now
+    #[arg(long, value_name = "NAME")]
+    comm: Vec<String>,
+    /// Trace processes forked by the targets too, from their first instruction
+    #[arg(long)]
+    children: bool,
+    /// Trace every process but pulse-trace itself
+    #[arg(short, long, conflicts_with_all = ["pids", "tids", "comm", "children"])]
+    all: bool,
+    #[command(flatten)]
+    options: TraceOptions,
+}
+
+impl Attach {
+    /// Runs the command.
+    pub fn run(self) -> Result<u8, Failure> {
+        self.options.validate()?;
+        let selection = Selection { pids: self.pids, tids: self.tids, comms: self.comm };
+        let nobody = selection == Selection::default();
+        if nobody && !self.all {
+            return Err(Failure::usage(
+                "cannot attach: no target was given; name one with -p PID, -t TID or --comm NAME, or take --all",
+            ));
+        }
+        let targets = resolve(&selection)?;
+        let scope = match (self.all, self.children) {
+            (true, _) => Scope::Everybody,
+            (_, true) => Scope::Children,
+            _ => Scope::Targets,
+        };
+        live::trace_targets(&self.options, scope, &targets)?;
+        Ok(0)
+    }
+}

@@ -1,0 +1,72 @@
+//! What `attach` and `run` have in common: outputs first, then the kernel, then the loop, then the report.
+
+use super::{failure::Failure, options::TraceOptions, output::Outputs};
+use crate::{
+    model::session::Header,
+    session::{self, Ending, Scope, kernel_setup},
+    source::{
+        host,
+        live::{Live, Target},
+    },
+    target::{Held, Pinned},
+};
+
+/// Traces processes that run already.
+pub fn trace_targets(options: &TraceOptions, scope: Scope, targets: &[Pinned]) -> Result<(), Failure> {
+    let targets: Vec<&Pinned> = targets.iter().collect();
+    trace(options, scope, &targets, None)
+}
+
+/// Traces a command that is held.
+pub fn trace_command(options: &TraceOptions, scope: Scope, held: &mut Held) -> Result<(), Failure> {
+    trace(options, scope, &[], Some(held))
+}
+
+fn trace(
+    options: &TraceOptions,
+    scope: Scope,
+    targets: &[&Pinned],
+    held: Option<&mut Held>,
+) -> Result<(), Failure> {
+    // Created first: a slip in a path must not cost a long session.
+    let mut outputs = Outputs::create(options)?;
+    let live = match &held {
+        Some(held) => start(options, scope, &[held.pinned()], true)?,
+        None => start(options, scope, targets, false)?,
+    };
+    let pids = held
+        .as_ref()
+        .map_or_else(|| targets.iter().map(|target| target.pid).collect(), |held| vec![held.pinned().pid]);
+    outputs.begin(header(options, pids, live.start_ns()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
+        Failure::usage(format!(
+            "cannot start the event loop: {cause}; see whether the limit of open files is reached"
+        ))
+    })?;
+    let ending = runtime.block_on(session::run(live, options.plan(), held, &mut outputs))?;
+    outputs.finish(options, ending == Ending::Interrupted)
+}
+
+fn start(options: &TraceOptions, scope: Scope, targets: &[&Pinned], held: bool) -> Result<Live, Failure> {
+    let setup = kernel_setup(&options.request(scope), targets)
+        .map_err(|cause| Failure::usage(format!("cannot use --limit: {cause}")))?;
+    let targets: Vec<Target<'_>> = targets.iter().map(|pinned| Target { pinned, held }).collect();
+    Ok(Live::start(&setup, &targets)?)
+}
+
+fn header(options: &TraceOptions, targets: Vec<u32>, start_mono_ns: u64) -> Header {
+    let since = host::monotonic_ns() - start_mono_ns;
+    Header {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: host::kernel(),
+        arch: host::arch(),
+        cpus: host::cpus(),
+        clock: host::clock(),
+        command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+        targets,
+        start_unix_ns: host::unix_ns() - since,
+        start_mono_ns,
+        probes: vec!["syscalls".to_owned()],
+        per_thread: options.threads,
+    }
+}

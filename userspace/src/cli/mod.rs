@@ -1,0 +1,91 @@
+//! The command line: one file per command.
+
+mod attach;
+mod doctor;
+mod failure;
+mod generate;
+mod live;
+mod options;
+mod output;
+mod probes;
+mod report;
+mod run;
+mod selftest;
+
+use std::{ffi::OsString, io::Write as _};
+
+use clap::{Parser, Subcommand};
+
+use crate::target;
+use failure::Failure;
+
+/// Shows where a process's communication time goes: system calls, their latencies and errors, counted in the kernel,
+/// complete to the last one.
+#[derive(Parser)]
+#[command(name = "pulse-trace", version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 a check failed; 2 bad usage or a bad file; 3 missing privilege; 4 the kernel lacks something; \
+`run` passes on the status of its command (128 + signal if one killed it).";
+
+#[derive(Subcommand)]
+enum Command {
+    Attach(attach::Attach),
+    Run(run::Run),
+    Report(report::Report),
+    Doctor(doctor::Doctor),
+    Probes(probes::Probes),
+    #[command(name = "__generate", hide = true)]
+    Generate(generate::Generate),
+    #[command(name = "__selftest", hide = true)]
+    Selftest(selftest::Selftest),
+}
+
+/// Runs a command line; the exit code.
+#[must_use]
+pub fn main(arguments: &[OsString]) -> u8 {
+    let text = |at: usize| arguments.get(at).and_then(|argument| argument.to_str());
+    if text(1) == Some(target::HOLD) {
+        let rest: Vec<OsString> = arguments[2..].to_vec();
+        return say(&target::hold_and_exec(&rest), failure::CANNOT_EXECUTE);
+    }
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(failure) => say(&failure.to_string(), failure.code()),
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Attach(attach) => attach.run(),
+        Command::Run(run) => run.run(),
+        Command::Report(report) => report.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Probes(probes) => probes.run(),
+        Command::Generate(generate) => generate.run(),
+        Command::Selftest(selftest) => selftest.run(),
+    }
+}
+
+/// Prints what clap has to say: help and version are answers, the rest is bad usage.
+fn usage(error: &clap::Error) -> u8 {
+    // Nothing is left to be done about a terminal that is gone.
+    let _ = error.print();
+    if error.use_stderr() { failure::USAGE } else { 0 }
+}
+
+fn say(message: &str, code: u8) -> u8 {
+    if !message.is_empty() {
+        // As above.
+        let _ = writeln!(std::io::stderr().lock(), "pulse-trace: {message}");
+    }
+    code
+}

@@ -1,0 +1,131 @@
+//! Options that `attach` and `run` share.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::failure::Failure;
+use crate::{
+    model::units::parse_duration,
+    probes,
+    session::{Plan, Request, Scope},
+};
+
+/// What to trace, for how long, and where it goes.
+#[derive(Args)]
+pub struct TraceOptions {
+    /// End after this time, e.g. 5s or 250ms; without it, Ctrl-C or the end of the targets ends the session
+    #[arg(short, long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub duration: Option<Duration>,
+    /// Length of a frame: how often counters are read, and recorded with --record
+    #[arg(short, long, value_name = "DURATION", value_parser = parse_duration, default_value = "1s", allow_hyphen_values = true)]
+    pub interval: Duration,
+    /// Probes to use, separated by commas; `auto` takes every default one that works here
+    #[arg(long, value_name = "NAMES", default_value = "auto", value_delimiter = ',', value_parser = probe_name)]
+    pub probes: Vec<String>,
+    /// Tell threads apart
+    #[arg(long)]
+    pub threads: bool,
+    /// Write the session as JSON to FILE when it ends; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Record every frame into FILE as it is read; readable even if pulse-trace is killed
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Do not print the report
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print the report at the end, also on a terminal
+    #[arg(long)]
+    pub plain: bool,
+    /// Room in the kernel, e.g. threads=4096; names: threads, processes, histograms, lean-cells, lanes
+    #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
+    pub limits: Vec<(String, u32)>,
+    /// Log what the kernel side does, on standard error
+    #[arg(long)]
+    pub debug: bool,
+    #[command(flatten)]
+    pub view: ViewOptions,
+}
+
+/// How a report looks.
+#[derive(Args, Clone)]
+pub struct ViewOptions {
+    /// Order of system calls
+    #[arg(long, value_name = "FIELD", default_value = "total")]
+    pub sort: SortField,
+    /// Rows per table
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// Draw the latency distribution of every call
+    #[arg(long)]
+    pub histograms: bool,
+    /// Use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Also into files and pipes.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// Column that a table is ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "each is the column of its name")]
+pub enum SortField {
+    Total,
+    Count,
+    Errors,
+    Mean,
+    P50,
+    P90,
+    P99,
+    P999,
+    Max,
+    Name,
+}
+
+impl TraceOptions {
+    /// How long and in which steps.
+    pub fn plan(&self) -> Plan {
+        Plan { duration: self.duration, interval: self.interval }
+    }
+
+    /// What the session is to do.
+    pub fn request(&self, scope: Scope) -> Request {
+        Request { scope, per_thread: self.threads, limits: self.limits.clone(), debug: self.debug }
+    }
+
+    /// Refuses combinations that cannot be meant.
+    pub fn validate(&self) -> Result<(), Failure> {
+        if self.interval < Duration::from_millis(10) {
+            return Err(Failure::usage(
+                "cannot use an interval below 10ms: reading the counters would disturb what they count; use 10ms or more",
+            ));
+        }
+        let stdout = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
+        if stdout(&self.record) {
+            return Err(Failure::usage(
+                "cannot record to standard output: the report goes there; name a file",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn probe_name(name: &str) -> Result<String, String> {
+    if name == "auto" { Ok(name.to_owned()) } else { probes::named(name).map(|spec| spec.name.to_owned()) }
+}
+
+fn limit(text: &str) -> Result<(String, u32), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not of the form NAME=N"))?;
+    let value = value.parse().map_err(|_| format!("{value:?} is not a number"))?;
+    Ok((name.to_owned(), value))
+}

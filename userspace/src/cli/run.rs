@@ -1,0 +1,41 @@
+//! `pulse-trace run`
+
+use std::os::unix::process::ExitStatusExt as _;
+
+use clap::Args;
+
+use super::{failure::Failure, live, options::TraceOptions};
+use crate::{session::Scope, target::Held};
+
+/// Start a command and trace it from its first instruction; its exit status is passed on
+#[derive(Args)]
+#[command(
+    after_help = "Example: pulse-trace run -- ls -l\n\nUnder sudo the command runs as the user who typed it."
+)]
+pub struct Run {
+    /// Trace only the command itself, not the processes that it starts
+    #[arg(long)]
+    no_children: bool,
+    #[command(flatten)]
+    options: TraceOptions,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<std::ffi::OsString>,
+}
+
+impl Run {
+    /// Runs the command.
+    pub fn run(self) -> Result<u8, Failure> {
+        self.options.validate()?;
+        let scope = if self.no_children { Scope::Targets } else { Scope::Children };
+        let mut held = Held::start(&self.command)?;
+        live::trace_command(&self.options, scope, &mut held)?;
+        let status = held.wait().map_err(|cause| {
+            Failure::usage(format!(
+                "cannot learn how the command ended: {cause}; it ran to its end all the same"
+            ))
+        })?;
+        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        Ok(code.unwrap_or(1) as u8)
+    }
+}

@@ -1,0 +1,53 @@
+//! The probes: for each stem its description and how its counters are read. The list is explicit and ordered.
+
+mod syscalls;
+
+pub use syscalls::{Change, Syscalls};
+
+use crate::model::spec::Spec;
+
+/// Every probe.
+pub const ALL: &[Spec] = &[syscalls::SPEC];
+
+/// The probe of a name.
+///
+/// # Errors
+/// A sentence that names the nearest probe, when there is none of that name.
+pub fn named(name: &str) -> Result<&'static Spec, String> {
+    ALL.iter().find(|spec| spec.name == name).ok_or_else(|| {
+        let nearest = ALL.iter().min_by_key(|spec| distance(spec.name, name)).map_or("", |spec| spec.name);
+        format!("cannot use probe {name:?}: there is no such probe; did you mean {nearest:?}? See `pulse-trace probes`")
+    })
+}
+
+/// Edit distance, for suggestions.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (at, mine) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (column, theirs) in right.iter().enumerate() {
+            let above = row[column + 1];
+            let change = diagonal + usize::from(mine != *theirs);
+            row[column + 1] = change.min(above + 1).min(row[column] + 1);
+            diagonal = above;
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_a_slip_is_understood() {
+        for (at, spec) in ALL.iter().enumerate() {
+            assert!(ALL[..at].iter().all(|other| other.name != spec.name));
+            assert_eq!(named(spec.name).unwrap().name, spec.name);
+        }
+        assert!(named("sycalls").unwrap_err().contains("\"syscalls\""));
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

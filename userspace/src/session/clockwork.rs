@@ -1,0 +1,183 @@
+//! The loop.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, RawFd},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    signal::unix::{Signal as Signals, SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
+};
+
+use crate::{model::frame::Frame, source::live::Live, target::Held};
+
+/// How long a session lasts and how it is cut into frames.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Its longest duration; without one it ends with its targets or by a signal.
+    pub duration: Option<Duration>,
+    /// Length of a frame.
+    pub interval: Duration,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its time was over.
+    Duration,
+    /// No target was left.
+    TargetsGone,
+    /// Somebody interrupted it.
+    Interrupted,
+}
+
+/// Why a session failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The event loop cannot work.
+    #[error("cannot wait for events: {0}; see whether the limit of open files is reached (`ulimit -n`)")]
+    Events(#[source] io::Error),
+    /// A sink cannot take a frame.
+    #[error("{0}")]
+    Sink(String),
+}
+
+/// Takes frames.
+pub trait Sink {
+    /// Takes one frame.
+    ///
+    /// # Errors
+    /// A sentence, when the frame cannot be kept; the session ends then.
+    fn take(&mut self, frame: &Frame) -> Result<(), String>;
+}
+
+/// Length of the stretches in which the programs' own cost is measured: one at the start of each second.
+const COST_SAMPLE: Duration = Duration::from_millis(100);
+const COST_PERIOD: Duration = Duration::from_secs(1);
+/// Finished processes are read at most this often between frames.
+const HARVEST_PAUSE: Duration = Duration::from_millis(10);
+
+struct Descriptor(RawFd);
+
+impl AsRawFd for Descriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
+
+/// Signals that end a session.
+struct Stops {
+    interrupt: Signals,
+    terminate: Signals,
+    hangup: Signals,
+}
+
+impl Stops {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::INT,
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.hangup.recv() => Signal::HUP,
+        }
+    }
+}
+
+/// Runs a session to its end. A held command is released once everything is in place.
+///
+/// # Errors
+/// When events cannot be waited for or a sink fails.
+pub async fn run(
+    mut live: Live,
+    plan: Plan,
+    mut command: Option<&mut Held>,
+    sink: &mut dyn Sink,
+) -> Result<Ending, SessionError> {
+    let finished = watch(live.finished_fd())?;
+    let mut stops = Stops::listen().map_err(SessionError::Events)?;
+    let begin = Instant::now();
+    let end = plan.duration.map(|duration| begin + duration);
+    let mut frames = interval_at(begin + plan.interval, plan.interval);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sampling = interval_at(begin + COST_PERIOD, COST_PERIOD);
+    let mut sample_end = Some(begin + COST_SAMPLE);
+    let mut harvest_at = None;
+    live.measure_costs(true);
+    let gone = match &command {
+        Some(command) => Some(watch(command.pinned().descriptor().as_raw_fd())?),
+        None => None,
+    };
+    if let Some(command) = &command {
+        command.release();
+    }
+    let ending = loop {
+        tokio::select! {
+            stop = stops.next() => {
+                // The terminal has interrupted the command too; other signals are passed on.
+                if let Some(command) = command.as_mut().filter(|_| stop != Signal::INT) {
+                    command.signal(stop);
+                }
+                break Ending::Interrupted;
+            }
+            () = at(end) => break Ending::Duration,
+            _ = frames.tick() => {
+                let frame = live.frame();
+                sink.take(&frame).map_err(SessionError::Sink)?;
+                if live.is_over() {
+                    break Ending::TargetsGone;
+                }
+            }
+            _ = sampling.tick() => {
+                live.measure_costs(true);
+                sample_end = Some(Instant::now() + COST_SAMPLE);
+            }
+            () = at(sample_end) => {
+                live.measure_costs(false);
+                sample_end = None;
+            }
+            ready = finished.readable(), if harvest_at.is_none() => {
+                ready.map_err(SessionError::Events)?.clear_ready();
+                live.harvest();
+                harvest_at = Some(Instant::now() + HARVEST_PAUSE);
+                if live.is_over() {
+                    break Ending::TargetsGone;
+                }
+            }
+            // A command's session ends with the command, whatever it leaves running.
+            () = readable(gone.as_ref()) => break Ending::TargetsGone,
+            () = at(harvest_at) => harvest_at = None,
+        }
+    };
+    let frame = live.finish();
+    sink.take(&frame).map_err(SessionError::Sink)?;
+    Ok(ending)
+}
+
+fn watch(descriptor: RawFd) -> Result<AsyncFd<Descriptor>, SessionError> {
+    AsyncFd::with_interest(Descriptor(descriptor), Interest::READABLE).map_err(SessionError::Events)
+}
+
+async fn readable(descriptor: Option<&AsyncFd<Descriptor>>) {
+    match descriptor {
+        Some(descriptor) => drop(descriptor.readable().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

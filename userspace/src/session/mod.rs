@@ -1,0 +1,7 @@
+//! Drives a session: source to sinks, until its time is over, its targets are gone or somebody stops it.
+
+mod clockwork;
+mod setup;
+
+pub use clockwork::{Ending, Plan, SessionError, Sink, run};
+pub use setup::{Request, Scope, kernel_setup};

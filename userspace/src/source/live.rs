@@ -1,0 +1,210 @@
+//! Frames of the running machine.
+
+use std::{collections::BTreeMap, os::fd::RawFd};
+
+use pulse_trace_common::{
+    loss::{Class, Slot},
+    target::{phase, thread_flag},
+};
+
+use super::{costs::Costs, gather::Gatherer, host};
+use crate::{
+    kernel::{Attached, Candidate, Kernel, LIFECYCLE, LoadError, SYSCALLS, Seat, Seating, Setup},
+    model::frame::{CallStats, Frame, Ledger, ProcessFrame},
+    target::Pinned,
+};
+
+/// A target and how it is to be taken in.
+pub struct Target<'a> {
+    /// The process.
+    pub pinned: &'a Pinned,
+    /// Whether it is a command that is held before its `exec`.
+    pub held: bool,
+}
+
+/// A session on the running machine.
+pub struct Live {
+    kernel: Kernel,
+    attached: Attached,
+    gatherer: Gatherer,
+    costs: Costs,
+    losses: BTreeMap<&'static str, u64>,
+    start_ns: u64,
+    last_ns: u64,
+    sequence: u64,
+    everybody: bool,
+    /// Threads that found no room at the start, until a ledger has told so.
+    refused: u64,
+}
+
+impl Live {
+    /// Loads the kernel side, seats the targets and attaches the probes.
+    ///
+    /// # Errors
+    /// When the kernel or the user cannot.
+    pub fn start(setup: &Setup, targets: &[Target<'_>]) -> Result<Self, LoadError> {
+        let mut kernel = Kernel::load(setup)?;
+        let costs = Costs::open(&mut kernel);
+        let mut attached = Attached::default();
+        kernel.attach(&LIFECYCLE, &mut attached)?;
+        let refused = targets.iter().map(|target| seat(&mut kernel, target)).sum();
+        kernel.attach(&SYSCALLS, &mut attached)?;
+        let start_ns = host::monotonic_ns();
+        let mut live = Self {
+            kernel,
+            attached,
+            gatherer: Gatherer::new(start_ns),
+            costs,
+            losses: BTreeMap::new(),
+            start_ns,
+            last_ns: start_ns,
+            sequence: 0,
+            everybody: setup.everybody,
+            refused: 0,
+        };
+        // Calls that ended while the probes were being attached belong to no session.
+        let _ = live.take_losses();
+        live.refused = refused;
+        Ok(live)
+    }
+
+    /// When the session began, on the monotonic clock.
+    #[must_use]
+    pub fn start_ns(&self) -> u64 {
+        self.start_ns
+    }
+
+    /// The descriptor that becomes readable when a process ends.
+    #[must_use]
+    pub fn finished_fd(&self) -> RawFd {
+        self.kernel.finished_fd()
+    }
+
+    /// Begins or ends a stretch in which the programs' cost is measured.
+    pub fn measure_costs(&mut self, on: bool) {
+        self.costs.measure(on);
+    }
+
+    /// Reads the counters now, so that processes that ended make room for others.
+    pub fn harvest(&mut self) {
+        self.kernel.acknowledge_finished();
+        self.gatherer.collect(&mut self.kernel);
+    }
+
+    /// Whether no target is left.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        !self.everybody && self.kernel.rows().all(|(_, row)| row.live == 0)
+    }
+
+    /// The interval since the last frame.
+    pub fn frame(&mut self) -> Frame {
+        self.gatherer.collect(&mut self.kernel);
+        let losses = self.take_losses();
+        self.close_frame(losses)
+    }
+
+    /// Lets go of everything; the last interval.
+    #[must_use]
+    pub fn finish(mut self) -> Frame {
+        let unmatched = self.loss(Slot::UnmatchedExit);
+        self.attached.detach("sys_enter");
+        self.attached.detach_all();
+        self.gatherer.collect(&mut self.kernel);
+        self.gatherer.collect_in_flight(&self.kernel);
+        let late = self.loss(Slot::UnmatchedExit) - unmatched;
+        let mut losses = self.take_losses();
+        // Calls that began after the entries were let go are not part of the session.
+        if let Some(count) = losses.lost.get_mut(Slot::UnmatchedExit.name()) {
+            *count -= late;
+        }
+        losses.lost.retain(|_, count| *count > 0);
+        self.costs.measure(false);
+        self.close_frame(losses)
+    }
+
+    fn close_frame(&mut self, mut ledger: Ledger) -> Frame {
+        let processes = self.gatherer.take();
+        let now = host::monotonic_ns();
+        let overhead = self.costs.take(&self.kernel);
+        let missed = overhead.programs.iter().map(|program| program.missed).sum();
+        add_positive(&mut ledger.lost, "recursion_misses", missed);
+        ledger.counted = total(&processes, CallStats::count);
+        add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
+        let frame = Frame {
+            sequence: self.sequence,
+            at_ns: now - self.start_ns,
+            span_ns: now - self.last_ns,
+            processes,
+            ledger,
+            overhead,
+        };
+        self.last_ns = now;
+        self.sequence += 1;
+        frame
+    }
+
+    fn loss(&self, slot: Slot) -> u64 {
+        self.kernel.losses().iter().find(|(other, _)| *other == slot).map_or(0, |(_, count)| *count)
+    }
+
+    /// Losses since the last call.
+    fn take_losses(&mut self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (slot, count) in self.kernel.losses() {
+            let new = count - self.losses.insert(slot.name(), count).unwrap_or(0);
+            let book = match slot.class() {
+                Class::Lost => &mut ledger.lost,
+                Class::Degraded => &mut ledger.degraded,
+                Class::Censored => &mut ledger.censored,
+            };
+            add_positive(book, slot.name(), new);
+        }
+        add_positive(&mut ledger.degraded, Slot::TargetsFull.name(), std::mem::take(&mut self.refused));
+        ledger
+    }
+}
+
+fn add_positive(book: &mut BTreeMap<String, u64>, name: &str, count: u64) {
+    if count > 0 {
+        *book.entry(name.to_owned()).or_default() += count;
+    }
+}
+
+fn total(processes: &[ProcessFrame], number: impl Fn(&CallStats) -> u64) -> u64 {
+    processes.iter().flat_map(|process| &process.syscalls).map(|call| number(&call.stats)).sum()
+}
+
+/// Seats all threads of a target. The kernel side seats those born meanwhile, so a pass that finds nobody new has
+/// found everybody. Tells how many found no room.
+fn seat(kernel: &mut Kernel, target: &Target<'_>) -> u64 {
+    let pinned = target.pinned;
+    let joined_ns = host::monotonic_ns();
+    let process = kernel.open_process(pinned.pid, joined_ns, pinned.comm);
+    let mut refused = 0;
+    loop {
+        let mut seats: Vec<(u32, Seat)> = Vec::new();
+        for tid in pinned.threads() {
+            let candidate = Candidate {
+                tid,
+                tgid: pinned.pid,
+                process,
+                phase: if target.held { phase::HELD } else { phase::FRESH },
+                flags: if pinned.only_thread.is_some() { thread_flag::ALONE } else { 0 },
+                comm: pinned.thread_comm(tid),
+            };
+            match kernel.seat(&candidate, joined_ns) {
+                Seating::Seated(seat) => seats.push((tid, seat)),
+                Seating::Full => refused += 1,
+                Seating::Known => {}
+            }
+        }
+        let alive = pinned.is_alive();
+        for (tid, seat) in &seats {
+            kernel.confirm(*seat, alive && pinned.has_thread(*tid));
+        }
+        if seats.is_empty() || !alive {
+            return refused;
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Where frames come from.
+
+pub mod costs;
+pub mod gather;
+pub mod host;
+pub mod live;

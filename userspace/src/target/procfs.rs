@@ -1,0 +1,113 @@
+//! What `/proc` says of processes and threads.
+
+use std::{fs, io};
+
+use pulse_trace_common::target::COMM_LEN;
+
+use super::TargetError;
+
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+/// The fields of `/proc/PID/stat` that matter here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// State letter.
+    pub state: char,
+    /// Flags of the kernel's task.
+    pub flags: u64,
+    /// When it started, in clock ticks since boot: with the id, this names a process for good.
+    pub started: u64,
+}
+
+impl Stat {
+    /// Whether it is a thread of the kernel.
+    pub fn is_kernel_thread(&self) -> bool {
+        self.flags & PF_KTHREAD != 0
+    }
+
+    /// Whether it has ended already.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// Reads `/proc/PID/stat`; `None` where there is no such process.
+pub fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Parses a stat line. The name in parentheses may hold anything, parentheses included.
+fn parse_stat(line: &str) -> Option<Stat> {
+    let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let flags = fields.nth(5)?.parse().ok()?;
+    let started = fields.nth(12)?.parse().ok()?;
+    Some(Stat { state, flags, started })
+}
+
+/// The name of a process or thread, as the kernel has it.
+pub fn comm(tid: u32) -> Option<[u8; COMM_LEN]> {
+    let name = fs::read(format!("/proc/{tid}/comm")).ok()?;
+    let mut comm = [0; COMM_LEN];
+    let name = name.strip_suffix(b"\n").unwrap_or(&name);
+    let len = name.len().min(COMM_LEN - 1);
+    comm[..len].copy_from_slice(&name[..len]);
+    Some(comm)
+}
+
+/// Process id of a thread.
+pub fn tgid(tid: u32) -> Option<u32> {
+    status_field(tid, "Tgid:")?.parse().ok()
+}
+
+/// A field of `/proc/PID/status`.
+pub fn status_field(pid: u32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(line.trim().to_owned())
+}
+
+/// Thread ids of a process; empty once it is gone.
+pub fn threads(pid: u32) -> Vec<u32> {
+    numbers(&format!("/proc/{pid}/task")).unwrap_or_default()
+}
+
+/// Ids of all processes.
+pub fn processes() -> Result<Vec<u32>, TargetError> {
+    numbers("/proc").map_err(|cause| TargetError::Procfs { path: "/proc".to_owned(), cause })
+}
+
+fn numbers(directory: &str) -> io::Result<Vec<u32>> {
+    Ok(fs::read_dir(directory)?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect())
+}
+
+/// Whether a thread exists as a part of a process.
+pub fn has_thread(pid: u32, tid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok();
+    stat.and_then(|line| parse_stat(&line)).is_some_and(|stat| !stat.is_dead())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_full_of_parentheses_does_not_shift_the_fields() {
+        let line = "7 (a) S (b) R 1 7 7 0 -1 4194560 10 0 0 0 1 2 0 0 20 0 1 0 4242 1000 50";
+        assert_eq!(parse_stat(line), Some(Stat { state: 'R', flags: 4_194_560, started: 4242 }));
+        assert_eq!(parse_stat("7 (cut) S 1"), None);
+        assert_eq!(parse_stat(""), None);
+    }
+
+    #[test]
+    fn this_process_is_found() {
+        let me = std::process::id();
+        assert!(stat(me).is_some_and(|stat| !stat.is_dead() && !stat.is_kernel_thread()));
+        assert!(has_thread(me, me));
+        assert_eq!(tgid(me), Some(me));
+        assert!(threads(me).contains(&me));
+    }
+}
