@@ -121,8 +121,8 @@ pub struct LinkArgs {
     #[arg(long)]
     pub tcp_nodelay: bool,
     /// Receive buffer of sockets, or size of the pipe or the ring
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
-    pub buffer: Option<u32>,
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 36))]
+    pub buffer: Option<u64>,
     /// How long a producer puts up with an aggregator that is missing, gone, or full
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub patience: Duration,

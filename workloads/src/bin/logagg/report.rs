@@ -123,6 +123,9 @@ fn run_table(truth: &Truth<RunTruth>) -> String {
             );
         }
     }
+    if detail.timed_out {
+        table.row("ended early", "the producers took longer than --timeout");
+    }
     for process in detail.processes.iter().filter(|process| process.outcome != "done") {
         let name = format!("producer {} (pid {})", process.producer, process.pid);
         table.row(&name, format_args!("{}; {} received of it", process.outcome, process.received));

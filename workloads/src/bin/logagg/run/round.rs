@@ -29,6 +29,8 @@ const TICK: Duration = Duration::from_millis(200);
 /// What the processes of a round said.
 #[derive(Debug)]
 pub struct Round {
+    /// The producers took longer than they were given.
+    pub timed_out: bool,
     /// The aggregator's word.
     pub aggregator: AggregatorTruth,
     /// Each producer's process and how it ended, with its word unless it was killed.
@@ -49,7 +51,7 @@ pub fn play(args: &RunArgs, handshake: &mut Handshake) -> Result<Option<Round>> 
         // One that has just died cannot hear it; its end is reported below.
         let _ = producer.go();
     }
-    watch(args, &mut aggregator, &mut producers);
+    let timed_out = watch(args, &mut aggregator, &mut producers);
     let mut words = Vec::new();
     for producer in &mut producers {
         let (status, text) = producer.finish(Instant::now() + WIND_UP)?;
@@ -61,7 +63,7 @@ pub fn play(args: &RunArgs, handshake: &mut Handshake) -> Result<Option<Round>> 
         let cause = format!("the aggregator ended with {status} and no report");
         cannot("count what was received", cause, "read what it says above, and run again")
     })?;
-    Ok(Some(Round { aggregator, producers: words }))
+    Ok(Some(Round { timed_out, aggregator, producers: words }))
 }
 
 struct Setup {
@@ -108,13 +110,14 @@ fn anonymous_pipe() -> Result<(OwnedFd, OwnedFd), Refusal> {
     pipe_with(PipeFlags::CLOEXEC).map_err(|error| cannot("make a pipe", error, "look at `ulimit -n`"))
 }
 
-/// Waits until all producers have ended. A stop, a dead aggregator and the time-out make them end early.
-fn watch(args: &RunArgs, aggregator: &mut Worker, producers: &mut [Worker]) {
+/// Waits until all producers have ended; a stop, a dead aggregator and the time-out make them end early. Answers
+/// whether it was the time-out.
+fn watch(args: &RunArgs, aggregator: &mut Worker, producers: &mut [Worker]) -> bool {
     let expected = args.load.interval().map(|interval| interval.mul_f64(args.load.messages as f64));
     let begun = Instant::now();
     let mut deadline = begun + args.timeout.unwrap_or_else(|| usual_timeout(args, expected));
     let mut progress = Progress::new();
-    let mut told = false;
+    let (mut told, mut timed_out) = (false, false);
     while producers.iter_mut().any(|producer| !producer.has_ended()) {
         let late = Instant::now() >= deadline;
         if late && told {
@@ -122,7 +125,7 @@ fn watch(args: &RunArgs, aggregator: &mut Worker, producers: &mut [Worker]) {
             break;
         }
         if !told && (late || stopping() || aggregator.has_ended()) {
-            told = true;
+            (told, timed_out) = (true, late);
             deadline = Instant::now() + WIND_UP;
             producers.iter().for_each(Worker::terminate);
         }
@@ -134,6 +137,7 @@ fn watch(args: &RunArgs, aggregator: &mut Worker, producers: &mut [Worker]) {
         let left = deadline.saturating_duration_since(Instant::now());
         sleep(aggregator, producers, told, left.min(tick));
     }
+    timed_out
 }
 
 /// Sleeps until one of the processes ends, a stop is asked for (unless that is known), or the time is over.

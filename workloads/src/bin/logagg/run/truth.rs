@@ -31,6 +31,8 @@ pub struct RunTruth {
     /// The sums over all rounds.
     #[serde(flatten)]
     pub sums: Sums,
+    /// The producers of a round took longer than `--timeout` and were stopped.
+    pub timed_out: bool,
     /// Each round for itself.
     pub rounds: Vec<RoundTruth>,
     /// Each producer process.
@@ -161,6 +163,7 @@ impl RunTruth {
 
     /// Adds what a round brought.
     pub fn add(&mut self, round: Round) {
+        self.timed_out |= round.timed_out;
         let nth = self.rounds.len();
         let got = &round.aggregator.received;
         let mut seen: HashMap<u32, &Seen> = got.producers.iter().map(|seen| (seen.pid, seen)).collect();

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use pulse_trace_workloads::contract::Refusal;
 use rustix::net::SocketType;
+use rustix::net::sockopt::set_socket_broadcast;
 
 use super::link::{Channel, receive};
 use super::tcp::{ANY_PORT, bind_at, connect_to};
@@ -42,7 +43,10 @@ impl Transport for Udp {
     }
 
     fn connect(&self, at: &str, tuning: &Tuning) -> io::Result<Outlet> {
-        connect_to(at, SocketType::DGRAM, tuning).map(Outlet::writing)
+        let socket = connect_to(at, SocketType::DGRAM, tuning)?;
+        // As syslog senders do: the aggregator may be a broadcast address.
+        set_socket_broadcast(&socket, true)?;
+        Ok(Outlet::writing(socket))
     }
 
     fn kernel_drops(&self, address: &str) -> Option<u64> {

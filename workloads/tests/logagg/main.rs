@@ -1,0 +1,7 @@
+//! End-to-end tests of `logagg`: every variant, every kind of trouble, every refusal.
+
+mod handshake;
+mod refusals;
+mod support;
+mod trouble;
+mod variants;

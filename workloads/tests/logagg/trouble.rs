@@ -1,0 +1,201 @@
+//! Processes that die at the wrong moment: a clear outcome, and nothing hangs or stays.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::support::{
+    Held, VARIANTS, aggregator, eventually, is_gone, leftovers, logagg, number, place, producer, run,
+    scratch, signal_pid,
+};
+
+/// Both runtimes; tests of many variants take turns.
+const RUNTIMES: [&str; 2] = ["--blocking", "--workers 2"];
+
+fn line(seq: u64) -> String {
+    let letters: String = (0..5u64).map(|nth| char::from(b'A' + ((seq + nth) % 26) as u8)).collect();
+    format!(
+        r#"{{"source":"producer-9","pid":1,"seq":{seq},"of":3,"sent_ns":1,"level":"INFO","message":"{letters}"}}"#
+    ) + "\n"
+}
+
+#[test]
+fn a_producer_that_dies_in_the_middle_of_a_message_costs_that_message_only() {
+    for runtime in RUNTIMES {
+        let at = scratch();
+        let mut aggregator = aggregator("unixsock", &at, &format!("--expect 2 {runtime}"));
+        aggregator.listening();
+        let mut first = UnixStream::connect(&at).unwrap();
+        first.write_all(line(0).as_bytes()).unwrap();
+        first.write_all(&line(1).as_bytes()[..30]).unwrap();
+        drop(first);
+        let mut second = UnixStream::connect(&at).unwrap();
+        second.write_all(line(2).as_bytes()).unwrap();
+        second.write_all(b"no message\n").unwrap();
+        drop(second);
+        let done = aggregator.finish();
+        let truth = done.truth();
+        assert_eq!(done.status.code(), Some(1), "{done:?}");
+        assert_eq!((number(&truth, "truncated"), number(&truth, "malformed")), (1, 1), "{truth}");
+        assert_eq!(truth["producers"][0]["received"], 2);
+        assert_eq!((&truth["holds"], &truth["error"]), (&false.into(), &Value::Null));
+    }
+}
+
+#[test]
+fn a_killed_producer_is_named_and_the_others_are_complete() {
+    for variant in ["unixsock", "fifo", "mqueue", "shm", "shm-futex"] {
+        let load = "run --json --output none --rate 50 --messages 30 --producers 3";
+        let running = Held::at_work(&format!("{load} --variant {variant}"));
+        let victim = running.workers()[2];
+        signal_pid(victim, Signal::KILL);
+        let done = running.finish();
+        assert_eq!(done.status.code(), Some(1), "{variant}: {done:?}");
+        let truth = done.truth();
+        assert_eq!((number(&truth, "producers_killed"), &truth["holds"]), (1, &false.into()));
+        for process in truth["processes"].as_array().unwrap() {
+            if number(process, "pid") == u64::from(victim) {
+                assert_eq!((&process["outcome"], &process["sent"]), (&"signal 9".into(), &Value::Null));
+                assert!(number(process, "received") < 30);
+            } else {
+                assert_eq!(
+                    (&process["outcome"], number(process, "received")),
+                    (&"done".into(), 30),
+                    "{variant}: {truth}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_killed_aggregator_ends_the_run_with_a_clear_error() {
+    for (nth, variant) in VARIANTS.into_iter().enumerate() {
+        let load = "run --output none --rate 50 --messages 500 --producers 2";
+        let running = Held::at_work(&format!("{load} --variant {variant} {}", RUNTIMES[nth % 2]));
+        let (pid, workers) = (running.pid(), running.workers());
+        signal_pid(workers[0], Signal::KILL);
+        let done = running.finish();
+        assert_eq!(done.status.code(), Some(2), "{variant}: {done:?}");
+        assert!(done.stderr.contains("cannot count what was received"), "{variant}: {done:?}");
+        assert!(workers.into_iter().all(is_gone));
+        assert_eq!(leftovers(pid), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_restarted_aggregator_gets_the_rest() {
+    for (nth, variant) in ["unixsock", "fifo", "tcp", "seqpacket", "unixgram"].into_iter().enumerate() {
+        let runtime = RUNTIMES[nth % 2];
+        let mut first = aggregator(variant, &place(variant), runtime);
+        let at = first.listening();
+        let load = format!("--rate 100 --messages 80 --patience 20s {runtime}");
+        let producer = producer(variant, &at, &load);
+        thread::sleep(Duration::from_millis(250));
+        // It leaves its name behind; the next one must cope.
+        first.signal(Signal::KILL);
+        drop(first);
+        thread::sleep(Duration::from_millis(50));
+        let mut second = aggregator(variant, &at, &format!("--expect 1 {runtime}"));
+        assert_eq!(second.listening(), at);
+        let done = producer.finish();
+        assert!(done.status.success(), "{variant}: {done:?}");
+        let sent = done.truth();
+        assert_eq!(number(&sent, "sent"), 80);
+        assert!(number(&sent, "reconnects") >= 1, "{variant}: {sent}");
+        let got = second.finish().truth();
+        let seen = &got["producers"][0];
+        assert_eq!((&seen["complete"], number(seen, "duplicated")), (&true.into(), 0), "{variant}: {got}");
+        // It came late, so it cannot have everything.
+        assert!((1..80).contains(&number(seen, "received")), "{variant}: {got}");
+    }
+}
+
+#[test]
+fn messages_in_shared_memory_outlive_the_aggregator() {
+    let at = place("shm");
+    let mut first = aggregator("shm", &at, "");
+    first.listening();
+    first.signal(Signal::KILL);
+    drop(first);
+    let sent = producer("shm", &at, "--flood --messages 40").finish();
+    assert!(sent.status.success(), "{sent:?}");
+    let got = aggregator("shm", &at, "--expect 1").finish();
+    assert!(got.status.success(), "{got:?}");
+    assert_eq!(got.truth()["producers"][0]["received"], 40);
+    assert!(!Path::new(&at).exists());
+}
+
+#[test]
+fn a_fifo_survives_all_its_writers() {
+    for runtime in RUNTIMES {
+        let at = scratch();
+        let mut aggregator = aggregator("fifo", &at, runtime);
+        aggregator.listening();
+        for id in 0..3 {
+            let done = producer("fifo", &at, &format!("--flood --messages 10 --id {id} {runtime}")).finish();
+            assert!(done.status.success(), "{done:?}");
+            thread::sleep(Duration::from_millis(30));
+        }
+        aggregator.signal(Signal::INT);
+        let done = aggregator.finish();
+        assert!(done.status.success(), "{done:?}");
+        let truth = done.truth();
+        assert_eq!(truth["interrupted"], true);
+        let producers = truth["producers"].as_array().unwrap();
+        let received: Vec<_> = producers.iter().map(|seen| number(seen, "received")).collect();
+        assert_eq!(received, [10, 10, 10]);
+        assert!(!Path::new(&at).exists());
+    }
+}
+
+#[test]
+fn control_c_ends_a_run_early_and_prints_what_was_done() {
+    for (nth, variant) in VARIANTS.into_iter().enumerate() {
+        let load = "run --json --output none --rate 100 --messages 100000 --producers 2";
+        let running = Held::at_work(&format!("{load} --variant {variant} {}", RUNTIMES[nth % 2]));
+        running.signal(Signal::INT);
+        let done = running.finish();
+        assert!(done.status.success(), "{variant}: {done:?}");
+        let truth = done.truth();
+        assert_eq!((&truth["interrupted"], &truth["holds"]), (&true.into(), &true.into()), "{truth}");
+        assert!(number(&truth, "sent") > 0);
+        assert_eq!(truth["sent"], truth["received"], "{variant}");
+    }
+}
+
+#[test]
+fn a_killed_run_takes_its_workers_along_and_leaves_no_names() {
+    for (nth, variant) in VARIANTS.into_iter().enumerate() {
+        let load = "run --output none --rate 10 --messages 10000 --producers 2";
+        let running = Held::at_work(&format!("{load} --variant {variant} {}", RUNTIMES[nth % 2]));
+        let (pid, workers) = (running.pid(), running.workers());
+        assert_eq!(workers.len(), 3);
+        running.signal(Signal::KILL);
+        drop(running);
+        eventually("the workers are gone", || workers.iter().all(|pid| is_gone(*pid)));
+        assert_eq!(leftovers(pid), Vec::<String>::new(), "{variant}");
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_is_swept_by_the_next() {
+    // A name of a process that cannot exist any more: pid 1 started at boot, not at tick 1.
+    let stale = std::env::temp_dir().join("pulse-trace.logagg.1-1.0");
+    std::fs::write(&stale, "").unwrap();
+    assert!(run("--flood --messages 1 --producers 1").status.success());
+    assert!(!stale.exists());
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_ended_and_says_so() {
+    let done = logagg("run --json --output none --rate 10 --messages 1000 --timeout 300ms");
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let truth = done.truth();
+    assert_eq!((&truth["timed_out"], &truth["sent"]), (&true.into(), &truth["received"]));
+}
