@@ -25,8 +25,6 @@ settings! {
     PER_THREAD: u32 = 0;
     /// The tool itself.
     OWN_TGID: u32 = 0;
-    /// Lines for the log are written. Off, the verifier removes them.
-    DEBUG: u32 = 0;
     /// The machine is x86-64: its kernel takes i386 and x32 calls too.
     IS_X86: u32 = 0;
     /// Numbers of three calls that need care.

@@ -6,15 +6,12 @@ use aya_ebpf::{
     maps::RingBuf,
     programs::RawTracePointContext,
 };
-use pulse_trace_common::{
-    loss::Slot,
-    target::{Finished, Row, phase, row_flag},
-};
+use aya_log_ebpf::debug;
+use pulse_trace_common::target::{Finished, Row, phase, row_flag};
 
 use crate::{
     config,
     kernel::{self, Object},
-    loss,
     memory::add32,
     probes::syscalls,
     targets,
@@ -34,14 +31,21 @@ const SIGNAL_GROUP_EXIT: u32 = 4;
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 pub fn lifecycle_fork(ctx: RawTracePointContext) -> i32 {
     let child = Object::at(ctx.arg(1));
-    targets::born(child.word(config::TASK_PID()), child.word(config::TASK_TGID()));
+    let (tid, tgid) = (child.word(config::TASK_PID()), child.word(config::TASK_TGID()));
+    targets::born(tid, tgid);
+    if targets::find(tid).is_some() {
+        debug!(&ctx, "thread {} of process {} was born", tid, tgid);
+    }
     0
 }
 
 /// `void (struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)`
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn lifecycle_exec(ctx: RawTracePointContext) -> i32 {
-    let _ = try_exec(ctx.arg::<u64>(1) as u32);
+    let old_tid = ctx.arg::<u64>(1) as u32;
+    if try_exec(old_tid).is_some() {
+        debug!(&ctx, "thread {} replaced its program", old_tid);
+    }
     0
 }
 
@@ -67,9 +71,11 @@ fn try_exec(old_tid: u32) -> Option<()> {
 
 /// `void (struct task_struct *task)`
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
-pub fn lifecycle_exit(_: RawTracePointContext) -> i32 {
+pub fn lifecycle_exit(ctx: RawTracePointContext) -> i32 {
     let id = bpf_get_current_pid_tgid();
-    let _ = try_exit((id >> 32) as u32, id as u32);
+    if try_exit((id >> 32) as u32, id as u32).is_some() {
+        debug!(&ctx, "thread {} of process {} died", id as u32, id >> 32);
+    }
     targets::leave(id as u32);
     0
 }

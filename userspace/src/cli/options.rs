@@ -1,6 +1,10 @@
 //! Options that `attach` and `run` share.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{IsTerminal as _, stdout},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 
@@ -8,6 +12,7 @@ use super::failure::Failure;
 use crate::{
     model::units::parse_duration,
     probes,
+    report::{self, Sort},
     session::{Plan, Request, Scope},
 };
 
@@ -53,7 +58,7 @@ pub struct TraceOptions {
 pub struct ViewOptions {
     /// Order of system calls
     #[arg(long, value_name = "FIELD", default_value = "total")]
-    pub sort: SortField,
+    pub sort: Sort,
     /// Rows per table
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
@@ -74,22 +79,6 @@ pub enum When {
     Always,
     /// Not at all.
     Never,
-}
-
-/// Column that a table is ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "each is the column of its name")]
-pub enum SortField {
-    Total,
-    Count,
-    Errors,
-    Mean,
-    P50,
-    P90,
-    P99,
-    P999,
-    Max,
-    Name,
 }
 
 impl TraceOptions {
@@ -118,6 +107,38 @@ impl TraceOptions {
         }
         Ok(())
     }
+}
+
+impl ViewOptions {
+    /// What the report is to look like.
+    pub fn report(&self, threads: bool) -> report::Options {
+        report::Options {
+            sort: self.sort,
+            top: self.top,
+            threads,
+            histograms: self.histograms,
+            colour: self.colour(),
+            width: terminal_width(),
+        }
+    }
+
+    fn colour(&self) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match self.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+        }
+    }
+}
+
+/// Columns of the terminal; reports into files and pipes have 80.
+fn terminal_width() -> usize {
+    if !stdout().is_terminal() {
+        return 80;
+    }
+    rustix::termios::tcgetwinsize(stdout()).map_or(80, |size| usize::from(size.ws_col).clamp(40, 200))
 }
 
 fn probe_name(name: &str) -> Result<String, String> {

@@ -21,6 +21,7 @@ use pulse_trace_common::{
 use super::{
     btf::{Btf, BtfError},
     limits::Limits,
+    log::KernelLog,
     mapped::Mapped,
     object::OBJECT,
     privileges, settings,
@@ -134,6 +135,7 @@ pub struct Kernel {
     pub(super) free_lean_cells: Queue<MapData, u32>,
     pub(super) processes: HashMap<MapData, u32, u32>,
     pub(super) finished: RingBuf<MapData>,
+    pub(super) log: Option<KernelLog>,
     pub(super) loss: PerCpuArray<MapData, [u64; SLOTS]>,
     pub(super) limits: Limits,
     pub(super) per_thread: bool,
@@ -162,7 +164,6 @@ impl Kernel {
             ("EVERYBODY", u32::from(setup.everybody)),
             ("PER_THREAD", u32::from(setup.per_thread)),
             ("OWN_TGID", std::process::id()),
-            ("DEBUG", u32::from(setup.debug)),
         ]);
         let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
         let mut loader = EbpfLoader::new();
@@ -171,6 +172,9 @@ impl Kernel {
         for (name, value) in &constants {
             loader.override_global(name, value, true);
         }
+        // Below the lowest level, the verifier removes every line of the log.
+        let log_level = if setup.debug { u8::MAX } else { 0 };
+        loader.override_global("AYA_LOG_LEVEL", &log_level, true);
         let latencies = (limits.histograms + 1) * limits.lanes;
         loader
             .map_max_entries("TIDS", blocks)
@@ -184,7 +188,8 @@ impl Kernel {
             .map_max_entries("FREE_CELLS", limits.histograms.max(1))
             .map_max_entries("FREE_LEAN_CELLS", limits.lean_cells.max(1))
             .map_max_entries("LATENCIES", latencies)
-            .map_max_entries("FINISHED", 1 << 16);
+            .map_max_entries("FINISHED", 1 << 16)
+            .map_max_entries("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 });
         let mut ebpf = loader.load(OBJECT)?;
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
         let mut mapped = Vec::new();
@@ -201,6 +206,7 @@ impl Kernel {
             free_lean_cells: filled(&mut ebpf, "FREE_LEAN_CELLS", limits.histograms + 1..=limits.cells())?,
             processes: typed(&mut ebpf, "PROCESSES")?,
             finished: typed(&mut ebpf, "FINISHED")?,
+            log: setup.debug.then(|| KernelLog::open(&mut ebpf)).flatten(),
             loss: typed(&mut ebpf, "LOSS")?,
             ebpf,
             limits,

@@ -7,6 +7,7 @@ pub mod btf;
 mod cells;
 pub mod limits;
 mod loaded;
+mod log;
 mod mapped;
 mod object;
 pub mod privileges;

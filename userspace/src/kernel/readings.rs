@@ -51,6 +51,13 @@ impl Kernel {
         while self.finished.next().is_some() {}
     }
 
+    /// Writes what the kernel side has logged, where it was asked to.
+    pub fn flush_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+
     /// Bytes that the maps take in the kernel.
     #[must_use]
     pub fn kernel_bytes(&self) -> u64 {

@@ -88,6 +88,7 @@ impl Live {
     /// Reads the counters now, so that processes that ended make room for others.
     pub fn harvest(&mut self) {
         self.kernel.acknowledge_finished();
+        self.kernel.flush_log();
         self.gatherer.collect(&mut self.kernel);
     }
 
@@ -124,6 +125,7 @@ impl Live {
     }
 
     fn close_frame(&mut self, mut ledger: Ledger) -> Frame {
+        self.kernel.flush_log();
         let processes = self.gatherer.take();
         let now = host::monotonic_ns();
         let overhead = self.costs.take(&self.kernel);
