@@ -64,11 +64,12 @@ fn head(out: &mut String, detail: &Detail) {
     line(
         out,
         format_args!(
-            "{:38}{:>7} {:>9}  {:^21}  {:>9} {:8} {changed}",
+            "{:38}{:>7} {:>9}  {:^21}  {:>9}  {:>9} {:8} {changed}",
             "",
             "parties",
             "median",
             format!("{:.0} % interval", settings.confidence * 100.0),
+            "CPU time",
             "target",
             ""
         ),
@@ -90,10 +91,11 @@ fn row(out: &mut String, result: &Benchmark) {
     });
     let miscount = if result.holds { "" } else { " MISCOUNTED" };
     let text = format!(
-        "  {:36}{:>7} {:>9}  {interval:^21}  {target:>9} {verdict:8} {change}{miscount}",
+        "  {:36}{:>7} {:>9}  {interval:^21}  {:>9}  {target:>9} {verdict:8} {change}{miscount}",
         result.name,
         result.parties,
-        time(result.time.median)
+        time(result.time.median),
+        time(result.cpu_ns_per_operation)
     );
     line(out, format_args!("{}", text.trim_end()));
 }

@@ -34,6 +34,9 @@ pub struct Benchmark {
     pub overlap: f64,
     /// CPU time by elapsed time while it measured.
     pub cpus_used: f64,
+    /// CPU time of all parties by operations: what an operation costs the machine, however often the parties were
+    /// interrupted by others.
+    pub cpu_ns_per_operation: f64,
     /// What the kernel booked for the process while it measured.
     pub usage: Usage,
     pub observed: Option<Look>,
@@ -115,19 +118,23 @@ impl Benchmark {
         let mean = |of: fn(&Round) -> f64| rounds.iter().map(of).sum::<f64>() / rounds.len() as f64;
         let (overlap, cpus_used) = (mean(|round| round.overlap), mean(|round| round.cpus_used));
         let meeting = Meeting { parties: pattern.parties, overlap, cpus_used };
+        let usage = rounds.iter().fold(Usage::default(), |sum, round| sum.plus(round.usage));
+        let operations = total(rounds);
         Some(Self {
             name: pattern.name,
             group: format!("{:?}", pattern.group).to_lowercase(),
             parties: pattern.parties,
             about: pattern.about,
-            operations: total(rounds),
+            operations,
             operations_per_lap: rounds.last().map_or(0, |round| round.per_lap),
             counted: rounds.iter().map(|round| round.counted).sum(),
             holds: rounds.iter().all(Round::holds),
             samples: samples.iter().map(Vec::len).sum(),
             overlap,
             cpus_used,
-            usage: rounds.iter().fold(Usage::default(), |sum, round| sum.plus(round.usage)),
+            cpu_ns_per_operation: (usage.user_ns + usage.system_ns) as f64
+                / operations.measured.max(1) as f64,
+            usage,
             observed: look(rounds, time.median),
             fairness: Fairness::over(rounds.iter().filter_map(|round| round.fairness.as_ref())),
             target: pattern.target.map(|target| Goal {
