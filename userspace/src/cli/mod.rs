@@ -16,7 +16,7 @@ use std::{ffi::OsString, io::Write as _};
 
 use clap::{Parser, Subcommand};
 
-use crate::target;
+use crate::{selftest as selftest_caller, target};
 use failure::Failure;
 
 /// Shows where a process's communication time goes: system calls, their latencies and errors, counted in the kernel,
@@ -53,6 +53,14 @@ pub fn main(arguments: &[OsString]) -> u8 {
         let rest: Vec<OsString> = arguments[2..].to_vec();
         return say(&target::hold_and_exec(&rest), failure::CANNOT_EXECUTE);
     }
+    if text(1) == Some(selftest_caller::CALLER) {
+        return match selftest_caller::make_calls(text(2).unwrap_or_default()) {
+            Ok(()) => 0,
+            Err(cause) => {
+                say(&format!("cannot make calls: {cause}; this is a part of __selftest"), failure::CHECK)
+            }
+        };
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -80,6 +88,16 @@ fn usage(error: &clap::Error) -> u8 {
     // Nothing is left to be done about a terminal that is gone.
     let _ = error.print();
     if error.use_stderr() { failure::USAGE } else { 0 }
+}
+
+/// Prints to standard output. A reader that has gone away, as with `| head`, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::usage(format!("cannot write to standard output: {cause}; see where it leads")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn say(message: &str, code: u8) -> u8 {

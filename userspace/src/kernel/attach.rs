@@ -99,6 +99,11 @@ impl Kernel {
         .map_err(refused)
     }
 
+    /// Instructions that the verifier walked for a loaded program; `None` where this kernel does not tell.
+    pub fn verified_instructions(&mut self, name: &'static str) -> Option<u32> {
+        self.program(name).ok()?.info().ok()?.verified_instruction_count()
+    }
+
     fn program(&mut self, name: &'static str) -> Result<&mut Program, LoadError> {
         self.ebpf.program_mut(name).ok_or(LoadError::Missing { name })
     }

@@ -8,7 +8,7 @@ mod select;
 
 pub use held::{HOLD, Held, hold_and_exec};
 pub use pinned::Pinned;
-pub use select::{Selection, resolve};
+pub use select::{Selection, in_initial_namespace, resolve};
 
 use std::io;
 

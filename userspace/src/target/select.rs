@@ -47,7 +47,10 @@ pub fn resolve(selection: &Selection) -> Result<Vec<Pinned>, TargetError> {
 }
 
 /// Refuses to work where process ids are not the kernel's own.
-pub(super) fn in_initial_namespace() -> Result<(), TargetError> {
+///
+/// # Errors
+/// In any PID namespace but the initial one.
+pub fn in_initial_namespace() -> Result<(), TargetError> {
     match fs::read_link("/proc/self/ns/pid") {
         Ok(link) if link.as_os_str() != INITIAL_PID_NAMESPACE => Err(TargetError::Namespace),
         _ => Ok(()),

@@ -1,0 +1,61 @@
+//! A target.
+
+use super::{Finding, Verdict};
+use crate::{
+    locate::libc::{Libc, find},
+    target::Pinned,
+};
+
+/// Everything about one process.
+#[must_use]
+pub fn examine(pid: u32) -> Vec<Finding> {
+    let pinned = match Pinned::process(pid) {
+        Ok(pinned) => pinned,
+        Err(error) => {
+            let remedy = "choose another process";
+            return vec![Finding::bad(
+                "target",
+                Verdict::Fault,
+                error.to_string(),
+                "it cannot be traced",
+                remedy,
+            )];
+        }
+    };
+    let threads = pinned.threads().len();
+    vec![
+        Finding::ok(
+            "target",
+            format!("process {pid} with {threads} threads"),
+            "its system calls can be traced",
+        ),
+        libc(pid),
+    ]
+}
+
+fn libc(pid: u32) -> Finding {
+    match find(pid) {
+        Ok(Some(Libc { path, family, build_id })) => {
+            let build_id = build_id.unwrap_or_else(|| "without build-id".to_owned());
+            Finding::ok(
+                "C library",
+                format!("{family}, {path}, {build_id}"),
+                "its locks are those of this library",
+            )
+        }
+        Ok(None) => Finding::bad(
+            "C library",
+            Verdict::Note,
+            "none is mapped: a static program, or a runtime of its own",
+            "system calls are traced all the same",
+            "none needed",
+        ),
+        Err(cause) => Finding::bad(
+            "C library",
+            Verdict::Note,
+            format!("cannot look: {cause}"),
+            "system calls are traced all the same",
+            "CAP_SYS_PTRACE, or be the process's owner",
+        ),
+    }
+}

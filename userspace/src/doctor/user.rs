@@ -1,0 +1,72 @@
+//! The user.
+
+use std::fs;
+
+use super::{Finding, Verdict};
+use crate::{
+    kernel::{privileges, switch_on_statistics},
+    target::{TargetError, in_initial_namespace},
+};
+
+/// Everything about the user and what the administrator has set.
+pub fn examine() -> Vec<Finding> {
+    let mut findings: Vec<Finding> = privileges::CAPABILITIES.iter().map(capability).collect();
+    findings.extend([statistics(), paranoia(), namespace()]);
+    findings
+}
+
+fn capability(capability: &privileges::Capability) -> Finding {
+    if capability.is_held() {
+        return Finding::ok(capability.name, "held", &format!("may {}", capability.purpose));
+    }
+    let verdict = if capability.required { Verdict::Fault } else { Verdict::Note };
+    let consequence = format!("may not {}", capability.purpose);
+    let remedy = "run with sudo, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the binary";
+    Finding::bad(capability.name, verdict, "missing", &consequence, remedy)
+}
+
+fn statistics() -> Finding {
+    if switch_on_statistics().is_some() {
+        return Finding::ok(
+            "BPF statistics",
+            "can be switched on",
+            "the report tells what each program cost",
+        );
+    }
+    Finding::bad(
+        "BPF statistics",
+        Verdict::Note,
+        "cannot be switched on by this user",
+        "the report cannot tell what tracing cost",
+        "run as root (CAP_SYS_ADMIN)",
+    )
+}
+
+fn paranoia() -> Finding {
+    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    let level = level.trim();
+    let strict = level.parse::<i32>().is_ok_and(|level| level > 2);
+    if strict && !privileges::CAPABILITIES.iter().any(|one| one.name == "CAP_PERFMON" && one.is_held()) {
+        return Finding::bad(
+            "perf_event_paranoid",
+            Verdict::Note,
+            level,
+            "this user may not open performance counters",
+            "sysctl kernel.perf_event_paranoid=2, or CAP_PERFMON",
+        );
+    }
+    Finding::ok("perf_event_paranoid", level, "does not stand in the way of this user")
+}
+
+fn namespace() -> Finding {
+    match in_initial_namespace() {
+        Err(error @ TargetError::Namespace) => Finding::bad(
+            "PID namespace",
+            Verdict::Fault,
+            "not the initial one",
+            &error.to_string(),
+            "run it on the host, or in a container with the host's PID namespace",
+        ),
+        _ => Finding::ok("PID namespace", "the initial one", "process ids are the kernel's"),
+    }
+}

@@ -1,0 +1,3 @@
+//! Finds places in programs and libraries.
+
+pub mod libc;

@@ -1,0 +1,43 @@
+//! What the verifier says of each program.
+
+use crate::kernel::{Attached, Hook, Kernel, LIFECYCLE, SYSCALLS, Setup, limits::Limits};
+
+/// Has the kernel verify and attach every program: a line for each group of hooks.
+pub fn verify() -> Vec<Result<String, String>> {
+    let limits = Limits::for_targets(1, 1, false, false, 1);
+    let setup = Setup { limits, follow_children: true, everybody: false, per_thread: false, debug: true };
+    let mut kernel = match Kernel::load(&setup) {
+        Ok(kernel) => kernel,
+        Err(error) => return vec![Err(format!("PROBE maps refused: {} insns=0", short(&error)))],
+    };
+    let groups: [(&str, &[Hook]); 2] = [("lifecycle", &LIFECYCLE), ("syscalls", &SYSCALLS)];
+    groups.map(|(name, hooks)| verify_group(&mut kernel, name, hooks)).into()
+}
+
+fn verify_group(kernel: &mut Kernel, name: &str, hooks: &[Hook]) -> Result<String, String> {
+    let mut attached = Attached::default();
+    let fallbacks = kernel
+        .attach(hooks, &mut attached)
+        .map_err(|error| format!("PROBE {name} refused: {} insns=0", short(&error)))?;
+    let programs = hooks.iter().map(|hook| match hook.fallback {
+        Some(fallback) if fallbacks.contains(&fallback) => fallback,
+        _ => hook.program,
+    });
+    let instructions: u32 = programs.filter_map(|program| kernel.verified_instructions(program)).sum();
+    attached.detach_all();
+    let state = match fallbacks[..] {
+        [] => "works".to_owned(),
+        _ => format!("falls back to {}", fallbacks.join(" and ")),
+    };
+    Ok(format!("PROBE {name} {state} insns={instructions}"))
+}
+
+/// An error on one line: the verifier's log is long.
+fn short(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    match lines[..] {
+        [first, .., last] => format!("{first} ... {last}"),
+        _ => text,
+    }
+}

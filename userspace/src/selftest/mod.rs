@@ -1,0 +1,118 @@
+//! Whether what is shown is true on this very kernel: traces a program that makes a known number of calls.
+
+mod caller;
+mod hooks;
+
+pub use caller::make_calls;
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, Command, Stdio},
+};
+
+use crate::{
+    model::{
+        frame::{Abi, Call},
+        session::{Header, Session},
+        syscalls,
+    },
+    session::{Request, Scope, kernel_setup},
+    source::{
+        host,
+        live::{Live, Target},
+    },
+    target::Pinned,
+};
+
+/// First argument of the process that makes the calls.
+pub const CALLER: &str = "__calls";
+
+/// What came out: lines to print, and whether all is well.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For people and programs to read.
+    pub lines: Vec<String>,
+    /// Whether every check held.
+    pub passed: bool,
+}
+
+/// Loads every program, attaches what this kernel offers, and holds the counts against the truth.
+#[must_use]
+pub fn run() -> Outcome {
+    let mut lines = vec![format!("KERNEL {} {}", host::kernel(), host::arch())];
+    let mut passed = true;
+    let mut note = |result: Result<String, String>| {
+        passed &= result.is_ok();
+        lines.push(result.unwrap_or_else(|line| line));
+    };
+    for result in hooks::verify() {
+        note(result);
+    }
+    for (scope, name) in [(Scope::Targets, "threads"), (Scope::Children, "children")] {
+        note(match count_truly(scope) {
+            Ok(text) => Ok(format!("TRUTH {name} ok: {text}")),
+            Err(text) => Err(format!("TRUTH {name} FAILED: {text}")),
+        });
+    }
+    lines.push(format!("SELFTEST {}", if passed { "OK" } else { "FAILED" }));
+    Outcome { lines, passed }
+}
+
+/// Traces the caller, and compares.
+fn count_truly(scope: Scope) -> Result<String, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let mut child = Command::new("/proc/self/exe")
+        .args([CALLER, if scope == Scope::Children { "children" } else { "threads" }])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| text(&error))?;
+    let session = trace(&mut child, scope).map_err(|error| text(&error));
+    // It may have ended; then there is nothing to end.
+    let _ = child.kill();
+    let _ = child.wait();
+    compare(&session?, scope)
+}
+
+fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error::Error>> {
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().ok_or("no pipe from the caller")?).read_line(&mut ready)?;
+    let pinned = Pinned::process(child.id())?;
+    let request = Request { scope, per_thread: false, limits: Vec::new(), debug: false };
+    let setup = kernel_setup(&request, &[&pinned])?;
+    let mut live = Live::start(&setup, &[Target { pinned: &pinned, held: false }])?;
+    child.stdin.take().ok_or("no pipe to the caller")?.write_all(b"go\n")?;
+    child.wait()?;
+    let mut session = Session::new(Header { arch: host::arch(), ..Header::default() });
+    session.add(&live.frame());
+    session.add(&live.finish());
+    Ok(session)
+}
+
+/// The caller's truth, all processes together.
+fn compare(session: &Session, scope: Scope) -> Result<String, String> {
+    let makers = if scope == Scope::Children { 1 + caller::CHILDREN } else { caller::THREADS };
+    let mut shown = Vec::new();
+    for (name, each) in caller::TRUTH {
+        let truth = each * makers;
+        let nr =
+            |call: &Call| call.abi == Abi::Native && syscalls::name(&session.header.arch, *call) == *name;
+        let calls = session.processes.values().flat_map(|process| process.calls());
+        let (mut counted, mut timed) = (0, 0);
+        for (_, stats) in calls.filter(|(call, _)| nr(call)) {
+            counted += stats.count();
+            timed += stats.latency.count();
+        }
+        if counted != truth || timed != truth {
+            return Err(format!(
+                "{name}: made {truth}, counted {counted}, timed {timed}; {:?}",
+                session.ledger
+            ));
+        }
+        shown.push(format!("{name} {counted}"));
+    }
+    if !session.ledger.complete() {
+        return Err(format!("the ledger is not clean: {:?}", session.ledger));
+    }
+    Ok(shown.join(", "))
+}
