@@ -14,7 +14,7 @@ fn busy(mutex: &str) -> (Running, Vec<i32>) {
     let running = Running::new(shmemq(&format!("{LONG} {mutex}")));
     let sides = running.sides();
     // Past set-up and warm-up: it burns CPU time.
-    wait_until("both sides play", || sides.iter().all(|side| cpu_ticks(*side) >= 5));
+    wait_until("both sides play", || sides.iter().all(|side| cpu_ticks(*side) >= 2));
     (running, sides)
 }
 

@@ -1,5 +1,7 @@
 //! Every lock's truth, and what the locks are for: the directions in which they differ.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::harness::{Running, alone, number, run, shmemq, truth, two_cpus, wait_until};
@@ -22,14 +24,14 @@ const KINDS: [&str; 12] = [
 #[test]
 fn every_lock_tells_a_truth_that_holds() {
     let _alone = alone();
-    let truth = truth("--every-mutex --repetitions 997 --size 64");
+    let truth = truth("--every-mutex --repetitions 199 --size 64");
     let cells = truth["cells"].as_array().unwrap();
     assert_eq!(cells.iter().map(|cell| cell["mutex"].as_str().unwrap()).collect::<Vec<_>>(), KINDS);
     for cell in cells {
         let name = cell["mutex"].as_str().unwrap();
-        assert_eq!((number(&cell["completed"]), number(&cell["packets"])), (997, 4 * 997 / 2), "{name}");
-        assert_eq!(number(&cell["bytes"]), 2 * 997 * 64, "{name}");
-        assert_eq!(number(&cell["latency"]["count"]), 997, "{name}");
+        assert_eq!((number(&cell["completed"]), number(&cell["packets"])), (199, 2 * 199), "{name}");
+        assert_eq!(number(&cell["bytes"]), 2 * 199 * 64, "{name}");
+        assert_eq!(number(&cell["latency"]["count"]), 199, "{name}");
         assert!(number(&cell["latency"]["sum"]) <= number(&cell["elapsed_ns"]), "{name}");
         assert_eq!(cell["faults"].as_array().unwrap().len(), 0, "{name}: {cell}");
         assert_eq!(cell["sides"].as_array().unwrap().len(), 2, "{name}");
@@ -42,7 +44,7 @@ fn knows_what_it_can_know(name: &str, cell: &Value) {
     let lock = &cell["lock"];
     let attempts: u64 =
         ["enqueued", "full", "dequeued", "empty"].iter().map(|field| number(&cell["attempts"][field])).sum();
-    assert!(attempts >= 4 * 997, "{name}");
+    assert!(attempts >= 4 * 199, "{name}");
     if name == "lockfree" {
         assert!(lock.is_null());
         return;
@@ -67,11 +69,11 @@ fn every_size_passes_whole() {
     let _alone = alone();
     let sizes = [1, 7, 8, 16, 128, 1024, 8192, 65536];
     let list = sizes.map(|size| size.to_string()).join(",");
-    let truth = truth(&format!("--mutex futex,lockfree,plain --size {list} --capacity 3 --repetitions 101"));
+    let truth = truth(&format!("--mutex futex,lockfree,plain --size {list} --capacity 3 --repetitions 23"));
     let cells = truth["cells"].as_array().unwrap();
     assert_eq!(cells.len(), sizes.len() * 3);
     for (nth, cell) in cells.iter().enumerate() {
-        assert_eq!(number(&cell["bytes"]), sizes[nth / 3] * 202);
+        assert_eq!(number(&cell["bytes"]), sizes[nth / 3] * 46);
     }
 }
 
@@ -103,7 +105,7 @@ fn a_sweep_runs_its_cells_in_turn() {
 fn a_spin_limit_of_zero_means_no_spinning() {
     let _alone = alone();
     let cells = truth(
-        "--mutex adaptive,adaptive-restated-2.22,adaptive-restated-2.36 --spin-tunable 0 --repetitions 3000",
+        "--mutex adaptive,adaptive-restated-2.22,adaptive-restated-2.36 --spin-tunable 0 --repetitions 500",
     );
     for cell in cells["cells"].as_array().unwrap() {
         let lock = &cell["lock"];
@@ -134,10 +136,14 @@ fn the_limit_reaches_the_c_library_before_the_program_starts() {
 #[test]
 fn the_kernel_counts_the_futex_calls_that_we_count() {
     let _alone = alone();
-    let words = "--mutex futex,adaptive-restated-2.36,spin,lockfree --repetitions 5000 --count-futex --json";
-    let done = run(words);
-    if done.err.contains("cannot count futex calls") {
-        assert_eq!(done.code(), Some(2));
+    let words = "--mutex futex,adaptive-restated-2.36,spin,lockfree --repetitions 1000 --count-futex --json";
+    // Tracefs need not be mounted for all to see: a namespace of our own will do, where we may make one.
+    let line =
+        format!("mount -t tracefs nodev /sys/kernel/tracing; exec {} {words}", env!("CARGO_BIN_EXE_shmemq"));
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &line]);
+    let done = Running::new(command).done();
+    if done.err.contains("unshare:") || done.err.contains("cannot count futex calls") {
         eprintln!("skipped: {}", done.err.trim());
         return;
     }
@@ -171,7 +177,7 @@ fn spinning_first_saves_time_and_kernel_entries() {
     };
     // The kinds with counters of their own follow the same rules as the C library's, and need no privilege to be watched.
     let words =
-        "--mutex plain,adaptive,futex,adaptive-restated-2.36 --repetitions 20000 --rounds 5 --no-latency";
+        "--mutex plain,adaptive,futex,adaptive-restated-2.36 --repetitions 4000 --rounds 5 --no-latency";
     let truth = truth(&format!("{words} --pin {cpus}"));
     let time = |cell: &Value| number(&cell["elapsed_ns"]) as f64;
     assert!(least(&truth, "adaptive", time) < least(&truth, "plain", time));
