@@ -1,10 +1,16 @@
 //! The library behind `pulse-trace`. `docs/architecture.md` tells the ranks; a module imports only lower ones.
 
 pub mod cli;
+pub mod doctor;
+pub mod export;
+pub mod files;
 pub mod kernel;
+pub mod locate;
 pub mod model;
 pub mod probes;
+pub mod record;
 pub mod report;
+pub mod selftest;
 pub mod session;
 pub mod source;
 pub mod target;

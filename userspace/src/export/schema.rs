@@ -1,0 +1,70 @@
+//! The JSON Schema of the export, made from its types, and the proof that exports keep to it.
+
+use std::{fs, path::Path};
+
+use schemars::{SchemaGenerator, generate::SchemaSettings};
+use serde_json::Value;
+
+use super::json::{Export, SCHEMA, encode};
+use crate::model::synthetic::{self, Shape};
+
+fn generated() -> Value {
+    let settings = SchemaSettings::draft2020_12();
+    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<Export>();
+    schema.insert("title".to_owned(), SCHEMA.into());
+    if let Some(name) = schema.pointer_mut("/properties/schema") {
+        name["const"] = SCHEMA.into();
+    }
+    schema.to_value()
+}
+
+fn stored_path() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/formats/pulse-trace-1.schema.json")
+}
+
+#[test]
+fn the_stored_schema_is_that_of_the_types() {
+    let text = serde_json::to_string_pretty(&generated()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(stored_path(), &text).unwrap();
+    }
+    let stored = fs::read_to_string(stored_path()).unwrap();
+    assert!(
+        text == stored,
+        "docs/formats/pulse-trace-1.schema.json is stale: UPDATE_GOLDEN=1 writes it anew"
+    );
+}
+
+#[test]
+fn every_export_keeps_to_the_schema() {
+    let stored: Value = serde_json::from_str(&fs::read_to_string(stored_path()).unwrap()).unwrap();
+    let schema = jsonschema::validator_for(&stored).unwrap();
+    for seed in 0..16 {
+        let threads = (seed % 3) as u32;
+        let shape = Shape { threads, lossy: seed % 2 == 0, frames: 2, processes: seed as u32 };
+        let export: Value =
+            serde_json::from_slice(&encode(&synthetic::session(seed, shape)).unwrap()).unwrap();
+        let faults: Vec<String> = schema.iter_errors(&export).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "seed {seed}: {faults:?}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_is_not_an_export() {
+    let schema = jsonschema::validator_for(&generated()).unwrap();
+    let good: Value =
+        serde_json::from_slice(&encode(&synthetic::session(1, Shape::default())).unwrap()).unwrap();
+    assert!(schema.is_valid(&good));
+    let changes: [(&str, Value); 5] = [
+        ("/schema", "pulse-trace/2".into()),
+        ("/ledger/complete", 1.into()),
+        ("/session/duration_ns", (-1).into()),
+        ("/processes/0/syscalls/0/latency/unit", "s".into()),
+        ("/processes/0/syscalls/0/latency/buckets/0", serde_json::json!([1, 2])),
+    ];
+    for (pointer, value) in changes {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap() = value;
+        assert!(!schema.is_valid(&bad), "{pointer}");
+    }
+}
