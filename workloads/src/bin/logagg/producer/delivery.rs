@@ -96,6 +96,7 @@ impl Delivery {
                 sent.full += 1;
                 Step::Dropped
             }
+            ErrorKind::WouldBlock if stopping() && self.done == 0 => Step::Stopped,
             ErrorKind::WouldBlock => {
                 sent.full += 1;
                 self.unless_too_long(Step::Full, "the link has been full all the time")
@@ -116,9 +117,6 @@ impl Delivery {
         let since = *self.trouble_since.get_or_insert_with(Instant::now);
         if since.elapsed() <= self.patience {
             return step;
-        }
-        if stopping() && self.done == 0 {
-            return Step::Stopped;
         }
         Step::Failed(io::Error::new(ErrorKind::TimedOut, format!("{cause} for {:?}", self.patience)))
     }

@@ -9,7 +9,9 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use anyhow::Result;
-use pulse_trace_workloads::contract::{Handshake, Truth, cannot, cpu_ns, now_ns, stopping, tie_to_parent};
+use pulse_trace_workloads::contract::{
+    Handshake, Refusal, Truth, cannot, cpu_ns, now_ns, stopping, tie_to_parent,
+};
 use pulse_trace_workloads::hist::LatencyHist;
 use rustix::net::sockopt::socket_error;
 use serde::{Deserialize, Serialize};
@@ -76,6 +78,7 @@ struct Producer {
     delivery: Delivery,
     buffer: Vec<u8>,
     handshake: Handshake,
+    cpu_at_go: u64,
     sent: Sent,
 }
 
@@ -88,10 +91,9 @@ pub fn run(args: &ProducerArgs) -> Result<bool> {
     if let Some(cpus) = &args.common.pin {
         cpus.pin(0)?;
     }
-    let mut producer = Producer::new(args)?;
-    let cpu = cpu_ns();
-    producer = if args.link.blocking { on_threads::run(producer)? } else { on_tokio::run(producer)? };
-    producer.sent.cpu_ns = cpu_ns() - cpu;
+    let producer = Producer::new(args)?;
+    let mut producer = if args.link.blocking { on_threads::run(producer)? } else { on_tokio::run(producer)? };
+    producer.sent.cpu_ns = cpu_ns() - producer.cpu_at_go;
     let sent = producer.sent;
     // A stop cuts the plan short, and that is no fault.
     let holds = sent.error.is_none() && (stopping() || sent.sent + sent.dropped == sent.planned);
@@ -129,6 +131,7 @@ impl Producer {
             delivery: Delivery::new(link.patience, load.drop_when_full, link.variant.lossy()),
             buffer: Vec::new(),
             handshake: Handshake::new(&args.common)?,
+            cpu_at_go: 0,
             sent: Sent {
                 producer: args.id,
                 pid: std::process::id(),
@@ -137,6 +140,13 @@ impl Producer {
             },
             link,
         })
+    }
+
+    /// Says ready and waits; false when a stop came first.
+    fn wait_for_go(&mut self) -> Result<bool, Refusal> {
+        let go = self.handshake.ready_then_go();
+        self.cpu_at_go = cpu_ns();
+        go
     }
 
     /// Opens the link once.

@@ -17,7 +17,7 @@ use super::{Producer, RETRY, missing};
 pub fn run(mut producer: Producer) -> Result<Producer> {
     let mut outlet =
         connect(&producer).map_err(|error| missing(&producer.address, &error, &producer.link))?;
-    if !producer.handshake.ready_then_go()? {
+    if !producer.wait_for_go()? {
         return Ok(producer);
     }
     let outcome = send_all(&mut producer, &mut outlet);

@@ -51,7 +51,7 @@ async fn connect_and_send(mut producer: Producer) -> Result<Producer> {
     let bell = runtime::bell()?;
     let mut link =
         connect(&producer).await.map_err(|error| missing(&producer.address, &error, &producer.link))?;
-    if !producer.handshake.ready_then_go()? {
+    if !producer.wait_for_go()? {
         return Ok(producer);
     }
     let outcome = send_all(&mut producer, &mut link, &bell).await;
