@@ -13,6 +13,8 @@ fn main() -> aya_build::Result<()> {
     // SAFETY: a build script that has not started a thread.
     unsafe {
         env::set_var("RUSTC_BOOTSTRAP", "1");
+        // Its progress would be shown as warnings of this build.
+        env::set_var("CARGO_TERM_QUIET", "true");
         // 32-bit arithmetic and jumps, known to every kernel since 5.1: shorter programs. aya-build sets RUSTFLAGS
         // itself; a profile's flags come on top.
         env::set_var("CARGO_UNSTABLE_PROFILE_RUSTFLAGS", "true");

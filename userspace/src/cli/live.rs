@@ -3,7 +3,7 @@
 use super::{failure::Failure, options::TraceOptions, output::Outputs};
 use crate::{
     model::session::Header,
-    session::{self, Ending, Scope, kernel_setup},
+    session::{self, Scope, kernel_setup},
     source::{
         host,
         live::{Live, Target},
@@ -43,8 +43,11 @@ fn trace(
             "cannot start the event loop: {cause}; see whether the limit of open files is reached"
         ))
     })?;
-    let ending = runtime.block_on(session::run(live, options.plan(), held, &mut outputs))?;
-    outputs.finish(options, ending == Ending::Interrupted)
+    let ran = runtime.block_on(session::run(live, options.plan(), held, &mut outputs));
+    // What was seen before a failure is shown all the same.
+    let shown = outputs.finish(options);
+    ran.map(drop)?;
+    shown
 }
 
 fn start(options: &TraceOptions, scope: Scope, targets: &[&Pinned], held: bool) -> Result<Live, Failure> {

@@ -1,56 +1,101 @@
-//! Where a session's numbers go.
+//! Where a session's numbers go: a recording as they come, JSON and the report at the end.
 
-use super::{failure::Failure, options::TraceOptions};
+use std::path::Path;
+
+use super::{failure::Failure, options::TraceOptions, print};
 use crate::{
+    export,
+    files::{self, OutputFile},
     model::{
         frame::Frame,
         session::{Header, Session},
     },
+    record::Recorder,
+    report,
     session::Sink,
 };
 
 /// The sinks of one session.
 pub struct Outputs {
     session: Session,
+    json: Option<Json>,
+    unopened: Option<OutputFile>,
+    recorder: Option<Recorder>,
+}
+
+enum Json {
+    StandardOutput,
+    File(OutputFile),
 }
 
 impl Outputs {
-    /// Creates all files, before anything else is done.
-    pub fn create(_options: &TraceOptions) -> Result<Self, Failure> {
-        Ok(Self { session: Session::default() })
+    /// Creates all files: a slip in a path must not cost a session.
+    pub fn create(options: &TraceOptions) -> Result<Self, Failure> {
+        let json = match &options.json {
+            Some(path) if path.as_os_str() == "-" => Some(Json::StandardOutput),
+            Some(path) => Some(Json::File(files::create(path).map_err(Failure::usage)?)),
+            None => None,
+        };
+        let unopened = match &options.record {
+            Some(path) => Some(files::create(path).map_err(Failure::usage)?),
+            None => None,
+        };
+        Ok(Self { session: Session::default(), json, unopened, recorder: None })
     }
 
     /// Notes what is known at the start.
     pub fn begin(&mut self, header: Header) -> Result<(), Failure> {
+        if let Some(file) = self.unopened.take() {
+            self.recorder = Some(Recorder::begin(file, &header).map_err(Failure::usage)?);
+        }
         self.session = Session::new(header);
         Ok(())
     }
 
     /// Writes what is written at the end.
-    pub fn finish(mut self, _options: &TraceOptions, _interrupted: bool) -> Result<(), Failure> {
+    pub fn finish(mut self, options: &TraceOptions) -> Result<(), Failure> {
         self.session.finished = true;
-        for (key, process) in &self.session.processes {
-            eprintln!("{key:?} {} threads {} exit {:?}", process.comm, process.threads, process.exit);
-            for ((t, call), stats) in &process.syscalls {
-                eprintln!(
-                    "  {t:?} {} count {} unret {} err {:?} p50 {:?} max {:?}",
-                    crate::model::syscalls::name(&self.session.header.arch, *call),
-                    stats.count(),
-                    stats.unreturned,
-                    stats.errors,
-                    stats.latency.quantile(0.5),
-                    stats.max_ns()
-                );
-            }
+        let recorded = self.recorder.map_or(Ok(()), Recorder::finish).map_err(Failure::usage);
+        let exported = self.json.map_or(Ok(false), |json| json.write(&self.session));
+        // A full disk is no reason to keep the numbers from the one who waits for them.
+        if !options.quiet && !matches!(exported, Ok(true)) {
+            print(&report::render(&self.session, &options.view.report(options.threads)))?;
         }
-        eprintln!("{:?}\n{:?}", self.session.ledger, self.session.overhead);
-        Ok(())
+        recorded.and(exported.map(drop))
     }
+}
+
+impl Json {
+    /// Writes the session; whether standard output is taken by it.
+    fn write(self, session: &Session) -> Result<bool, Failure> {
+        let text = encode(session)?;
+        match self {
+            Self::StandardOutput => print(&text).map(|()| true),
+            Self::File(mut file) => file.put(text.as_bytes()).map_err(Failure::usage).map(|()| false),
+        }
+    }
+}
+
+/// A session as JSON.
+pub fn encode(session: &Session) -> Result<String, Failure> {
+    let failed = |cause: &dyn std::fmt::Display| {
+        Failure::usage(format!("cannot write JSON: {cause}; leave --json out and read the report"))
+    };
+    let bytes = export::json::encode(session).map_err(|cause| failed(&cause))?;
+    String::from_utf8(bytes).map_err(|cause| failed(&cause))
+}
+
+/// Reads a recording as the session that it was.
+pub fn replay(path: &Path) -> Result<crate::record::Replay, Failure> {
+    crate::record::Reader::open(path).and_then(crate::record::Reader::replay).map_err(Failure::usage)
 }
 
 impl Sink for Outputs {
     fn take(&mut self, frame: &Frame) -> Result<(), String> {
         self.session.add(frame);
-        Ok(())
+        match &mut self.recorder {
+            Some(recorder) => recorder.frame(frame).map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
     }
 }

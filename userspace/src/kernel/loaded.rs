@@ -139,8 +139,6 @@ pub struct Kernel {
     pub(super) loss: PerCpuArray<MapData, [u64; SLOTS]>,
     pub(super) limits: Limits,
     pub(super) per_thread: bool,
-    /// Keeps the mapped maps open, and tells their size.
-    pub(super) mapped: Vec<MapData>,
     pub(super) kernel_bytes: u64,
 }
 
@@ -192,14 +190,13 @@ impl Kernel {
             .map_max_entries("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 });
         let mut ebpf = loader.load(OBJECT)?;
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
-        let mut mapped = Vec::new();
         Ok(Self {
-            tids: map(&mut ebpf, &mut mapped, "TIDS", blocks)?,
-            threads: map(&mut ebpf, &mut mapped, "THREADS", limits.threads + 1)?,
-            rows: map(&mut ebpf, &mut mapped, "ROWS", limits.rows + 1)?,
-            directories: map(&mut ebpf, &mut mapped, "DIRECTORIES", limits.rows + 1)?,
-            cells: map(&mut ebpf, &mut mapped, "CELLS", limits.cells() + 1)?,
-            latencies: map(&mut ebpf, &mut mapped, "LATENCIES", latencies)?,
+            tids: map(&mut ebpf, "TIDS", blocks)?,
+            threads: map(&mut ebpf, "THREADS", limits.threads + 1)?,
+            rows: map(&mut ebpf, "ROWS", limits.rows + 1)?,
+            directories: map(&mut ebpf, "DIRECTORIES", limits.rows + 1)?,
+            cells: map(&mut ebpf, "CELLS", limits.cells() + 1)?,
+            latencies: map(&mut ebpf, "LATENCIES", latencies)?,
             free_threads: filled(&mut ebpf, "FREE_THREADS", 1..=limits.threads)?,
             free_rows: filled(&mut ebpf, "FREE_ROWS", 1..=limits.rows)?,
             free_cells: filled(&mut ebpf, "FREE_CELLS", 1..=limits.histograms)?,
@@ -211,7 +208,6 @@ impl Kernel {
             ebpf,
             limits,
             per_thread: setup.per_thread,
-            mapped,
             kernel_bytes,
         })
     }
@@ -237,17 +233,10 @@ fn filled(
 }
 
 /// An array map, seen through memory.
-fn map<T: Pod>(
-    ebpf: &mut Ebpf,
-    maps: &mut Vec<MapData>,
-    name: &'static str,
-    len: u32,
-) -> Result<Mapped<T>, LoadError> {
+fn map<T: Pod>(ebpf: &mut Ebpf, name: &'static str, len: u32) -> Result<Mapped<T>, LoadError> {
     let Some(Map::Array(data)) = ebpf.take_map(name) else { return Err(LoadError::Missing { name }) };
-    let mapped =
-        Mapped::new(data.fd().as_fd(), len as usize).map_err(|cause| LoadError::Memory { name, cause })?;
-    maps.push(data);
-    Ok(mapped)
+    // The mapping, like the programs, keeps the map alive.
+    Mapped::new(data.fd().as_fd(), len as usize).map_err(|cause| LoadError::Memory { name, cause })
 }
 
 /// What the kernel says a map takes, in bytes.

@@ -14,8 +14,10 @@ pub mod privileges;
 mod readings;
 mod seats;
 mod settings;
+mod watch;
 
 pub use attach::{Attached, Hook, LIFECYCLE, SYSCALLS};
 pub use loaded::{Kernel, LoadError, Setup};
 pub use readings::{RunStats, switch_on_statistics};
 pub use seats::{Candidate, Seat, Seating};
+pub use watch::watch;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
 use aya::{
@@ -42,8 +42,8 @@ impl Kernel {
 
     /// The descriptor that becomes readable when a row is finished.
     #[must_use]
-    pub fn finished_fd(&self) -> RawFd {
-        self.finished.as_raw_fd()
+    pub fn finished_fd(&self) -> BorrowedFd<'_> {
+        self.finished.as_fd()
     }
 
     /// Empties the ring behind [`Kernel::finished_fd`], so that it can become readable again.

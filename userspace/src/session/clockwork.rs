@@ -2,18 +2,18 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{BorrowedFd, OwnedFd},
     time::Duration,
 };
 
 use rustix::process::Signal;
 use tokio::{
-    io::{Interest, unix::AsyncFd},
+    io::unix::AsyncFd,
     signal::unix::{Signal as Signals, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
 
-use crate::{model::frame::Frame, source::live::Live, target::Held};
+use crate::{kernel::watch, model::frame::Frame, source::live::Live, target::Held};
 
 /// How long a session lasts and how it is cut into frames.
 #[derive(Clone, Copy, Debug)]
@@ -61,14 +61,6 @@ const COST_PERIOD: Duration = Duration::from_secs(1);
 /// Finished processes are read at most this often between frames.
 const HARVEST_PAUSE: Duration = Duration::from_millis(10);
 
-struct Descriptor(RawFd);
-
-impl AsRawFd for Descriptor {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
-    }
-}
-
 /// Signals that end a session.
 struct Stops {
     interrupt: Signals,
@@ -104,7 +96,7 @@ pub async fn run(
     mut command: Option<&mut Held>,
     sink: &mut dyn Sink,
 ) -> Result<Ending, SessionError> {
-    let finished = watch(live.finished_fd())?;
+    let finished = awaited(live.finished_fd())?;
     let mut stops = Stops::listen().map_err(SessionError::Events)?;
     let begin = Instant::now();
     let end = plan.duration.map(|duration| begin + duration);
@@ -115,7 +107,7 @@ pub async fn run(
     let mut harvest_at = None;
     live.measure_costs(true);
     let gone = match &command {
-        Some(command) => Some(watch(command.pinned().descriptor().as_raw_fd())?),
+        Some(command) => Some(awaited(command.pinned().descriptor())?),
         None => None,
     };
     if let Some(command) = &command {
@@ -164,11 +156,11 @@ pub async fn run(
     Ok(ending)
 }
 
-fn watch(descriptor: RawFd) -> Result<AsyncFd<Descriptor>, SessionError> {
-    AsyncFd::with_interest(Descriptor(descriptor), Interest::READABLE).map_err(SessionError::Events)
+fn awaited(descriptor: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>, SessionError> {
+    watch(descriptor).map_err(SessionError::Events)
 }
 
-async fn readable(descriptor: Option<&AsyncFd<Descriptor>>) {
+async fn readable(descriptor: Option<&AsyncFd<OwnedFd>>) {
     match descriptor {
         Some(descriptor) => drop(descriptor.readable().await),
         None => std::future::pending().await,

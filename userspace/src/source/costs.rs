@@ -36,6 +36,11 @@ impl Costs {
         }
     }
 
+    /// From here on the tool's CPU time counts: what came before was getting ready.
+    pub fn begin(&mut self) {
+        self.cpu_ns = host::own_cpu_ns();
+    }
+
     /// Begins or ends a stretch of measuring.
     pub fn measure(&mut self, on: bool) {
         if on == self.statistics.is_some() {

@@ -1,6 +1,6 @@
 //! Frames of the running machine.
 
-use std::{collections::BTreeMap, os::fd::RawFd};
+use std::{collections::BTreeMap, os::fd::BorrowedFd};
 
 use pulse_trace_common::{
     loss::{Class, Slot},
@@ -64,6 +64,7 @@ impl Live {
         };
         // Calls that ended while the probes were being attached belong to no session.
         let _ = live.take_losses();
+        live.costs.begin();
         live.refused = refused;
         Ok(live)
     }
@@ -76,7 +77,7 @@ impl Live {
 
     /// The descriptor that becomes readable when a process ends.
     #[must_use]
-    pub fn finished_fd(&self) -> RawFd {
+    pub fn finished_fd(&self) -> BorrowedFd<'_> {
         self.kernel.finished_fd()
     }
 
