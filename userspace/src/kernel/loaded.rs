@@ -140,6 +140,8 @@ pub struct Kernel {
     pub(super) limits: Limits,
     pub(super) per_thread: bool,
     pub(super) kernel_bytes: u64,
+    /// Until the programs are loaded, their instructions name the maps by these descriptors.
+    _maps: Vec<MapData>,
 }
 
 /// Largest thread id plus one.
@@ -190,13 +192,14 @@ impl Kernel {
             .map_max_entries("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 });
         let mut ebpf = loader.load(OBJECT)?;
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
+        let mut maps = Vec::new();
         Ok(Self {
-            tids: map(&mut ebpf, "TIDS", blocks)?,
-            threads: map(&mut ebpf, "THREADS", limits.threads + 1)?,
-            rows: map(&mut ebpf, "ROWS", limits.rows + 1)?,
-            directories: map(&mut ebpf, "DIRECTORIES", limits.rows + 1)?,
-            cells: map(&mut ebpf, "CELLS", limits.cells() + 1)?,
-            latencies: map(&mut ebpf, "LATENCIES", latencies)?,
+            tids: map(&mut ebpf, &mut maps, "TIDS", blocks)?,
+            threads: map(&mut ebpf, &mut maps, "THREADS", limits.threads + 1)?,
+            rows: map(&mut ebpf, &mut maps, "ROWS", limits.rows + 1)?,
+            directories: map(&mut ebpf, &mut maps, "DIRECTORIES", limits.rows + 1)?,
+            cells: map(&mut ebpf, &mut maps, "CELLS", limits.cells() + 1)?,
+            latencies: map(&mut ebpf, &mut maps, "LATENCIES", latencies)?,
             free_threads: filled(&mut ebpf, "FREE_THREADS", 1..=limits.threads)?,
             free_rows: filled(&mut ebpf, "FREE_ROWS", 1..=limits.rows)?,
             free_cells: filled(&mut ebpf, "FREE_CELLS", 1..=limits.histograms)?,
@@ -209,6 +212,7 @@ impl Kernel {
             limits,
             per_thread: setup.per_thread,
             kernel_bytes,
+            _maps: maps,
         })
     }
 }
@@ -233,10 +237,16 @@ fn filled(
 }
 
 /// An array map, seen through memory.
-fn map<T: Pod>(ebpf: &mut Ebpf, name: &'static str, len: u32) -> Result<Mapped<T>, LoadError> {
+fn map<T: Pod>(
+    ebpf: &mut Ebpf,
+    maps: &mut Vec<MapData>,
+    name: &'static str,
+    len: u32,
+) -> Result<Mapped<T>, LoadError> {
     let Some(Map::Array(data)) = ebpf.take_map(name) else { return Err(LoadError::Missing { name }) };
-    // The mapping, like the programs, keeps the map alive.
-    Mapped::new(data.fd().as_fd(), len as usize).map_err(|cause| LoadError::Memory { name, cause })
+    let mapped = Mapped::new(data.fd().as_fd(), len as usize);
+    maps.push(data);
+    mapped.map_err(|cause| LoadError::Memory { name, cause })
 }
 
 /// What the kernel says a map takes, in bytes.
