@@ -3,11 +3,13 @@
 //! What `rustix` offers safely is called directly where it is needed and has no wrapper here.
 
 pub mod epoch;
+#[cfg(not(loom))]
 pub mod epoll;
 pub mod fd;
 pub mod jitter;
 pub mod mqueue;
 pub mod perf;
+pub mod prefetch;
 pub mod pthread;
 pub mod queue_map;
 pub mod robust;
