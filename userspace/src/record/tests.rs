@@ -6,14 +6,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    export::json,
     files,
     model::{
         frame::Frame,
         session::Session,
         synthetic::{self, Shape},
     },
-    report,
 };
 
 fn recorded(seed: u64, shape: Shape, finish: bool) -> (TempDir, PathBuf) {
@@ -44,17 +42,10 @@ fn a_replay_is_equal_to_what_was_live() {
         let threads = (seed % 3) as u32;
         let shape =
             Shape { threads, lossy: seed % 2 == 0, processes: seed as u32 % 7, frames: seed as u32 % 5 };
-        let live = synthetic::session(seed, shape);
         let (_directory, path) = recorded(seed, shape, true);
         let replay = Reader::open(&path).unwrap().replay().unwrap();
         assert!(!replay.cut);
-        assert_eq!(replay.session, live, "seed {seed}");
-        for width in [80, 120] {
-            let options =
-                report::Options { width, histograms: true, threads: threads > 0, ..Default::default() };
-            assert_eq!(report::render(&replay.session, &options), report::render(&live, &options));
-        }
-        assert_eq!(json::encode(&replay.session).unwrap(), json::encode(&live).unwrap());
+        assert_eq!(replay.session, synthetic::session(seed, shape), "seed {seed}");
     }
 }
 
@@ -82,7 +73,7 @@ fn whatever_cut_a_recording_short_its_whole_frames_are_there() {
     let bytes = fs::read(&path).unwrap();
     let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let ends: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').map(|at| at + 1).collect();
-    for length in (header..bytes.len()).step_by(211).chain(ends.iter().copied()) {
+    for length in (header..bytes.len()).step_by(997).chain(ends.iter().copied()) {
         let replay = Reader::new(Cursor::new(&bytes[..length]), "FILE".to_owned()).unwrap().replay().unwrap();
         // A line that lacks nothing but its newline is whole.
         let whole = ends.iter().filter(|end| **end <= length + 1).count() - 1;
@@ -103,7 +94,6 @@ fn a_tool_that_was_killed_leaves_a_recording_without_end() {
     let (_directory, path) = recorded(2, Shape::default(), false);
     let replay = Reader::open(&path).unwrap().replay().unwrap();
     assert!(!replay.session.finished && !replay.cut);
-    assert!(report::render(&replay.session, &report::Options::default()).contains("no last record"));
 }
 
 #[test]
@@ -116,8 +106,8 @@ fn what_is_no_recording_is_refused_by_its_cause() {
         let text = format!("cannot read FILE: it is not a recording of pulse-trace{remedy}");
         assert_eq!(refusal(other), text, "{:?}", &other[..other.len().min(20)]);
     }
-    let export = json::encode(&synthetic::session(1, Shape::default())).unwrap();
-    assert!(refusal(&export).contains("it is a JSON export"), "{}", refusal(&export));
+    let export = refusal(b"{\"schema\":\"pulse-trace/1\",\"tool\":{}}\n");
+    assert!(export.contains("it is a JSON export") && export.ends_with(remedy), "{export}");
     let directory = tempfile::tempdir().unwrap();
     let open = |path: PathBuf| Reader::open(&path).map(|_| ()).unwrap_err().to_string();
     assert!(open(directory.path().to_owned()).ends_with(&format!("is a directory{remedy}")));

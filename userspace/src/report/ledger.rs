@@ -77,7 +77,10 @@ fn meaning(name: &str) -> &'static str {
         "began_before_attach" => {
             "calls that were running already when the session began; they are not in the counts"
         }
-        "in_flight" => "calls still running when the session ended; they are not in the counts",
+        "in_flight_at_detach" => "calls still running when the session ended; they are not in the counts",
+        "recursion_misses" => {
+            "runs of a program that the kernel skipped, because it was running on that CPU; as many calls may be missing"
+        }
         "kernel_read" => {
             "kernel structures that could not be read; a name, a parent or an exit status may be missing"
         }
@@ -108,7 +111,7 @@ mod tests {
 
     #[test]
     fn calls_at_the_edges_do_not_make_it_incomplete() {
-        let censored = slots(&[("began_before_attach", 2), ("in_flight", 0)]);
+        let censored = slots(&[("began_before_attach", 2), ("in_flight_at_detach", 0)]);
         let text = rendered(Ledger { counted: 5, censored, ..Ledger::default() });
         assert!(text.starts_with("ledger: complete, 5 calls counted, none lost, 2 partly outside"), "{text}");
     }
