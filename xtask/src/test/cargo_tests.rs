@@ -23,6 +23,17 @@ pub fn unprivileged(tally: &mut Tally) {
     read_along(tally, "unprivileged tests", test.args(["--", "--show-output"]));
 }
 
+/// Every interleaving of the lock-free parts of the workloads, explored with other atomics in their place.
+pub fn interleavings(tally: &mut Tally) {
+    let mut test =
+        cargo(["test", "--package", "pulse-trace-workloads", "--lib", "--release", "--target-dir"]);
+    match workspace::target() {
+        Ok(target) => test.arg(target.join("loom")),
+        Err(error) => return tally.test("interleavings", Err(format!("{error:#}"))),
+    };
+    read_along(tally, "interleavings", test.env("RUSTFLAGS", "--cfg loom").arg("loom_"));
+}
+
 /// The tests that load BPF programs: built as the caller, run as root, one at a time.
 pub fn privileged(tally: &mut Tally) {
     let name = "kernel tests";

@@ -31,6 +31,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     tally.step("build", || build::binaries(false));
     tally.step("check", || check::run(&[]));
     cargo_tests::unprivileged(&mut tally);
+    cargo_tests::interleavings(&mut tally);
     cargo_tests::privileged(&mut tally);
     tally.step("second build", no_op_rebuild);
     if with_kernels {

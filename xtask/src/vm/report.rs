@@ -14,7 +14,7 @@ pub struct Column {
     pub verdict: Result<(), String>,
 }
 
-/// A line `PROBE <name> <works|falls back to X|refused: message> insns=<n>`.
+/// A line `PROBE <name> <works|falls back to X|refused: message> insns=<n>` or `TRUTH <name> <outcome>`.
 #[derive(Debug, PartialEq, Eq)]
 struct Probe {
     name: String,
@@ -24,12 +24,18 @@ struct Probe {
 
 impl Probe {
     fn parse(line: &str) -> Option<Self> {
-        let (name, rest) = line.strip_prefix("PROBE ")?.split_once(' ')?;
+        let (kind, rest) = line.split_once(' ')?;
+        let (name, rest) = rest.split_once(' ')?;
+        let name = match kind {
+            "PROBE" => name.to_owned(),
+            "TRUTH" => format!("truth of {name}"),
+            _ => return None,
+        };
         let (outcome, instructions) = match rest.rsplit_once(" insns=") {
             Some((outcome, count)) => (outcome, Some(count.trim().to_owned())),
             None => (rest, None),
         };
-        Some(Self { name: name.to_owned(), outcome: outcome.trim().to_owned(), instructions })
+        Some(Self { name, outcome: outcome.trim().to_owned(), instructions })
     }
 }
 
@@ -92,7 +98,8 @@ fn cell(column: &Column, name: &str, notes: &mut Vec<String>) -> String {
     for probe in column.probes.iter().filter(|probe| probe.name == name) {
         let (short, message) = probe.outcome.split_once(": ").unwrap_or((&probe.outcome, ""));
         let mut part = short.to_owned();
-        if !message.is_empty() {
+        // What went well needs no note.
+        if !message.is_empty() && !short.starts_with("ok") {
             let note = format!("{}: {name}: {message}", column.kernel);
             notes.push(note);
             let _ = write!(part, " ({})", notes.len());
@@ -112,7 +119,8 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "VM KERNEL 6.1\n[    1.0] noise\nPROBE syscalls works insns=1234\n\
-                        PROBE sched falls back to raw tracepoints insns=99\nSELFTEST OK\nVM STATUS 0\n";
+                        PROBE sched falls back to raw tracepoints insns=99\n\
+                        TRUTH threads ok: 5 of 5\nSELFTEST OK\nVM STATUS 0\n";
 
     fn column(release: &str, console: &str, trouble: Option<&str>) -> Column {
         let kernel = Kernel { release: release.into(), image: PathBuf::new() };
@@ -127,6 +135,7 @@ mod tests {
         let expected = "| probe | 5.10 | 6.1 |\n| --- | --- | --- |\n\
                         | sched | not tried | falls back to raw tracepoints, 99 insns |\n\
                         | syscalls | refused (1), 0 insns | works, 1234 insns |\n\
+                        | truth of threads | not tried | ok |\n\
                         (1) 5.10: syscalls: unknown func 177";
         assert_eq!(table(&columns), expected);
         assert!(columns[0].verdict.as_ref().unwrap_err().contains("unknown func"));
