@@ -1,11 +1,15 @@
 //! Processes that die at the wrong moment: a clear outcome, and nothing hangs or stays.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use pulse_trace_workloads::ring::SharedRing;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -129,6 +133,53 @@ fn messages_in_shared_memory_outlive_the_aggregator() {
     assert!(got.status.success(), "{got:?}");
     assert_eq!(got.truth()["producers"][0]["received"], 40);
     assert!(!Path::new(&at).exists());
+}
+
+/// The name of the next test, and the variable that makes a second process of it the victim.
+const DIES: &str = "trouble::a_producer_that_dies_inside_a_push_costs_that_message_only";
+const RING: &str = "LOGAGG_TEST_RING";
+
+#[test]
+fn a_producer_that_dies_inside_a_push_costs_that_message_only() {
+    if let Ok(at) = std::env::var(RING) {
+        die_inside_a_push(&at);
+    }
+    for variant in ["shm", "shm-futex"] {
+        let at = place(variant);
+        let mut aggregator = aggregator(variant, &at, "");
+        aggregator.listening();
+        let this = std::env::current_exe().unwrap();
+        let victim = Command::new(this).args([DIES, "--exact"]).env(RING, &at).output().unwrap();
+        assert_eq!(victim.status.signal(), Some(6), "{victim:?}");
+        // Stalled behind the dead producer's slot until its death is proven.
+        let sent = producer(variant, &at, "--flood --messages 30").finish();
+        assert!(sent.status.success(), "{sent:?}");
+        thread::sleep(Duration::from_millis(200));
+        aggregator.signal(Signal::TERM);
+        let truth = aggregator.finish().truth();
+        assert_eq!(number(&truth, "truncated"), 1, "{variant}: {truth}");
+        let received: Vec<_> =
+            truth["producers"].as_array().unwrap().iter().map(|p| number(p, "received")).collect();
+        assert_eq!(received, [30, 1], "{truth}");
+    }
+}
+
+fn die_inside_a_push(at: &str) -> ! {
+    let file = File::options().read(true).write(true).open(at).unwrap();
+    let mut producer = SharedRing::attach(&file).unwrap().producer(9).unwrap();
+    producer.try_push(line(0).as_bytes()).unwrap();
+    producer.abandon().unwrap();
+    std::process::abort();
+}
+
+#[test]
+fn silence_ends_an_aggregator_that_expects_more() {
+    let at = place("mqueue");
+    let mut aggregator = aggregator("mqueue", &at, "--expect 2 --quiet 200ms");
+    aggregator.listening();
+    assert!(producer("mqueue", &at, "--flood --messages 5").finish().status.success());
+    let truth = aggregator.finish().truth();
+    assert_eq!(truth["producers"][0]["received"], 5);
 }
 
 #[test]

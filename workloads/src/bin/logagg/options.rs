@@ -94,6 +94,9 @@ pub struct AggregatorArgs {
     /// Say ready once so many producers are there, and end when they are done; 0: until stopped
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub expect: u64,
+    /// With --expect, on a link without connections: end after so long without a message, too
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub quiet: Duration,
     /// Descriptor whose closing says that nothing more will be sent
     #[arg(long, value_name = "FD", help_heading = "Tracer")]
     pub stop_fd: Option<i32>,

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pulse_trace_workloads::contract::{Handshake, Refusal, cannot, cpu_ns, now_ns};
 
@@ -94,16 +95,16 @@ impl Desk {
     }
 
     /// Whether everything expected has been received, for a run that nobody else ends.
-    pub fn satisfied(&self, quiet_ns: u64) -> bool {
+    pub fn satisfied(&self, quiet: Option<Duration>) -> bool {
         if self.expect == 0 {
             return false;
         }
         let book = self.book();
-        let quiet =
-            book.ledger.last_received_ns().is_some_and(|last| now_ns().saturating_sub(last) > quiet_ns);
+        let silent =
+            book.ledger.last_received_ns().map(|last| Duration::from_nanos(now_ns().saturating_sub(last)));
         self.closed.load(Ordering::Relaxed) >= self.expect
             || book.ledger.complete() as u64 >= self.expect
-            || quiet
+            || quiet.zip(silent).is_some_and(|(quiet, silent)| silent > quiet)
     }
 
     /// Tells the receivers that nothing more will be sent.

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use pulse_trace_workloads::contract::{Handshake, Truth, cannot, print};
+use pulse_trace_workloads::contract::{Handshake, Truth, cannot, print, stopping};
 use pulse_trace_workloads::sys::fd;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Received;
 use super::options::AggregatorArgs;
 use super::report;
-use super::transport::Role;
+use super::transport::{Inlet, Role};
 use desk::Desk;
 
 /// After the last producer has gone, a link that is silent for so long is empty.
@@ -26,9 +26,7 @@ const GRACE: Duration = Duration::from_millis(100);
 const LIMIT: Duration = Duration::from_secs(5);
 /// The same after Ctrl-C, when nobody promised that the producers have ended.
 const LIMIT_WHEN_STOPPED: Duration = Duration::from_millis(700);
-/// With `--expect` and nobody to end the run: so long without a message, and no more are expected.
-const QUIET: Duration = Duration::from_secs(3);
-/// How often that is looked at.
+/// How often an aggregator that ends by itself looks whether it should.
 const TICK: Duration = Duration::from_millis(50);
 
 /// What an aggregator knows of its own work.
@@ -61,6 +59,15 @@ struct Control {
     stop: Option<File>,
     /// Nobody promised to say when to stop, but a number of producers is expected.
     expecting: bool,
+    /// Then also: so long without a message. A link without connections cannot tell that a producer is gone.
+    quiet: Option<Duration>,
+}
+
+impl Control {
+    /// How long to wait for the receivers once the end was told.
+    fn limit(&self) -> Duration {
+        if self.stop.is_none() && stopping() { LIMIT_WHEN_STOPPED } else { LIMIT }
+    }
 }
 
 /// Runs the subcommand; answers whether every message seen arrived once and whole.
@@ -72,7 +79,7 @@ pub fn run(args: &AggregatorArgs) -> Result<bool> {
             .map(File::from)
             .map_err(|error| cannot(format_args!("use --stop-fd {number}"), error, remedy))
     });
-    let control = Control { stop: stop.transpose()?, expecting: args.expect > 0 };
+    let mut control = Control { stop: stop.transpose()?, expecting: args.expect > 0, quiet: None };
     if let Some(cpus) = &args.common.pin {
         cpus.pin(0)?;
     }
@@ -80,6 +87,9 @@ pub fn run(args: &AggregatorArgs) -> Result<bool> {
     let tuning = args.link.tuning(0, false);
     let mut bound = args.link.variant.bind(&args.link.address(Role::Aggregator), &tuning)?;
     let address = bound.address.clone();
+    if !matches!(bound.inlet, Inlet::Listener(_)) {
+        control.quiet = Some(args.quiet);
+    }
     // Held until the end, whatever way it comes.
     let _name = bound.name.take();
     announce(args, &address)?;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use pulse_trace_workloads::contract::stopping;
 use pulse_trace_workloads::sys::signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -14,7 +13,7 @@ use rustix::fd::OwnedFd;
 use super::super::transport::{Bound, Channel, Inlet, Tuning, accept};
 use super::desk::{Desk, Reception};
 use super::ring;
-use super::{Control, LIMIT, LIMIT_WHEN_STOPPED, QUIET, TICK};
+use super::{Control, TICK};
 
 /// Receives until the control says stop and everything is in; `drops` is asked while the socket is still there.
 pub fn serve(
@@ -41,9 +40,8 @@ pub fn serve(
     desk.finish();
     // The last writer of a FIFO: from here on it can end.
     drop(bound.keeper);
-    let limit = if stopping() { LIMIT_WHEN_STOPPED } else { LIMIT };
     let begun = Instant::now();
-    while !receiver.is_finished() && begun.elapsed() < limit {
+    while !receiver.is_finished() && begun.elapsed() < control.limit() {
         thread::sleep(TICK / 10);
     }
     Ok(drops)
@@ -60,7 +58,7 @@ fn wait(desk: &Desk, control: &Control, receiver: &JoinHandle<()>) -> io::Result
             None => poll(&mut [PollFd::new(&bell, PollFlags::IN)], Some(&tick)),
         };
         match outcome {
-            Ok(0) if control.expecting && desk.satisfied(QUIET.as_nanos() as u64) => break,
+            Ok(0) if control.expecting && desk.satisfied(control.quiet) => break,
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => break,
             Err(error) => return Err(error.into()),

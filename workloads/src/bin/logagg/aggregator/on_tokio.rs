@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use pulse_trace_workloads::contract::stopping;
 use pulse_trace_workloads::sys::epoll::{watch, watch_borrowed};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -20,7 +19,7 @@ use super::super::runtime;
 use super::super::transport::{Bound, Channel, Framing, Inlet, ReceiveCall, RingInlet, Tuning, accept};
 use super::desk::{Desk, Reception};
 use super::ring;
-use super::{Control, GRACE, LIMIT, LIMIT_WHEN_STOPPED, QUIET, TICK};
+use super::{Control, GRACE, TICK};
 
 /// A channel, watched for messages.
 struct Ear {
@@ -77,10 +76,9 @@ pub fn serve(
         drop(bound.keeper);
         // Refused only when every receiver has ended already.
         let _ = say.send(true);
-        let limit = if stopping() { LIMIT_WHEN_STOPPED } else { LIMIT };
         if !receiver.is_finished() {
             // Late receivers are left behind; what they have entered counts.
-            let _ = timeout(limit, receiver).await;
+            let _ = timeout(control.limit(), receiver).await;
         }
         io::Result::Ok(drops)
     })?;
@@ -100,7 +98,7 @@ async fn wait(desk: &Desk, control: &Control, receiver: &mut JoinHandle<()>) -> 
         // Whoever holds the other end decides; a stop signal came to the producers too and is waited out.
         () = closed(stop.as_ref()) => {}
         _ = bell.readable(), if stop.is_none() => {}
-        () = satisfied(desk), if stop.is_none() && control.expecting => {}
+        () = satisfied(desk, control), if stop.is_none() && control.expecting => {}
     }
     Ok(())
 }
@@ -113,8 +111,8 @@ async fn closed(stop: Option<&AsyncFd<std::os::fd::BorrowedFd<'_>>>) {
     }
 }
 
-async fn satisfied(desk: &Desk) {
-    while !desk.satisfied(QUIET.as_nanos() as u64) {
+async fn satisfied(desk: &Desk, control: &Control) {
+    while !desk.satisfied(control.quiet) {
         sleep(TICK).await;
     }
 }
