@@ -1,7 +1,7 @@
 //! The memory of a ring: typed access to its words, whoever provides them.
 
-use super::atomic::{Acquire, AtomicU64, Relaxed, Release};
 use super::geometry::{Layout, MAGIC, record, slot, word};
+use crate::atomic::{Acquire, AtomicU64, Relaxed, Release};
 
 #[cfg(not(loom))]
 pub(super) type Backing = crate::sys::shm::SharedMap;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::area::Area;
-use super::atomic::{Acquire, Relaxed, Release, SeqCst};
 use super::geometry::{Kind, word};
+use crate::atomic::{Acquire, Relaxed, Release, SeqCst};
 
 /// What a try to receive found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@
 use std::mem;
 
 use super::area::Area;
-use super::atomic::{Relaxed, Release};
 use super::consumer::{Consumer, Popped};
 use super::geometry::word;
 use super::producer::{Producer, PushError};
+use crate::atomic::{Relaxed, Release};
 use crate::sys::robust::RobustGuard;
 
 impl Area {

@@ -6,8 +6,8 @@ use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
 use super::area::{Area, Backing};
-use super::atomic::{Acquire, AtomicU64, Release};
 use super::{Consumer, Geometry, Kind, Popped, Producer, Stall};
+use crate::atomic::{Acquire, AtomicU64, Release};
 
 fn ends(kind: Kind, slots: u64, producers: u32) -> (Vec<Producer>, Consumer) {
     let layout = Geometry { kind, slots, payload: 8, producers, batch: 1 }.layout().unwrap();

@@ -15,7 +15,6 @@
 //! [`Consumer::look_at_stall`] proves its death, gives the slot up, and counts it.
 
 mod area;
-mod atomic;
 mod consumer;
 mod geometry;
 mod producer;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::area::Area;
-use super::atomic::{AcqRel, Acquire, Relaxed, Release, SeqCst, yield_now};
 use super::geometry::{Kind, word};
+use crate::atomic::{AcqRel, Acquire, Relaxed, Release, SeqCst, yield_now};
 
 /// Why a message was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

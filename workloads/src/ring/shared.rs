@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::alive::start_time;
 use super::area::Area;
-use super::atomic::{Acquire, Relaxed, Release};
 use super::consumer::Consumer;
 use super::geometry::{Geometry, Kind, Layout, MAGIC, record, word};
 use super::producer::Producer;
+use crate::atomic::{Acquire, Relaxed, Release};
 use crate::contract::{Refusal, cannot};
 use crate::sys::shm::{self, Shape, SharedMap};
 

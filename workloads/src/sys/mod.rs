@@ -9,6 +9,7 @@ pub mod fd;
 pub mod jitter;
 pub mod mqueue;
 pub mod perf;
+pub mod prefetch;
 pub mod pthread;
 pub mod queue_map;
 pub mod robust;

@@ -37,8 +37,9 @@ const SENT: usize = 1;
 /// Most producers there is room for.
 const MOST: usize = 64;
 const LOG: usize = PRODUCERS + MOST * LINE;
-/// Words of the common log, the first of which counts the used ones.
-const LOG_WORDS: usize = 1 << 14;
+/// Words of the common log, the first of which counts the used ones. Its text stays small enough for the allocator to
+/// use the same memory again instead of mapping new pages each time.
+const LOG_WORDS: usize = 1 << 12;
 const SHAPE: Shape = Shape { locks: 1, cells: 0, words: LOG + LOG_WORDS };
 
 /// How often a waiting side looks.

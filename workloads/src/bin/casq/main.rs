@@ -15,7 +15,6 @@ mod samples;
 mod start;
 mod stats;
 mod sweep;
-mod timer;
 mod worker;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use pulse_trace_workloads::sys::perf::Counts;
 
 use crate::stats::{Run, Summary};
 use crate::sweep::Sweep;
-use crate::timer::Timer;
+use pulse_trace_workloads::timer::Timer;
 
 const BAR: usize = 40;
 
@@ -36,8 +36,8 @@ fn head(text: &mut String, timer: &Timer) {
     let Timer { unit, ns_per_unit, invariant, cost_min, cost_p50, cost_p99 } = timer;
     let _ = writeln!(
         text,
-        "clock: 1 {unit} = {ns_per_unit:.4} ns; reading it twice costs {cost_min} (min), {cost_p50} (p50), {cost_p99} (p99) {unit}, \
-         contained in every time below"
+        "clock: 1 {unit} = {ns_per_unit:.4} ns; reading it twice costs {cost_min} (min), {cost_p50} (p50), \
+         {cost_p99} (p99) {unit}, contained in every time below"
     );
     if !invariant {
         let _ =

@@ -15,8 +15,8 @@ use crate::produce::{Plan, Produced, Producer};
 use crate::receive::{Received, Receiver};
 use crate::samples;
 use crate::start::{Team, await_ready};
-use crate::timer::Timer;
 use crate::worker::{Job, produce_shared};
+use pulse_trace_workloads::timer::Timer;
 
 /// Messages each producer pushes before anything is measured, unless told otherwise.
 const WARM_UP: u64 = 10_000;

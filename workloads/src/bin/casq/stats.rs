@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::check::Books;
 use crate::produce::Produced;
 use crate::round::Round;
-use crate::timer::Timer;
+use pulse_trace_workloads::timer::Timer;
 
 /// The figures of a table row.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -11,7 +11,7 @@ use crate::check::{self, Books};
 use crate::report;
 use crate::round::{Round, Stand};
 use crate::stats::Run;
-use crate::timer::Timer;
+use pulse_trace_workloads::timer::Timer;
 
 /// The family's own fields of the truth: sums over all runs, and the runs.
 #[derive(Serialize)]

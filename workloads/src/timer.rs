@@ -3,10 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use pulse_trace_workloads::contract::now_ns;
-use pulse_trace_workloads::hist::LatencyHist;
-use pulse_trace_workloads::sys::tsc;
 use serde::Serialize;
+
+use crate::contract::now_ns;
+use crate::hist::LatencyHist;
+use crate::sys::tsc;
 
 /// Both ends of a calibration are read as often, and the tightest reading counts.
 const READINGS: usize = 16;
@@ -16,17 +17,23 @@ const COST_SAMPLES: usize = 20_000;
 /// The clock, as found on this machine.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Timer {
+    /// What a unit is called: cycles, ticks or ns.
     pub unit: &'static str,
+    /// Nanoseconds of one unit.
     pub ns_per_unit: f64,
     /// Whether it runs at one speed whatever the processor does.
     pub invariant: bool,
     /// Cost of an empty measurement, contained in every time reported.
     pub cost_min: u64,
+    /// Its median.
     pub cost_p50: u64,
+    /// Its 99th percentile.
     pub cost_p99: u64,
 }
 
 impl Timer {
+    /// Measures both clocks against each other (50 ms), and what a reading costs.
+    #[must_use]
     pub fn calibrate() -> Self {
         let mut cost = LatencyHist::new();
         for _ in 0..COST_SAMPLES {
@@ -44,6 +51,8 @@ impl Timer {
         }
     }
 
+    /// So many units in nanoseconds.
+    #[must_use]
     pub fn ns(&self, units: u64) -> f64 {
         units as f64 * self.ns_per_unit
     }

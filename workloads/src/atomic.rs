@@ -1,4 +1,4 @@
-//! The atomics of the ring: those of the standard library, or loom's when loom explores the interleavings.
+//! The atomics of the lock-free structures: those of the standard library, or loom's when loom explores the interleavings.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::AtomicU64;
@@ -52,6 +52,17 @@ mod stepped {
         pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
             step();
             self.0.fetch_add(value, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: u64,
+            new: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            step();
+            self.0.compare_exchange(current, new, success, failure)
         }
 
         pub(crate) fn compare_exchange_weak(
