@@ -170,9 +170,9 @@ fn doctored(scratch: &Scratch, factor: f64) -> PathBuf {
         .unwrap();
     assert!(saved.status.success());
     let mut baseline: Value = serde_json::from_reader(File::open(&path).unwrap()).unwrap();
-    for rounds in baseline["samples"].as_object_mut().unwrap().values_mut() {
-        for value in rounds.as_array_mut().unwrap().iter_mut().flat_map(|round| round.as_array_mut().unwrap())
-        {
+    for saved in baseline["benchmarks"].as_object_mut().unwrap().values_mut() {
+        let rounds = saved["rounds"].as_array_mut().unwrap();
+        for value in rounds.iter_mut().flat_map(|round| round.as_array_mut().unwrap()) {
             *value = (number(value) * factor).into();
         }
     }

@@ -58,6 +58,8 @@ pub struct Pattern {
     pub least: u64,
     /// A lap does at most so many operations.
     pub most: u64,
+    /// Its threads share one CPU on purpose.
+    pub one_cpu: bool,
     /// Every lap does the same work, whatever the number of parties.
     pub fixed_work: bool,
     build: fn(&Setup, usize) -> Built,
@@ -71,6 +73,21 @@ impl Pattern {
     /// The machine refuses threads or the CPUs asked for.
     pub fn build(&self, setup: &Setup) -> Built {
         (self.build)(setup, self.parties)
+    }
+
+    /// CPUs it may use at once on this machine.
+    #[must_use]
+    pub fn cpus(&self, setup: &Setup) -> usize {
+        match &setup.pin {
+            _ if self.one_cpu => 1,
+            Some(cpus) => cpus.len(),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    const fn on_one_cpu(mut self) -> Self {
+        self.one_cpu = true;
+        self
     }
 
     const fn against(mut self, target: Target) -> Self {
@@ -102,7 +119,18 @@ const fn row(
     build: fn(&Setup, usize) -> Built,
 ) -> Pattern {
     let (least, most) = (parties as u64, u64::MAX);
-    Pattern { name, group, parties, about, target: None, least, most, fixed_work: false, build }
+    Pattern {
+        name,
+        group,
+        parties,
+        about,
+        target: None,
+        least,
+        most,
+        one_cpu: false,
+        fixed_work: false,
+        build,
+    }
 }
 
 /// Every benchmark, in the order of the report.
@@ -192,8 +220,8 @@ pub const ALL: &[Pattern] = &[
     row("yield/task-alone", Group::Yield, 1, "one task, one thread", yielding::task_alone).against(CONTEXT_SWITCH),
     row("yield/tasks-200", Group::Yield, 200, "two hundred tasks on the workers", yielding::tasks).against(CONTEXT_SWITCH),
     row("yield/thread-alone", Group::Yield, 1, "sched_yield with nobody to yield to", yielding::thread_alone).against(CONTEXT_SWITCH),
-    row("yield/threads-one-cpu", Group::Yield, 2, "two threads yield to each other on one CPU", yielding::threads_on_one_cpu).against(CONTEXT_SWITCH),
-    row("yield/park-one-cpu", Group::Yield, 2, "two threads wake each other on one CPU", yielding::parked_on_one_cpu).against(CONTEXT_SWITCH),
+    row("yield/threads-one-cpu", Group::Yield, 2, "two threads yield to each other on one CPU", yielding::threads_on_one_cpu).on_one_cpu().against(CONTEXT_SWITCH),
+    row("yield/park-one-cpu", Group::Yield, 2, "two threads wake each other on one CPU", yielding::parked_on_one_cpu).on_one_cpu().against(CONTEXT_SWITCH),
     row("yield/park", Group::Yield, 2, "two threads wake each other", yielding::parked).against(CONTEXT_SWITCH),
     row("epoch/pin", Group::Epoch, 1, "enter and leave", epoch::pin_alone),
     row("epoch/pin-8", Group::Epoch, 8, "threads enter and leave", epoch::pin_together),
@@ -214,9 +242,9 @@ pub const ALL: &[Pattern] = &[
     row("fairness/parking-lot-fair-8", Group::Fairness, 8, "threads race for a fixed amount of work", contest::short_hold::<lock::ParkingLotFair<_>>),
     row("fairness/adaptive-8", Group::Fairness, 8, "threads race for a fixed amount of work", contest::short_hold::<lock::Adaptive<_>>),
     row("fairness/tokio-8", Group::Fairness, 8, "tasks race for a fixed amount of work", contest::tokio_short_hold),
-    row("fairness/long-hold/std", Group::Fairness, 4, "the same, each holds the lock for 1.2 ms", contest::long_hold::<lock::Std<_>>).at_least(48),
-    row("fairness/long-hold/parking-lot", Group::Fairness, 4, "the same, each holds the lock for 1.2 ms", contest::long_hold::<lock::ParkingLot<_>>).at_least(48),
-    row("fairness/long-hold/parking-lot-0.12", Group::Fairness, 4, "the same, each holds the lock for 1.2 ms, lock of parking_lot 0.12", contest::long_hold::<lock::ParkingLot012<_>>).at_least(48),
+    row("fairness/long-hold/std", Group::Fairness, 4, "the same, each holds the lock for 1.2 ms", contest::long_hold::<lock::Std<_>>).at_least(24),
+    row("fairness/long-hold/parking-lot", Group::Fairness, 4, "the same, each holds the lock for 1.2 ms", contest::long_hold::<lock::ParkingLot<_>>).at_least(24),
+    row("fairness/long-hold/parking-lot-0.12", Group::Fairness, 4, "the same, each holds the lock for 1.2 ms, lock of parking_lot 0.12", contest::long_hold::<lock::ParkingLot012<_>>).at_least(24),
     row("herd/barrier-2", Group::Herd, 2, "threads behind a barrier want one lock", herd::threads::<herd::BehindBarrier>),
     row("herd/barrier-8", Group::Herd, 8, "threads behind a barrier want one lock", herd::threads::<herd::BehindBarrier>),
     row("herd/barrier-16", Group::Herd, 16, "threads behind a barrier want one lock", herd::threads::<herd::BehindBarrier>),

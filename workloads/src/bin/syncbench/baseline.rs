@@ -19,14 +19,22 @@ pub struct Baseline {
     schema: String,
     pub host: Host,
     pub settings: Settings,
-    /// ns per operation, by benchmark, round and lap.
-    pub samples: BTreeMap<String, Vec<Vec<f64>>>,
+    pub benchmarks: BTreeMap<String, Saved>,
+}
+
+/// What is kept of a benchmark.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// Share of the CPU time it was ready to use that went to others.
+    pub starved: f64,
+    /// ns per operation, by round and lap.
+    pub rounds: Vec<Vec<f64>>,
 }
 
 impl Baseline {
     /// What is to be saved.
-    pub fn new(host: Host, settings: Settings, samples: BTreeMap<String, Vec<Vec<f64>>>) -> Self {
-        Self { schema: SCHEMA.to_owned(), host, settings, samples }
+    pub fn new(host: Host, settings: Settings, benchmarks: BTreeMap<String, Saved>) -> Self {
+        Self { schema: SCHEMA.to_owned(), host, settings, benchmarks }
     }
 
     /// Reads one, and refuses what is none.
@@ -44,15 +52,15 @@ impl Baseline {
             return Err(refuse(format!("its schema is {:?}, not {SCHEMA:?}", head.schema)));
         }
         let baseline: Self = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
-        match baseline.samples.iter().find(|(_, rounds)| !is_sound(rounds)) {
-            Some((name, _)) => Err(refuse(format!("its samples of {name} are not all positive numbers"))),
+        match baseline.benchmarks.iter().find(|(_, saved)| !saved.is_sound()) {
+            Some((name, _)) => Err(refuse(format!("what it says of {name} are not positive numbers"))),
             None => Ok(baseline),
         }
     }
 
-    /// The rounds of samples of a benchmark, if it was measured then.
-    pub fn rounds(&self, name: &str) -> Option<&[Vec<f64>]> {
-        self.samples.get(name).map(Vec::as_slice)
+    /// What is kept of a benchmark, if it was measured then.
+    pub fn of(&self, name: &str) -> Option<&Saved> {
+        self.benchmarks.get(name)
     }
 
     /// Writes beside the file and renames, so that a run that is killed leaves the old one whole.
@@ -76,9 +84,12 @@ struct Head {
     schema: String,
 }
 
-fn is_sound(rounds: &[Vec<f64>]) -> bool {
-    let sound = |round: &Vec<f64>| !round.is_empty() && round.iter().all(|ns| ns.is_finite() && *ns > 0.0);
-    !rounds.is_empty() && rounds.iter().all(sound)
+impl Saved {
+    fn is_sound(&self) -> bool {
+        let sound =
+            |round: &Vec<f64>| !round.is_empty() && round.iter().all(|ns| ns.is_finite() && *ns > 0.0);
+        (0.0..=1.0).contains(&self.starved) && !self.rounds.is_empty() && self.rounds.iter().all(sound)
+    }
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -114,9 +125,13 @@ mod tests {
     use super::*;
     use crate::cli::Args;
 
-    fn baseline(samples: Vec<Vec<f64>>) -> Baseline {
+    fn baseline(rounds: Vec<Vec<f64>>) -> Baseline {
         let settings = Settings::of(&Args::parse_from(["syncbench"]));
-        Baseline::new(Host::here(), settings, [("mutex/std".to_owned(), samples)].into())
+        Baseline::new(
+            Host::here(),
+            settings,
+            [("mutex/std".to_owned(), Saved { starved: 0.25, rounds })].into(),
+        )
     }
 
     fn file(name: &str) -> PathBuf {
@@ -143,6 +158,7 @@ mod tests {
             (sound.replace(SCHEMA, "other/9"), "other/9"),
             (sound.replace("[[1.0]]", "[[0.0]]"), "positive"),
             (sound.replace("[[1.0]]", "[[]]"), "positive"),
+            (sound.replace("0.25", "-1.0"), "positive"),
         ] {
             std::fs::write(&path, &text).unwrap();
             let refusal = Baseline::load(&path).unwrap_err().to_string();

@@ -10,6 +10,7 @@ mod measure;
 mod report;
 mod session;
 mod settings;
+mod starved;
 mod stats;
 mod truth;
 mod units;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use pulse_trace_workloads::contract::{Refusal, stopping};
 use pulse_trace_workloads::patterns::{BATCH, Lap, Observed, Pattern, Run, Setup, nanos};
-use pulse_trace_workloads::sys::usage::Usage;
 
 use crate::fairness::Fairness;
 use crate::settings::Settings;
+use crate::starved::{Spent, Stretch};
 use crate::stats::median;
 
 /// Operations that take less are not timed one by one: the clock costs as much as they do.
@@ -48,10 +48,8 @@ pub struct Round {
     pub counted: Option<u64>,
     /// Median over the laps of how much the parties were at it together.
     pub overlap: f64,
-    /// CPU time by elapsed time.
-    pub cpus_used: f64,
-    /// What the kernel booked for the whole process while it measured.
-    pub usage: Usage,
+    /// What the whole process got of the machine while it measured.
+    pub spent: Spent,
     pub observed: Option<Observed>,
     pub fairness: Option<Fairness>,
 }
@@ -70,8 +68,8 @@ pub fn measure(pattern: &Pattern, setup: &Setup, settings: &Settings) -> Result<
     let cost = warm_up(&mut *run, pattern, settings, &mut operations)?;
     let per_lap = operations_per_lap(pattern, settings, cost);
     let mut taken = Samples::default();
-    let (before, began) = (Usage::now(), Instant::now());
-    let deadline = began + Duration::from_nanos(settings.measure_ns.saturating_mul(PATIENCE));
+    let stretch = Stretch::begin();
+    let deadline = stretch.began() + Duration::from_nanos(settings.measure_ns.saturating_mul(PATIENCE));
     while taken.costs.len() < settings.samples as usize && !stopping() {
         taken.add(&run.lap(per_lap)?);
         if taken.costs.len() >= FEWEST_SAMPLES && Instant::now() > deadline {
@@ -82,7 +80,7 @@ pub fn measure(pattern: &Pattern, setup: &Setup, settings: &Settings) -> Result<
         return Ok(None);
     }
     operations.measured = taken.operations;
-    let (usage, elapsed) = (Usage::now().since(before), nanos(began.elapsed()));
+    let spent = stretch.end(pattern.cpus(setup));
     let observed = observe(&mut *run, pattern, settings, median(&mut taken.costs.clone()))?;
     operations.observed = observed.as_ref().map_or(0, |seen| seen.operations);
     Ok(Some(Round {
@@ -91,8 +89,7 @@ pub fn measure(pattern: &Pattern, setup: &Setup, settings: &Settings) -> Result<
         operations,
         counted: run.counted(),
         overlap: median(&mut taken.overlaps),
-        cpus_used: (usage.user_ns + usage.system_ns) as f64 / elapsed.max(1) as f64,
-        usage,
+        spent,
         observed,
         fairness: Fairness::of(&taken.races),
     }))

@@ -37,14 +37,15 @@ pub fn run() -> anyhow::Result<bool> {
     }
     args.save_baseline.as_deref().map(check_destination).transpose()?;
     let mut handshake = Handshake::new(&args.common)?;
-    let floor = Floor::measured();
+    // Before anything is pinned, which would hide CPUs.
+    let machine = (Host::here(), Floor::measured());
     let mut measured: Measured = patterns.into_iter().map(|pattern| (pattern, Vec::new())).collect();
     let go = handshake.ready_then_go()?;
     let (began, before) = (Instant::now(), Usage::now());
     if go {
         measure_all(&mut measured, &setup, &settings)?;
     }
-    let mut detail = detail(&args, settings, floor, &measured, baseline.as_ref());
+    let mut detail = detail(&args, settings, machine, &measured, baseline.as_ref());
     detail.elapsed_ns = nanos(began.elapsed());
     detail.usage = Usage::now().since(before);
     conclude(&args, detail, &measured)
@@ -65,7 +66,7 @@ fn check_size(settings: &Settings) -> Result<(), Refusal> {
 }
 
 fn check_overlap(baseline: &Baseline, patterns: &[Pattern]) -> Result<(), Refusal> {
-    if patterns.iter().any(|pattern| baseline.rounds(pattern.name).is_some()) {
+    if patterns.iter().any(|pattern| baseline.of(pattern.name).is_some()) {
         return Ok(());
     }
     Err(cannot("compare with the baseline", "it has none of these benchmarks", "choose some that it has"))
@@ -95,7 +96,7 @@ fn measure_all(measured: &mut Measured, setup: &Setup, settings: &Settings) -> R
 fn detail(
     args: &Args,
     settings: Settings,
-    floor: Floor,
+    (host, floor): (Host, Floor),
     measured: &Measured,
     baseline: Option<&Baseline>,
 ) -> Detail {
@@ -108,7 +109,6 @@ fn detail(
             Benchmark::of(pattern, rounds, &bootstrap, baseline.map(|earlier| (earlier, noise)))
         })
         .collect();
-    let host = Host::here();
     let comparison = baseline.map(|earlier| {
         let differs = [earlier.host.differences(&host), earlier.settings.differences(&settings)].concat();
         Comparison::of(&benchmarks, differs)
@@ -116,6 +116,14 @@ fn detail(
     let mut notes = Vec::new();
     if !host.optimised {
         notes.push("built without optimisation: the times mean nothing, use a release build".to_owned());
+    }
+    let busy = benchmarks.iter().filter(|result| result.starved > 0.1).count();
+    if busy > 0 {
+        notes.push(format!(
+            "others had more than a tenth of the CPU time that {busy} of {} wanted: their times are too long, their \
+             CPU times are not",
+            benchmarks.len()
+        ));
     }
     Detail {
         operations: benchmarks.iter().map(|result| result.operations.all()).sum(),

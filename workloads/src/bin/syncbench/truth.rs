@@ -7,13 +7,13 @@ use pulse_trace_workloads::patterns::{Observed, Pattern};
 use pulse_trace_workloads::sys::usage::Usage;
 use serde::Serialize;
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, Saved};
 use crate::fairness::Fairness;
 use crate::host::Host;
 use crate::measure::{Floor, Operations, Round, observed_batch};
 use crate::settings::Settings;
 use crate::stats::{Bootstrap, Summary, summarise};
-use crate::verdict::{Aim, Change, Meeting, Trend};
+use crate::verdict::{Aim, Change, Conditions, Trend};
 
 /// One benchmark's result.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +34,8 @@ pub struct Benchmark {
     pub overlap: f64,
     /// CPU time by elapsed time while it measured.
     pub cpus_used: f64,
+    /// Share of the CPU time the process was ready to use that went to others: it makes times too long.
+    pub starved: f64,
     /// CPU time of all parties by operations: what an operation costs the machine, however often the parties were
     /// interrupted by others.
     pub cpu_ns_per_operation: f64,
@@ -112,14 +114,18 @@ impl Benchmark {
     ) -> Option<Self> {
         let samples: Vec<Vec<f64>> = rounds.iter().map(|round| round.samples.clone()).collect();
         let time = summarise(&samples, bootstrap)?;
+        let starved = starved(rounds);
         let change = earlier.and_then(|(baseline, noise)| {
-            Some(Change::between(baseline.rounds(pattern.name)?, &samples, bootstrap, noise))
+            let before = baseline.of(pattern.name)?;
+            let noise = noise.max(inflation(before.starved)).max(inflation(starved));
+            Some(Change::between(&before.rounds, &samples, bootstrap, noise))
         });
         let mean = |of: fn(&Round) -> f64| rounds.iter().map(of).sum::<f64>() / rounds.len() as f64;
-        let (overlap, cpus_used) = (mean(|round| round.overlap), mean(|round| round.cpus_used));
-        let meeting = Meeting { parties: pattern.parties, overlap, cpus_used };
-        let usage = rounds.iter().fold(Usage::default(), |sum, round| sum.plus(round.usage));
+        let (overlap, cpus_used) = (mean(|round| round.overlap), mean(|round| round.spent.cpus_used));
+        let usage = rounds.iter().fold(Usage::default(), |sum, round| sum.plus(round.spent.usage));
         let operations = total(rounds);
+        let cpu_ns = (usage.user_ns + usage.system_ns) as f64 / operations.measured.max(1) as f64;
+        let conditions = Conditions { parties: pattern.parties, overlap, cpus_used, starved, cpu_ns };
         Some(Self {
             name: pattern.name,
             group: format!("{:?}", pattern.group).to_lowercase(),
@@ -132,8 +138,8 @@ impl Benchmark {
             samples: samples.iter().map(Vec::len).sum(),
             overlap,
             cpus_used,
-            cpu_ns_per_operation: (usage.user_ns + usage.system_ns) as f64
-                / operations.measured.max(1) as f64,
+            starved,
+            cpu_ns_per_operation: cpu_ns,
             usage,
             observed: look(rounds, time.median),
             fairness: Fairness::over(rounds.iter().filter_map(|round| round.fairness.as_ref())),
@@ -141,12 +147,22 @@ impl Benchmark {
                 operation: target.operation,
                 below_ns: target.below_ns,
                 source: target.source,
-                verdict: Aim::of(&target, time.interval, meeting),
+                verdict: Aim::of(&target, time.interval, conditions),
             }),
             change,
             time,
         })
     }
+}
+
+/// The mean over the rounds.
+fn starved(rounds: &[Round]) -> f64 {
+    rounds.iter().map(|round| round.spent.starved).sum::<f64>() / rounds.len().max(1) as f64
+}
+
+/// By what share a time grows when so much of the CPU time went to others: a change up to that may be theirs.
+fn inflation(starved: f64) -> f64 {
+    starved / (1.0 - starved.min(0.99))
 }
 
 fn total(rounds: &[Round]) -> Operations {
@@ -198,11 +214,14 @@ impl Comparison {
 }
 
 /// The samples of all rounds by benchmark, to be saved.
-pub fn samples(measured: &[(Pattern, Vec<Round>)]) -> BTreeMap<String, Vec<Vec<f64>>> {
-    let rounds = |rounds: &[Round]| rounds.iter().map(|round| round.samples.clone()).collect();
+pub fn samples(measured: &[(Pattern, Vec<Round>)]) -> BTreeMap<String, Saved> {
+    let saved = |rounds: &[Round]| Saved {
+        starved: starved(rounds),
+        rounds: rounds.iter().map(|round| round.samples.clone()).collect(),
+    };
     measured
         .iter()
-        .filter(|(_, all)| !all.is_empty())
-        .map(|(pattern, all)| (pattern.name.to_owned(), rounds(all)))
+        .filter(|(_, rounds)| !rounds.is_empty())
+        .map(|(pattern, rounds)| (pattern.name.to_owned(), saved(rounds)))
         .collect()
 }
