@@ -181,9 +181,9 @@ pub struct Hist {
     pub count: u64,
     /// Sum of the values, exact.
     pub sum: u64,
-    /// Smallest value, exact; null without values.
+    /// Smallest value that was noted, null without values; see the largest.
     pub min: Option<u64>,
-    /// Largest value, exact.
+    /// Largest value that was noted: two calls that end at once on CPUs that share a histogram can hide one another.
     pub max: Option<u64>,
     /// Mean, exact but for its rounding.
     pub mean: Option<f64>,

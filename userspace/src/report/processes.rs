@@ -36,7 +36,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     sections.extend(entries.iter().take(shown).map(|entry| section(entry, session, options, layout)));
     if entries.iter().any(|entry| !entry.calls.is_empty()) {
         let words =
-            "Count, total, mean and max are exact; p50 to p99.9 are within 1/32 (3.2%) of the true value.";
+            "Count, total and mean are exact; p50 to p99.9 are within 1/32 (3.13%) of the true value.";
         sections.push(layout.wrap("", words));
     }
     if options.threads && !session.header.per_thread {
