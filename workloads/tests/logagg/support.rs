@@ -212,6 +212,13 @@ pub fn is_gone(pid: u32) -> bool {
     }
 }
 
+/// Write calls of a process so far.
+pub fn writes_of(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    let line = io.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap();
+    line.parse().unwrap()
+}
+
 /// Names that runs of this process could have left, wherever they lie.
 pub fn leftovers(pid: u32) -> Vec<String> {
     let ours = format!("pulse-trace.logagg.{pid}-");

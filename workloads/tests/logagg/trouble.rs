@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::support::{
     Held, VARIANTS, aggregator, eventually, is_gone, leftovers, logagg, number, place, producer, run,
-    scratch, signal_pid,
+    scratch, signal_pid, writes_of,
 };
 
 /// Both runtimes; tests of many variants take turns.
@@ -54,10 +54,11 @@ fn a_producer_that_dies_in_the_middle_of_a_message_costs_that_message_only() {
 #[test]
 fn a_killed_producer_is_named_and_the_others_are_complete() {
     for variant in ["unixsock", "fifo", "mqueue", "shm", "shm-futex"] {
-        let load = "run --json --output none --rate 50 --messages 30 --producers 3";
+        let load = "run --json --output none --rate 50 --messages 100000 --producers 3";
         let running = Held::at_work(&format!("{load} --variant {variant}"));
         let victim = running.workers()[2];
         signal_pid(victim, Signal::KILL);
+        running.signal(Signal::INT);
         let done = running.finish();
         assert_eq!(done.status.code(), Some(1), "{variant}: {done:?}");
         let truth = done.truth();
@@ -65,13 +66,9 @@ fn a_killed_producer_is_named_and_the_others_are_complete() {
         for process in truth["processes"].as_array().unwrap() {
             if number(process, "pid") == u64::from(victim) {
                 assert_eq!((&process["outcome"], &process["sent"]), (&"signal 9".into(), &Value::Null));
-                assert!(number(process, "received") < 30);
             } else {
-                assert_eq!(
-                    (&process["outcome"], number(process, "received")),
-                    (&"done".into(), 30),
-                    "{variant}: {truth}"
-                );
+                assert_eq!(process["outcome"], "done", "{variant}: {truth}");
+                assert_eq!(process["received"], process["sent"], "{variant}: {truth}");
             }
         }
     }
@@ -98,25 +95,32 @@ fn a_restarted_aggregator_gets_the_rest() {
         let runtime = RUNTIMES[nth % 2];
         let mut first = aggregator(variant, &place(variant), runtime);
         let at = first.listening();
-        let load = format!("--rate 100 --messages 80 --patience 20s {runtime}");
+        let load = format!("--rate 200 --messages 100000 --patience 20s {runtime}");
         let producer = producer(variant, &at, &load);
-        thread::sleep(Duration::from_millis(250));
+        eventually("it sends", || writes_of(producer.pid()) > 10);
         // It leaves its name behind; the next one must cope.
         first.signal(Signal::KILL);
         drop(first);
-        thread::sleep(Duration::from_millis(50));
-        let mut second = aggregator(variant, &at, &format!("--expect 1 {runtime}"));
+        let mut second = aggregator(variant, &at, &format!("--expect 1 --quiet 300ms {runtime}"));
         assert_eq!(second.listening(), at);
+        let before = writes_of(producer.pid());
+        eventually("it goes on", || writes_of(producer.pid()) > before + 10);
+        producer.signal(Signal::INT);
         let done = producer.finish();
         assert!(done.status.success(), "{variant}: {done:?}");
         let sent = done.truth();
-        assert_eq!(number(&sent, "sent"), 80);
-        assert!(number(&sent, "reconnects") >= 1, "{variant}: {sent}");
+        // The same FIFO again, and what was in it: its writer need not even notice.
+        let fifo = variant == "fifo";
+        assert!(fifo || number(&sent, "reconnects") >= 1, "{variant}: {sent}");
         let got = second.finish().truth();
         let seen = &got["producers"][0];
-        assert_eq!((&seen["complete"], number(seen, "duplicated")), (&true.into(), 0), "{variant}: {got}");
-        // It came late, so it cannot have everything.
-        assert!((1..80).contains(&number(seen, "received")), "{variant}: {got}");
+        // It came late, so it need not have everything; but it has the last message.
+        assert_eq!(
+            (&seen["next"], number(seen, "duplicated")),
+            (&sent["sent"], 0),
+            "{variant}: {got} {sent}"
+        );
+        assert!((1..=number(&sent, "sent")).contains(&number(seen, "received")), "{variant}: {got}");
     }
 }
 
@@ -177,9 +181,9 @@ fn silence_ends_an_aggregator_that_expects_more() {
     let at = place("mqueue");
     let mut aggregator = aggregator("mqueue", &at, "--expect 2 --quiet 200ms");
     aggregator.listening();
-    assert!(producer("mqueue", &at, "--flood --messages 5").finish().status.success());
+    assert!(producer("mqueue", &at, "--flood --messages 1").finish().status.success());
     let truth = aggregator.finish().truth();
-    assert_eq!(truth["producers"][0]["received"], 5);
+    assert_eq!(truth["producers"][0]["received"], 1);
 }
 
 #[test]
@@ -215,7 +219,6 @@ fn control_c_ends_a_run_early_and_prints_what_was_done() {
         assert!(done.status.success(), "{variant}: {done:?}");
         let truth = done.truth();
         assert_eq!((&truth["interrupted"], &truth["holds"]), (&true.into(), &true.into()), "{truth}");
-        assert!(number(&truth, "sent") > 0);
         assert_eq!(truth["sent"], truth["received"], "{variant}");
     }
 }

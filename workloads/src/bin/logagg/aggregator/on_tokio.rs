@@ -122,14 +122,21 @@ async fn accept_all(desk: Arc<Desk>, listener: AsyncFd<OwnedFd>, tuning: Tuning,
     loop {
         let accepted = tokio::select! {
             accepted = listener.async_io(Interest::READABLE, |fd| accept(fd.as_fd(), &tuning)) => accepted,
-            _ = finish.changed() => break,
+            // What has connected by now may have sent, too.
+            _ = finish.changed() => match accept(listener.as_fd(), &tuning) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                accepted => {
+                    finish.mark_changed();
+                    accepted
+                }
+            },
         };
         match accepted.and_then(Ear::new) {
-            Ok(channel) => {
+            Ok(ear) => {
                 desk.connected();
                 let (ours, finish) = (Arc::clone(&desk), finish.clone());
                 connections.spawn(async move {
-                    receive_all(Arc::clone(&ours), channel, finish).await;
+                    receive_all(Arc::clone(&ours), ear, finish).await;
                     ours.closed();
                 });
             }
