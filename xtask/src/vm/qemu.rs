@@ -32,8 +32,9 @@ pub fn boot(dir: &Path, kernel: &Kernel, initramfs: &Path) -> Result<Boot> {
     let console = dir.join(format!("console-{}.log", kernel.release));
     fs::write(&console, "")?;
     let mut qemu = command(PROGRAM);
-    // Plain emulation: /dev/kvm may be there and hang, as in a guest whose host promises more than it does.
-    qemu.args(["-accel", "tcg"]);
+    // Plain emulation: /dev/kvm may be there and hang, as in a guest whose host promises more than it does. One thread
+    // for both processors: with two, a kernel that patches its own code now and then runs a half-written instruction.
+    qemu.args(["-accel", "tcg,thread=single"]);
     qemu.args(["-m", "512", "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot", "-serial"]);
     qemu.arg(format!("file:{}", console.display()));
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
