@@ -2,7 +2,11 @@
 
 use clap::Args;
 
-use super::{failure::Failure, live, options::TraceOptions};
+use super::{
+    failure::Failure,
+    live,
+    options::{TraceOptions, id},
+};
 use crate::{
     session::Scope,
     target::{Selection, resolve},
@@ -13,10 +17,10 @@ use crate::{
 #[command(after_help = "Example: pulse-trace attach -p 1234 -d 5s --histograms")]
 pub struct Attach {
     /// Process to trace, with all its threads; repeat it or separate several by commas
-    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',')]
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = id, allow_hyphen_values = true)]
     pids: Vec<u32>,
     /// Thread to trace alone
-    #[arg(short, long = "tid", value_name = "TID", value_delimiter = ',')]
+    #[arg(short, long = "tid", value_name = "TID", value_delimiter = ',', value_parser = id, allow_hyphen_values = true)]
     tids: Vec<u32>,
     /// Trace the processes that have this name now
     #[arg(long, value_name = "NAME")]

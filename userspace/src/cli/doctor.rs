@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{failure::Failure, print};
+use super::{failure::Failure, options::id, print};
 use crate::doctor::{Finding, Verdict, examine, examine_target};
 
 /// Tell what this kernel, this user and a target allow, and what to do about the rest
@@ -10,7 +10,7 @@ use crate::doctor::{Finding, Verdict, examine, examine_target};
 #[command(after_help = "Exits with 1 if something was found that keeps pulse-trace from working.")]
 pub struct Doctor {
     /// Look at this process too
-    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',')]
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = id, allow_hyphen_values = true)]
     pids: Vec<u32>,
     /// Print as JSON
     #[arg(long)]

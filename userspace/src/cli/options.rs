@@ -141,12 +141,23 @@ fn terminal_width() -> usize {
     rustix::termios::tcgetwinsize(stdout()).map_or(80, |size| usize::from(size.ws_col).clamp(40, 200))
 }
 
+/// Reads the id of a process or thread.
+pub fn id(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|id| *id > 0).ok_or_else(|| {
+        format!("cannot read id {text:?}: it is not a number above zero; `ps -e` lists processes, --comm takes names")
+    })
+}
+
 fn probe_name(name: &str) -> Result<String, String> {
     if name == "auto" { Ok(name.to_owned()) } else { probes::named(name).map(|spec| spec.name.to_owned()) }
 }
 
 fn limit(text: &str) -> Result<(String, u32), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not of the form NAME=N"))?;
-    let value = value.parse().map_err(|_| format!("{value:?} is not a number"))?;
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        format!("cannot read limit {text:?}: it is not of the form NAME=N; for example threads=4096")
+    })?;
+    let value = value.parse().map_err(|_| {
+        format!("cannot read limit {text:?}: {value:?} is not a number; for example threads=4096")
+    })?;
     Ok((name.to_owned(), value))
 }

@@ -1,6 +1,7 @@
 //! Loading and attaching.
 
 use std::{
+    error::Error,
     fs, io,
     ops::RangeInclusive,
     os::fd::{AsFd as _, AsRawFd as _},
@@ -49,10 +50,17 @@ pub enum LoadError {
     #[error(transparent)]
     Btf(#[from] BtfError),
     /// The object or a map was refused.
-    #[error("cannot load the BPF object: {0}")]
+    #[error(
+        "cannot load the BPF object: {}; Linux 5.10 or newer is needed, `pulse-trace doctor` tells what is missing",
+        causes(.0)
+    )]
     Object(#[from] aya::EbpfError),
     /// A program was refused.
-    #[error("cannot load BPF program {name}: {cause}")]
+    #[error(
+        "cannot load BPF program {name}: {}; this kernel refuses it, please report that with the output of \
+         `pulse-trace doctor`",
+        verdict(cause)
+    )]
     Program {
         /// Which.
         name: &'static str,
@@ -61,7 +69,10 @@ pub enum LoadError {
         cause: ProgramError,
     },
     /// A program cannot be attached.
-    #[error("cannot attach BPF program {name}: {cause}")]
+    #[error(
+        "cannot attach BPF program {name}: {}; see `pulse-trace doctor` for what this kernel allows",
+        causes(cause)
+    )]
     Attach {
         /// Which.
         name: &'static str,
@@ -76,7 +87,10 @@ pub enum LoadError {
         name: &'static str,
     },
     /// A map is not as expected.
-    #[error("cannot open BPF map {name}: {cause}")]
+    #[error(
+        "cannot use BPF map {name}: {}; see `pulse-trace doctor` for what this kernel allows",
+        causes(cause)
+    )]
     Map {
         /// Which.
         name: &'static str,
@@ -85,7 +99,7 @@ pub enum LoadError {
         cause: MapError,
     },
     /// A map cannot be seen through memory.
-    #[error("cannot map the memory of BPF map {name}: {cause}")]
+    #[error("cannot map the memory of BPF map {name}: {cause}; set less room with --limit")]
     Memory {
         /// Which.
         name: &'static str,
@@ -95,11 +109,37 @@ pub enum LoadError {
     },
 }
 
+/// An error with all that lies behind it, said once.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// What the verifier objects to: the line before its statistics.
+fn verdict(cause: &ProgramError) -> String {
+    let ProgramError::LoadError { io_error, verifier_log } = cause else { return causes(cause) };
+    let log = verifier_log.to_string();
+    let statistics = ["verification time", "stack depth", "processed "];
+    let decisive = log
+        .lines()
+        .rev()
+        .find(|line| !line.is_empty() && !statistics.iter().any(|start| line.starts_with(start)));
+    decisive.map_or_else(|| io_error.to_string(), |line| format!("{io_error}: {line}"))
+}
+
 impl LoadError {
     /// Whether a missing privilege is the cause.
     #[must_use]
     pub fn is_permission(&self) -> bool {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
         let mut refused = false;
         while let Some(error) = cause {
             let io = error.downcast_ref::<io::Error>();
