@@ -21,7 +21,8 @@ use super::{
 
 /// The longest first line: a command line is the only part of it that can grow.
 const LONGEST_HEADER: usize = 8 << 20;
-const LONGEST_LINE: usize = 64 << 20;
+/// More than a writer puts into one line, whatever it saw.
+pub const LONGEST_LINE: usize = 32 << 20;
 /// Versions are shown up to this length: they come from a file that may hold anything.
 const SHOWN_VERSION: usize = 60;
 

@@ -97,3 +97,52 @@ fn chunks(processes: &[ProcessFrame]) -> Vec<Vec<wire::Process>> {
     }
     chunks
 }
+
+#[cfg(test)]
+mod tests {
+    use pulse_trace_common::hist;
+
+    use super::*;
+    use crate::{
+        model::frame::{Abi, Call, CallFrame, CallStats, ProcessKey, ThreadName},
+        record::reader::LONGEST_LINE,
+    };
+
+    /// Every bucket filled with the largest count that a reader takes, every errno, the longest name.
+    fn largest_call() -> CallFrame {
+        let mut stats =
+            CallStats { untimed: 1 << 50, unreturned: 1 << 50, in_flight: 1 << 50, ..CallStats::default() };
+        (0..=hist::CLAMPED as u16).for_each(|bucket| stats.latency.add(bucket, 1 << 50));
+        stats.errors = (0..160).map(|errno| (u32::MAX - errno, 1 << 50)).collect();
+        let thread = ThreadName { tid: u32::MAX, comm: "\u{1}".repeat(16) };
+        CallFrame { thread: Some(thread), call: Call { abi: Abi::Compat, nr: u32::MAX }, stats }
+    }
+
+    fn process(calls: usize) -> ProcessFrame {
+        ProcessFrame {
+            key: ProcessKey { pid: 1, joined_ns: u64::MAX },
+            comm: String::new(),
+            parent: None,
+            threads: 1,
+            exit: None,
+            syscalls: vec![largest_call(); calls],
+        }
+    }
+
+    #[test]
+    fn a_line_never_outgrows_its_reader() {
+        let one = serde_json::to_vec(&wire::Process::from(&process(1))).unwrap();
+        assert!(one.len() * CALLS_PER_LINE < LONGEST_LINE, "{}", one.len());
+        assert!(one.len() > 25_000, "{}", one.len());
+    }
+
+    #[test]
+    fn portions_are_full_and_nothing_is_left_out() {
+        let processes = [process(CALLS_PER_LINE - 1), process(2), process(0), process(2 * CALLS_PER_LINE)];
+        let calls = |chunk: &Vec<wire::Process>| chunk.iter().map(|it| it.syscalls.len()).collect::<Vec<_>>();
+        let portions: Vec<Vec<usize>> = chunks(&processes).iter().map(calls).collect();
+        let rest = CALLS_PER_LINE - 2;
+        assert_eq!(portions, [vec![CALLS_PER_LINE - 1, 1], vec![1, 0, rest], vec![CALLS_PER_LINE], vec![2]]);
+        assert_eq!(chunks(&[]).len(), 1);
+    }
+}

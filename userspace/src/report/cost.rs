@@ -1,8 +1,14 @@
 //! What the measurement itself cost, and where that is more than what was measured.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use crate::model::{session::Session, syscalls, text::printable, units};
+use crate::model::{
+    frame::{Overhead, ProgramCost},
+    session::Session,
+    syscalls,
+    text::printable,
+    units,
+};
 
 use super::{
     calls::QUANTILES,
@@ -47,28 +53,27 @@ pub fn warning(session: &Session, layout: Layout) -> String {
 pub fn render(session: &Session, layout: Layout) -> String {
     let overhead = &session.overhead;
     let mut text = layout.paint(Tone::Title, "own cost") + "\n";
-    let rows: Vec<Row> = overhead
-        .programs
-        .iter()
-        .map(|program| {
-            let per_event = program.net_ns_per_event(overhead.empty_program_ns);
-            Row {
-                cells: vec![
-                    printable(&program.name),
-                    program.events.map_or(NONE.to_owned(), units::count),
-                    per_event.map_or(NONE.to_owned(), units::fraction_of_time),
-                    overhead.cpu_share(program).map_or(NONE.to_owned(), units::percent),
-                    units::count(program.missed),
-                ],
-                notes: Vec::new(),
-            }
-        })
-        .collect();
+    let mut programs: Vec<&ProgramCost> = overhead.programs.iter().collect();
+    // The kernel lists them in no order that means anything.
+    programs.sort_by_key(|program| (Reverse(program.run_ns), &program.name));
+    let rows: Vec<Row> = programs.into_iter().map(|program| row(program, overhead)).collect();
     if !rows.is_empty() {
         text += &layout.table(&["BPF program", "events", "per event", "of a CPU", "missed"], &rows);
         text += &layout.wrap("", &basis(session));
     }
     text + &layout.wrap("", &tool(session))
+}
+
+fn row(program: &ProgramCost, overhead: &Overhead) -> Row {
+    let per_event = program.net_ns_per_event(overhead.empty_program_ns);
+    let cells = vec![
+        printable(&program.name),
+        program.events.map_or(NONE.to_owned(), units::count),
+        per_event.map_or(NONE.to_owned(), units::fraction_of_time),
+        overhead.cpu_share(program).map_or(NONE.to_owned(), units::percent),
+        units::count(program.missed),
+    ];
+    Row { cells, notes: Vec::new() }
 }
 
 /// What the numbers of the table rest on.
@@ -82,7 +87,8 @@ fn basis(session: &Session) -> String {
         None => "the statistics' own cost (about 50ns a run) included".to_owned(),
     };
     format!(
-        "Sampled for {} of {}, {net}.",
+        "Sampled for {} of {}, {net}. Calls of processes that are not traced run these programs too, and leave \
+         them at once.",
         units::time(overhead.measured_ns),
         units::time(session.duration_ns)
     )

@@ -24,7 +24,8 @@ pub fn render(call: &Named, layout: Layout) -> String {
         return String::new();
     };
     let bar = (layout.width() - LABELS).min(WIDEST_BAR);
-    let mut text = format!("\n{}: {} calls by latency; bars are logarithmic\n", call.name, latency.count());
+    let calls = if latency.count() == 1 { "1 call".to_owned() } else { format!("{} calls", latency.count()) };
+    let mut text = format!("\n{}: {calls} by latency; bars are logarithmic\n", call.name);
     for Octave { label, count } in octaves {
         let filled = length(count, highest, bar);
         text += &format!(
