@@ -2,10 +2,12 @@
 //!
 //! What `rustix` offers safely is called directly where it is needed and has no wrapper here.
 
+pub mod calls;
 pub mod epoch;
 #[cfg(not(loom))]
 pub mod epoll;
 pub mod fd;
+pub mod fork;
 pub mod jitter;
 pub mod mqueue;
 pub mod perf;
