@@ -3,13 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{CommonArgs, Refusal, cannot, stopping};
-use crate::sys::fd;
-
-/// How often a wait for the go looks whether Ctrl-C was pressed.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+use crate::sys::{fd, signal};
 
 /// The two descriptors, taken over once at start so that a wrong number is refused before any work.
 #[derive(Debug)]
@@ -60,11 +57,15 @@ impl Handshake {
     pub fn wait_for_go(&mut self) -> Result<bool, Refusal> {
         let Some(mut go) = self.go.take() else { return Ok(!stopping()) };
         while !stopping() {
-            let mut polled = [PollFd::new(&go, PollFlags::IN)];
-            match poll(&mut polled, Some(&LOOK)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-                Ok(_) => {}
+            // The bell of the stop signals instead of a time-out: whoever waits must not show up in a trace.
+            let mut polled = vec![PollFd::new(&go, PollFlags::IN)];
+            let bell = signal::bell();
+            polled.extend(bell.as_ref().map(|bell| PollFd::new(bell, PollFlags::IN)));
+            match poll(&mut polled, None) {
+                Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(gone("wait for the go", error)),
+                Ok(_) if stopping() => break,
+                Ok(_) => {}
             }
             return match go.read(&mut [0]) {
                 Ok(0) => Err(gone("wait for the go", "the other side closed without saying it")),

@@ -2,12 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pulse_trace_workloads::contract::{Handshake, Refusal, cannot, cpu_ns, now_ns};
+
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::super::ledger::{Ledger, Received};
 use super::super::lines::Lines;
@@ -28,6 +31,8 @@ pub struct Desk {
     closed: AtomicU64,
     cpu_at_ready: AtomicU64,
     finishing: AtomicBool,
+    /// Readable when the receiver has ended by itself.
+    ended: OwnedFd,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +70,16 @@ impl Desk {
             closed: AtomicU64::new(0),
             cpu_at_ready: AtomicU64::new(0),
             finishing: AtomicBool::new(false),
+            ended: eventfd(0, EventfdFlags::CLOEXEC)
+                .map_err(|error| cannot("make an eventfd", error, "look at `ulimit -n`"))?,
         })
+    }
+
+    /// Says ready if no producer is expected to connect first.
+    pub fn listening(&self) {
+        if self.expect == 0 {
+            self.ready();
+        }
     }
 
     /// Says ready when all expected producers have connected.
@@ -110,6 +124,17 @@ impl Desk {
     /// Tells the receivers that nothing more will be sent.
     pub fn finish(&self) {
         self.finishing.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whoever waits on [`Self::end_of_receiver`].
+    pub fn receiver_ended(&self) {
+        // An eventfd that nobody has written to before takes the eight bytes.
+        let _ = rustix::io::write(&self.ended, &1u64.to_ne_bytes());
+    }
+
+    /// Readable when the receiver has ended by itself: a pipe without writers.
+    pub fn end_of_receiver(&self) -> BorrowedFd<'_> {
+        self.ended.as_fd()
     }
 
     /// Whether nothing more will be sent.

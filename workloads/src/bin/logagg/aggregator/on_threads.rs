@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Instant;
 
 use pulse_trace_workloads::sys::signal;
@@ -24,18 +24,26 @@ pub fn serve(
     drops: impl Fn() -> Option<u64>,
 ) -> io::Result<Option<u64>> {
     let ours = Arc::clone(desk);
-    let receiver = match bound.inlet {
-        Inlet::Listener(listener) => thread::spawn(move || accept_all(&ours, &listener, tuning)),
+    let receive: Box<dyn FnOnce() + Send> = match bound.inlet {
+        Inlet::Listener(listener) => {
+            desk.listening();
+            Box::new(move || accept_all(&ours, &listener, tuning))
+        }
         Inlet::Channel(channel) => {
             desk.ready();
-            thread::spawn(move || receive_all(&ours, &channel))
+            Box::new(move || receive_all(&ours, &channel))
         }
         Inlet::Ring(ring) => {
             desk.ready();
-            thread::spawn(move || ring::receive_all(&ours, ring))
+            Box::new(move || ring::receive_all(&ours, ring))
         }
     };
-    wait(desk, control, &receiver)?;
+    let ours = Arc::clone(desk);
+    let receiver = thread::spawn(move || {
+        receive();
+        ours.receiver_ended();
+    });
+    wait(desk, control)?;
     let drops = drops();
     desk.finish();
     // The last writer of a FIFO: from here on it can end.
@@ -48,23 +56,26 @@ pub fn serve(
 }
 
 /// Until the stop descriptor closes, a stop signal comes, the link ends by itself, or all expected have done.
-fn wait(desk: &Desk, control: &Control, receiver: &JoinHandle<()>) -> io::Result<()> {
-    let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
+fn wait(desk: &Desk, control: &Control) -> io::Result<()> {
     let bell = signal::bell().ok_or_else(|| io::Error::other("the stop signals are not installed"))?;
-    while !receiver.is_finished() {
+    let ended = desk.end_of_receiver();
+    let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
+    loop {
         let outcome = match &control.stop {
             // Whoever holds the other end decides; a stop signal came to the producers too and is waited out.
             Some(stop) => poll(&mut [PollFd::new(stop, PollFlags::IN)], None),
-            None => poll(&mut [PollFd::new(&bell, PollFlags::IN)], Some(&tick)),
+            None => {
+                let mut polled = [PollFd::new(&bell, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
+                poll(&mut polled, control.expecting.then_some(&tick))
+            }
         };
         match outcome {
-            Ok(0) if control.expecting && desk.satisfied(control.quiet) => break,
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            Ok(_) => break,
+            Ok(0) if !desk.satisfied(control.quiet) => {}
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 fn accept_all(desk: &Arc<Desk>, listener: &OwnedFd, tuning: Tuning) {

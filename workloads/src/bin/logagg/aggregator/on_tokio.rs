@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +57,7 @@ pub fn serve(
         let mut receiver = match bound.inlet {
             Inlet::Listener(listener) => {
                 let listener = watch(listener, Interest::READABLE)?;
+                desk.listening();
                 tokio::spawn(accept_all(Arc::clone(desk), listener, tuning, finish))
             }
             Inlet::Channel(channel) => {
@@ -103,7 +104,7 @@ async fn wait(desk: &Desk, control: &Control, receiver: &mut JoinHandle<()>) -> 
     Ok(())
 }
 
-async fn closed(stop: Option<&AsyncFd<std::os::fd::BorrowedFd<'_>>>) {
+async fn closed(stop: Option<&AsyncFd<BorrowedFd<'_>>>) {
     match stop {
         // An error of the wait is taken as the end, like the closing itself.
         Some(stop) => drop(stop.readable().await),

@@ -44,11 +44,12 @@ impl Delivery {
         Self { done: 0, patience, drop_when_full, lossy, trouble_since: None, good_in_a_row: 0 }
     }
 
-    /// Whole lines of `bytes` that are on their way, and where the rest begins: a new connection gets no half line.
-    pub fn whole_lines(&mut self, bytes: &[u8]) -> u64 {
+    /// The whole lines of `bytes` that are on their way; sending goes on behind them, for a new connection gets no
+    /// half line.
+    pub fn whole_lines<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let gone = &bytes[..self.done];
         self.done = gone.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        bytes[..self.done].iter().filter(|byte| **byte == b'\n').count() as u64
+        &bytes[..self.done]
     }
 
     /// Begins a new write.

@@ -193,7 +193,8 @@ impl Producer {
     /// Books the part of a batch that went before the link failed.
     fn book_part(&mut self) {
         let lines = self.delivery.whole_lines(&self.buffer);
-        self.sent.sent += lines;
+        self.sent.sent += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.sent.bytes += lines.len() as u64;
     }
 
     /// A datagram into nowhere is told by the next one; ask for what the last one has still to tell.

@@ -3,6 +3,8 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
+use pulse_trace_workloads::contract::Warmup;
+
 use super::super::options::{LinkArgs, RunArgs};
 
 /// Of the aggregator, worker 0.
@@ -36,7 +38,7 @@ pub fn producer(args: &RunArgs, address: &str, id: u64, pipe: Option<BorrowedFd>
     if load.drop_when_full {
         words.flag("--drop-when-full");
     }
-    if let Some(pulse_trace_workloads::contract::Warmup::Operations(messages)) = args.common.warmup {
+    if let Some(Warmup::Operations(messages)) = args.common.warmup {
         words.option("--warmup", messages);
     }
     words.pin(args, id as usize + 1);

@@ -158,14 +158,12 @@ impl Worker {
     }
 
     fn not_set_up(&mut self) -> Refusal {
-        let cause = if stopping() {
-            "a stop was asked for".to_owned()
-        } else if self.has_ended()
+        let cause = if self.has_ended()
             || readable_whatever(self.pidfd(), Instant::now() + Duration::from_millis(200))
         {
-            "it has ended".to_owned()
+            "it has ended"
         } else {
-            "it does not get ready".to_owned()
+            "it does not get ready"
         };
         cannot(format_args!("set up {}", self.name), cause, "read what it says above")
     }

@@ -39,9 +39,11 @@ pub struct Round {
 
 /// Plays one round; `handshake` is asked before the first message. None when a stop came before it.
 pub fn play(args: &RunArgs, handshake: &mut Handshake) -> Result<Option<Round>> {
-    let mut setup = Setup::new(args)?;
-    setup.wait_ready()?;
-    let Setup { mut aggregator, mut producers, name, .. } = setup;
+    let setup = Setup::new(args).and_then(Setup::wait_ready);
+    let Setup { mut aggregator, mut producers, name, .. } = match setup {
+        Err(_) if stopping() => return Ok(None),
+        setup => setup?,
+    };
     // Everybody has it open: from here on not even SIGKILL leaves anything behind.
     drop(name);
     if !handshake.ready_then_go()? {
@@ -98,11 +100,12 @@ impl Setup {
         Ok(Self { aggregator, producers, name, deadline })
     }
 
-    fn wait_ready(&mut self) -> Result<(), Refusal> {
+    fn wait_ready(mut self) -> Result<Self, Refusal> {
         for producer in &mut self.producers {
             producer.wait_ready(self.deadline)?;
         }
-        self.aggregator.wait_ready(self.deadline)
+        self.aggregator.wait_ready(self.deadline)?;
+        Ok(self)
     }
 }
 

@@ -80,7 +80,7 @@ pub enum Role {
 pub struct Tuning {
     /// TCP_NODELAY.
     pub nodelay: bool,
-    /// ReceiveCall buffer of sockets, size of pipes and FIFOs.
+    /// Receive buffer of sockets, size of pipes, FIFOs and rings.
     pub buffer: Option<usize>,
     /// Number of the producer; of no meaning to the aggregator.
     pub id: u32,
