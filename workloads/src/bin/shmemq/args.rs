@@ -39,9 +39,9 @@ pub struct Args {
     /// Seconds without progress before giving up
     #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Duration,
-    /// Leave out the clock reading per round trip
-    #[arg(long)]
-    pub no_latency: bool,
+    /// Time every Nth round trip, 0 for none: two looks at the clock cost more than a tenth of the fastest round trip
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub time_every: u64,
     /// Have the kernel count the futex calls of both sides (needs tracefs and CAP_PERFMON)
     #[arg(long)]
     pub count_futex: bool,

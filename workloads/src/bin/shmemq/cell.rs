@@ -64,7 +64,7 @@ impl Cell {
             warmup_ns,
             per_yield: args.yield_after,
             timeout_ns: u64::try_from(args.timeout.as_nanos()).unwrap_or(u64::MAX),
-            latency: !args.no_latency,
+            time_every: args.time_every,
             count_futex: args.count_futex,
             crash_at: args.crash_at,
             to_server: Default::default(),

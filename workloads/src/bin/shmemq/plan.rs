@@ -60,8 +60,8 @@ pub struct Plan {
     pub per_yield: u32,
     /// Time without progress before giving up.
     pub timeout_ns: u64,
-    /// Whether the client times every round trip.
-    pub latency: bool,
+    /// The client times every round trip of so many; 0 is none.
+    pub time_every: u64,
     /// Whether each side has the kernel count its futex calls.
     pub count_futex: bool,
     /// After so many messages the server dies holding the lock.
@@ -81,7 +81,7 @@ impl Plan {
             repetitions: self.repetitions,
             per_yield: self.per_yield,
             timeout: Duration::from_nanos(self.timeout_ns),
-            latency: self.latency,
+            time_every: self.time_every,
             crash_at: self.crash_at,
         }
     }

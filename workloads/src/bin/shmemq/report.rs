@@ -30,7 +30,7 @@ pub struct Report {
     pub yields: u64,
     /// Both locks together; none without a lock.
     pub lock: Option<LockReport>,
-    /// Time per round trip (client only, unless switched off).
+    /// Time per round trip, of those that were timed (client only).
     pub latency: Option<LatencyHist>,
     /// Futex system calls as the kernel counted them, where asked for.
     pub futex_syscalls: Option<u64>,

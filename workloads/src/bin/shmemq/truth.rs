@@ -51,7 +51,9 @@ pub struct CellTruth {
     pub lock: Option<LockReport>,
     /// Futex calls as the kernel counted them (`--count-futex`).
     pub futex_syscalls: Option<u64>,
-    /// Time per round trip.
+    /// The client timed every round trip of so many.
+    pub time_every: u64,
+    /// Time per round trip, of those that were timed.
     pub latency: Option<LatencyHist>,
     /// What does not add up; empty when all does.
     pub faults: Vec<String>,
@@ -84,6 +86,7 @@ impl CellTruth {
             yields: sides.iter().map(|side| side.yields).sum(),
             lock: sides.iter().filter_map(|side| side.lock.clone()).reduce(|sum, lock| sum.plus(&lock)),
             futex_syscalls: sides.iter().map(|side| side.futex_syscalls).sum(),
+            time_every: plan.time_every,
             latency,
             faults: Vec::new(),
             sides,

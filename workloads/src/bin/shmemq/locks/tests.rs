@@ -106,7 +106,8 @@ fn a_held_lock_is_given_up_within_the_limit() {
 #[test]
 fn the_mean_follows_the_counts() {
     // glibc adds an eighth of the difference, rounded towards zero.
-    let memory = words();
+    let mut memory = words();
+    Restated::<Linear>::init(&mut memory);
     let mut counters = Counters::new(100);
     memory[0].store(1, Relaxed);
     thread::scope(|scope| {

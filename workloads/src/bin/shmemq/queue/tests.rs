@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use pulse_trace_workloads::sys::queue_map::{LockedHeader, QueueMap, SpscHeader};
+use pulse_trace_workloads::sys::queue_map::{LockWords, LockedHeader, QueueMap, SpscHeader};
 use pulse_trace_workloads::sys::shm;
 
 use super::*;
@@ -11,13 +11,16 @@ use crate::message::{Tally, stamp};
 
 const GEOMETRY: Geometry = Geometry { capacity: 3, size: 16 };
 
-fn locked<L: Lock>(geometry: Geometry) -> [Locked<L>; 2] {
+fn locked<L: Lock<Memory = LockWords>>(init: fn(&mut LockWords)) -> [Locked<L>; 2] {
+    let geometry = GEOMETRY;
     let room = geometry.room().unwrap();
-    let file = shm::unnamed(QueueMap::<LockedHeader<L::Memory>>::bytes(room).unwrap()).unwrap();
+    let file = shm::unnamed(QueueMap::<LockedHeader<LockWords>>::bytes(room).unwrap()).unwrap();
+    init(&mut QueueMap::<LockedHeader<LockWords>>::of(&file, room).unwrap().header_mut().lock);
     [(); 2].map(|()| Locked::new(QueueMap::of(&file, room).unwrap(), geometry, 100))
 }
 
-fn spsc(geometry: Geometry) -> [Spsc; 2] {
+fn spsc() -> [Spsc; 2] {
+    let geometry = GEOMETRY;
     let room = geometry.room().unwrap();
     let file = shm::unnamed(QueueMap::<SpscHeader>::bytes(room).unwrap()).unwrap();
     [(); 2].map(|()| Spsc::new(QueueMap::of(&file, room).unwrap(), geometry))
@@ -84,23 +87,23 @@ fn passes_everything<Q: Queue + Send>([mut writer, mut reader]: [Q; 2]) {
 #[test]
 fn any_order_of_operations_agrees_with_the_model() {
     for seed in 1..20 {
-        agrees_with_a_model(spsc(GEOMETRY), seed);
-        agrees_with_a_model(locked::<Futex>(GEOMETRY), seed);
-        agrees_with_a_model(locked::<Ticket>(GEOMETRY), seed);
+        agrees_with_a_model(spsc(), seed);
+        agrees_with_a_model(locked::<Futex>(|_| ()), seed);
+        agrees_with_a_model(locked::<Ticket>(|_| ()), seed);
     }
 }
 
 #[test]
 fn two_threads_lose_nothing() {
-    passes_everything(spsc(GEOMETRY));
-    passes_everything(locked::<Spin>(GEOMETRY));
-    passes_everything(locked::<Restated<Linear>>(GEOMETRY));
-    passes_everything(locked::<Restated<Backoff>>(GEOMETRY));
+    passes_everything(spsc());
+    passes_everything(locked::<Spin>(|_| ()));
+    passes_everything(locked::<Restated<Linear>>(Restated::<Linear>::init));
+    passes_everything(locked::<Restated<Backoff>>(Restated::<Backoff>::init));
 }
 
 #[test]
 fn the_warm_up_can_be_forgotten() {
-    let [mut writer, _] = locked::<Futex>(GEOMETRY);
+    let [mut writer, _] = locked::<Futex>(|_| ());
     writer.try_enqueue(&[0; 16]).unwrap();
     writer.forget();
     assert_eq!(writer.attempts(), Attempts::default());
