@@ -5,6 +5,7 @@
 mod attach;
 pub mod btf;
 mod cells;
+mod heap;
 pub mod limits;
 mod loaded;
 mod log;
@@ -17,6 +18,7 @@ mod settings;
 mod watch;
 
 pub use attach::{Attached, Hook, LIFECYCLE, SYSCALLS};
+pub use heap::give_back;
 pub use loaded::{Kernel, LoadError, Setup};
 pub use readings::{RunStats, switch_on_statistics};
 pub use seats::{Candidate, Seat, Seating};

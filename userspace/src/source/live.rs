@@ -9,7 +9,7 @@ use pulse_trace_common::{
 
 use super::{costs::Costs, gather::Gatherer, host};
 use crate::{
-    kernel::{Attached, Candidate, Kernel, LIFECYCLE, LoadError, SYSCALLS, Seat, Seating, Setup},
+    kernel::{Attached, Candidate, Kernel, LIFECYCLE, LoadError, SYSCALLS, Seat, Seating, Setup, give_back},
     model::frame::{CallStats, Frame, Ledger, ProcessFrame},
     target::Pinned,
 };
@@ -49,6 +49,7 @@ impl Live {
         kernel.attach(&LIFECYCLE, &mut attached)?;
         let refused = targets.iter().map(|target| seat(&mut kernel, target)).sum();
         kernel.attach(&SYSCALLS, &mut attached)?;
+        give_back();
         let start_ns = host::monotonic_ns();
         let mut live = Self {
             kernel,
