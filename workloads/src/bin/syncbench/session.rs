@@ -120,8 +120,8 @@ fn detail(
     let busy = benchmarks.iter().filter(|result| result.starved > 0.1).count();
     if busy > 0 {
         notes.push(format!(
-            "others had more than a tenth of the CPU time that {busy} of {} wanted: their times are too long, their \
-             CPU times are not",
+            "{busy} of {} benchmarks waited for a CPU for more than a tenth of the time they were ready to run: on a \
+             busy machine times are too long, CPU times are not",
             benchmarks.len()
         ));
     }

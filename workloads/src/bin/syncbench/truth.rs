@@ -34,7 +34,7 @@ pub struct Benchmark {
     pub overlap: f64,
     /// CPU time by elapsed time while it measured.
     pub cpus_used: f64,
-    /// Share of the CPU time the process was ready to use that went to others: it makes times too long.
+    /// Share of the CPU time the process was ready to use that it did not get: it makes times too long.
     pub starved: f64,
     /// CPU time of all parties by operations: what an operation costs the machine, however often the parties were
     /// interrupted by others.
