@@ -56,6 +56,7 @@ impl Area {
     }
 
     /// Pid and start time of a registered producer; pid 0 when nobody has registered.
+    #[cfg(not(loom))]
     pub fn owner(&self, producer: u32) -> (u64, u64) {
         let at = self.layout.record(producer);
         (self.word(at + record::PID).load(Acquire), self.word(at + record::START).load(Relaxed))

@@ -134,8 +134,10 @@ pub(super) mod record {
     /// Odd while the producer is inside a push.
     pub const ACTIVITY: usize = 0;
     /// Process that registered.
+    #[cfg(not(loom))]
     pub const PID: usize = 1;
     /// Its start time, because pids are used again.
+    #[cfg(not(loom))]
     pub const START: usize = 2;
     pub const WORDS: usize = 8;
 }

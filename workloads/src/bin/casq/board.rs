@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use pulse_trace_workloads::contract::{Refusal, cannot};
 use pulse_trace_workloads::sys::robust::RobustMutex;
 use pulse_trace_workloads::sys::shm::{self, Shape, SharedMap};
+use rustix::thread::futex;
 
 /// What the producers may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +27,7 @@ pub enum Progress {
     Finished,
 }
 
-const STAGE: usize = 0;
-const PRODUCERS: usize = 8;
+const PRODUCERS: usize = 0;
 /// Words of one producer: a cache line.
 const LINE: usize = 8;
 const PROGRESS: usize = 0;
@@ -40,10 +38,10 @@ const LOG: usize = PRODUCERS + MOST * LINE;
 /// Words of the common log, the first of which counts the used ones. Its text stays small enough for the allocator to
 /// use the same memory again instead of mapping new pages each time.
 const LOG_WORDS: usize = 1 << 12;
-const SHAPE: Shape = Shape { locks: 1, cells: 0, words: LOG + LOG_WORDS };
+const SHAPE: Shape = Shape { locks: 1, cells: 1, words: LOG + LOG_WORDS };
 
-/// How often a waiting side looks.
-const LOOK: Duration = Duration::from_micros(50);
+/// Longest sleep of a producer that waits: how late it notices a stop. Not short, or the tracer would see it tick.
+const NAP: futex::Timespec = futex::Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
 #[derive(Debug)]
 pub struct Board(SharedMap);
@@ -70,7 +68,7 @@ impl Board {
     }
 
     pub fn stage(&self) -> Stage {
-        match self.word(STAGE).load(Acquire) {
+        match self.stage_cell().load(Acquire) {
             0 => Stage::Setup,
             1 => Stage::WarmUp,
             2 => Stage::Measure,
@@ -79,14 +77,25 @@ impl Board {
     }
 
     pub fn set_stage(&self, stage: Stage) {
-        self.word(STAGE).fetch_max(stage as u64, Release);
+        self.stage_cell().fetch_max(stage as u32, Release);
+        // Nobody there is as good as woken.
+        let _ = futex::wake(self.stage_cell(), futex::Flags::empty(), i32::MAX.unsigned_abs());
     }
 
     /// Waits until the stage is reached; whoever sets it also ends a wait for nothing with [`Stage::Stop`].
     pub fn await_stage(&self, stage: Stage, stopping: impl Fn() -> bool) {
-        while self.stage() < stage && !stopping() {
-            thread::sleep(LOOK);
+        loop {
+            let now = self.stage_cell().load(Acquire);
+            if now >= stage as u32 || stopping() {
+                return;
+            }
+            // Woken, timed out, interrupted, or the stage changed before it slept: it looks again.
+            let _ = futex::wait(self.stage_cell(), futex::Flags::empty(), now, Some(&NAP));
         }
+    }
+
+    fn stage_cell(&self) -> &AtomicU32 {
+        &self.0.cells()[0]
     }
 
     pub fn progress(&self, id: u32) -> Progress {

@@ -25,46 +25,39 @@ pub struct Case {
 impl Case {
     /// Every combination; implementations change fastest, so that what is compared runs close together.
     pub fn all(options: &Options) -> Vec<Self> {
-        let mut cases = vec![];
-        for &threads in &options.threads {
-            for &active in &options.active {
-                for &batch in &options.batch {
-                    for &padding in &options.padding {
-                        for &stats in &options.stats {
-                            for &prefetch in &options.prefetch {
-                                for &store in &options.store {
-                                    let base = Self {
-                                        implementation: Implementation::Packed,
-                                        cas: None,
-                                        threads,
-                                        active,
-                                        batch,
-                                        padding,
-                                        stats,
-                                        prefetch,
-                                        store,
-                                    };
-                                    cases.extend(base.implementations(options));
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        cases
+        let first = Self {
+            implementation: Implementation::Packed,
+            threads: 1,
+            active: 1,
+            batch: 1,
+            cas: None,
+            padding: Switch::Off,
+            stats: Stats::Local,
+            prefetch: Switch::Off,
+            store: Switch::Off,
+        };
+        let cases = vary(vec![first], &options.threads, |case, &threads| Self { threads, ..case });
+        let cases = vary(cases, &options.active, |case, &active| Self { active, ..case });
+        let cases = vary(cases, &options.batch, |case, &batch| Self { batch, ..case });
+        let cases = vary(cases, &options.padding, |case, &padding| Self { padding, ..case });
+        let cases = vary(cases, &options.stats, |case, &stats| Self { stats, ..case });
+        let cases = vary(cases, &options.prefetch, |case, &prefetch| Self { prefetch, ..case });
+        let cases = vary(cases, &options.store, |case, &store| Self { store, ..case });
+        cases.into_iter().flat_map(|case| case.implementations(options)).collect()
     }
 
     fn implementations(self, options: &Options) -> Vec<Self> {
-        let mut cases = Vec::new();
-        for &implementation in &options.implementation {
-            if implementation == Implementation::Packed {
-                cases.extend(options.cas.iter().map(|&cas| Self { implementation, cas: Some(cas), ..self }));
-            } else {
-                cases.push(Self { implementation, ..self });
+        let cases = vary(vec![self], &options.implementation, |case, &implementation| Self {
+            implementation,
+            ..case
+        });
+        let exchanges = |case: Self| match case.implementation {
+            Implementation::Packed => {
+                vary(vec![case], &options.cas, |case, &cas| Self { cas: Some(cas), ..case })
             }
-        }
-        cases
+            Implementation::Standard | Implementation::Locked => vec![case],
+        };
+        cases.into_iter().flat_map(exchanges).collect()
     }
 
     /// The options that differ between the cases of this sweep, in words.
@@ -111,6 +104,15 @@ impl Case {
         let (offers, threads) = (events.div_ceil(u64::from(self.batch)), u64::from(self.threads));
         offers / threads + u64::from(u64::from(id) < offers % threads)
     }
+}
+
+/// Every case with every value.
+fn vary<T>(cases: Vec<Case>, values: &[T], with: impl Fn(Case, &T) -> Case) -> Vec<Case> {
+    cases
+        .into_iter()
+        .flat_map(|case| values.iter().map(move |value| (case, value)))
+        .map(|(case, value)| with(case, value))
+        .collect()
 }
 
 /// Refuses what could only fail later.

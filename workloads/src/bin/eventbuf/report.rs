@@ -108,7 +108,7 @@ fn improvements(text: &mut String, runs: &[Run], options: &Options) {
                     write!(cells, "{:>10}", ratio.map_or_else(|| "-".into(), |ratio| format!("{ratio:.2}")));
             }
             let _ =
-                writeln!(text, "{:<10}{:<26}{cells}", format!("/ {}", name(other)), row.case.label(options));
+                writeln!(text, "{:<11}{:<25}{cells}", format!("/ {} ", name(other)), row.case.label(options));
         }
     }
     text.push('\n');
