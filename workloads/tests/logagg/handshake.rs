@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::support::{Held, number, scratch};
+use super::support::{Held, number, producer, scratch};
 
 #[test]
 fn nothing_is_sent_between_ready_and_go() {
@@ -49,4 +49,24 @@ fn a_stop_while_waiting_for_the_go_reports_that_nothing_was_done() {
     assert!(done.status.success(), "{done:?}");
     let truth = done.truth();
     assert_eq!((number(&truth, "sent"), &truth["interrupted"]), (0, &true.into()));
+}
+
+#[test]
+fn an_aggregator_is_ready_when_those_it_expects_are_there() {
+    for runtime in ["--blocking", "--workers 1"] {
+        let aggregator = |expect: u32| {
+            let words =
+                format!("aggregator --json --output none --at {} --expect {expect} {runtime}", scratch());
+            Held::start(&words)
+        };
+        let mut open = aggregator(0);
+        open.wait_ready();
+        open.running.signal(Signal::TERM);
+        assert!(open.running.finish().status.success());
+        let mut closed = aggregator(1);
+        let at = closed.running.listening();
+        assert!(producer("unixsock", &at, "--flood").finish().status.success());
+        closed.wait_ready();
+        assert_eq!(closed.running.finish().truth()["producers"][0]["received"], 50);
+    }
 }

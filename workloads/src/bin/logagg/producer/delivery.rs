@@ -131,3 +131,105 @@ pub fn is_gone(error: &io::Error) -> bool {
     let gone = [BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotConnected, NotFound];
     gone.contains(&error.kind()) || error.raw_os_error() == Some(libc::ENXIO)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::lines::Lines;
+    use super::*;
+
+    const PATIENT: Duration = Duration::from_secs(60);
+
+    /// A stream that takes pieces of any size, is full at times, and breaks.
+    struct Moody {
+        state: u64,
+        lines: Lines,
+        got: Vec<String>,
+    }
+
+    impl Moody {
+        fn roll(&mut self, sides: u64) -> u64 {
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            self.state % sides
+        }
+
+        fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.roll(12) {
+                0 => Err(ErrorKind::WouldBlock.into()),
+                1 => Err(ErrorKind::Interrupted.into()),
+                2 => {
+                    // A new connection: the receiver forgets the half line of the old one.
+                    self.lines.end();
+                    Err(ErrorKind::BrokenPipe.into())
+                }
+                _ => {
+                    let count = 1 + self.roll(bytes.len() as u64) as usize;
+                    let got = &mut self.got;
+                    self.lines
+                        .feed(&bytes[..count], |line| got.push(String::from_utf8(line.to_vec()).unwrap()));
+                    Ok(count)
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_line_goes_once_and_in_order_whatever_the_link_does() {
+        for seed in 1..200 {
+            let mut link = Moody { state: seed, lines: Lines::default(), got: Vec::new() };
+            let (mut delivery, mut sent) = (Delivery::new(PATIENT, false, false), Sent::default());
+            for write in 0..20 {
+                let bytes: Vec<u8> =
+                    (0..4).flat_map(|nth| format!("{}\n", write * 4 + nth).into_bytes()).collect();
+                delivery.begin();
+                loop {
+                    match delivery.attempt(|rest| link.take(rest), &bytes, &mut sent) {
+                        Step::Done => break,
+                        Step::Reconnect => drop(delivery.whole_lines(&bytes)),
+                        Step::Full | Step::Again => {}
+                        step => panic!("{step:?}"),
+                    }
+                }
+            }
+            let all: Vec<String> = (0..80).map(|line| line.to_string()).collect();
+            assert_eq!(link.got, all, "seed {seed}");
+            assert!(sent.reconnects > 0 || sent.full > 0 || sent.writes > 20);
+        }
+    }
+
+    #[test]
+    fn a_full_link_is_given_up_when_the_patience_is_over() {
+        let mut delivery = Delivery::new(Duration::ZERO, false, false);
+        let mut full =
+            || delivery.attempt(|_| Err(ErrorKind::WouldBlock.into()), b"x\n", &mut Sent::default());
+        full();
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(matches!(full(), Step::Failed(error) if error.kind() == ErrorKind::TimedOut));
+    }
+
+    #[test]
+    fn a_message_begun_is_never_dropped() {
+        let mut delivery = Delivery::new(PATIENT, true, false);
+        let mut attempt =
+            |answer: io::Result<usize>| delivery.attempt(|_| answer, b"long\n", &mut Sent::default());
+        assert!(matches!(attempt(Err(ErrorKind::WouldBlock.into())), Step::Dropped));
+        assert!(matches!(attempt(Ok(2)), Step::Again));
+        assert!(matches!(attempt(Err(ErrorKind::WouldBlock.into())), Step::Full));
+        assert!(matches!(attempt(Ok(3)), Step::Done));
+    }
+
+    #[test]
+    fn one_datagram_into_nowhere_proves_nothing_two_prove_a_receiver() {
+        let mut delivery = Delivery::new(PATIENT, false, true);
+        let mut attempt = |answer: io::Result<usize>| {
+            delivery.begin();
+            delivery.attempt(|_| answer, b"x\n", &mut Sent::default());
+            delivery.in_trouble()
+        };
+        assert!(!attempt(Ok(2)));
+        assert!(attempt(Err(ErrorKind::ConnectionRefused.into())));
+        assert!(attempt(Ok(2)));
+        assert!(!attempt(Ok(2)));
+    }
+}
