@@ -3,10 +3,11 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -241,27 +242,70 @@ fn worker_pids(parent: u32, count: usize) -> Vec<i32> {
     }
 }
 
-fn kill(pid: i32, signal: rustix::process::Signal) {
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+fn kill(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+/// Starts with `ready` on standard output before anything else, and waits for it: from there on everybody is set up.
+/// (The shell gives descriptor 3, and becomes the program.)
+fn spawn_ready(args: &[&str]) -> (Child, BufReader<ChildStdout>) {
+    let mut child = Command::new("sh")
+        .args(["-c", "exec \"$0\" \"$@\" --ready-fd 3 3>&1", env!("CARGO_BIN_EXE_casq")])
+        .args(args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    (child, out)
+}
+
+/// The truth of a child that was told to stop.
+fn last_words(mut out: BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
 }
 
 #[test]
 fn a_producer_killed_from_outside_ends_in_a_report_and_not_in_silence() {
     // A rate that would take minutes: only the death can end this producer's part so soon; Ctrl-C ends the rest.
-    let child =
-        spawn(&["--json", "--producers", "2", "--pushes", "100000", "--rate", "1000", "--warmup", "10"]);
+    let args = ["--json", "--producers", "2", "--pushes", "1000000", "--rate", "1000", "--warmup", "10"];
+    let (child, out) = spawn_ready(&args);
     let pid = child.id();
-    let workers = worker_pids(pid, 2);
+    kill(worker_pids(pid, 2)[0], Signal::KILL);
     thread::sleep(Duration::from_millis(100));
-    kill(workers[0], rustix::process::Signal::KILL);
-    thread::sleep(Duration::from_millis(100));
-    kill(pid as i32, rustix::process::Signal::INT);
-    let output = finish(child);
-    let truth: Value = serde_json::from_slice(&output.stdout).unwrap();
+    kill(pid as i32, Signal::INT);
+    let truth = last_words(out);
+    finish(child);
     assert_eq!(truth["dead"].as_array().unwrap().len(), 1);
-    assert_eq!(truth["interrupted"], true);
+    assert_eq!((&truth["interrupted"], &truth["holds"]), (&true.into(), &true.into()));
     assert_eq!((number(&truth, "lost"), number(&truth, "duplicated")), (0, 0));
-    assert!(number(&truth, "received") > 0);
+    nothing_left(pid);
+}
+
+/// Without Ctrl-C the work of the dead one stays undone, and the status says so.
+#[test]
+fn an_unexpected_death_is_a_fault() {
+    let args = ["--json", "--producers", "2", "--pushes", "4000", "--rate", "1000", "--warmup", "10"];
+    let (child, out) = spawn_ready(&args);
+    kill(worker_pids(child.id(), 2)[1], Signal::KILL);
+    let truth = last_words(out);
+    assert_eq!(finish(child).status.code(), Some(1));
+    assert_eq!((&truth["interrupted"], &truth["holds"]), (&false.into(), &false.into()));
+    assert_eq!(number(&truth, "received"), number(&truth, "sent"));
+}
+
+/// A stopped producer is alive: the run waits for it as long as it was told, and then says what is wrong.
+#[test]
+fn a_stopped_producer_ends_the_run_with_its_patience() {
+    let args = ["--producers", "1", "--pushes", "1000000", "--rate", "1000", "--patience", "200ms"];
+    let (child, _out) = spawn_ready(&args);
+    let pid = child.id();
+    kill(worker_pids(pid, 1)[0], Signal::STOP);
+    assert_eq!(finish(child).status.code(), Some(2));
     nothing_left(pid);
 }
 
@@ -281,16 +325,13 @@ fn killing_the_consumer_leaves_nothing_behind() {
 
 #[test]
 fn ctrl_c_still_prints_what_was_done() {
-    let child = spawn(&["--json", "--queue", "fetch-add", "--producers", "2", "--pushes", "1000000000"]);
+    let args = ["--json", "--queue", "fetch-add", "--producers", "2", "--pushes", "1000000000"];
+    let (child, out) = spawn_ready(&args);
     let pid = child.id();
-    worker_pids(pid, 2);
-    thread::sleep(Duration::from_millis(100));
-    kill(pid as i32, rustix::process::Signal::INT);
-    let mut child = child;
-    let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    kill(pid as i32, Signal::INT);
+    let truth = last_words(out);
     assert_eq!(finish(child).status.code(), Some(0));
-    let truth: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&truth["interrupted"], &truth["holds"]), (&true.into(), &true.into()));
     assert_eq!(number(&truth, "sent"), number(&truth, "received"));
     nothing_left(pid);

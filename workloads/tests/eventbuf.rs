@@ -134,12 +134,19 @@ fn a_single_thread_meets_no_contention() {
 
 #[test]
 fn ctrl_c_still_prints_what_was_done() {
-    let child = spawn(&["--json", "--events", "10000000000", "--threads", "3"]);
-    thread::sleep(Duration::from_millis(300));
+    let program = env!("CARGO_BIN_EXE_eventbuf");
+    let script = "exec \"$0\" --json --threads 3 --events 10000000000 --ready-fd 3 3>&1";
+    let mut child = Command::new("sh").args(["-c", script, program]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    thread::sleep(Duration::from_millis(50));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let output = finish(child);
-    assert_eq!(output.status.code(), Some(0));
-    let truth: Value = serde_json::from_slice(&output.stdout).unwrap();
+    line.clear();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let truth: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&truth["interrupted"], &truth["holds"]), (&true.into(), &true.into()));
 }
 

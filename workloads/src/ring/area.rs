@@ -1,7 +1,7 @@
 //! The memory of a ring: typed access to its words, whoever provides them.
 
 use super::geometry::{Layout, MAGIC, record, slot, word};
-use crate::atomic::{Acquire, AtomicU64, Relaxed, Release};
+use crate::atomic::{AtomicU64, Relaxed, Release};
 
 #[cfg(not(loom))]
 pub(super) type Backing = crate::sys::shm::SharedMap;
@@ -59,7 +59,10 @@ impl Area {
     #[cfg(not(loom))]
     pub fn owner(&self, producer: u32) -> (u64, u64) {
         let at = self.layout.record(producer);
-        (self.word(at + record::PID).load(Acquire), self.word(at + record::START).load(Relaxed))
+        (
+            self.word(at + record::PID).load(crate::atomic::Acquire),
+            self.word(at + record::START).load(Relaxed),
+        )
     }
 
     /// Messages reserved and not yet received.

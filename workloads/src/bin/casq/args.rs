@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pulse_trace_workloads::contract::CommonArgs;
+use pulse_trace_workloads::contract::{CommonArgs, Warmup};
 use serde::{Deserialize, Serialize};
 
 /// Producers push into one queue in shared memory; every push is timed with the processor's own clock
@@ -65,8 +65,8 @@ pub struct Options {
     /// Keep the logged samples in files that start with this path
     #[arg(long, value_name = "PATH")]
     pub samples: Option<PathBuf>,
-    /// Seconds without any progress after which a run is given up
-    #[arg(long, default_value = "10", value_parser = seconds, value_name = "SECONDS")]
+    /// A run in which nothing arrives for so long is given up
+    #[arg(long, default_value = "10s", value_parser = time, value_name = "TIME")]
     pub patience: Duration,
     /// Producer that kills itself inside a push, half-way: what is lost must be found out and said
     #[arg(long, value_name = "ID")]
@@ -131,10 +131,10 @@ fn name(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn time(text: &str) -> Result<Duration, String> {
     match text.parse() {
-        Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("give seconds from 0.01 to 3600".into()),
+        Ok(Warmup::Time(time)) if !time.is_zero() => Ok(time),
+        _ => Err("give a time, such as 500ms or 10s".into()),
     }
 }
 
