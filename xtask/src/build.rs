@@ -1,5 +1,7 @@
 //! `cargo xtask build`: the tool, with its BPF programs inside, and the bundled workloads.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::{
@@ -18,11 +20,16 @@ pub fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Builds all binaries of the default members.
+/// Builds all binaries.
 pub fn binaries(release: bool) -> Result<()> {
-    let mut build = cargo(["build"]);
+    let mut build = command();
     if release {
         build.arg("--release");
     }
     process::run(&mut build)
+}
+
+/// The build itself, so that whoever repeats it repeats the same.
+pub fn command() -> Command {
+    cargo(["build", "--package", "pulse-trace", "--package", "pulse-trace-workloads", "--bins"])
 }

@@ -8,8 +8,10 @@ use crate::{
     setup, workspace,
 };
 
-/// What is traced: two processes that talk for about a second.
-const WORKLOAD: &[&str] = &["logagg"];
+/// What is traced: two producers that send to an aggregator as fast as it takes, for about a second.
+const WORKLOAD: &str = "logagg";
+const LOAD: &[&str] =
+    &["run", "--flood", "--blocking", "--producers", "2", "--messages", "20000", "--output", "none"];
 
 /// The verb.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -18,8 +20,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     build::binaries(true)?;
     let built = workspace::target()?.join("release");
     let tool = built.join("pulse-trace");
-    let (program, rest) = WORKLOAD.split_first().unwrap_or((&"", &[]));
-    let workload = built.join(program);
+    let workload = built.join(WORKLOAD);
     for binary in [&tool, &workload] {
         if !binary.is_file() {
             bail!("cannot show anything: the build made no {}", binary.display());
@@ -34,6 +35,6 @@ pub fn run(arguments: &[String]) -> Result<()> {
         }
         None => command(&tool),
     };
-    trace.args(["run", "--plain", "--"]).arg(&workload).args(rest);
+    trace.args(["run", "--plain", "--"]).arg(&workload).args(LOAD);
     process::run(&mut trace)
 }

@@ -84,10 +84,10 @@ fn interpreter(elf: &[u8]) -> Option<String> {
 /// Puts the binary, its completions and man page, and the documents into an archive with a checksum beside it.
 fn pack(binary: &Path, triple: &str) -> Result<PathBuf> {
     let name = format!("pulse-trace-{}-{triple}", env!("CARGO_PKG_VERSION"));
-    let shelf = workspace::target()?.join("dist-archive");
+    let shelf = workspace::target()?.join("dist");
     let dir = shelf.join(&name);
-    if shelf.exists() {
-        fs::remove_dir_all(&shelf)?;
+    if dir.exists() {
+        fs::remove_dir_all(&dir)?;
     }
     fs::create_dir_all(&dir)?;
     fs::copy(binary, dir.join("pulse-trace"))?;

@@ -57,7 +57,7 @@ fn clippy_bpf() -> Result<()> {
 
 /// Whoever builds twice must not wait twice.
 fn no_op_rebuild() -> Result<()> {
-    let output = cargo(["build"]).output()?;
+    let output = build::command().output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     let compiled: Vec<&str> =
         said.lines().filter(|line| line.trim_start().starts_with("Compiling")).collect();
