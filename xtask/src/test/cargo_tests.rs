@@ -15,7 +15,8 @@ use crate::{
     say, workspace,
 };
 
-const FEATURE: &str = "pulse-trace/kernel-tests";
+/// Brings the tests that load BPF programs; plain `cargo test` leaves them out.
+pub const FEATURE: &str = "pulse-trace/kernel-tests";
 
 /// Unit, contract and golden tests, as the caller.
 pub fn unprivileged(tally: &mut Tally) {

@@ -41,7 +41,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    let selection = ["--workspace", "--exclude", workspace::EBPF, "--all-targets"];
+    let selection =
+        ["--workspace", "--exclude", workspace::EBPF, "--all-targets", "--features", cargo_tests::FEATURE];
     process::run(cargo(["clippy"]).args(selection).args(["--", "-D", "warnings"]))
 }
 
