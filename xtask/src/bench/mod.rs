@@ -1,16 +1,22 @@
 //! `cargo xtask bench NAME`: measurements that are no tests, because their result is a number.
 
+mod overhead;
+
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 
-use crate::{say, setup};
+use crate::say;
 
-/// Name, what it measures, and how.
+/// Name, what it measures, and how; it calls `setup::ensure` when it builds.
 type Bench = (&'static str, &'static str, fn(&[String]) -> Result<()>);
 
 /// Every benchmark, one row each.
-const BENCHES: &[Bench] = &[];
+const BENCHES: &[Bench] = &[(
+    "overhead",
+    "what tracing system calls costs, beside its peers: [--rounds N] [--tool FILE]",
+    overhead::run,
+)];
 
 /// The verb.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -21,7 +27,6 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let Some((_, _, measure)) = BENCHES.iter().find(|(known, ..)| known == name) else {
         bail!("cannot run benchmark `{name}`: there is none of that name; {}", list());
     };
-    setup::ensure()?;
     measure(rest)
 }
 

@@ -1,0 +1,168 @@
+//! A tool that runs beside the loop: started, waited for until it counts, interrupted, read.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    peers::{Left, OURS, Peer, Ready, Start},
+    readings::{Programs, Statistics, ran},
+};
+use crate::process::{command, quietly};
+
+/// Longest time that a tool has to begin or to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// From one interrupt to the next.
+const INSISTENCE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(20);
+/// From the first sign of life until all of a tool is in place.
+const SETTLING: Duration = Duration::from_millis(200);
+
+/// A started tool. It is killed when this is dropped before it was stopped.
+pub struct Running {
+    child: Child,
+    dir: PathBuf,
+}
+
+/// Where the tools are and where what they write goes.
+pub struct Bench<'a> {
+    /// Our tool.
+    pub tool: &'a Path,
+    /// A directory of this run.
+    pub dir: &'a Path,
+    /// The switch that tells whether programs run.
+    pub statistics: &'a Statistics,
+}
+
+impl Bench<'_> {
+    /// Starts a tool and waits until it counts.
+    pub fn start(&self, peer: &Peer, caller: u32, bystander: u32) -> Result<Running> {
+        let json = self.dir.join("json").display().to_string();
+        let words = (peer.command)(&Start { caller, bystander, json: &json });
+        self.start_words(&words, peer.ready)
+    }
+
+    /// Starts a command and waits until it counts.
+    pub fn start_words(&self, words: &[String], ready: Ready) -> Result<Running> {
+        let mut running = self.spawn(words)?;
+        self.wait(&mut running, ready)?;
+        Ok(running)
+    }
+
+    /// Starts a command; its first word may stand for our tool.
+    pub fn spawn(&self, words: &[String]) -> Result<Running> {
+        let file = |name: &str| File::create(self.dir.join(name));
+        let _ = fs::remove_file(self.dir.join("json"));
+        let child = self
+            .command(words)
+            .stdin(Stdio::null())
+            .stdout(file("out")?)
+            .stderr(file("err")?)
+            .spawn()
+            .with_context(|| format!("cannot run `{}`", words.join(" ")))?;
+        Ok(Running { child, dir: self.dir.to_path_buf() })
+    }
+
+    /// Peers need tracefs; where it is not mounted, they get it in a mount namespace of their own.
+    fn command(&self, words: &[String]) -> Command {
+        let program = words.first().map_or("", String::as_str);
+        let rest = words.get(1..).unwrap_or_default();
+        if program == OURS {
+            let mut ours = command(self.tool);
+            ours.args(rest);
+            return ours;
+        }
+        if Path::new("/sys/kernel/tracing/events").is_dir() {
+            let mut peer = command(program);
+            peer.args(rest);
+            return peer;
+        }
+        let mut shell = command("unshare");
+        let script = "mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\"";
+        shell.args(["--mount", "--", "sh", "-c", script, "sh"]).args(words);
+        shell
+    }
+
+    fn wait(&self, running: &mut Running, ready: Ready) -> Result<()> {
+        if ready == Ready::ProgramsRun {
+            self.statistics.switch(true)?;
+        }
+        let since = Instant::now();
+        while !running.counts(ready) {
+            if let Some(status) = running.child.try_wait()? {
+                bail!("it ended at once with {status}: {}", running.left().text.trim());
+            }
+            if since.elapsed() > PATIENCE {
+                bail!("it does not begin: {}", running.left().text.trim());
+            }
+            thread::sleep(PAUSE);
+        }
+        self.statistics.switch(false)?;
+        thread::sleep(SETTLING);
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Its process id: what it was started through has become it.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn counts(&self, ready: Ready) -> bool {
+        match ready {
+            Ready::Says(text) => self.left().text.contains(text),
+            Ready::BuffersMapped => {
+                let maps = fs::read_to_string(format!("/proc/{}/maps", self.pid())).unwrap_or_default();
+                maps.contains("[perf_event]")
+            }
+            // Our own looking at it makes them run.
+            Ready::ProgramsRun => {
+                let programs = Programs::of(self.pid());
+                let before = programs.runs();
+                thread::sleep(PAUSE);
+                ran(&before, &programs.runs()).iter().filter(|runs| runs.count > 10).count() >= 2
+            }
+        }
+    }
+
+    fn left(&self) -> Left {
+        let read = |name: &str| {
+            let bytes = fs::read(self.dir.join(name)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        Left { text: read("out") + &read("err"), json: read("json") }
+    }
+
+    /// Interrupts it, more than once if it must be, and takes what it leaves.
+    pub fn stop(mut self) -> Result<Left> {
+        let since = Instant::now();
+        let mut interrupt_at = since;
+        while self.child.try_wait()?.is_none() {
+            if since.elapsed() > PATIENCE {
+                bail!("it does not heed an interrupt");
+            }
+            if interrupt_at <= Instant::now() {
+                quietly(command("sh").args(["-c", "kill -INT \"$1\"", "sh", &self.pid().to_string()]))?;
+                interrupt_at += INSISTENCE;
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(self.left())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
