@@ -4,7 +4,6 @@
 
 pub mod calls;
 pub mod epoch;
-#[cfg(not(loom))]
 pub mod epoll;
 pub mod fd;
 pub mod fork;

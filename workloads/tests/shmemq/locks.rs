@@ -178,7 +178,7 @@ fn spinning_first_saves_time_and_kernel_entries() {
     };
     // The kinds with counters of their own follow the same rules as the C library's, and need no privilege to be watched.
     let words =
-        "--mutex plain,adaptive,futex,adaptive-restated-2.36 --repetitions 4000 --rounds 5 --time-every 0";
+        "--mutex plain,adaptive,futex,adaptive-restated-2.36 --repetitions 3000 --rounds 4 --time-every 0";
     let truth = truth(&format!("{words} --pin {cpus}"));
     let time = |cell: &Value| number(&cell["elapsed_ns"]) as f64;
     assert!(least(&truth, "adaptive", time) < least(&truth, "plain", time));

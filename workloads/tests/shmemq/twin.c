@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define CAPACITY 1000
-#define WARM_UP 1000
+#define WARM_UP 500
 
 struct header {
 	pthread_mutex_t lock;

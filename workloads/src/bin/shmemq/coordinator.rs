@@ -19,42 +19,58 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     let cells = sweep(args);
     let mut truths = Vec::new();
     let mut failure = None;
-    let mut progress = Progress::new();
     let total = cells.len() as u64 * u64::from(args.common.rounds);
     let runs = (0..args.common.rounds).flat_map(|round| cells.iter().map(move |cell| (round, cell)));
     for (done, (round, cell)) in runs.enumerate() {
         if stopping() || failure.is_some() {
             break;
         }
-        progress.show("shmemq", done as u64, total);
-        let (truth, failed) = one(args, cell, round, &mut handshake)?;
+        let place = Place { round, nth: done as u64 + 1, total };
+        let (truth, failed) = one(args, cell, place, &mut handshake)?;
         failure = failed;
         if let (Some(truth), false) = (&truth, args.common.json) {
             io::stdout().lock().write_all(table::paragraph(truth).as_bytes())?;
         }
         truths.extend(truth);
     }
-    drop(progress);
     let holds = failure.is_none() && truths.iter().all(|truth| truth.faults.is_empty());
     report(args, truths, holds)?;
     failure.map_or(Ok(holds), Err)
 }
 
+/// Where in the sweep a run stands.
+struct Place {
+    round: u32,
+    nth: u64,
+    total: u64,
+}
+
 fn one(
     args: &Args,
     cell: &Cell,
-    round: u32,
+    place: Place,
     handshake: &mut Handshake,
 ) -> Result<(Option<CellTruth>, Option<anyhow::Error>), Refusal> {
     let mut plan = cell.plan(args);
     let to_server = Memory::new(plan.mutex, plan.geometry)?;
     let to_client = Memory::new(plan.mutex, plan.geometry)?;
     (plan.to_server, plan.to_client) = (to_server.path(), to_client.path());
-    let mut outcome = Pair::start(&plan, args)?.play(handshake);
+    let mut progress = Progress::new();
+    let what =
+        format!("run {} of {}, {} with {} bytes", place.nth, place.total, cell.mutex.name(), cell.size);
+    let mut tick = || {
+        if progress.is_visible() {
+            // The warm-up counts as part of the way.
+            progress.show(&what, to_server.passed().min(cell.repetitions), cell.repetitions);
+        }
+    };
+    let mut outcome = Pair::start(&plan, args)?.play(handshake, &mut tick);
+    // Clears its line, before anything else is printed.
+    drop(progress);
     let failure = outcome.failure.take();
     // Without a word from either side there is no truth to tell.
     let told = outcome.server.is_some() || outcome.client.is_some();
-    Ok((told.then(|| CellTruth::new(*cell, &plan, round, outcome, stopping())), failure))
+    Ok((told.then(|| CellTruth::new(*cell, &plan, place.round, outcome, stopping())), failure))
 }
 
 /// Prints the truth, or the table that closes the paragraphs.

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::offset_of;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use pulse_trace_workloads::contract::{Refusal, cannot};
@@ -16,7 +18,11 @@ use crate::queue::Geometry;
 
 /// The file of one queue: without a name, so that it goes with the last process that has it open.
 #[derive(Debug)]
-pub struct Memory(File);
+pub struct Memory {
+    file: File,
+    /// Where the number of elements put in so far lies.
+    counter: usize,
+}
 
 impl Memory {
     /// Makes an empty queue and its lock.
@@ -31,13 +37,21 @@ impl Memory {
             Mutex::Spin | Mutex::Ticket | Mutex::Futex => words(geometry, |_| ()),
             Mutex::Restated222 => words(geometry, Restated::<Linear>::init),
             Mutex::Restated236 => words(geometry, Restated::<Backoff>::init),
-            Mutex::Lockfree => Ok(Self(make::<SpscHeader>(geometry, |_| Ok(()))?)),
+            Mutex::Lockfree => make::<SpscHeader>(geometry, offset_of!(SpscHeader, write), |_| Ok(())),
         }
     }
 
     /// A path under which every process of the same user can open it, for as long as this one lives.
     pub fn path(&self) -> PathBuf {
-        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
+        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
+    }
+
+    /// Elements put in so far, for the curious: read beside the mapping, so that nobody waits for it.
+    pub fn passed(&self) -> u64 {
+        let mut count = [0; 8];
+        // The file is longer than its header, and an index that cannot be read shows no progress.
+        let _ = self.file.read_exact_at(&mut count, self.counter as u64);
+        u64::from_ne_bytes(count)
     }
 }
 
@@ -50,21 +64,22 @@ enum Extra {
 fn pthread(geometry: Geometry, kind: Kind, extra: Extra) -> Result<Memory, Refusal> {
     let (robust, inherit) = (matches!(extra, Extra::Robust), matches!(extra, Extra::Inherit));
     let attributes = Attributes { kind, robust, inherit };
-    make::<LockedHeader<PthreadMutex>>(geometry, |header| header.lock.init(attributes)).map(Memory)
+    let counter = offset_of!(LockedHeader<PthreadMutex>, write);
+    make::<LockedHeader<PthreadMutex>>(geometry, counter, |header| header.lock.init(attributes))
 }
 
 fn words(geometry: Geometry, init: impl FnOnce(&mut LockWords)) -> Result<Memory, Refusal> {
-    make::<LockedHeader<LockWords>>(geometry, |header| {
+    make::<LockedHeader<LockWords>>(geometry, offset_of!(LockedHeader<LockWords>, write), |header| {
         init(&mut header.lock);
         Ok(())
     })
-    .map(Memory)
 }
 
 fn make<H: Shareable>(
     geometry: Geometry,
+    counter: usize,
     init: impl FnOnce(&mut H) -> io::Result<()>,
-) -> Result<File, Refusal> {
+) -> Result<Memory, Refusal> {
     let Geometry { capacity, size } = geometry;
     let what = format!("create a queue of {capacity} elements of {size} bytes in /dev/shm");
     let remedy = "use a smaller --size or --capacity, or make room in /dev/shm";
@@ -75,7 +90,7 @@ fn make<H: Shareable>(
     let made = shm::unnamed(bytes).and_then(|file| {
         let mut map = QueueMap::<H>::of(&file, room)?;
         init(map.header_mut())?;
-        Ok(file)
+        Ok(Memory { file, counter })
     });
     made.map_err(|error| cannot(what, error, remedy))
 }
@@ -92,6 +107,7 @@ mod tests {
             let small = Geometry { capacity: 2, size: 3 };
             let memory = Memory::new(*mutex, small).unwrap();
             assert!(memory.path().exists(), "{}", mutex.name());
+            assert_eq!(memory.passed(), 0, "{}", mutex.name());
             for size in [1 << 40, usize::MAX] {
                 let refusal = Memory::new(*mutex, Geometry { capacity: 1000, size }).unwrap_err().to_string();
                 assert!(refusal.starts_with("cannot create a queue of 1000 elements"), "{refusal}");

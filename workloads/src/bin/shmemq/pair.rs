@@ -62,47 +62,52 @@ impl Pair {
         Ok(Self { server, client, events, outcome: Outcome::default(), speaking })
     }
 
-    /// Lets them play, once the tracer (if there is one) says go.
-    pub fn play(mut self, handshake: &mut Handshake) -> Outcome {
-        if let Err(end) = self.played(handshake) {
+    /// Lets them play, once the tracer (if there is one) says go; `tick` is called now and then meanwhile.
+    pub fn play(mut self, handshake: &mut Handshake, tick: &mut dyn FnMut()) -> Outcome {
+        if let Err(end) = self.played(handshake, tick) {
             self.wind_up(end);
         }
         self.outcome
     }
 
-    fn played(&mut self, handshake: &mut Handshake) -> Result<(), End> {
+    fn played(&mut self, handshake: &mut Handshake, tick: &mut dyn FnMut()) -> Result<(), End> {
         let mut ready = 0;
         while ready < 2 {
-            ready += usize::from(matches!(self.hear()?, Said::Ready));
+            ready += usize::from(matches!(self.hear(tick)?, Said::Ready));
         }
         if !handshake.ready_then_go().map_err(|refusal| End::Refused(refusal.to_string()))? {
             return Err(End::Asked);
         }
         // The client starts the clock: the server must be in its loop by then.
         self.server.tell("go");
-        while !matches!(self.hear()?, Said::Started) {}
+        while !matches!(self.hear(tick)?, Said::Started) {}
         self.client.tell("go");
         while self.outcome.server.is_none() || self.outcome.client.is_none() {
-            self.hear()?;
+            self.hear(tick)?;
         }
         Ok(())
     }
 
     /// The next thing said; reports are put away on the spot.
-    fn hear(&mut self) -> Result<Said, End> {
+    fn hear(&mut self, tick: &mut dyn FnMut()) -> Result<Said, End> {
         loop {
             if stopping() {
                 return Err(End::Asked);
             }
             match self.events.recv_timeout(LOOK) {
-                Ok((role, said)) => return self.take(role, said),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok((role, said)) => {
+                    if let Some(said) = self.take(role, said)? {
+                        return Ok(said);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => tick(),
                 Err(RecvTimeoutError::Disconnected) => return Err(End::Asked),
             }
         }
     }
 
-    fn take(&mut self, role: Role, said: Said) -> Result<Said, End> {
+    /// What is news to the caller, if it is.
+    fn take(&mut self, role: Role, said: Said) -> Result<Option<Said>, End> {
         match said {
             Said::Report(report) => {
                 let early = report.stopped.clone();
@@ -110,16 +115,17 @@ impl Pair {
                 match early {
                     Some(_) if stopping() => Err(End::Asked),
                     Some(reason) => Err(End::Early(role, reason)),
-                    None => Ok(Said::Ready),
+                    // Put away: the caller looks whether both are in.
+                    None => Ok(Some(Said::Silence)),
                 }
             }
             Said::Silence => {
                 self.speaking.retain(|other| *other != role);
                 // With its report in, it may go.
-                if self.report(role).is_some() { self.hear() } else { Err(End::Lost) }
+                if self.report(role).is_some() { Ok(None) } else { Err(End::Lost) }
             }
             Said::Refused(reason) => Err(End::Refused(reason)),
-            Said::Ready | Said::Started => Ok(said),
+            Said::Ready | Said::Started => Ok(Some(said)),
         }
     }
 
