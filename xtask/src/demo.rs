@@ -35,6 +35,6 @@ pub fn run(arguments: &[String]) -> Result<()> {
         }
         None => command(&tool),
     };
-    trace.args(["run", "--plain", "--"]).arg(&workload).args(LOAD);
+    trace.args(["run", "--plain", "--top", "8", "--"]).arg(&workload).args(LOAD);
     process::run(&mut trace)
 }
