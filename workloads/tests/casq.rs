@@ -253,6 +253,7 @@ fn spawn_ready(args: &[&str]) -> (Child, BufReader<ChildStdout>) {
         .args(["-c", "exec \"$0\" \"$@\" --ready-fd 3 3>&1", env!("CARGO_BIN_EXE_casq")])
         .args(args)
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -301,11 +302,14 @@ fn an_unexpected_death_is_a_fault() {
 /// A stopped producer is alive: the run waits for it as long as it was told, and then says what is wrong.
 #[test]
 fn a_stopped_producer_ends_the_run_with_its_patience() {
-    let args = ["--producers", "1", "--pushes", "1000000", "--rate", "1000", "--patience", "200ms"];
+    let args = ["--producers", "1", "--pushes", "1000000", "--rate", "1000", "--patience", "2s"];
     let (child, _out) = spawn_ready(&args);
     let pid = child.id();
     kill(worker_pids(pid, 1)[0], Signal::STOP);
-    assert_eq!(finish(child).status.code(), Some(2));
+    let output = finish(child);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("error: cannot go on receiving: nothing has arrived for 2s"), "{errors}");
     nothing_left(pid);
 }
 
