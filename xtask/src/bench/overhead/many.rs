@@ -15,7 +15,8 @@ use super::{
     running::{Bench, Running},
 };
 
-const PROCESSES: usize = 64;
+/// Targets at once.
+pub const PROCESSES: usize = 64;
 /// Every process makes its mix of calls this often.
 const BEAT: Duration = Duration::from_millis(100);
 const WARM_UP: Duration = Duration::from_secs(2);

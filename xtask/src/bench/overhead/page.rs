@@ -182,7 +182,9 @@ const METHOD: &str = "\
 - **ns per call in its BPF programs**: the kernel's run statistics (`kernel.bpf_stats_enabled`) before and after each of
   40 short loops. Other processes run the programs too; of the 40, the quarter with the fewest such runs counts, and of it
   the median. Net means: less what two empty programs on the same two tracepoints showed in the same round, for the
-  statistics' own clock reads are in every number. Two clock reads are the floor of any latency measurement.
+  statistics' own clock reads are in every number. The empty programs hang on the classic tracepoints, as those of
+  bpftrace and syscount do; these take the loop longer to reach than the raw ones of pulse-trace, which only the time of
+  the loop shows. Two clock reads are the floor of any latency measurement.
 - **Of a non-target**: pulse-trace follows another, idle process, and the loop is a stranger to it. Per hook: half of it.
 - **Calls missed**: calls that the loop knows it made, less those that the tool reports. `syscount` counts all calls of a
   process; the one `read` and the one `write` per order that the loop makes besides are taken off.

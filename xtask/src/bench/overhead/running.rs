@@ -69,23 +69,22 @@ impl Bench<'_> {
         Ok(Running { child, dir: self.dir.to_path_buf() })
     }
 
-    /// Peers need tracefs; where it is not mounted, they get it in a mount namespace of their own.
+    /// Every tool is interrupted when we die, whatever of. Peers need tracefs; where it is not mounted, they get it in a
+    /// mount namespace of their own. The tool takes the place of all that it is started through.
     fn command(&self, words: &[String]) -> Command {
-        let program = words.first().map_or("", String::as_str);
-        let rest = words.get(1..).unwrap_or_default();
+        let (program, rest) = words.split_first().map_or(("", words), |(first, rest)| (first.as_str(), rest));
+        let mut shell = command("setpriv");
+        shell.args(["--pdeathsig", "INT"]);
         if program == OURS {
-            let mut ours = command(self.tool);
-            ours.args(rest);
-            return ours;
+            shell.arg(self.tool);
+        } else {
+            if !Path::new("/sys/kernel/tracing/events").is_dir() {
+                let script = "mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\"";
+                shell.args(["unshare", "--mount", "--", "sh", "-c", script, "sh"]);
+            }
+            shell.arg(program);
         }
-        if Path::new("/sys/kernel/tracing/events").is_dir() {
-            let mut peer = command(program);
-            peer.args(rest);
-            return peer;
-        }
-        let mut shell = command("unshare");
-        let script = "mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\"";
-        shell.args(["--mount", "--", "sh", "-c", script, "sh"]).args(words);
+        shell.args(rest);
         shell
     }
 
