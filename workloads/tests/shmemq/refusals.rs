@@ -37,6 +37,17 @@ fn bad_input_is_refused_with_a_cause_and_a_remedy() {
 }
 
 #[test]
+fn a_sweep_that_cannot_go_on_tells_what_it_has_done() {
+    let _alone = alone();
+    let done = run("--mutex lockfree --size 16,1099511627776 --repetitions 10 --json");
+    assert_eq!(done.code(), Some(2), "{}", done.err);
+    assert_eq!(
+        (done.truth()["holds"].as_bool(), done.truth()["cells"].as_array().unwrap().len()),
+        (Some(false), 1)
+    );
+}
+
+#[test]
 fn a_full_dev_shm_is_an_error_and_not_a_crash() {
     let _alone = alone();
     let line = format!(

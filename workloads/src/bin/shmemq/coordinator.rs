@@ -26,7 +26,11 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
             break;
         }
         let place = Place { round, nth: done as u64 + 1, total };
-        let (truth, failed) = one(args, cell, place, &mut handshake)?;
+        let (truth, failed) = match one(args, cell, place, &mut handshake) {
+            // What was done before is not thrown away because of what cannot be done now.
+            Err(refusal) if !truths.is_empty() => (None, Some(refusal.into())),
+            outcome => outcome?,
+        };
         failure = failed;
         if let (Some(truth), false) = (&truth, args.common.json) {
             io::stdout().lock().write_all(table::paragraph(truth).as_bytes())?;

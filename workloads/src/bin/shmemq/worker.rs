@@ -135,7 +135,7 @@ fn report<Q: Queue>(
 }
 
 /// A counter of this process's futex system calls.
-pub fn futex_counter() -> Result<Tracepoint, Refusal> {
+fn futex_counter() -> Result<Tracepoint, Refusal> {
     Tracepoint::open("syscalls", "sys_enter_futex").map_err(uncounted)
 }
 
