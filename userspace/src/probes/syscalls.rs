@@ -131,10 +131,14 @@ impl Tally {
         change.sum = sum.wrapping_sub(self.total.latency.sum);
         change.max = lanes.iter().filter(|lane| lane.min_ns_plus_1 != 0).map(|lane| lane.max_ns).max();
         change.min = lanes.iter().filter_map(|lane| lane.min_ns_plus_1.checked_sub(1)).min();
+        // Both sides ascend: one walk over all buckets, without looking any of them up.
+        let mut known = self.total.latency.buckets().iter().peekable();
         for index in 0..buckets {
             let counter = lanes.iter().fold(0_u32, |counter, lane| counter.wrapping_add(lane.buckets[index]));
-            if counter != 0 || self.total.latency.bucket(index as u16) != 0 {
-                let new = counter.wrapping_sub(self.total.latency.bucket(index as u16) as u32);
+            let seen =
+                known.next_if(|(bucket, _)| usize::from(*bucket) == index).map_or(0, |(_, count)| *count);
+            let new = counter.wrapping_sub(seen as u32);
+            if new != 0 {
                 change.add(index as u16, u64::from(new));
             }
         }
