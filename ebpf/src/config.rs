@@ -41,6 +41,8 @@ settings! {
     TASK_PID: u32 = 0;
     /// Offset of `task_struct.tgid`.
     TASK_TGID: u32 = 0;
+    /// Offset of `task_struct.pending.signal`, the signals for the thread alone.
+    TASK_PENDING: u32 = 0;
     /// Offset of `task_struct.exit_code`.
     TASK_EXIT_CODE: u32 = 0;
     /// Offset of `task_struct.group_leader`.

@@ -36,16 +36,18 @@ fn seat_of(tid: u32) -> Option<&'static mut u32> {
     slot(&TIDS, tid / TIDS_PER_BLOCK as u32)?.get_mut(tid as usize % TIDS_PER_BLOCK)
 }
 
-/// The running thread, if it is a target.
+/// The running thread, if it is a target. Calls of one that found no room are lost, each where it begins.
 #[inline(always)]
-pub fn admit() -> Option<&'static mut Thread> {
+pub fn admit(begins: bool) -> Option<&'static mut Thread> {
     let id = bpf_get_current_pid_tgid();
     let seat = *seat_of(id as u32)?;
     if seat == 0 {
         return if config::EVERYBODY() == 0 { None } else { meet(id) };
     }
     if seat == UNTRACKED {
-        loss::count(Slot::UntrackedThread);
+        if begins {
+            loss::count(Slot::UntrackedThread);
+        }
         return None;
     }
     slot(&THREADS, seat)

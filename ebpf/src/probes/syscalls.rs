@@ -37,6 +37,11 @@ static FREE_LEAN_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
 
 /// Largest errno, as the kernel defines it: return values above are results.
 const MAX_ERRNO: u64 = 4095;
+const EINTR: u32 = 4;
+/// The first of the codes that never reach a program.
+const FIRST_RESTART: u32 = 512;
+/// Whatever kills a process, the kernel sends this to each of its threads.
+const SIGKILL_BIT: u32 = 1 << 8;
 
 /// `void (struct pt_regs *regs, long id)`
 ///
@@ -62,7 +67,7 @@ pub fn syscalls_enter_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn try_enter(nr: u64, compat: impl Fn() -> bool) -> Option<()> {
-    let thread = targets::admit()?;
+    let thread = targets::admit(true)?;
     let compat = config::COMPAT_MASK() != 0 && compat();
     let call = call_index(nr, compat, config::IS_X86() != 0);
     if thread.phase != phase::SEEN {
@@ -95,7 +100,7 @@ pub fn syscalls_exit(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
-    let thread = targets::admit()?;
+    let thread = targets::admit(false)?;
     let now = kernel::now();
     if thread.call == 0 {
         return unmatched(thread);
@@ -106,17 +111,34 @@ fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
         return None;
     }
     let cell = cell_of(thread.row, call)?;
+    let ret: u64 = ctx.arg(1);
+    if ret > u64::MAX - MAX_ERRNO && call != config::SIGRETURN() {
+        let errno = ret.wrapping_neg() as u32;
+        if is_interruption(errno) && is_dying() {
+            unreturned(cell);
+            return Some(());
+        }
+        failed(cell, errno);
+    }
     let elapsed = now.wrapping_sub(thread.entered_ns);
     if elapsed as i64 >= 0 {
         record(cell, elapsed)
     } else {
         untimed(cell)
     }
-    let ret: u64 = ctx.arg(1);
-    if ret > u64::MAX - MAX_ERRNO && call != config::SIGRETURN() {
-        failed(cell, ret.wrapping_neg() as u32);
-    }
     Some(())
+}
+
+/// Whether a call ended so because of a signal: `EINTR`, or one of the codes by which the kernel restarts calls.
+#[inline(always)]
+fn is_interruption(errno: u32) -> bool {
+    errno == EINTR || errno >= FIRST_RESTART
+}
+
+/// Whether the running thread has been killed: the program will never see what its call came to.
+#[inline(never)]
+fn is_dying() -> bool {
+    Object::current_task().word(config::TASK_PENDING()) & SIGKILL_BIT != 0
 }
 
 /// A call ended that nobody saw begin.
@@ -208,9 +230,14 @@ pub fn died(thread: &Thread) {
     if thread.call == 0 || thread.phase != phase::SEEN {
         return;
     }
-    if let Some(id) = cell_of(thread.row, thread.call - 1)
-        && let Some(cell) = slot(&CELLS, id)
-    {
+    if let Some(cell) = cell_of(thread.row, thread.call - 1) {
+        unreturned(cell);
+    }
+}
+
+#[inline(always)]
+fn unreturned(cell: u32) {
+    if let Some(cell) = slot(&CELLS, cell) {
         add(&mut cell.unreturned, 1);
     }
 }

@@ -22,6 +22,7 @@ pub fn offsets(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
     let mut settings = vec![
         ("TASK_PID", btf.offset("task_struct", "pid")?),
         ("TASK_TGID", btf.offset("task_struct", "tgid")?),
+        ("TASK_PENDING", btf.offset("task_struct", "pending.signal")?),
     ];
     for (name, structure, field) in EXIT_FIELDS {
         settings.push((name, btf.offset(structure, field)?));

@@ -1,0 +1,13 @@
+//! The proof: what the tool says is held against programs that know their own truth, and against other tracers on the
+//! same run. Needs root and a kernel with BPF; `cargo xtask test` runs it, one test at a time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod death;
+mod ledger;
+mod lifecycle;
+mod oracle;
+mod support;
+mod syscalls;
+mod targets;
+mod twins;

@@ -1,0 +1,24 @@
+//! What the tests have in common.
+
+mod numbers;
+mod skip;
+mod tool;
+mod trace;
+mod workload;
+
+pub use numbers::{assert_true, counts, entries, quantile};
+pub use skip::{installed, skip};
+pub use tool::{Tool, export};
+pub use trace::{How, Trace};
+pub use workload::{Calls, Truth, blocked_in, in_call, program, within};
+
+/// Leaves the test with a declared reason where something that it needs is not to be had.
+macro_rules! need {
+    ($condition:expr, $($reason:tt)+) => {
+        if !$condition {
+            let test = std::thread::current().name().unwrap_or("unknown").to_owned();
+            return crate::support::skip(&test, &format!($($reason)+));
+        }
+    };
+}
+pub(crate) use need;

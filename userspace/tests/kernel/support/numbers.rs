@@ -1,0 +1,50 @@
+//! What a session says, compared with what is true.
+
+use std::collections::BTreeMap;
+
+use pulse_trace::model::{
+    errno,
+    frame::{CallStats, Ledger},
+    session::Session,
+    syscalls,
+};
+
+use super::Truth;
+
+/// The numbers of every call by name, all processes together.
+pub fn counts(session: &Session) -> BTreeMap<String, CallStats> {
+    let mut all: BTreeMap<String, CallStats> = BTreeMap::new();
+    for process in session.processes.values() {
+        for (call, stats) in process.calls() {
+            let name = syscalls::name(&session.header.arch, call);
+            all.entry(name.into_owned()).or_default().merge(&stats);
+        }
+    }
+    all
+}
+
+/// Fails unless the session has seen exactly what the program did: every count, every latency, every error.
+pub fn assert_true(session: &Session, truth: &Truth) {
+    let counts = counts(session);
+    let none = CallStats::default();
+    for (name, made) in &truth.calls {
+        let seen = counts.get(name).unwrap_or(&none);
+        assert_eq!(seen.count(), *made, "{name}; {:?}", session.ledger);
+        assert_eq!(seen.latency.count() + seen.lean.count, *made, "latencies of {name}");
+        let errors: BTreeMap<String, u64> =
+            seen.errors.iter().map(|(number, count)| (errno::name(*number).into_owned(), *count)).collect();
+        assert_eq!(errors, truth.errors.get(name).cloned().unwrap_or_default(), "errors of {name}");
+    }
+}
+
+/// Every call that the ledger knows of: `counted + lost + censored`.
+pub fn entries(ledger: &Ledger) -> u64 {
+    ledger.counted + ledger.lost.values().sum::<u64>() + ledger.censored.values().sum::<u64>()
+}
+
+/// The smallest value of a list that at least this share of all values does not exceed.
+pub fn quantile(values: &[u64], share: f64) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted[((share * sorted.len() as f64).ceil() as usize).max(1) - 1]
+}

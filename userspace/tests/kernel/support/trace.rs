@@ -1,0 +1,78 @@
+//! A session by the library, step by step.
+
+use std::{thread, time::Duration};
+
+use pulse_trace::{
+    model::session::{Header, Session},
+    session::{Request, Scope, kernel_setup},
+    source::{
+        host,
+        live::{Live, Target},
+    },
+    target::Pinned,
+};
+
+/// How to trace.
+pub struct How<'a> {
+    pub scope: Scope,
+    pub per_thread: bool,
+    /// Limits set by hand, as with `--limit`.
+    pub limits: &'a [(&'a str, u32)],
+}
+
+impl Default for How<'_> {
+    fn default() -> Self {
+        Self { scope: Scope::Targets, per_thread: false, limits: &[] }
+    }
+}
+
+/// A running session.
+pub struct Trace {
+    live: Live,
+    session: Session,
+}
+
+impl Trace {
+    /// Traces a process.
+    pub fn of(pid: u32, how: &How<'_>) -> Self {
+        Self::of_pinned(&Pinned::process(pid).unwrap(), how)
+    }
+
+    /// Traces a process, or one thread of it, that was pinned before.
+    pub fn of_pinned(pinned: &Pinned, how: &How<'_>) -> Self {
+        let limits = how.limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        let request = Request { scope: how.scope, per_thread: how.per_thread, limits, debug: false };
+        let setup = kernel_setup(&request, &[pinned]).unwrap();
+        let live = Live::start(&setup, &[Target { pinned, held: false }]).unwrap();
+        let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };
+        Self { live, session: Session::new(header) }
+    }
+
+    /// Reads the counters, as the event loop does when processes end and when a frame is due.
+    pub fn step(&mut self) {
+        self.live.harvest();
+        let frame = self.live.frame();
+        self.session.add(&frame);
+    }
+
+    /// Goes on until something has happened.
+    pub fn until(&mut self, mut over: impl FnMut() -> bool) {
+        while !over() {
+            thread::sleep(Duration::from_millis(10));
+            self.step();
+        }
+    }
+
+    /// Whether no target is left.
+    pub fn is_over(&self) -> bool {
+        self.live.is_over()
+    }
+
+    /// Lets go.
+    pub fn finish(self) -> Session {
+        let Self { live, mut session } = self;
+        session.add(&live.finish());
+        session.finished = true;
+        session
+    }
+}
