@@ -16,7 +16,8 @@ use crate::pause::Waiting;
 
 /// How often the consumer looks up from the queue.
 const LOOK: Duration = Duration::from_millis(1);
-/// Or after so many messages, for it may never be idle.
+/// Or after so many bytes or messages, whatever comes first, for it may never be idle.
+const LOOK_BYTES: u64 = 1 << 20;
 const LOOK_MESSAGES: u64 = 4096;
 
 /// What the consumer found.
@@ -116,6 +117,7 @@ impl<'a, C: Pop> Receiver<'a, C> {
     /// Receives until there is nothing more, or it is time to look up; answers how it ended.
     fn receive_all(&mut self, message: &mut Vec<u8>) -> Popped {
         let before = self.total;
+        let most = (LOOK_BYTES / self.options.size).clamp(1, LOOK_MESSAGES);
         let ended = loop {
             match self.consumer.try_pop(message) {
                 Popped::Message(producer) => {
@@ -126,7 +128,7 @@ impl<'a, C: Pop> Receiver<'a, C> {
                         self.received.ledgers[0].book(None);
                     }
                     self.total += 1;
-                    if self.total - before >= LOOK_MESSAGES {
+                    if self.total - before >= most {
                         break Popped::Message(producer);
                     }
                 }
