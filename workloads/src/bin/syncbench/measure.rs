@@ -16,6 +16,8 @@ pub const TIMED_ALONE_FROM_NS: f64 = 50.0;
 const OBSERVED_SHARE: f64 = 0.05;
 /// Most operations looked at singly.
 const OBSERVED_MOST: u64 = 5_000_000;
+/// Done in so many parts, between which it can be given up.
+const OBSERVED_PARTS: u64 = 8;
 /// A benchmark whose smallest lap is long is cut short when it has taken so many times its measuring time...
 const PATIENCE: u64 = 4;
 /// ...but not before it has so many samples.
@@ -175,7 +177,16 @@ fn observe(
     }
     let time = settings.measure_ns as f64 * OBSERVED_SHARE;
     let operations = ((time / cost) as u64).clamp(pattern.least, OBSERVED_MOST.min(pattern.most));
-    run.observe(operations, observed_batch(cost))
+    let part = (operations / OBSERVED_PARTS).max(pattern.least);
+    let (began, mut all) = (Instant::now(), Observed::default());
+    while all.operations < operations {
+        let Some(seen) = run.observe(part, observed_batch(cost))? else { return Ok(None) };
+        all.merge(&seen);
+        if stopping() || began.elapsed().as_nanos() as f64 > 2.0 * time {
+            break;
+        }
+    }
+    Ok(Some(all))
 }
 
 /// Operations timed together, so that what is recorded is the operation and not the clock.
