@@ -16,6 +16,7 @@ pub fn render(outcome: &Outcome) -> Value {
         "cpus": at.cpus,
         "load": [at.load.0, at.load.1],
         "took": at.took,
+        "untraced_ns_per_call": outcome.untraced_ns(),
         "tools": outcome.rows.iter().map(|row| json!({
             "name": row.peer.name,
             "pair_net_ns": outcome.net(row.peer.name).map(spread),

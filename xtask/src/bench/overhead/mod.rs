@@ -82,6 +82,12 @@ impl Outcome {
         Spread::of(rounds.filter_map(|(round, empty)| Some(round.pair_ns? - empty.pair_ns?)))
     }
 
+    /// One call without any tool, in the round that was disturbed least.
+    pub fn untraced_ns(&self) -> f64 {
+        let rounds = self.rows.iter().flat_map(|row| &row.rounds);
+        rounds.map(|round| round.untraced_ns).fold(f64::INFINITY, f64::min)
+    }
+
     /// Largest resident memory of a tool.
     pub fn memory(&self, name: &str) -> Memory {
         let rounds = self.row(name).map(|row| row.rounds.as_slice()).unwrap_or_default();

@@ -16,7 +16,7 @@ pub fn render(outcome: &Outcome) -> String {
     let mut text = format!(
         "# What tracing system calls costs\n\n\
          Made by `cargo xtask bench overhead` on {}, commit {}: Linux {}, {} CPUs, load average {} to {}, {} rounds, {}. \
-         Numbers are medians over the rounds, with the smallest and the largest in brackets. Do not compare them with \
+         Numbers with brackets are medians over the rounds, with the smallest and the largest behind. Do not compare them with \
          those of another run: compare rows.\n\n",
         at.date,
         at.commit,
@@ -45,9 +45,8 @@ fn side_by_side(text: &mut String, outcome: &Outcome) {
          | tool | ns per call in its BPF programs, net | the loop takes | calls missed | resident | kernel maps | CPU of the tool itself, ns per call |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    let untraced = Spread::of(outcome.rows.iter().flat_map(|row| &row.rounds).map(|round| round.untraced_ns));
-    let untraced = untraced.map_or_else(String::new, |spread| format!(" ({:.0} ns a call)", spread.median));
-    let _ = writeln!(text, "| nothing | | 1.00 x{untraced} | | | | |");
+    let untraced = outcome.untraced_ns();
+    let _ = writeln!(text, "| nothing | | 1.00 x, {untraced:.0} ns a call | | | | |");
     for row in &outcome.rows {
         let all = |number: fn(&Round) -> f64| shown(Spread::of(row.rounds.iter().map(number)));
         let net = if row.peer.name == EMPTY {
@@ -62,7 +61,7 @@ fn side_by_side(text: &mut String, outcome: &Outcome) {
             text,
             "| {} | {net} | {} | {} | {:.1} MB | {:.2} MB | {} |",
             row.peer.name,
-            all(|round| round.traced_ns / round.untraced_ns)(2, 1.0) + " x",
+            slowed(row, untraced),
             missed(row),
             megabytes(resident),
             megabytes(maps),
@@ -87,6 +86,12 @@ fn shown(spread: Option<Spread>) -> impl Fn(usize, f64) -> String {
             },
         )
     }
+}
+
+/// The loop under a tool against the loop without any, both in the round that was disturbed least.
+fn slowed(row: &Row, untraced_ns: f64) -> String {
+    let traced_ns = row.rounds.iter().map(|round| round.traced_ns).fold(f64::INFINITY, f64::min);
+    format!("{:.2} x, {traced_ns:.0} ns", traced_ns / untraced_ns)
 }
 
 fn missed(row: &Row) -> String {
@@ -176,9 +181,10 @@ const METHOD: &str = "\
 
 - The loop is one process that makes `getppid` calls as fast as it can and does nothing else. Every round takes all tools
   in turn: a stretch without any tool, then the tool is started, and once it counts the same stretch again.
-- **The loop takes**: time of a call under the tool over time of a call just before the tool was started. Calls are timed
-  in chunks of 500, a fraction of a time slice, and the median chunk counts: that the machine is busy does not show. The
-  kernel's BPF statistics are off, but for the tenth of the time in which pulse-trace itself switches them on.
+- **The loop takes**: time of a call under the tool, over time of a call without any. Calls are timed in chunks of 500, a
+  fraction of a time slice, and the median chunk counts. Whatever else happens on the machine, another tracer above all,
+  can only add: the smallest round counts, on both sides. The kernel's BPF statistics are off, but for the tenth of the
+  time in which pulse-trace itself switches them on.
 - **ns per call in its BPF programs**: the kernel's run statistics (`kernel.bpf_stats_enabled`) before and after each of
   40 short loops. Other processes run the programs too; of the 40, the quarter with the fewest such runs counts, and of it
   the median. Net means: less what two empty programs on the same two tracepoints showed in the same round, for the
