@@ -113,7 +113,7 @@ pub fn born(tid: u32, tgid: u32) {
 #[inline(always)]
 fn open_process(tgid: u32, parent: u32) -> u32 {
     let row = open_row(tgid, 0, parent);
-    if row != 0 && PROCESSES.insert(&tgid, &row, 0).is_err() {
+    if row != 0 && PROCESSES.insert(tgid, row, 0).is_err() {
         loss::count(Slot::TargetsFull);
     }
     row
@@ -193,5 +193,5 @@ pub fn leave(tid: u32) {
 /// The process has no thread left.
 #[inline(always)]
 pub fn close_process(tgid: u32) {
-    let _ = PROCESSES.remove(&tgid);
+    let _ = PROCESSES.remove(tgid);
 }

@@ -46,8 +46,12 @@ impl Oracle {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut oracle = Self { child, lines };
-        while !oracle.next().expect("bpftrace did not start").contains("attached_probes") {}
-        oracle
+        while let Some(line) = oracle.next() {
+            if line.contains("attached_probes") {
+                return oracle;
+            }
+        }
+        panic!("bpftrace did not start");
     }
 
     /// The next line; `None` at its end.

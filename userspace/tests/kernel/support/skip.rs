@@ -11,7 +11,8 @@ use std::{
 /// names. Where `PULSE_REQUIRE=all` allows no skips, the test fails.
 pub fn skip(test: &str, reason: &str) {
     assert!(env::var("PULSE_REQUIRE").as_deref() != Ok("all"), "cannot be skipped here: {reason}");
-    writeln!(stdout(), "SKIP {test}: {reason}").unwrap();
+    let mut out = stdout().lock();
+    writeln!(out, "SKIP {test}: {reason}").unwrap();
     if let Some(file) = env::var_os("PULSE_SKIPS") {
         let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
         writeln!(file, "SKIP {test}: {reason}").unwrap();
