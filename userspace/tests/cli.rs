@@ -107,15 +107,25 @@ fn the_tool_does_not_trace_itself() {
     let script = format!("exec {TOOL} attach -p $$ -d 1s");
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(errors(&output).contains("that is pulse-trace itself; choose another process"), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("that is pulse-trace itself; choose another process"),
+        "{}",
+        errors(&output)
+    );
 }
 
 #[test]
 fn durations_are_understood_or_explained() {
     for (text, reason) in [
-        ("0", "cannot use duration \"0\": it is zero; give a longer one, or leave it out to trace until Ctrl-C"),
+        (
+            "0",
+            "cannot use duration \"0\": it is zero; give a longer one, or leave it out to trace until Ctrl-C",
+        ),
         ("-5", "cannot use duration \"-5\": it is negative; write it like 5s, 250ms or 1.5s"),
-        ("abc", "cannot read duration \"abc\": it is not a number with a unit; write it like 5s, 250ms or 1.5s"),
+        (
+            "abc",
+            "cannot read duration \"abc\": it is not a number with a unit; write it like 5s, 250ms or 1.5s",
+        ),
     ] {
         let message = format!("error: invalid value '{text}' for '--duration <DURATION>': {reason}");
         refused(&["attach", "-p", "1", "--duration", text], 2, &message);

@@ -157,7 +157,7 @@ fn unmatched(thread: &mut Thread) -> Option<()> {
 #[inline(always)]
 pub fn cell_of(row: u32, call: u32) -> Option<u32> {
     let directory = slot(&DIRECTORIES, row)?;
-    let entry = directory.cells.get_mut(call as usize)?;
+    let entry = element(&mut directory.cells, call as usize)?;
     if *entry == 0 {
         *entry = new_cell(row, call)?;
     }

@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod epoch;
+#[cfg(not(loom))]
 pub mod epoll;
 pub mod fd;
 pub mod fork;

@@ -76,7 +76,14 @@ pub fn matrix(versions: &[String]) -> Result<Outcome> {
     let mut columns = Vec::new();
     for kernel in &fetched.kernels {
         let since = Instant::now();
-        let boot = qemu::boot(&dir, kernel, &initramfs)?;
+        let mut boot = qemu::boot(&dir, kernel, &initramfs)?;
+        if !boot.console.contains("SELFTEST ") {
+            say::note(format_args!(
+                "{}: the emulated machine died before the self-test ended; once more",
+                kernel.release
+            ));
+            boot = qemu::boot(&dir, kernel, &initramfs)?;
+        }
         let column = Column::read(kernel, &boot);
         say::note(format_args!("{}: {}, {}", kernel.release, column.verdict_in_words(), say::elapsed(since)));
         columns.push(column);
