@@ -41,9 +41,11 @@ pub enum Class {
 
 slots! {
     /// A call ended whose beginning was not seen although the thread was being followed.
-    UnmatchedExit = 0, "unmatched_exit", Lost;
+    /// It is booked by the number that the kernel still has, without latency.
+    UnmatchedExit = 0, "unmatched_exit", Degraded;
     /// A call began while the thread's last one had not been seen to end.
-    UnmatchedEntry = 1, "unmatched_entry", Lost;
+    /// The old one is booked without latency.
+    UnmatchedEntry = 1, "unmatched_entry", Degraded;
     /// No room for another (process, call) pair: the call is not attributed to anything.
     CellsFull = 2, "cells_full", Lost;
     /// A call of a thread for which there was no slot, or of a process for which there was no row.

@@ -37,6 +37,8 @@ settings! {
     COMPAT_OFFSET: u32 = 0;
     /// Bits of that word that mean a 32-bit call.
     COMPAT_MASK: u32 = 0;
+    /// Offset in `pt_regs` of the number of the running call.
+    REGS_NR: u32 = 0;
     /// Offset of `task_struct.pid`.
     TASK_PID: u32 = 0;
     /// Offset of `task_struct.tgid`.

@@ -1,6 +1,8 @@
 //! Bad input: the exact message and the exit code, and nothing left behind. None of these loads anything into the
 //! kernel; the kernel tests have those that do.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     fs,
     os::unix::{fs::symlink, process::CommandExt as _},

@@ -35,6 +35,10 @@ static FREE_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
 #[map]
 static FREE_LEAN_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
 
+/// Set by userspace at the end of a session.
+#[map]
+static CLOSING: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Largest errno, as the kernel defines it: return values above are results.
 const MAX_ERRNO: u64 = 4095;
 const EINTR: u32 = 4;
@@ -59,9 +63,7 @@ pub fn syscalls_enter(ctx: BtfTracePointContext) -> i32 {
 /// The same for kernels before 5.11, where reading the running task takes a helper.
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn syscalls_enter_raw(ctx: RawTracePointContext) -> i32 {
-    let _ = try_enter(ctx.arg(1), || {
-        Object::current_task().word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
-    });
+    let _ = try_enter(ctx.arg(1), is_compat);
     0
 }
 
@@ -74,7 +76,7 @@ fn try_enter(nr: u64, compat: impl Fn() -> bool) -> Option<()> {
         first_call(thread, call)?;
     }
     if thread.call != 0 {
-        loss::count(Slot::UnmatchedEntry);
+        end_unseen(thread);
     }
     thread.call = call + 1;
     thread.entered_ns = kernel::now();
@@ -103,7 +105,7 @@ fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
     let thread = targets::admit(false)?;
     let now = kernel::now();
     if thread.call == 0 {
-        return unmatched(thread);
+        return unmatched(thread, ctx);
     }
     let call = thread.call - 1;
     thread.call = 0;
@@ -124,6 +126,7 @@ fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
     if elapsed as i64 >= 0 {
         record(cell, elapsed)
     } else {
+        loss::count(Slot::ClockBackwards);
         untimed(cell)
     }
     Some(())
@@ -141,15 +144,47 @@ fn is_dying() -> bool {
     Object::current_task().word(config::TASK_PENDING()) & SIGKILL_BIT != 0
 }
 
-/// A call ended that nobody saw begin.
-#[inline(always)]
-fn unmatched(thread: &mut Thread) -> Option<()> {
+/// A call ended that nobody saw begin: one that runs since before the session, or that a seccomp filter refused before
+/// it began. The kernel still has its number.
+#[inline(never)]
+fn unmatched(thread: &mut Thread, ctx: &RawTracePointContext) -> Option<()> {
     match thread.phase {
         phase::FRESH => loss::count(Slot::BeganBefore),
-        phase::SEEN => loss::count(Slot::UnmatchedExit),
+        phase::SEEN if !is_closing() => {
+            loss::count(Slot::UnmatchedExit);
+            let nr = Object::at(ctx.arg(0)).word(config::REGS_NR());
+            let cell = cell_of(thread.row, call_index(u64::from(nr), is_compat(), config::IS_X86() != 0))?;
+            untimed(cell);
+            let ret: u64 = ctx.arg(1);
+            if ret > u64::MAX - MAX_ERRNO {
+                failed(cell, ret.wrapping_neg() as u32);
+            }
+        }
         _ => {}
     }
     None
+}
+
+/// A call began while the last one had not been seen to end.
+#[inline(never)]
+fn end_unseen(thread: &Thread) {
+    loss::count(Slot::UnmatchedEntry);
+    if let Some(cell) = cell_of(thread.row, thread.call - 1) {
+        untimed(cell);
+    }
+}
+
+/// Whether the entries are being let go: calls that begin now are not part of the session.
+#[inline(always)]
+fn is_closing() -> bool {
+    CLOSING.get(0).is_some_and(|closing| *closing != 0)
+}
+
+/// Whether the running call came through the 32-bit ABI; [`syscalls_enter`] knows a quicker way.
+#[inline(always)]
+fn is_compat() -> bool {
+    config::COMPAT_MASK() != 0
+        && Object::current_task().word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
 }
 
 /// The cell of a (row, call) pair, made on first use. Two threads that make the first call at the same time may each
@@ -209,7 +244,6 @@ fn record_lean(cell: u32, elapsed: u64) {
 
 #[inline(never)]
 fn untimed(cell: u32) {
-    loss::count(Slot::ClockBackwards);
     if let Some(cell) = slot(&CELLS, cell) {
         add(&mut cell.untimed, 1);
     }

@@ -9,7 +9,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray, Queue, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, Queue, RingBuf},
     programs::ProgramError,
 };
 use bytemuck::Pod;
@@ -177,6 +177,7 @@ pub struct Kernel {
     pub(super) finished: RingBuf<MapData>,
     pub(super) log: Option<KernelLog>,
     pub(super) loss: PerCpuArray<MapData, [u64; SLOTS]>,
+    pub(super) closing: Array<MapData, u64>,
     pub(super) limits: Limits,
     pub(super) per_thread: bool,
     pub(super) kernel_bytes: u64,
@@ -248,6 +249,7 @@ impl Kernel {
             finished: typed(&mut ebpf, "FINISHED")?,
             log: setup.debug.then(|| KernelLog::open(&mut ebpf)).flatten(),
             loss: typed(&mut ebpf, "LOSS")?,
+            closing: typed(&mut ebpf, "CLOSING")?,
             ebpf,
             limits,
             per_thread: setup.per_thread,

@@ -37,6 +37,7 @@ fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
     const TS_COMPAT: u32 = 2;
     Ok(vec![
         ("IS_X86", 1),
+        ("REGS_NR", btf.offset("pt_regs", "orig_ax")?),
         ("COMPAT_OFFSET", btf.offset("task_struct", "thread_info.status")?),
         ("COMPAT_MASK", TS_COMPAT),
         ("EXECVE", 59),
@@ -50,6 +51,7 @@ fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
 fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
     const TIF_32BIT: u32 = 1 << 22;
     Ok(vec![
+        ("REGS_NR", btf.offset("pt_regs", "syscallno")?),
         ("COMPAT_OFFSET", btf.offset("task_struct", "thread_info.flags")?),
         ("COMPAT_MASK", TIF_32BIT),
         ("EXECVE", 221),

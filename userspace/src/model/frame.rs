@@ -102,7 +102,7 @@ pub struct CallStats {
     pub latency: Hist,
     /// Calls that ended after the histogram pool had run out: only count, total and maximum are known.
     pub lean: Lean,
-    /// Calls that ended, without a latency, because the clock ran backwards.
+    /// Calls that ended, without a latency, for a reason that the ledger names.
     pub untimed: u64,
     /// Calls that can never end: `exit`, or the thread was killed in them.
     pub unreturned: u64,

@@ -54,10 +54,11 @@ fn listed(slots: &BTreeMap<String, u64>) -> String {
 fn meaning(name: &str) -> &'static str {
     match name {
         "unmatched_exit" => {
-            "calls that ended without having been seen to begin; they are in no row, so counts are too low by these"
+            "calls that ended without having been seen to begin, as those that seccomp refuses; counted, but missing in \
+             total, mean and quantiles"
         }
         "unmatched_entry" => {
-            "calls that began and were not seen to end; they are in no row, so counts are too low by these"
+            "calls that were not seen to end; counted, but missing in total, mean and quantiles"
         }
         "cells_full" => {
             "no room for another pair of process and call; these calls are in no row. Trace fewer processes"
@@ -79,7 +80,8 @@ fn meaning(name: &str) -> &'static str {
         }
         "in_flight_at_detach" => "calls still running when the session ended; they are not in the counts",
         "recursion_misses" => {
-            "runs of a program that the kernel skipped, because it was running on that CPU; as many calls may be missing"
+            "runs of our programs that the kernel left out, for whichever process: a call that lost one end is counted \
+             all the same, one that lost both is not"
         }
         "kernel_read" => {
             "kernel structures that could not be read; a name, a parent or an exit status may be missing"

@@ -110,18 +110,12 @@ impl Live {
     /// Lets go of everything; the last interval.
     #[must_use]
     pub fn finish(mut self) -> Frame {
-        let unmatched = self.loss(Slot::UnmatchedExit);
+        self.kernel.close();
         self.attached.detach("sys_enter");
         self.attached.detach_all();
         self.gatherer.collect(&mut self.kernel);
         self.gatherer.collect_in_flight(&self.kernel);
-        let late = self.loss(Slot::UnmatchedExit) - unmatched;
-        let mut losses = self.take_losses();
-        // Calls that began after the entries were let go are not part of the session.
-        if let Some(count) = losses.lost.get_mut(Slot::UnmatchedExit.name()) {
-            *count -= late;
-        }
-        losses.lost.retain(|_, count| *count > 0);
+        let losses = self.take_losses();
         self.costs.measure(false);
         self.close_frame(losses)
     }
@@ -132,7 +126,7 @@ impl Live {
         let now = host::monotonic_ns();
         let overhead = self.costs.take(&self.kernel);
         let missed = overhead.programs.iter().map(|program| program.missed).sum();
-        add_positive(&mut ledger.lost, "recursion_misses", missed);
+        add_positive(&mut ledger.degraded, "recursion_misses", missed);
         ledger.counted = total(&processes, CallStats::count);
         add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
         let frame = Frame {
@@ -146,10 +140,6 @@ impl Live {
         self.last_ns = now;
         self.sequence += 1;
         frame
-    }
-
-    fn loss(&self, slot: Slot) -> u64 {
-        self.kernel.losses().iter().find(|(other, _)| *other == slot).map_or(0, |(_, count)| *count)
     }
 
     /// Losses since the last call.

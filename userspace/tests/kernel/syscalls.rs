@@ -53,6 +53,20 @@ fn threads_told_apart_add_up_to_their_process() {
     assert!(process.syscalls.keys().all(|(tid, _)| tid.is_some()));
 }
 
+#[test]
+fn calls_that_seccomp_refuses_are_counted_without_latency() {
+    let arguments = ["--calls", "getppid,dup", "--count", "250", "--threads", "2", "--refuse-getppid"];
+    let (session, truth) = traced(&arguments, &How::default());
+    assert_eq!(truth.calls["getppid"], 500);
+    assert_eq!(counts(&session)["dup"].latency.count(), 500);
+    let calls = session.processes.values().next().unwrap().calls();
+    let refused = calls.iter().find(|(call, _)| call.nr == libc::SYS_getppid as u32).unwrap().1;
+    assert_eq!((refused.untimed, refused.latency.count()), (500, 0));
+    assert_eq!(refused.errors.get(&(libc::EPERM as u32)), Some(&500));
+    assert_eq!(session.ledger.degraded.get("unmatched_exit"), Some(&500));
+    assert!(session.ledger.lost.is_empty(), "{:?}", session.ledger);
+}
+
 /// The 32-bit entry of a 64-bit program, and numbers of an ABI that this kernel may not have.
 #[cfg(target_arch = "x86_64")]
 #[test]

@@ -6,6 +6,8 @@
 
 use clap::ValueEnum;
 
+use super::seccomp;
+
 /// A harmless system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -69,8 +71,9 @@ impl Kind {
 
     /// The name of the error that it fails with; `None` if it succeeds.
     #[must_use]
-    pub const fn errno(self) -> Option<&'static str> {
+    pub fn errno(self) -> Option<&'static str> {
         match self {
+            Self::Getppid if seccomp::refuses_getppid() => Some("EPERM"),
             Self::Getpriority => Some("EINVAL"),
             Self::Getitimer | Self::Sysinfo | Self::Capget => Some("EFAULT"),
             Self::Dup => Some("EBADF"),

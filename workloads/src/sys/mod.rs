@@ -15,6 +15,7 @@ pub mod prefetch;
 pub mod pthread;
 pub mod queue_map;
 pub mod robust;
+pub mod seccomp;
 pub mod shm;
 pub mod signal;
 pub mod tracepoint;

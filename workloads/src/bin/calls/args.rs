@@ -43,6 +43,9 @@ pub struct Args {
     /// write, makes its calls and one write of one byte to the ready descriptor, and hangs in a readv until killed
     #[arg(long, requires_all = ["ready_fd", "go_fd"], conflicts_with_all = ["children", "forever", "nap", "block", "exec", "rate"])]
     pub sealed: bool,
+    /// Have a seccomp filter refuse getppid, as containers refuse calls
+    #[arg(long)]
+    pub refuse_getppid: bool,
     /// Calls of each kind made before the program replaced itself
     #[arg(long, default_value_t = 0, hide = true)]
     pub before: u64,

@@ -11,8 +11,12 @@ mod worker;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser as _;
-use pulse_trace_workloads::contract::{self, Handshake, now_ns};
+use pulse_trace_workloads::{
+    contract::{self, Handshake, now_ns},
+    sys::seccomp,
+};
 
 use args::Args;
 use truth::Truths;
@@ -24,6 +28,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<bool> {
     worker::warm_up(args);
+    if args.refuse_getppid {
+        seccomp::refuse_getppid()
+            .context("cannot have calls refused; a kernel with CONFIG_SECCOMP_FILTER is needed")?;
+    }
     if args.sealed {
         match sealed::run(args)? {}
     }
