@@ -107,6 +107,13 @@ pub fn born(tid: u32, tgid: u32) {
     if !same_process && let Some(row) = row(process) {
         row.comm = bpf_get_current_comm().unwrap_or_default();
     }
+    // A child begins with its parent's name.
+    if config::PER_THREAD() != 0
+        && let Some(thread) = find(tid)
+        && let Some(row) = row(thread.row)
+    {
+        row.comm = bpf_get_current_comm().unwrap_or_default();
+    }
 }
 
 /// A row for a process; 0 where there is none left.

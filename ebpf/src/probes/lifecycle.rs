@@ -86,7 +86,10 @@ fn try_exit(tgid: u32, tid: u32) -> Option<()> {
     syscalls::died(thread);
     let now = kernel::now();
     if thread.row != thread.process {
-        finish(thread.row, targets::row(thread.row)?, now);
+        let row = targets::row(thread.row)?;
+        // Threads are often named after they are born.
+        row.comm = bpf_get_current_comm().unwrap_or_default();
+        finish(thread.row, row, now);
     }
     let process = targets::row(thread.process)?;
     add32(&mut process.live, u32::MAX);

@@ -3,9 +3,45 @@
 use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 
 use bytemuck::Zeroable as _;
-use pulse_trace_common::probes::syscalls::{Cell, Directory, Latency};
+use pulse_trace_common::{
+    hist::BUCKETS,
+    probes::syscalls::{Cell, Directory, Latency},
+};
 
 use super::Kernel;
+
+/// A histogram as the kernel side has it now.
+pub struct LatencyNow {
+    /// Sum of the values; wraps.
+    pub sum_ns: u64,
+    /// The largest value.
+    pub max_ns: Option<u64>,
+    /// The smallest value.
+    pub min_ns: Option<u64>,
+    /// Counts by bucket; they wrap.
+    pub buckets: [u32; BUCKETS],
+}
+
+impl Default for LatencyNow {
+    fn default() -> Self {
+        Self { sum_ns: 0, max_ns: None, min_ns: None, buckets: [0; BUCKETS] }
+    }
+}
+
+impl LatencyNow {
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Adds what a lane says besides its buckets. The smallest value is stored plus one: 0 means that there is none.
+    pub fn add_lane(&mut self, sum_ns: u64, max_ns: u64, min_ns_plus_1: u64) {
+        self.sum_ns = self.sum_ns.wrapping_add(sum_ns);
+        if let Some(min_ns) = min_ns_plus_1.checked_sub(1) {
+            self.max_ns = self.max_ns.max(Some(max_ns));
+            self.min_ns = Some(self.min_ns.map_or(min_ns, |least| least.min(min_ns)));
+        }
+    }
+}
 
 impl Kernel {
     /// Cells in use: id, row, and the call's index in the row's directory.
@@ -22,14 +58,23 @@ impl Kernel {
         self.cells.read(id as usize)
     }
 
-    /// A cell's histograms, one per lane; none for a cell without.
-    pub fn latencies(&self, cell: u32) -> impl Iterator<Item = Latency> + '_ {
+    /// A cell's histogram, all lanes together, in place of what was there; false for a cell without.
+    pub fn latency(&self, cell: u32, into: &mut LatencyNow) -> bool {
+        into.clear();
+        if cell > self.limits.histograms {
+            return false;
+        }
         let lanes = self.limits.lanes;
-        let first = cell * lanes;
-        let with_histogram = cell <= self.limits.histograms;
-        (first..first + lanes)
-            .filter(move |_| with_histogram)
-            .filter_map(|at| self.latencies.read(at as usize))
+        for at in (cell * lanes..(cell + 1) * lanes).map(|at| at as usize) {
+            let field = |offset| self.latencies.double(at, offset).map_or(0, |field| field.load(Relaxed));
+            into.add_lane(
+                field(offset_of!(Latency, sum_ns)),
+                field(offset_of!(Latency, max_ns)),
+                field(offset_of!(Latency, min_ns_plus_1)),
+            );
+            self.latencies.add_words(at, offset_of!(Latency, buckets), &mut into.buckets);
+        }
+        true
     }
 
     /// A number that changes whenever the cell's histograms do.

@@ -5,7 +5,7 @@ use std::{
     marker::PhantomData,
     os::fd::BorrowedFd,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicU32, AtomicU64},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
 use bytemuck::Pod;
@@ -71,6 +71,19 @@ impl<T: Pod> Mapped<T> {
         let word = self.at(index, offset, 4)?.cast::<u32>();
         // SAFETY: within the mapping, aligned, and only ever accessed atomically or as whole words.
         Some(unsafe { AtomicU32::from_ptr(word.as_ptr()) })
+    }
+
+    /// Adds the words of a value, from an offset on, to totals; an odd last one must be followed by padding.
+    pub fn add_words(&self, index: usize, offset: usize, totals: &mut [u32]) {
+        let place = |pair: usize| self.double(index, offset + pair * size_of::<u64>());
+        for (pair, totals) in totals.chunks_mut(2).enumerate() {
+            // Most words of a histogram are zero: two are seen to be with one load.
+            let Some(words @ 1..) = place(pair).map(|words| words.load(Relaxed)) else { continue };
+            let halves = words.to_ne_bytes();
+            for (total, word) in totals.iter_mut().zip(halves.chunks_exact(4)) {
+                *total = total.wrapping_add(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+            }
+        }
     }
 
     /// A double word of a value, by its offset within it.

@@ -18,6 +18,7 @@ mod settings;
 mod watch;
 
 pub use attach::{Attached, Hook, LIFECYCLE, SYSCALLS};
+pub use cells::LatencyNow;
 pub use heap::give_back;
 pub use loaded::{Kernel, LoadError, Setup};
 pub use readings::{RunStats, switch_on_statistics};

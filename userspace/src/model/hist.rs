@@ -55,9 +55,7 @@ impl Hist {
 
     /// Adds all that another one holds.
     pub fn merge(&mut self, other: &Self) {
-        for (index, count) in &other.buckets {
-            self.add(*index, *count);
-        }
+        self.buckets = merged(&self.buckets, &other.buckets);
         self.sum += other.sum;
         self.min = [self.min, other.min].into_iter().flatten().min();
         self.max = [self.max, other.max].into_iter().flatten().max();
@@ -98,6 +96,21 @@ impl Hist {
     pub fn clamped(&self) -> u64 {
         self.bucket(hist::CLAMPED as u16)
     }
+}
+
+/// Two ascending lists as one, in one walk.
+fn merged(left: &[(u16, u64)], right: &[(u16, u64)]) -> Vec<(u16, u64)> {
+    let mut buckets = Vec::with_capacity(left.len() + right.len());
+    let mut right = right.iter().copied().peekable();
+    for (index, count) in left.iter().copied() {
+        while let Some(other) = right.next_if(|other| other.0 < index) {
+            buckets.push(other);
+        }
+        let same = right.next_if(|other| other.0 == index).map_or(0, |other| other.1);
+        buckets.push((index, count + same));
+    }
+    buckets.extend(right);
+    buckets
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use pulse_trace_common::probes::syscalls::{Cell, Latency, NATIVE_CALLS, errno_at};
+use pulse_trace_common::probes::syscalls::{Cell, NATIVE_CALLS, errno_at};
 
 use crate::{
-    kernel::Kernel,
+    kernel::{Kernel, LatencyNow},
     model::{
         frame::{Abi, Call, CallStats, Lean},
         hist::Hist,
@@ -47,6 +47,8 @@ struct Tally {
 #[derive(Default)]
 pub struct Syscalls {
     tallies: HashMap<u32, Tally>,
+    /// Where histograms are read into.
+    now: Box<LatencyNow>,
 }
 
 impl Syscalls {
@@ -60,8 +62,9 @@ impl Syscalls {
             let stamp = kernel.latency_stamp(id);
             if tally.stamp != Some(stamp) {
                 tally.stamp = Some(stamp);
-                let lanes: Vec<Latency> = kernel.latencies(id).collect();
-                stats.latency = tally.take_latency(&lanes);
+                if kernel.latency(id, &mut self.now) {
+                    stats.latency = tally.take_latency(&self.now);
+                }
             }
             if !stats.is_empty() || !stats.errors.is_empty() {
                 changes.push(Change { row, call: call_of(call), stats });
@@ -123,18 +126,14 @@ impl Tally {
         change
     }
 
-    /// The histogram, all lanes together.
-    fn take_latency(&mut self, lanes: &[Latency]) -> Hist {
+    /// The histogram.
+    fn take_latency(&mut self, now: &LatencyNow) -> Hist {
         let mut change = Hist::default();
-        let Some(buckets) = lanes.first().map(|lane| lane.buckets.len()) else { return change };
-        let sum = lanes.iter().fold(0_u64, |sum, lane| sum.wrapping_add(lane.sum_ns));
-        change.sum = sum.wrapping_sub(self.total.latency.sum);
-        change.max = lanes.iter().filter(|lane| lane.min_ns_plus_1 != 0).map(|lane| lane.max_ns).max();
-        change.min = lanes.iter().filter_map(|lane| lane.min_ns_plus_1.checked_sub(1)).min();
+        change.sum = now.sum_ns.wrapping_sub(self.total.latency.sum);
+        (change.max, change.min) = (now.max_ns, now.min_ns);
         // Both sides ascend: one walk over all buckets, without looking any of them up.
         let mut known = self.total.latency.buckets().iter().peekable();
-        for index in 0..buckets {
-            let counter = lanes.iter().fold(0_u32, |counter, lane| counter.wrapping_add(lane.buckets[index]));
+        for (index, counter) in now.buckets.iter().enumerate() {
             let seen =
                 known.next_if(|(bucket, _)| usize::from(*bucket) == index).map_or(0, |(_, count)| *count);
             let new = counter.wrapping_sub(seen as u32);
@@ -153,18 +152,19 @@ mod tests {
 
     use super::*;
 
-    fn lane(bucket: usize, count: u32, sum_ns: u64) -> Latency {
-        let mut lane = Latency { sum_ns, max_ns: 9, min_ns_plus_1: 3, ..Latency::zeroed() };
-        lane.buckets[bucket] = count;
-        lane
+    fn now(counts: &[(usize, u32)], sum_ns: u64) -> LatencyNow {
+        let mut now = LatencyNow::default();
+        now.add_lane(sum_ns, 9, 3);
+        counts.iter().for_each(|(bucket, count)| now.buckets[*bucket] = *count);
+        now
     }
 
     #[test]
     fn a_drain_is_the_difference_to_the_last_one() {
         let mut tally = Tally::default();
-        let first = tally.take_latency(&[lane(5, 10, 50), lane(6, 1, 6)]);
+        let first = tally.take_latency(&now(&[(5, 10), (6, 1)], 56));
         assert_eq!((first.count(), first.sum, first.min, first.max), (11, 56, Some(2), Some(9)));
-        let second = tally.take_latency(&[lane(5, 12, 60), lane(6, 1, 6)]);
+        let second = tally.take_latency(&now(&[(5, 12), (6, 1)], 66));
         assert_eq!((second.count(), second.sum), (2, 10));
         assert_eq!(tally.total.latency.count(), 13);
     }
@@ -172,8 +172,8 @@ mod tests {
     #[test]
     fn counters_that_wrap_lose_nothing() {
         let mut tally = Tally::default();
-        tally.take_latency(&[lane(5, u32::MAX, 0)]);
-        let wrapped = tally.take_latency(&[lane(5, 4, 0)]);
+        tally.take_latency(&now(&[(5, u32::MAX)], 0));
+        let wrapped = tally.take_latency(&now(&[(5, 4)], 0));
         assert_eq!(wrapped.count(), 5);
         let mut cell = Cell::zeroed();
         cell.errors[11] = u32::MAX;

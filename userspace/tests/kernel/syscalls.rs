@@ -51,6 +51,7 @@ fn threads_told_apart_add_up_to_their_process() {
     let by_thread: Vec<u64> = dup.map(|(_, stats)| stats.count()).collect();
     assert_eq!(by_thread, [300; 6]);
     assert!(process.syscalls.keys().all(|(tid, _)| tid.is_some()));
+    assert!(process.thread_names.values().all(|name| !name.is_empty()), "{:?}", process.thread_names);
 }
 
 #[test]
