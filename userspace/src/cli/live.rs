@@ -1,5 +1,7 @@
 //! What `attach` and `run` have in common: outputs first, then the kernel, then the loop, then the report.
 
+use std::io::{IsTerminal as _, Write as _};
+
 use super::{failure::Failure, options::TraceOptions, output::Outputs};
 use crate::{
     model::session::Header,
@@ -43,11 +45,28 @@ fn trace(
             "cannot start the event loop: {cause}; see whether the limit of open files is reached"
         ))
     })?;
+    announce(options, targets.len(), scope);
     let ran = runtime.block_on(session::run(live, options.plan(), held, &mut outputs));
     // What was seen before a failure is shown all the same.
     let shown = outputs.finish(options);
     ran.map(drop)?;
     shown
+}
+
+/// Tells whoever sits at the terminal that it works, and how to end it. A command speaks for itself.
+fn announce(options: &TraceOptions, targets: usize, scope: Scope) {
+    let whom = match (scope, targets) {
+        (Scope::Everybody, _) => "every process".to_owned(),
+        (_, 0) => return,
+        (_, 1) => "1 process".to_owned(),
+        (_, many) => format!("{many} processes"),
+    };
+    let time = options.duration.map_or_else(String::new, |duration| format!(" for {duration:?}"));
+    if std::io::stderr().is_terminal() && !options.quiet {
+        // Nothing is to be done about a terminal that is gone.
+        let _ =
+            writeln!(std::io::stderr().lock(), "tracing {whom}{time}; Ctrl-C ends it and prints the report");
+    }
 }
 
 fn start(options: &TraceOptions, scope: Scope, targets: &[&Pinned], held: bool) -> Result<Live, Failure> {
