@@ -1,6 +1,6 @@
 //! What this machine is.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use rustix::{
     system::uname,
@@ -65,10 +65,4 @@ pub fn cpus() -> u32 {
 pub fn clock() -> String {
     let name = fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
     name.map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
-}
-
-/// Time since an earlier reading of [`monotonic_ns`].
-#[must_use]
-pub fn since(start_ns: u64) -> Duration {
-    Duration::from_nanos(monotonic_ns().saturating_sub(start_ns))
 }
