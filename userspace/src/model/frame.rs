@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::hist::Hist;
+use super::{
+    hist::Hist,
+    locks::{FutexFrame, MutexFrame},
+    sched::SchedFrame,
+};
 
 /// A process, for as long as the machine runs: an id alone is reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {
     /// Process id in the initial PID namespace.
     pub pid: u32,
@@ -29,10 +33,12 @@ pub struct Frame {
     pub ledger: Ledger,
     /// What the measurement itself cost.
     pub overhead: Overhead,
+    /// What the reader must know about this interval: what a probe refused, and why.
+    pub notes: Vec<String>,
 }
 
 /// What one process did in an interval.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProcessFrame {
     /// Which.
     pub key: ProcessKey,
@@ -46,6 +52,12 @@ pub struct ProcessFrame {
     pub exit: Option<Exit>,
     /// System calls, by thread where threads are told apart.
     pub syscalls: Vec<CallFrame>,
+    /// Scheduling: the process as a whole, and each thread.
+    pub sched: Vec<SchedFrame>,
+    /// Futexes.
+    pub futexes: Vec<FutexFrame>,
+    /// Mutexes.
+    pub mutexes: Vec<MutexFrame>,
 }
 
 /// The end of a process.
@@ -173,8 +185,10 @@ impl CallStats {
 /// `counted + lost + censored` is the truth. Names are those of [`pulse_trace_common::loss::Slot`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// Events that are in the numbers.
+    /// System calls that are in the numbers.
     pub counted: u64,
+    /// Other events that are in the numbers, by what they are.
+    pub events: BTreeMap<String, u64>,
     /// Events that are missing from them.
     pub lost: BTreeMap<String, u64>,
     /// Events that lie partly outside of the session.
@@ -194,6 +208,7 @@ impl Ledger {
     pub fn merge(&mut self, other: &Self) {
         self.counted += other.counted;
         let pairs = [
+            (&mut self.events, &other.events),
             (&mut self.lost, &other.lost),
             (&mut self.censored, &other.censored),
             (&mut self.degraded, &other.degraded),
@@ -221,6 +236,25 @@ pub struct Overhead {
     pub tool_bytes: u64,
     /// What the kernel's statistics add to each measured run, ns: the time an empty program shows.
     pub empty_program_ns: Option<f64>,
+    /// Probes in the target's own code, where there are any.
+    pub traps: Option<Traps>,
+}
+
+/// What probes in a target's own code cost it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traps {
+    /// One hit, measured on this machine, ns.
+    pub trap_ns: f64,
+    /// Hits.
+    pub hits: u64,
+    /// CPU time of the targets while the probes were in, ns.
+    pub target_cpu_ns: u64,
+    /// How long the probes were in, ns.
+    pub attached_ns: u64,
+    /// Largest allowed share of the target's CPU time, percent; `None` for any.
+    pub budget_percent: Option<f64>,
+    /// When they were taken out because they cost more than that, ns since the session began.
+    pub detached_at_ns: Option<u64>,
 }
 
 /// What one BPF program cost.
@@ -254,5 +288,30 @@ impl Overhead {
         self.tool_cpu_ns += other.tool_cpu_ns;
         self.tool_bytes = other.tool_bytes;
         self.empty_program_ns = other.empty_program_ns.or(self.empty_program_ns);
+        match (&mut self.traps, &other.traps) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
+    }
+}
+
+impl Traps {
+    /// By which factor the traps slow the target down, as far as hits and their cost tell: waiting for a thread that is
+    /// in a trap comes on top.
+    #[must_use]
+    pub fn slowdown(&self) -> Option<f64> {
+        let cost = self.hits as f64 * self.trap_ns;
+        let own = self.target_cpu_ns as f64 - cost;
+        (own > 0.0).then(|| 1.0 + cost / own)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.trap_ns = other.trap_ns;
+        self.hits += other.hits;
+        self.target_cpu_ns += other.target_cpu_ns;
+        self.attached_ns += other.attached_ns;
+        self.budget_percent = other.budget_percent;
+        self.detached_at_ns = self.detached_at_ns.or(other.detached_at_ns);
     }
 }

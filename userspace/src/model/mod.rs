@@ -4,6 +4,8 @@ pub mod cost;
 pub mod errno;
 pub mod frame;
 pub mod hist;
+pub mod locks;
+pub mod sched;
 pub mod session;
 pub mod spec;
 pub mod status;

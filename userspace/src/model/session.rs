@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::frame::{Call, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName};
+use super::{
+    frame::{Call, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName},
+    locks::{FutexStats, LockPlace, MutexFrame, MutexKind, MutexStats},
+    sched::SchedStats,
+};
 
 /// What is known when a session begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub struct Session {
     pub ledger: Ledger,
     /// What the measurement itself cost.
     pub overhead: Overhead,
+    /// What the reader must know, each said once.
+    pub notes: Vec<String>,
     /// Whether its last frame was seen: a recording of a tool that was killed has none.
     pub finished: bool,
 }
@@ -61,8 +67,29 @@ pub struct Process {
     pub exit: Option<Exit>,
     /// System calls by thread; the key is `None` where threads are not told apart.
     pub syscalls: BTreeMap<(Option<u32>, Call), CallStats>,
+    /// Scheduling, the process as a whole; `None` where the probe did not run.
+    pub sched: Option<SchedStats>,
+    /// Scheduling by thread.
+    pub sched_threads: BTreeMap<u32, SchedStats>,
+    /// Futexes by place, address and operation.
+    pub futexes: BTreeMap<(LockPlace, u64, String), FutexStats>,
+    /// Mutexes by place and address.
+    pub mutexes: BTreeMap<(LockPlace, u64), Mutex>,
     /// Names of the threads that are told apart.
     pub thread_names: BTreeMap<u32, String>,
+}
+
+/// A mutex over a whole session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mutex {
+    /// Whose lock it is.
+    pub runtime: String,
+    /// How that library counts spins, where it spins.
+    pub generation: Option<String>,
+    /// The kind, where it is known.
+    pub kind: Option<MutexKind>,
+    /// Its numbers.
+    pub stats: MutexStats,
 }
 
 impl Session {
@@ -77,6 +104,11 @@ impl Session {
         self.duration_ns = frame.at_ns;
         for process in &frame.processes {
             self.processes.entry(process.key).or_default().add(process);
+        }
+        for note in &frame.notes {
+            if !self.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
         }
         self.ledger.merge(&frame.ledger);
         self.overhead.merge(&frame.overhead);
@@ -95,6 +127,35 @@ impl Process {
             }
             let tid = call.thread.as_ref().map(|thread| thread.tid);
             self.syscalls.entry((tid, call.call)).or_default().merge(&call.stats);
+        }
+        self.add_sched(frame);
+        self.add_locks(frame);
+    }
+
+    fn add_sched(&mut self, frame: &ProcessFrame) {
+        for sched in &frame.sched {
+            match &sched.thread {
+                None => self.sched.get_or_insert_default().merge(&sched.stats),
+                Some(ThreadName { tid, comm }) => {
+                    self.thread_names.insert(*tid, comm.clone());
+                    self.sched_threads.entry(*tid).or_default().merge(&sched.stats);
+                }
+            }
+        }
+    }
+
+    fn add_locks(&mut self, frame: &ProcessFrame) {
+        for futex in &frame.futexes {
+            let key = (futex.place.clone(), futex.address, futex.op.clone());
+            self.futexes.entry(key).or_default().merge(&futex.stats);
+        }
+        for mutex in &frame.mutexes {
+            let MutexFrame { place, address, runtime, generation, kind, stats } = mutex;
+            let known = self.mutexes.entry((place.clone(), *address)).or_default();
+            known.runtime.clone_from(runtime);
+            known.generation.clone_from(generation);
+            known.kind = kind.or(known.kind);
+            known.stats.merge(stats);
         }
     }
 

@@ -126,6 +126,7 @@ fn frame(random: &mut Random, shape: Shape, number: u32) -> Frame {
         ledger: ledger(random, shape, counted),
         overhead: overhead(random, counted),
         processes,
+        notes: Vec::new(),
     }
 }
 
@@ -143,6 +144,7 @@ fn process(random: &mut Random, shape: Shape, index: u32, last: bool) -> Process
         threads: shape.threads.max(1),
         exit: ends.then_some(Exit { status, at_ns: INTERVAL_NS * 3 / 2 }),
         syscalls: threads.iter().flat_map(|thread| calls(random, shape, thread.as_ref(), last)).collect(),
+        ..ProcessFrame::default()
     }
 }
 
@@ -190,6 +192,7 @@ fn ledger(random: &mut Random, shape: Shape, counted: u64) -> Ledger {
     };
     Ledger {
         counted,
+        events: BTreeMap::new(),
         lost: of_class(Class::Lost),
         censored: of_class(Class::Censored),
         degraded: of_class(Class::Degraded),
@@ -217,6 +220,7 @@ fn overhead(random: &mut Random, counted: u64) -> Overhead {
         tool_cpu_ns: 2_345_678,
         tool_bytes: 21 << 20,
         empty_program_ns: Some(47.0 + random.below(1000) as f64 / 7.0 / 100.0),
+        traps: None,
     }
 }
 

@@ -210,6 +210,7 @@ impl<R: BufRead> Reader<R> {
             ledger: record.ledger.try_into().map_err(impossible)?,
             overhead: record.overhead.try_into().map_err(impossible)?,
             processes: std::mem::take(&mut self.parts),
+            notes: Vec::new(),
         }))
     }
 

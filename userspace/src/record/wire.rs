@@ -239,6 +239,7 @@ impl TryFrom<Process> for ProcessFrame {
             threads: process.threads,
             exit: process.exit.map(|exit| frame::Exit { status: exit.status, at_ns: exit.at_ns }),
             syscalls: process.syscalls.into_iter().map(CallFrame::try_from).collect::<Result<_, _>>()?,
+            ..Self::default()
         })
     }
 }
@@ -336,7 +337,7 @@ impl TryFrom<Ledger> for frame::Ledger {
             return Err(Impossible("a count of the ledger is too large"));
         }
         let Ledger { counted, lost, censored, degraded } = ledger;
-        Ok(Self { counted, lost, censored, degraded })
+        Ok(Self { counted, lost, censored, degraded, ..Self::default() })
     }
 }
 
@@ -385,6 +386,7 @@ impl TryFrom<Overhead> for frame::Overhead {
             tool_cpu_ns: overhead.tool_cpu_ns,
             tool_bytes: overhead.tool_bytes,
             empty_program_ns: overhead.empty_program_ns,
+            traps: None,
         })
     }
 }

@@ -126,6 +126,7 @@ mod tests {
             threads: 1,
             exit: None,
             syscalls: vec![largest_call(); calls],
+            ..ProcessFrame::default()
         }
     }
 

@@ -72,6 +72,7 @@ impl Costs {
             tool_cpu_ns: cpu_ns - std::mem::replace(&mut self.cpu_ns, cpu_ns),
             tool_bytes: host::own_bytes(),
             empty_program_ns: self.empty_program_ns,
+            traps: None,
         }
     }
 

@@ -102,7 +102,7 @@ impl Gatherer {
             parent: (row.parent != 0).then_some(row.parent),
             threads: row.threads,
             exit,
-            syscalls: Vec::new(),
+            ..ProcessFrame::default()
         })
     }
 }

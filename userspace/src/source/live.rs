@@ -136,6 +136,7 @@ impl Live {
             processes,
             ledger,
             overhead,
+            notes: Vec::new(),
         };
         self.last_ns = now;
         self.sequence += 1;

@@ -1,0 +1,213 @@
+//! What the scheduler did with a process or a thread, and the budget of its time.
+
+use std::collections::BTreeMap;
+
+use super::{
+    frame::{Call, ThreadName},
+    hist::Hist,
+};
+
+/// A process in an interval, or one of its threads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchedFrame {
+    /// The thread; `None` for the process as a whole.
+    pub thread: Option<ThreadName>,
+    /// Its numbers.
+    pub stats: SchedStats,
+}
+
+/// What happened, and where the time went.
+///
+/// A process has everything. A thread has counts and budget; distributions, CPUs and wakers only where threads are told
+/// apart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SchedStats {
+    /// Times that it gave the CPU up because it had to wait.
+    pub voluntary: u64,
+    /// Times that the CPU was taken from it.
+    pub involuntary: u64,
+    /// Times that it went on on another CPU than before.
+    pub migrations: u64,
+    /// From being woken to running, ns.
+    pub wakeup_to_run: Hist,
+    /// From being preempted to running again, ns.
+    pub preempted_to_run: Hist,
+    /// Uninterrupted stretches on a CPU, ns.
+    pub on_cpu: Hist,
+    /// Stretches off the CPU, for whatever reason, ns.
+    pub off_cpu: Hist,
+    /// Where it ran.
+    pub cpus: BTreeMap<u32, CpuShare>,
+    /// Who woke it, and how long each time it then took until it ran, ns.
+    pub wakers: BTreeMap<Waker, Hist>,
+    /// Where its time went.
+    pub budget: Budget,
+}
+
+/// What ran on one CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuShare {
+    /// Stretches that ended there.
+    pub stretches: u64,
+    /// Their time.
+    pub ns: u64,
+}
+
+/// Who wakes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Waker {
+    /// In which context.
+    pub context: WakerContext,
+    /// The process; 0 where no process is responsible.
+    pub pid: u32,
+    /// The name of its thread when first seen.
+    pub comm: String,
+}
+
+/// The context in which a wakeup was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WakerContext {
+    /// A task did it.
+    Task,
+    /// A soft interrupt that ran while the task had the CPU: often the task's own network traffic, but not always.
+    SoftInterrupt,
+    /// An interrupt did it: a timer, a device. Whichever task it interrupted has nothing to do with it.
+    Interrupt,
+    /// This kernel does not let us tell: the task that was running, or an interrupt on top of it.
+    Unknown,
+}
+
+/// Where blocked time was spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// In this system call.
+    Call(Call),
+    /// Outside of any call: a page fault, a stop.
+    Outside,
+    /// In calls for which a thread had no place left to tell them apart.
+    Other,
+}
+
+/// Blocked time in one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Blocked {
+    /// Times that it blocked there and was woken.
+    pub count: u64,
+    /// For how long.
+    pub ns: u64,
+}
+
+/// Wall-clock time and where it went. The parts add up to the whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// The whole: for a process the sum over its threads.
+    pub wall_ns: u64,
+    /// Running outside of system calls.
+    pub user_ns: u64,
+    /// Running inside of system calls.
+    pub kernel_ns: u64,
+    /// Woken, and waiting for a CPU.
+    pub woken_ns: u64,
+    /// Preempted, and waiting for a CPU.
+    pub preempted_ns: u64,
+    /// Waiting for something else, by the call that it waited in.
+    pub blocked: BTreeMap<Place, Blocked>,
+    /// Time of which it cannot be said.
+    pub unknown_ns: u64,
+}
+
+impl Budget {
+    /// Time on a CPU.
+    #[must_use]
+    pub fn on_cpu_ns(&self) -> u64 {
+        self.user_ns + self.kernel_ns
+    }
+
+    /// Time spent waiting for a CPU.
+    #[must_use]
+    pub fn run_queue_ns(&self) -> u64 {
+        self.woken_ns + self.preempted_ns
+    }
+
+    /// Time spent waiting for anything else.
+    #[must_use]
+    pub fn blocked_ns(&self) -> u64 {
+        self.blocked.values().map(|blocked| blocked.ns).sum()
+    }
+
+    /// What the parts add up to.
+    #[must_use]
+    pub fn parts_ns(&self) -> u64 {
+        self.on_cpu_ns() + self.run_queue_ns() + self.blocked_ns() + self.unknown_ns
+    }
+
+    /// Adds another interval, or another thread.
+    pub fn merge(&mut self, other: &Self) {
+        self.wall_ns += other.wall_ns;
+        self.user_ns += other.user_ns;
+        self.kernel_ns += other.kernel_ns;
+        self.woken_ns += other.woken_ns;
+        self.preempted_ns += other.preempted_ns;
+        self.unknown_ns += other.unknown_ns;
+        for (place, blocked) in &other.blocked {
+            let mine = self.blocked.entry(*place).or_default();
+            mine.count += blocked.count;
+            mine.ns += blocked.ns;
+        }
+    }
+}
+
+impl SchedStats {
+    /// Adds another interval, or another thread.
+    pub fn merge(&mut self, other: &Self) {
+        self.voluntary += other.voluntary;
+        self.involuntary += other.involuntary;
+        self.migrations += other.migrations;
+        let hists = [
+            (&mut self.wakeup_to_run, &other.wakeup_to_run),
+            (&mut self.preempted_to_run, &other.preempted_to_run),
+            (&mut self.on_cpu, &other.on_cpu),
+            (&mut self.off_cpu, &other.off_cpu),
+        ];
+        hists.into_iter().for_each(|(mine, theirs)| mine.merge(theirs));
+        for (cpu, share) in &other.cpus {
+            let mine = self.cpus.entry(*cpu).or_default();
+            mine.stretches += share.stretches;
+            mine.ns += share.ns;
+        }
+        for (waker, latency) in &other.wakers {
+            self.wakers.entry(waker.clone()).or_default().merge(latency);
+        }
+        self.budget.merge(&other.budget);
+    }
+
+    /// Times that it left a CPU.
+    #[must_use]
+    pub fn switches(&self) -> u64 {
+        self.voluntary + self.involuntary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_budgets_still_add_up() {
+        let place = Place::Outside;
+        let one = Budget {
+            wall_ns: 100,
+            user_ns: 10,
+            kernel_ns: 20,
+            woken_ns: 5,
+            preempted_ns: 15,
+            blocked: [(place, Blocked { count: 2, ns: 43 })].into(),
+            unknown_ns: 7,
+        };
+        let mut sum = one.clone();
+        sum.merge(&one);
+        assert_eq!((sum.parts_ns(), sum.wall_ns), (200, 200));
+        assert_eq!((sum.on_cpu_ns(), sum.run_queue_ns(), sum.blocked_ns()), (60, 40, 86));
+        assert_eq!(sum.blocked[&place].count, 4);
+    }
+}
