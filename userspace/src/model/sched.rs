@@ -67,11 +67,9 @@ pub struct Waker {
 /// The context in which a wakeup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WakerContext {
-    /// A task did it.
+    /// A task did it, or an interrupt that came while the task was in the kernel: these two look the same.
     Task,
-    /// A soft interrupt that ran while the task had the CPU: often the task's own network traffic, but not always.
-    SoftInterrupt,
-    /// An interrupt did it: a timer, a device. Whichever task it interrupted has nothing to do with it.
+    /// An interrupt did it, while the CPU was idle or some task ran its own code: that task has nothing to do with it.
     Interrupt,
     /// This kernel does not let us tell: the task that was running, or an interrupt on top of it.
     Unknown,
