@@ -1,0 +1,54 @@
+//! Random numbers that a seed brings back.
+
+use crate::model::hist::Hist;
+
+/// `SplitMix64`: passes for random in every bit, in three lines.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// Below a power of two that is itself random: small values are the frequent ones.
+    pub fn skewed(&mut self, octaves: u64) -> u64 {
+        let bound = 1 << self.below(octaves);
+        self.below(bound)
+    }
+
+    pub fn one_in(&mut self, chance: u64) -> bool {
+        self.below(chance) == 0
+    }
+
+    /// Around a value: from its half to one and a half.
+    pub fn around(&mut self, value: u64) -> u64 {
+        value / 2 + self.below(value + 1)
+    }
+
+    /// As many values as wanted, of very different sizes, that add up to the total.
+    pub fn split(&mut self, total: u64, parts: u64) -> Vec<u64> {
+        let weights: Vec<u64> = (0..parts).map(|_| 1 + self.skewed(9)).collect();
+        let whole: u64 = weights.iter().sum();
+        let mut values: Vec<u64> =
+            weights.iter().map(|weight| total / whole * weight + total % whole * weight / whole).collect();
+        let missing = total - values.iter().sum::<u64>();
+        if let Some(last) = values.last_mut() {
+            *last += missing;
+        }
+        values
+    }
+}
+
+/// Values as a distribution.
+pub fn recorded(values: &[u64]) -> Hist {
+    let mut hist = Hist::default();
+    values.iter().for_each(|value| hist.record(*value));
+    hist
+}
