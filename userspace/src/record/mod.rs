@@ -3,6 +3,7 @@
 //! `docs/formats/recording.md` describes the format.
 
 mod line;
+mod portions;
 mod reader;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use crate::model::{
 use super::{
     FAMILY, SCHEMA,
     line::{self, Found},
+    portions,
     wire::{self, Geometry, Line},
 };
 
@@ -196,22 +197,16 @@ impl<R: BufRead> Reader<R> {
             self.expect(part.sequence)?;
             self.collect(part.processes)?;
         }
-        let Some(record) = line.frame else {
+        let Some(mut record) = line.frame else {
             return Ok(None);
         };
         self.expect(record.sequence)?;
         self.next_sequence += 1;
-        self.collect(record.processes)?;
-        let impossible = |fault: wire::Impossible| self.damaged(fault.0);
-        Ok(Some(Frame {
-            sequence: record.sequence,
-            at_ns: record.at_ns,
-            span_ns: record.span_ns,
-            ledger: record.ledger.try_into().map_err(impossible)?,
-            overhead: record.overhead.try_into().map_err(impossible)?,
-            processes: std::mem::take(&mut self.parts),
-            notes: Vec::new(),
-        }))
+        let processes = std::mem::take(&mut record.processes);
+        self.collect(processes)?;
+        let processes = std::mem::take(&mut self.parts);
+        let frame = record.with(processes).map_err(|fault| self.damaged(fault.0))?;
+        Ok(Some(frame))
     }
 
     fn expect(&self, sequence: u64) -> Result<(), ReadError> {
@@ -225,10 +220,7 @@ impl<R: BufRead> Reader<R> {
     fn collect(&mut self, processes: Vec<wire::Process>) -> Result<(), ReadError> {
         for process in processes {
             let process = ProcessFrame::try_from(process).map_err(|fault| self.damaged(fault.0))?;
-            match self.parts.last_mut() {
-                Some(last) if last.key == process.key => last.syscalls.extend(process.syscalls),
-                _ => self.parts.push(process),
-            }
+            portions::collect(&mut self.parts, process);
         }
         Ok(())
     }

@@ -150,6 +150,43 @@ fn damage_in_the_middle_is_told_with_its_line() {
 }
 
 #[test]
+fn impossible_values_of_every_part_are_refused() {
+    let count = "a count is too large";
+    for (from, to, cause) in [
+        ("\"voluntary\":", "\"voluntary\":18446744073709551615,\"was\":", count),
+        ("\"wall_ns\":", "\"wall_ns\":18446744073709551615,\"was\":", "a time is too long"),
+        ("\"cpus\":[[", "\"cpus\":[[0,18446744073709551615,1],[", count),
+        ("\"cpus\":[[", "\"cpus\":[[0,1,18446744073709551615],[", "a time is too long"),
+        ("\"seen_ns\":[", "\"seen_ns\":[9,8],\"was\":[", "a first call comes after the last"),
+        ("\"woken\":", "\"woken\":18446744073709551615,\"was\":", count),
+        ("\"holders\":[[", "\"holders\":[[1,\"\",18446744073709551615],[", count),
+        ("\"contended\":", "\"contended\":18446744073709551615,\"was\":", count),
+        (
+            "\"context_switches\":",
+            "\"switches\":18446744073709551615,\"x\":",
+            "a count of the ledger is too large",
+        ),
+        ("\"trap_ns\":", "\"trap_ns\":-1.0,\"was\":", "a cost is out of range"),
+        ("\"hits\":", "\"hits\":18446744073709551615,\"was\":", count),
+        ("\"context\":\"task\"", "\"context\":\"ghost\"", "unknown variant `ghost`"),
+        ("{\"private\":", "{\"elsewhere\":", "unknown variant `elsewhere`"),
+    ] {
+        let refusal = changed(from, to);
+        assert!(refusal.contains("line 2 is damaged") && refusal.contains(cause), "{from}: {refusal}");
+    }
+}
+
+#[test]
+fn recordings_from_before_scheduling_and_locks_are_read() {
+    let text = include_str!("golden/syscalls-only.rec");
+    let replay = Reader::new(Cursor::new(text.as_bytes()), "FILE".to_owned()).unwrap().replay().unwrap();
+    let session = &replay.session;
+    assert!(session.finished && session.ledger.counted == 57, "{}", session.ledger.counted);
+    assert!(session.processes.values().all(|process| process.sched.is_none() && process.futexes.is_empty()));
+    assert_eq!((session.overhead.traps.as_ref(), session.notes.len()), (None, 0));
+}
+
+#[test]
 fn records_of_a_later_addition_are_passed_over() {
     let (_directory, path) = recorded(5, Shape::default(), true);
     let text = fs::read_to_string(&path).unwrap();
