@@ -212,7 +212,7 @@ mod tests {
         for runtime in ["glibc 2.36", "Rust std"] {
             assert!(processes().any(|it| it.mutexes.values().any(|mutex| mutex.runtime == runtime)));
         }
-        for context in [WakerContext::Task, WakerContext::SoftInterrupt, WakerContext::Interrupt] {
+        for context in [WakerContext::Task, WakerContext::Interrupt, WakerContext::Unknown] {
             let wakers = |stats: &super::super::sched::SchedStats| {
                 stats.wakers.keys().any(|waker| waker.context == context)
             };

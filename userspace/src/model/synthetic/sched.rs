@@ -106,8 +106,7 @@ fn waker(random: &mut Random, shape: Shape, index: u32) -> Waker {
     match random.below(8) {
         0..=2 => named(WakerContext::Task, index),
         3..=4 => named(WakerContext::Task, neighbour),
-        5 => named(WakerContext::SoftInterrupt, index),
-        6 if shape.lossy => named(WakerContext::Unknown, neighbour),
+        5 => named(WakerContext::Unknown, index),
         _ => Waker { context: WakerContext::Interrupt, pid: 0, comm: String::new() },
     }
 }

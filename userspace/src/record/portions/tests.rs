@@ -36,7 +36,7 @@ fn largest_call() -> CallFrame {
 }
 
 fn many_wakers(wakers: u32) -> SchedFrame {
-    let waker = |pid| Waker { context: WakerContext::SoftInterrupt, pid, comm: "\u{1}".repeat(16) };
+    let waker = |pid| Waker { context: WakerContext::Interrupt, pid, comm: "\u{1}".repeat(16) };
     let stats = SchedStats {
         on_cpu: largest_hist(),
         off_cpu: largest_hist(),

@@ -54,7 +54,6 @@ pub struct Waker {
 #[serde(rename_all = "snake_case")]
 pub enum Context {
     Task,
-    SoftInterrupt,
     Interrupt,
     Unknown,
 }
@@ -228,7 +227,6 @@ impl From<sched::WakerContext> for Context {
     fn from(context: sched::WakerContext) -> Self {
         match context {
             sched::WakerContext::Task => Self::Task,
-            sched::WakerContext::SoftInterrupt => Self::SoftInterrupt,
             sched::WakerContext::Interrupt => Self::Interrupt,
             sched::WakerContext::Unknown => Self::Unknown,
         }
@@ -239,7 +237,6 @@ impl From<Context> for sched::WakerContext {
     fn from(context: Context) -> Self {
         match context {
             Context::Task => Self::Task,
-            Context::SoftInterrupt => Self::SoftInterrupt,
             Context::Interrupt => Self::Interrupt,
             Context::Unknown => Self::Unknown,
         }
