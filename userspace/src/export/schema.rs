@@ -55,11 +55,15 @@ fn the_schema_refuses_what_is_not_an_export() {
     let good: Value =
         serde_json::from_slice(&encode(&synthetic::session(1, Shape::default())).unwrap()).unwrap();
     assert!(schema.is_valid(&good));
-    let changes: [(&str, Value); 5] = [
+    let changes: [(&str, Value); 9] = [
         ("/schema", "pulse-trace/2".into()),
         ("/ledger/complete", 1.into()),
         ("/session/duration_ns", (-1).into()),
         ("/processes/0/syscalls/0/latency/unit", "s".into()),
+        ("/processes/0/sched/budget/wall_ns", "1s".into()),
+        ("/processes/0/sched/wakers/0/context", "ghost".into()),
+        ("/processes/0/futex/0/place", "elsewhere".into()),
+        ("/processes/0/mutex/0/contended", (-1).into()),
         ("/processes/0/syscalls/0/latency/buckets/0", serde_json::json!([1, 2])),
     ];
     for (pointer, value) in changes {

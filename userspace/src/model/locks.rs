@@ -1,5 +1,11 @@
 //! What a process's locks cost it: futexes as the kernel sees them, mutexes as probes in the library see them.
 
+mod verdict;
+mod view;
+
+pub use verdict::{LONG_NS, Verdict, waits, wakes};
+pub use view::{Lock, ranked};
+
 use std::collections::BTreeMap;
 
 use super::hist::Hist;

@@ -1,15 +1,16 @@
 //! From a session to its export.
 
+mod cost;
+mod hist;
+mod locks;
+mod sched;
+
 use std::collections::BTreeMap;
 
-use pulse_trace_common::hist::{self, MAX_RELATIVE_ERROR};
-
-use crate::model::{self, errno, frame, session, status, syscalls};
-
-use super::json::{
-    Abi, Exit, Export, Hist, Host, Info, Lean, Ledger, Overhead, Process, Program, SCHEMA, Syscall, Thread,
-    Tool, Unit,
-};
+use super::json::{Abi, Exit, Export, Host, Info, Lean, Process, SCHEMA, Syscall, Thread, Tool, Unit};
+use crate::model::{errno, frame, session, status, syscalls};
+use cost::{ledger, overhead};
+use hist::distribution;
 
 impl From<&session::Session> for Export {
     fn from(session: &session::Session) -> Self {
@@ -35,6 +36,7 @@ impl From<&session::Session> for Export {
             processes: session.processes.iter().map(|(key, it)| process(header, *key, it)).collect(),
             ledger: ledger(&session.ledger),
             overhead: overhead(session),
+            notes: session.notes.clone(),
         }
     }
 }
@@ -55,6 +57,9 @@ fn process(header: &session::Header, key: frame::ProcessKey, process: &session::
         }),
         syscalls: calls.iter().map(|(call, stats)| syscall(&header.arch, *call, stats)).collect(),
         by_thread: header.per_thread.then(|| by_thread(header, process)),
+        sched: process.sched.as_ref().map(|whole| sched::sched(&header.arch, whole, process)),
+        futex: process.futexes.iter().map(|(key, stats)| locks::futex(header, key, stats)).collect(),
+        mutex: process.mutexes.iter().map(|(key, mutex)| locks::mutex(key, mutex)).collect(),
     }
 }
 
@@ -83,67 +88,11 @@ fn syscall(arch: &str, call: frame::Call, stats: &frame::CallStats) -> Syscall {
             .iter()
             .map(|(errno, count)| (errno::name(*errno).into_owned(), *count))
             .collect(),
-        latency: distribution(&stats.latency),
+        latency: distribution(&stats.latency, Unit::Ns),
         lean: Lean { count: stats.lean.count, sum_ns: stats.lean.sum_ns, max_ns: stats.lean.max_ns },
         untimed: stats.untimed,
         unreturned: stats.unreturned,
         in_flight: stats.in_flight,
-    }
-}
-
-fn distribution(values: &model::hist::Hist) -> Hist {
-    let bucket = |(index, count): &(u16, u64)| {
-        let index = usize::from(*index);
-        let upper = (index < hist::CLAMPED).then(|| hist::upper(index));
-        (hist::lower(index), upper, *count)
-    };
-    Hist {
-        unit: Unit::Ns,
-        count: values.count(),
-        sum: values.sum,
-        min: values.min,
-        max: values.max,
-        mean: values.mean(),
-        p50: values.quantile(0.5),
-        p90: values.quantile(0.9),
-        p99: values.quantile(0.99),
-        p999: values.quantile(0.999),
-        max_relative_error: MAX_RELATIVE_ERROR,
-        buckets: values.buckets().iter().map(bucket).collect(),
-    }
-}
-
-fn ledger(ledger: &frame::Ledger) -> Ledger {
-    Ledger {
-        counted: ledger.counted,
-        lost: ledger.lost.clone(),
-        censored: ledger.censored.clone(),
-        degraded: ledger.degraded.clone(),
-        complete: ledger.complete(),
-    }
-}
-
-fn overhead(session: &session::Session) -> Overhead {
-    let overhead = &session.overhead;
-    let percent = |share: f64| share * 100.0;
-    Overhead {
-        programs: overhead
-            .programs
-            .iter()
-            .map(|program| Program {
-                name: program.name.clone(),
-                events: program.events,
-                ns_per_event: program.net_ns_per_event(overhead.empty_program_ns),
-                cpu_percent: overhead.cpu_share(program).map(percent),
-                missed: program.missed,
-            })
-            .collect(),
-        cpu_percent: overhead.total_cpu_share(session.duration_ns).map(percent),
-        measured_ns: overhead.measured_ns,
-        empty_program_ns: overhead.empty_program_ns,
-        tool_cpu_ns: overhead.tool_cpu_ns,
-        tool_bytes: overhead.tool_bytes,
-        kernel_bytes: overhead.kernel_bytes,
     }
 }
 
@@ -186,9 +135,51 @@ mod tests {
     }
 
     #[test]
-    fn the_last_bucket_has_no_upper_edge() {
-        let mut values = model::hist::Hist::default();
-        [5, hist::CLAMP, u64::from(u32::MAX) << 20].iter().for_each(|value| values.record(*value));
-        assert_eq!(distribution(&values).buckets, [(5, Some(6), 1), (hist::CLAMP, None, 2)]);
+    fn budgets_and_outcomes_add_up() {
+        for threads in [0, 2] {
+            let session = synthetic::session(13, Shape { threads, ..Shape::default() });
+            let export = Export::from(&session);
+            for process in &export.processes {
+                let sched = process.sched.as_ref().unwrap();
+                let budgets = sched.threads.iter().map(|thread| &thread.budget).chain([&sched.budget]);
+                for budget in budgets {
+                    let blocked: u64 = budget.blocked.iter().map(|place| place.ns).sum();
+                    let queued = budget.run_queue_ns.woken + budget.run_queue_ns.preempted;
+                    let parts = budget.user_ns + budget.kernel_ns + queued + blocked + budget.unknown_ns;
+                    assert_eq!(parts, budget.wall_ns);
+                }
+                assert_eq!(sched.threads.iter().all(|thread| thread.on_cpu.is_some()), threads > 0);
+                let wakeups: u64 = sched.wakers.iter().map(|waker| waker.count).sum();
+                assert_eq!(wakeups, sched.wakeup_to_run.count);
+                for futex in &process.futex {
+                    assert_eq!(futex.outcomes.values().sum::<u64>(), futex.count);
+                    assert_eq!(futex.waits.is_some(), futex.wait.count > 0);
+                }
+            }
+            let places = export.processes[0].sched.iter().flat_map(|sched| &sched.budget.blocked);
+            assert_eq!(places.filter(|place| place.place == "futex").count(), 1);
+        }
+    }
+
+    #[test]
+    fn spins_are_counts_and_everything_else_is_time() {
+        let export = Export::from(&synthetic::session(13, Shape::default()));
+        let mutex = &export.processes[0].mutex[0];
+        assert_eq!((mutex.spin_count.unit, mutex.spin_time.unit), (Unit::Count, Unit::Ns));
+        let futexes = || export.processes[0].futex.iter();
+        let spins = futexes().filter_map(|futex| futex.mutex.as_ref()).map(|seen| seen.spins.unit);
+        assert!(spins.clone().count() > 0 && spins.into_iter().all(|unit| unit == Unit::Count));
+        assert!(futexes().all(|futex| futex.wait.unit == Unit::Ns));
+    }
+
+    #[test]
+    fn probes_that_were_taken_out_say_when() {
+        let overhead = Export::from(&synthetic::session(13, Shape::default())).overhead;
+        let start = synthetic::header(Shape::default()).start_unix_ns;
+        let budget = overhead.budget.unwrap();
+        assert_eq!(budget.detached_at_unix_ns, Some(start + 2_123_000_000));
+        assert!(overhead.slowdown_estimate > Some(1.0), "{:?}", overhead.slowdown_estimate);
+        let calm = Export::from(&synthetic::session(13, Shape { lossy: false, ..Shape::default() }));
+        assert_eq!(calm.overhead.budget.unwrap().detached_at_unix_ns, None);
     }
 }

@@ -1,0 +1,111 @@
+//! Futexes and mutexes.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use super::hist::distribution;
+use crate::{
+    export::json::{Futex, Holder, Mutex, Place, Seen, SharedObject, Stack, Unit, Waits},
+    model::{
+        errno,
+        locks::{self, FutexStats, LockPlace, MutexSeen, StackCount, Verdict},
+        session::{self, Header},
+    },
+};
+
+/// One operation on one futex.
+pub fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats) -> Futex {
+    let (place, address, op) = key;
+    let unix = |at_ns: u64| header.start_unix_ns.saturating_add(at_ns);
+    let waits = locks::waits(op);
+    let (sort, shared) = lies_in(place);
+    Futex {
+        address: *address,
+        place: sort,
+        shared,
+        op: op.clone(),
+        count: stats.count,
+        outcomes: outcomes(stats, waits),
+        waits: waits.then(|| verdict(stats.verdict(op))),
+        wait: distribution(&stats.wait, Unit::Ns),
+        blocked: distribution(&stats.blocked, Unit::Ns),
+        run_queue: distribution(&stats.run_queue, Unit::Ns),
+        wakes: if locks::wakes(op) { stats.count } else { 0 },
+        waiters_woken: stats.woken,
+        wakes_in_vain: stats.vain,
+        first_unix_ns: stats.seen_ns.map(|seen| unix(seen.0)),
+        last_unix_ns: stats.seen_ns.map(|seen| unix(seen.1)),
+        mutex: stats.mutex.as_ref().map(seen),
+        unlike_mutex: stats.unlike_mutex,
+        stacks: stacks(&stats.stacks),
+    }
+}
+
+/// One mutex.
+pub fn mutex((place, address): &(LockPlace, u64), mutex: &session::Mutex) -> Mutex {
+    let stats = &mutex.stats;
+    let (sort, shared) = lies_in(place);
+    Mutex {
+        address: *address,
+        place: sort,
+        shared,
+        runtime: mutex.runtime.clone(),
+        generation: mutex.generation.clone(),
+        kind: mutex.kind.map(locks::MutexKind::name),
+        contended: stats.contended,
+        got_by_spinning: stats.got_by_spinning(),
+        gave_up_spinning: stats.gave_up,
+        went_to_kernel: stats.went_to_kernel,
+        spin_count: distribution(&stats.spin_count, Unit::Count),
+        spin_time: distribution(&stats.spin_time, Unit::Ns),
+        stacks: stacks(&stats.stacks),
+    }
+}
+
+fn lies_in(place: &LockPlace) -> (Place, Option<SharedObject>) {
+    match place {
+        LockPlace::Private { .. } => (Place::Private, None),
+        LockPlace::Unresolved { .. } => (Place::Unresolved, None),
+        LockPlace::Shared { device, inode, offset, path } => {
+            let (device, inode, offset, path) = (*device, *inode, *offset, path.clone());
+            (Place::Shared, Some(SharedObject { device, inode, offset, path }))
+        }
+    }
+}
+
+fn outcomes(stats: &FutexStats, waits: bool) -> BTreeMap<String, u64> {
+    let success = if waits { "woken" } else { "done" };
+    let failed = stats.errors.iter().map(|(errno, count)| (errno::name(*errno).into_owned(), *count));
+    let all = failed.chain([(success.to_owned(), stats.succeeded())]);
+    all.filter(|(_, count)| *count > 0).collect()
+}
+
+fn verdict(verdict: Verdict) -> Waits {
+    match verdict {
+        Verdict::Contention => Waits::Contention,
+        Verdict::Unclear => Waits::Unclear,
+        Verdict::Idle => Waits::Idle,
+    }
+}
+
+fn seen(seen: &MutexSeen) -> Seen {
+    let holder = |((tid, comm), count): (&(u32, String), &u64)| Holder {
+        tid: *tid,
+        comm: comm.clone(),
+        count: *count,
+    };
+    let mut holders: Vec<Holder> = seen.holders.iter().map(holder).collect();
+    holders.sort_by_key(|holder| Reverse(holder.count));
+    Seen { kind: seen.kind.name(), holders, spins: distribution(&seen.spins, Unit::Count) }
+}
+
+fn stacks(stacks: &[StackCount]) -> Vec<Stack> {
+    let stack = |stack: &StackCount| Stack {
+        frames: stack.frames.clone(),
+        caller: stack.caller.clone(),
+        cut: stack.cut.clone(),
+        count: stack.count,
+    };
+    let mut stacks: Vec<Stack> = stacks.iter().map(stack).collect();
+    stacks.sort_by_key(|stack| Reverse(stack.count));
+    stacks
+}

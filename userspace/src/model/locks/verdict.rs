@@ -1,0 +1,194 @@
+//! Whether threads fought for a lock, or merely waited for something to do. This is the only place that decides it.
+
+use super::{FutexStats, StackCount};
+
+/// What the waits on a futex were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Threads wanted a lock that another one had.
+    Contention,
+    /// It cannot be told.
+    Unclear,
+    /// Threads had nothing to do: a condition, a timer, a queue without work.
+    Idle,
+}
+
+impl Verdict {
+    /// In one word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Contention => "contention",
+            Self::Unclear => "unclear",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// Median of a wait from which on it is long: a lock that is held for so long is one that somebody notices without us.
+pub const LONG_NS: u64 = 10_000_000;
+
+/// Operations that wait.
+const WAITS: [&str; 6] = ["WAIT", "WAIT_BITSET", "LOCK_PI", "LOCK_PI2", "WAIT_REQUEUE_PI", "WAITV"];
+/// Operations that wake, or let go.
+const WAKES: [&str; 8] =
+    ["WAKE", "WAKE_BITSET", "WAKE_OP", "REQUEUE", "CMP_REQUEUE", "CMP_REQUEUE_PI", "UNLOCK_PI", "UNLOCK_PI2"];
+/// Parts of the names of functions that take a lock. A reader-writer lock is one.
+const LOCKING: [&str; 8] = [
+    "mutex_lock",
+    "mutex_timedlock",
+    "mutex_clocklock",
+    "mutex_cond_lock",
+    "lock_contended",
+    "lock_slow",
+    "rwlock",
+    "runtime.lock2",
+];
+/// Parts of the names of functions that wait for a condition, for work, or for time to pass. Parking alone says nothing:
+/// there are locks that park.
+const IDLING: [&str; 7] = [
+    "cond_wait",
+    "cond_timedwait",
+    "cond_clockwait",
+    "ondvar::wait",
+    "std::thread::park",
+    "sem_wait",
+    "sem_timedwait",
+];
+const ETIMEDOUT: u32 = 110;
+
+/// Whether an operation waits.
+#[must_use]
+pub fn waits(op: &str) -> bool {
+    WAITS.contains(&op)
+}
+
+/// Whether an operation wakes.
+#[must_use]
+pub fn wakes(op: &str) -> bool {
+    WAKES.contains(&op)
+}
+
+impl FutexStats {
+    /// What the waits of one operation were; the first rule that applies decides.
+    ///
+    /// 1. An operation that locks (`LOCK_PI`) is contention; one that waits for a condition (`WAIT_REQUEUE_PI`) is idle.
+    /// 2. Most waits found a mutex that somebody held: contention.
+    /// 3. Most sampled stacks, as far as they name either, take a lock: contention; wait for a condition: idle.
+    /// 4. It never looked like a mutex, and at least half of the waits timed out, or the median of a wait is at least
+    ///    [`LONG_NS`]: idle.
+    /// 5. Anything else is unclear: nothing is guessed.
+    #[must_use]
+    pub fn verdict(&self, op: &str) -> Verdict {
+        let waits = self.wait.count();
+        match op {
+            "LOCK_PI" | "LOCK_PI2" => return Verdict::Contention,
+            "WAIT_REQUEUE_PI" => return Verdict::Idle,
+            _ if waits == 0 => return Verdict::Unclear,
+            _ => {}
+        }
+        if self.mutex.is_some() && self.unlike_mutex.saturating_mul(2) < waits {
+            return Verdict::Contention;
+        }
+        if let Some(verdict) = by_stacks(&self.stacks) {
+            return verdict;
+        }
+        let timed_out = self.errors.get(&ETIMEDOUT).copied().unwrap_or(0);
+        let long = self.wait.quantile(0.5).is_some_and(|median| median >= LONG_NS);
+        if self.mutex.is_none() && (timed_out.saturating_mul(2) >= waits || long) {
+            return Verdict::Idle;
+        }
+        Verdict::Unclear
+    }
+}
+
+/// What most stacks are about; `None` where they do not say.
+fn by_stacks(stacks: &[StackCount]) -> Option<Verdict> {
+    let about = |wanted: Verdict| -> u64 {
+        let fitting = stacks.iter().filter(|stack| by_stack(stack) == Some(wanted));
+        fitting.map(|stack| stack.count).sum()
+    };
+    let (locking, idling) = (about(Verdict::Contention), about(Verdict::Idle));
+    match locking.cmp(&idling) {
+        std::cmp::Ordering::Greater => Some(Verdict::Contention),
+        std::cmp::Ordering::Less => Some(Verdict::Idle),
+        std::cmp::Ordering::Equal => None,
+    }
+}
+
+/// What the innermost function is about that says so: a thread that waits for a condition may hold nothing, and one that
+/// takes a mutex again on its way out of that wait takes a mutex.
+fn by_stack(stack: &StackCount) -> Option<Verdict> {
+    let names = |frame: &str, parts: &[&str]| parts.iter().any(|part| frame.contains(part));
+    stack.frames.iter().find_map(|frame| match () {
+        () if names(frame, &LOCKING) => Some(Verdict::Contention),
+        () if names(frame, &IDLING) => Some(Verdict::Idle),
+        () => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::locks::MutexSeen;
+
+    fn waits_of(ns: &[u64]) -> FutexStats {
+        let mut stats = FutexStats { count: ns.len() as u64, ..FutexStats::default() };
+        ns.iter().for_each(|wait| stats.wait.record(*wait));
+        stats
+    }
+
+    fn with_stack(frames: &[&str], count: u64, mut stats: FutexStats) -> FutexStats {
+        let frames = frames.iter().map(|frame| (*frame).to_owned()).collect();
+        stats.stacks.push(StackCount { frames, caller: None, cut: None, count });
+        stats
+    }
+
+    #[test]
+    fn what_the_kernel_locks_is_contention_and_what_it_requeues_is_a_condition() {
+        assert_eq!(waits_of(&[1 << 40]).verdict("LOCK_PI"), Verdict::Contention);
+        assert_eq!(waits_of(&[5]).verdict("WAIT_REQUEUE_PI"), Verdict::Idle);
+    }
+
+    #[test]
+    fn a_held_mutex_is_contention_however_long_it_is_held() {
+        let held = |unlike| FutexStats {
+            mutex: Some(MutexSeen::default()),
+            unlike_mutex: unlike,
+            ..waits_of(&[1 << 30; 4])
+        };
+        assert_eq!(held(1).verdict("WAIT"), Verdict::Contention);
+        assert_eq!(held(2).verdict("WAIT"), Verdict::Unclear);
+    }
+
+    #[test]
+    fn stacks_tell_a_lock_of_another_library_from_a_worker_without_work() {
+        let rust = ["futex_wait", "std::sys::sync::mutex::futex::Mutex::lock_contended", "work"];
+        let idle = ["futex_wait", "std::sys::sync::condvar::futex::Condvar::wait", "Mutex::lock_contended"];
+        assert_eq!(with_stack(&rust, 1, waits_of(&[1 << 30])).verdict("WAIT_BITSET"), Verdict::Contention);
+        assert_eq!(with_stack(&idle, 1, waits_of(&[50])).verdict("WAIT_BITSET"), Verdict::Idle);
+        let parking = ["parking_lot_core::parking_lot::park", "parking_lot::RawMutex::lock_slow", "work"];
+        assert_eq!(with_stack(&parking, 1, waits_of(&[50])).verdict("WAIT"), Verdict::Contention);
+        let both = |locks, idles| with_stack(&idle, idles, with_stack(&rust, locks, waits_of(&[50])));
+        assert_eq!(both(3, 2).verdict("WAIT"), Verdict::Contention);
+        assert_eq!(both(2, 3).verdict("WAIT"), Verdict::Idle);
+        assert_eq!(both(2, 2).verdict("WAIT"), Verdict::Unclear);
+    }
+
+    #[test]
+    fn timers_and_long_waits_are_idle_only_where_nothing_looked_like_a_mutex() {
+        let mut timer = waits_of(&[1000, 1000, 1000]);
+        assert_eq!(timer.verdict("WAITV"), Verdict::Unclear);
+        timer.errors.insert(ETIMEDOUT, 2);
+        assert_eq!(timer.verdict("WAITV"), Verdict::Idle);
+        assert_eq!(waits_of(&[2 * LONG_NS]).verdict("WAIT"), Verdict::Idle);
+        let seen =
+            FutexStats { mutex: Some(MutexSeen::default()), unlike_mutex: 1, ..waits_of(&[2 * LONG_NS]) };
+        assert_eq!(seen.verdict("WAIT"), Verdict::Unclear);
+    }
+
+    #[test]
+    fn without_waits_there_is_nothing_to_tell() {
+        assert_eq!(FutexStats::default().verdict("WAIT"), Verdict::Unclear);
+    }
+}
