@@ -1,0 +1,48 @@
+//! From the bytes of a file to its plan.
+
+use super::{
+    elf::Image,
+    extents::Extents,
+    glibc,
+    runtimes::{self, is_musl},
+    site::FilePlan,
+    usdt,
+};
+
+/// Finds everything that can be probed in a file.
+#[must_use]
+pub fn plan(bytes: &[u8]) -> FilePlan {
+    let image = match Image::parse(bytes) {
+        Ok(image) => image,
+        Err(error) => {
+            return FilePlan { refusals: vec![refusal(None, &error.to_string())], ..FilePlan::default() };
+        }
+    };
+    let mut plan = FilePlan { build_id: image.build_id(), marks: usdt::marks(&image), ..FilePlan::default() };
+    let others = runtimes::find(&image);
+    plan.runtimes = others.runtimes;
+    plan.sites = others.sites;
+    let build = plan.build_id.clone();
+    let left_out = |what: &String| format!("cannot find sites of {what}");
+    plan.refusals.extend(others.left_out.iter().map(left_out));
+    if !is_musl(&image) && !image.named(glibc::MUTEX_LOCK).is_empty() {
+        plan.runtimes.push("glibc");
+        match glibc::find(&image, &Extents::of(&image)) {
+            Ok(found) => {
+                plan.generation = found.generation;
+                plan.spins = found.spins;
+                plan.sites.extend(found.sites);
+                plan.refusals.extend(found.left_out.iter().map(left_out));
+            }
+            Err(reason) => plan.refusals.push(refusal(build.as_deref(), &reason)),
+        }
+    }
+    plan.sites.sort_by_key(|site| (site.address, site.role));
+    plan
+}
+
+/// The sentence for a library that is not understood.
+fn refusal(build_id: Option<&str>, reason: &str) -> String {
+    let build_id = build_id.unwrap_or("a file without build-id");
+    format!("cannot find spin sites in {build_id}: {reason}; showing tier 0")
+}

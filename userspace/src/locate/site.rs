@@ -1,0 +1,146 @@
+//! A plan of probe sites in one file: plain data, for whoever attaches.
+
+use std::fmt;
+
+use super::{instruction::Class, register::Reg, usdt::Mark};
+
+/// What happens when control passes a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// An adaptive mutex was not free: the thread is about to spin. Passed once by each contended acquisition.
+    Contended,
+    /// The spin is over and its count goes into the mean. Passed with the lock held, by those who got it spinning and
+    /// by those who had to wait alike.
+    SpinEnd,
+    /// The limit of the spin is reached; one last attempt follows.
+    GaveUp,
+    /// The same event right after the last attempt. Cheaper, but the lock may already be held.
+    LastAttempt,
+    /// The wait in the kernel is next.
+    KernelWait(Wait),
+    /// Entry of a function of this runtime that only contended acquisitions call.
+    SlowPathEntry(&'static str),
+    /// Entry of a function of this runtime that contended acquisitions call, but others too.
+    LockEntry(&'static str),
+}
+
+/// Who waits in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wait {
+    /// Whoever gave up spinning for an adaptive mutex.
+    Adaptive,
+    /// A normal or an error-checking mutex.
+    Normal,
+    /// A recursive mutex.
+    Recursive,
+    /// A mutex of any kind with a time limit. One acquisition may pass several times: each pass is one wait.
+    Timed,
+    /// A reader of a read-write lock. Each pass is one wait.
+    Read,
+    /// A writer of a read-write lock. Each pass is one wait.
+    Write,
+}
+
+/// How a spin counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Generation {
+    /// One for each attempt.
+    Linear,
+    /// The sum of the pauses, whose lengths double, with a random part: equal counts do not mean equal time.
+    Exponential,
+}
+
+/// How a site was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FoundBy {
+    /// By what the code does to the mutex.
+    Signature,
+    /// By debug information.
+    Dwarf,
+    /// By both, and they agree.
+    Both,
+    /// By the name of a function.
+    Symbol,
+}
+
+/// A register that holds the address of the lock, or of a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockPointer {
+    /// The register.
+    pub register: Reg,
+    /// How far past the beginning of the lock it points.
+    pub offset: i64,
+}
+
+/// A place for a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// What it means to pass it.
+    pub role: Role,
+    /// The function that holds it.
+    pub function: String,
+    /// In the file's own address space.
+    pub address: u64,
+    /// In the file; uprobes are attached by it.
+    pub file_offset: u64,
+    /// What a hit costs.
+    pub class: Class,
+    /// Holds the spin count (32 bits, signed) when control is here.
+    pub count_register: Option<Reg>,
+    /// Holds the lock when control is here.
+    pub lock: Option<LockPointer>,
+    /// How it was found.
+    pub found_by: FoundBy,
+}
+
+impl Site {
+    /// The register that holds the address of the lock itself.
+    #[must_use]
+    pub fn lock_register(&self) -> Option<Reg> {
+        self.lock.filter(|lock| lock.offset == 0).map(|lock| lock.register)
+    }
+}
+
+/// How a function's spin counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spin {
+    /// The function.
+    pub function: String,
+    /// Its way to count.
+    pub generation: Generation,
+}
+
+/// Everything that can be probed in one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilePlan {
+    /// What identifies this very build, in hexadecimal.
+    pub build_id: Option<String>,
+    /// Runtimes found in it, `glibc` and `musl` among them.
+    pub runtimes: Vec<&'static str>,
+    /// How `pthread_mutex_lock` counts.
+    pub generation: Option<Generation>,
+    /// How every function counts that spins: they differ within one library.
+    pub spins: Vec<Spin>,
+    /// By address.
+    pub sites: Vec<Site>,
+    /// What the library marks itself.
+    pub marks: Vec<Mark>,
+    /// What could not be found, and why.
+    pub refusals: Vec<String>,
+}
+
+impl FilePlan {
+    /// Sites of one role, by address.
+    pub fn of(&self, role: Role) -> impl Iterator<Item = &Site> {
+        self.sites.iter().filter(move |site| site.role == role)
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Linear => "linear: the count is the number of attempts",
+            Self::Exponential => "exponential back-off: the count is the sum of the pauses",
+        })
+    }
+}
