@@ -5,6 +5,7 @@ pub mod errno;
 pub mod frame;
 pub mod hist;
 pub mod locks;
+pub mod maps;
 pub mod sched;
 pub mod session;
 pub mod spec;
