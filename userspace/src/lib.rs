@@ -13,4 +13,5 @@ pub mod report;
 pub mod selftest;
 pub mod session;
 pub mod source;
+pub mod symbolize;
 pub mod target;

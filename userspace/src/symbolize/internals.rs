@@ -1,0 +1,169 @@
+//! What belongs to a lock itself, and not to the code that wanted it.
+
+/// Libraries that hold locks or lead to them: every frame in one is internal.
+const LIBRARIES: &[&str] =
+    &["libc.so", "libc-2.", "libpthread", "ld-musl-", "libc.musl-", "ld-linux", "[vdso]"];
+
+/// Functions, by how their names begin, or by all of it where the row ends with `$`. Any program may contain them.
+const FUNCTIONS: &[&str] = &[
+    // The C library, where it is part of the program.
+    "pthread_mutex_",
+    "pthread_rwlock_",
+    "pthread_cond_",
+    "pthread_spin_",
+    "pthread_barrier_",
+    "pthread_once$",
+    "pthread_join$",
+    "pthread_timedjoin_np$",
+    "pthread_clockjoin_np$",
+    "__pthread_",
+    "___pthread_",
+    "__GI___pthread_",
+    "__lll_",
+    "__GI___lll_",
+    "lll_lock",
+    "__futex_",
+    "__GI___futex_",
+    "futex_wait",
+    "futex_abstimed_wait",
+    "do_futex_wait",
+    "__new_sem_",
+    "__old_sem_",
+    "sem_wait$",
+    "sem_timedwait$",
+    "sem_clockwait$",
+    "mtx_lock$",
+    "mtx_timedlock$",
+    "cnd_wait$",
+    "cnd_timedwait$",
+    "thrd_join$",
+    "syscall$",
+    "__syscall_cp",
+    "__cancellable_syscall",
+    "__internal_syscall_cancel",
+    "__syscall_cancel",
+    "__timedwait",
+    "__wait$",
+    "__clone_internal",
+    // C++.
+    "std::mutex::",
+    "std::timed_mutex::",
+    "std::recursive_mutex::",
+    "std::shared_mutex::",
+    "std::shared_timed_mutex::",
+    "std::__mutex_base",
+    "std::__shared_mutex_pthread::",
+    "std::lock_guard<",
+    "std::unique_lock<",
+    "std::shared_lock<",
+    "std::scoped_lock<",
+    "std::condition_variable",
+    "std::_V2::condition_variable",
+    "std::__atomic_wait",
+    "std::__detail::__waiter",
+    "std::__detail::__platform_wait",
+    "std::__1::mutex::",
+    "std::__1::recursive_mutex::",
+    "std::__1::shared_mutex::",
+    "std::__1::lock_guard<",
+    "std::__1::unique_lock<",
+    "std::__1::condition_variable",
+    "__gthread_",
+    "__gthrw_",
+    "absl::Mutex::",
+    "absl::MutexLock::",
+    "absl::CondVar::",
+    "absl::lts_",
+    "AbslInternal",
+    // Rust.
+    "std::sys::sync::",
+    "std::sys::pal::unix::futex",
+    "std::sys::pal::unix::sync",
+    "std::sys::unix::futex",
+    "std::sys::unix::locks",
+    "std::sys_common::mutex",
+    "std::sync::",
+    "std::thread::park",
+    "std::thread::Thread::park",
+    "std::thread::Inner::park",
+    "std::thread::current::park",
+    "parking_lot::",
+    "parking_lot_core::",
+    "lock_api::",
+    "libc::unix::",
+    "core::sync::atomic::",
+    // Go.
+    "runtime.futex",
+    "runtime.lock",
+    "runtime.notesleep",
+    "runtime.notetsleep",
+    "runtime.sema",
+    "runtime.gopark",
+    "sync.(*Mutex)",
+    "sync.(*RWMutex)",
+    "sync.(*WaitGroup)",
+    "sync.(*Cond)",
+    "internal/sync.(*Mutex)",
+    "sync.runtime_Semacquire",
+];
+
+/// A function that only hands on a system call: whoever called it may still be a lock.
+const PASSES_ON: &[&str] = &["syscall", "__syscall_cp", "__GI_syscall"];
+
+/// Whether a file is a library of which everything is internal.
+pub fn is_library(module: &str) -> bool {
+    LIBRARIES.iter().any(|library| module.starts_with(library))
+}
+
+/// Whether a function belongs to a lock.
+pub fn is_function(name: &str) -> bool {
+    // `<std::sync::poison::mutex::Mutex<T>>::lock` is one too.
+    let plain = name.trim_start_matches(['<', '&']);
+    FUNCTIONS.iter().any(|row| match row.strip_suffix('$') {
+        Some(whole) => plain == whole,
+        None => plain.starts_with(row),
+    })
+}
+
+/// Whether a function tells nothing of what its caller is.
+pub fn passes_on(name: &str) -> bool {
+    PASSES_ON.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_are_told_from_those_who_want_them() {
+        for inside in [
+            "pthread_mutex_lock",
+            "___pthread_mutex_lock",
+            "__lll_lock_wait",
+            "std::sys::sync::mutex::futex::Mutex::lock_contended",
+            "<std::sync::poison::mutex::Mutex<T>>::lock",
+            "std::sync::poison::mutex::Mutex<T>::lock",
+            "parking_lot::raw_mutex::RawMutex::lock_slow",
+            "lock_api::mutex::Mutex<R,T>::lock",
+            "std::lock_guard<std::mutex>::lock_guard",
+            "sync.(*Mutex).lockSlow",
+        ] {
+            assert!(is_function(inside), "{inside}");
+        }
+        for outside in
+            ["enqueue", "main", "syncer", "std::vec::Vec<T>::push", "mtx_lock_all", "my::std::sync::lock"]
+        {
+            assert!(!is_function(outside), "{outside}");
+        }
+        assert!(is_library("libc.so.6") && is_library("ld-musl-x86_64.so.1") && is_library("libc-2.31.so"));
+        assert!(!is_library("libcrypto.so.3") && !is_library("libc++.so.1"));
+    }
+
+    #[test]
+    fn no_row_is_there_twice() {
+        let mut rows = FUNCTIONS.to_vec();
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), FUNCTIONS.len());
+    }
+}

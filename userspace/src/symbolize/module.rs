@@ -1,0 +1,131 @@
+//! One file that code was loaded from, and everything that was ever read of it.
+
+use std::{
+    collections::HashMap,
+    mem,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    bytes::{Blob, Pool},
+    calls,
+    cfi::{Cfi, Row, Scratch},
+    elf::{Elf, Machine},
+    names::{Beside, Named, Names},
+};
+
+/// Rows and calls that a module keeps; beyond it all are forgotten and read again.
+const MOST_ROWS: usize = 4096;
+
+/// A file, or memory with code in it.
+pub struct Module {
+    /// Last part of its path.
+    pub name: Arc<str>,
+    /// Its path, as the process that it was seen in knows it.
+    pub path: String,
+    /// A process that it was seen in, for finding what lies beside it.
+    pub seen_in: u32,
+    /// Its bytes; `None` where it could not be opened.
+    pub blob: Option<Arc<Blob>>,
+    elf: OnceLock<Option<Elf>>,
+    cfi: OnceLock<Option<Cfi>>,
+    names: Option<Names>,
+    rows: HashMap<u64, Option<Row>>,
+    calls: HashMap<u64, Option<bool>>,
+}
+
+impl Module {
+    /// A module of which nothing has been read yet.
+    pub fn new(name: &str, path: String, seen_in: u32, blob: Option<Arc<Blob>>) -> Self {
+        Self {
+            name: Arc::from(name),
+            path,
+            seen_in,
+            blob,
+            elf: OnceLock::new(),
+            cfi: OnceLock::new(),
+            names: None,
+            rows: HashMap::new(),
+            calls: HashMap::new(),
+        }
+    }
+
+    /// Its headers, read on first use.
+    pub fn elf(&self) -> Option<&Elf> {
+        self.elf.get_or_init(|| Elf::parse(self.blob.as_ref()?)).as_ref()
+    }
+
+    /// What it was compiled for.
+    pub fn machine(&self) -> Option<Machine> {
+        Some(self.elf()?.machine)
+    }
+
+    /// The row of unwind information for a place in the file.
+    pub fn row(&mut self, scratch: &mut Scratch, offset: u64) -> Option<Row> {
+        if let Some(row) = self.rows.get(&offset) {
+            return row.clone();
+        }
+        let row = self.read_row(scratch, offset);
+        if self.rows.len() >= MOST_ROWS {
+            self.rows.clear();
+        }
+        self.rows.insert(offset, row.clone());
+        row
+    }
+
+    fn read_row(&self, scratch: &mut Scratch, offset: u64) -> Option<Row> {
+        let (elf, blob) = (self.elf()?, self.blob.as_ref()?);
+        let cfi = self.cfi.get_or_init(|| Cfi::open(elf, blob)).as_ref()?;
+        cfi.row(scratch, elf.address_of(offset)?)
+    }
+
+    /// Whether a call stands before a place in the file.
+    pub fn follows_call(&mut self, offset: u64) -> Option<bool> {
+        if let Some(known) = self.calls.get(&offset) {
+            return *known;
+        }
+        let found = self.read_call(offset);
+        if self.calls.len() >= MOST_ROWS {
+            self.calls.clear();
+        }
+        self.calls.insert(offset, found);
+        found
+    }
+
+    fn read_call(&self, offset: u64) -> Option<bool> {
+        let machine = self.machine()?;
+        let mut before = [0; calls::LONGEST];
+        let len = usize::try_from(offset).map_or(calls::LONGEST, |offset| offset.min(calls::LONGEST));
+        let before = &mut before[..len];
+        self.blob.as_ref()?.read(offset - len as u64, before)?;
+        Some(calls::ends_with_call(machine, before))
+    }
+
+    /// Takes the bytes, once they could be had.
+    pub fn open(&mut self, pid: u32, blob: Arc<Blob>) {
+        let name = self.name.clone();
+        *self = Self::new(&name, mem::take(&mut self.path), pid, Some(blob));
+    }
+
+    /// The functions at a place in the file, and its address as the file counts.
+    pub fn named(&mut self, offset: u64, asked: u64, pool: &Pool) -> Option<(u64, Vec<Named>)> {
+        let shift = offset - asked;
+        let address = self.elf()?.address_of(asked)?;
+        if self.names.is_none() {
+            let beside = Beside { pid: self.seen_in, path: Path::new(&self.path), name: &self.name };
+            self.names = Some(Names::open(self.elf()?, self.blob.as_ref()?, &beside, pool));
+        }
+        Some((address + shift, self.names.as_mut()?.at(address)))
+    }
+
+    /// Bytes that its tables of symbols take.
+    pub fn held(&self) -> usize {
+        self.names.as_ref().map_or(0, Names::held)
+    }
+
+    /// Drops the names; they can be had again.
+    pub fn forget_names(&mut self) {
+        self.names = None;
+    }
+}

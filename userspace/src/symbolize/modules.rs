@@ -1,0 +1,155 @@
+//! The files that code was loaded from, shared by all processes that map them and open for as long as this lives: what
+//! was removed, replaced, or belonged to a process that is gone can still be read.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::fs::OFlags;
+
+use super::{
+    bytes::{Blob, Pool},
+    module::Module,
+    process::{Process, Region},
+};
+use crate::model::maps::{Backing, Device, Mapping, Maps};
+
+/// Names a module for as long as its `Modules` live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModuleId(u32);
+
+/// Files held open at once; the usual limit of a process is 1,024, and others need some.
+const MOST_FILES: usize = 384;
+
+/// Largest image that is copied out of a process: the kernel's own code in it.
+const LARGEST_IMAGE: u64 = 64 << 10;
+
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    File(Device, u64),
+    Vdso,
+    /// Memory of one process, by the name that it has there.
+    Memory(u32, String),
+}
+
+/// All modules ever seen.
+#[derive(Default)]
+pub struct Modules {
+    all: Vec<Module>,
+    known: HashMap<Key, ModuleId>,
+    files: usize,
+    /// Files that could not be opened for want of descriptors.
+    pub refused: usize,
+    /// Pages of all of them.
+    pub pool: Pool,
+}
+
+impl Modules {
+    /// A module.
+    pub fn get(&self, id: ModuleId) -> Option<&Module> {
+        self.all.get(id.0 as usize)
+    }
+
+    /// A module, to read more of it.
+    pub fn get_mut(&mut self, id: ModuleId) -> Option<&mut Module> {
+        self.all.get_mut(id.0 as usize)
+    }
+
+    /// Drops all tables of symbols once they take more bytes than this together.
+    pub fn keep_symbols_below(&mut self, most: usize) {
+        if self.all.iter().map(Module::held).sum::<usize>() > most {
+            self.all.iter_mut().for_each(Module::forget_names);
+        }
+    }
+
+    /// Opens what is executable in a process.
+    pub fn take(&mut self, pid: u32, maps: &Maps) -> Process {
+        let executable = maps.all().iter().filter(|mapping| mapping.executable);
+        let regions = executable.map(|mapping| self.region(pid, mapping)).collect();
+        Process::new(maps, regions)
+    }
+
+    fn region(&mut self, pid: u32, mapping: &Mapping) -> Region {
+        let (start, end) = (mapping.start, mapping.end);
+        let (key, offset) = match &mapping.backing {
+            Backing::File { .. } => (Key::File(mapping.device, mapping.inode), mapping.offset),
+            Backing::Named(name) if name == "[vdso]" => (Key::Vdso, 0),
+            // Without a file, the address itself is the best name of a place.
+            _ => (Key::Memory(pid, mapping.name()), start),
+        };
+        let module = match self.known.get(&key) {
+            Some(known) => *known,
+            None => self.add(key, pid, mapping),
+        };
+        self.open(module, pid, mapping);
+        Region { start, end, offset, module }
+    }
+
+    fn add(&mut self, key: Key, pid: u32, mapping: &Mapping) -> ModuleId {
+        let id = ModuleId(self.all.len() as u32);
+        let path = mapping.path().map_or_else(String::new, |path| path.to_string_lossy().into_owned());
+        self.all.push(Module::new(&mapping.name(), path, pid, None));
+        self.known.insert(key, id);
+        id
+    }
+
+    fn open(&mut self, id: ModuleId, pid: u32, mapping: &Mapping) {
+        let Some(module) = self.all.get_mut(id.0 as usize).filter(|module| module.blob.is_none()) else {
+            return;
+        };
+        match &mapping.backing {
+            Backing::File { .. } if self.files >= MOST_FILES => self.refused += 1,
+            Backing::File { path, .. } => {
+                let file = mapped_file(pid, mapping).or_else(|| file_at(pid, path, mapping));
+                if let Some(blob) = file.and_then(|file| Blob::file(file, &self.pool)) {
+                    self.files += 1;
+                    module.open(pid, blob);
+                }
+            }
+            Backing::Named(name) if name == "[vdso]" => {
+                if let Some(image) = image(pid, mapping) {
+                    module.open(pid, Blob::memory(image));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The very file that is mapped, wherever it lies and whatever became of its path. Takes `CAP_CHECKPOINT_RESTORE`.
+fn mapped_file(pid: u32, mapping: &Mapping) -> Option<File> {
+    open_regular(Path::new(&format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end)))
+}
+
+/// The file by its path in the process's own root, if it is the one that is mapped.
+fn file_at(pid: u32, path: &Path, mapping: &Mapping) -> Option<File> {
+    let inside = path.strip_prefix("/").ok()?;
+    let file = open_regular(&Path::new(&format!("/proc/{pid}/root")).join(inside))?;
+    let found = file.metadata().ok()?;
+    let device = Device { major: rustix::fs::major(found.dev()), minor: rustix::fs::minor(found.dev()) };
+    (found.ino() == mapping.inode && device == mapping.device).then_some(file)
+}
+
+/// Opens a file and nothing else: not a pipe that would hold us up, nor a device that would take notice.
+pub fn open_regular(path: &Path) -> Option<File> {
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).ok()?;
+    file.metadata().ok()?.is_file().then_some(file)
+}
+
+fn image(pid: u32, mapping: &Mapping) -> Option<Arc<[u8]>> {
+    let len = mapping.end - mapping.start;
+    if len > LARGEST_IMAGE {
+        return None;
+    }
+    let mut bytes = vec![0; usize::try_from(len).ok()?];
+    File::open(format!("/proc/{pid}/mem")).ok()?.read_exact_at(&mut bytes, mapping.start).ok()?;
+    Some(Arc::from(bytes))
+}
