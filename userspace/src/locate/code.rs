@@ -132,6 +132,12 @@ impl<'a> Body<'a> {
         classify(self.code.get(from..).unwrap_or_default())
     }
 
+    /// The address after the last.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Whether an address is inside.
     #[must_use]
     pub fn holds(&self, address: u64) -> bool {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
 
-use super::{code::Body, register::Reg};
+use super::{code::Body, register::Reg, site::LockPointer};
 
 /// What is known of a register or of a stack slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +44,16 @@ impl State {
         self.registers[register as usize] = value;
     }
 
-    /// A register that holds the lock, nearest to its beginning first, and how far past the beginning it points.
+    /// A register that holds the lock; one that points to its beginning is preferred.
     #[must_use]
-    pub fn lock(&self) -> Option<(Reg, i64)> {
+    pub fn lock_pointer(&self) -> Option<LockPointer> {
         // The argument register comes first: it is what a reader expects.
         let order = std::iter::once(Reg::Rdi).chain(Reg::ALL);
         let holders = order.filter_map(|register| match self.get(register) {
-            Value::Lock(offset) => Some((register, offset)),
+            Value::Lock(offset) => Some(LockPointer { register, offset }),
             _ => None,
         });
-        holders.min_by_key(|(_, offset)| offset.unsigned_abs())
+        holders.min_by_key(|pointer| pointer.offset.unsigned_abs())
     }
 
     /// What a memory operand points to, if it is a plain base with a displacement.

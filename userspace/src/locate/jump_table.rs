@@ -4,7 +4,7 @@
 //! cmp $LAST,%i; ja elsewhere; lea TABLE(%rip),%t; movslq (%t,%i,4),%x; add %t,%x; jmp *%x
 //! ```
 
-use iced_x86::{InstructionInfoFactory, Mnemonic, OpKind, Register};
+use iced_x86::{FlowControl, InstructionInfoFactory, Mnemonic, OpKind, Register};
 
 use super::{
     code::Body,
@@ -54,18 +54,26 @@ pub fn targets(image: &Image<'_>, body: &Body<'_>, jump: usize) -> Option<Vec<us
     distances.map(|distance| body.at(table.wrapping_add_signed(i64::from(distance)))).collect()
 }
 
-/// The highest index that gets past `cmp $LAST,%index; ja elsewhere`.
+/// The highest index that gets past `cmp $LAST,%index; ja elsewhere`, with or without another branch between the two.
 fn bound(body: &Body<'_>, head: usize, index: Reg) -> Option<u64> {
-    let (above, compare) = (head.checked_sub(1)?, head.checked_sub(2)?);
-    let only = body.predecessors(head) == [above] && body.is_only_fallen_into(above);
-    let compare = &body.instructions[compare];
+    let above = head.checked_sub(1)?;
+    if body.predecessors(head) != [above] || body.instructions[above].mnemonic() != Mnemonic::Ja {
+        return None;
+    }
+    let mut at = above;
+    // Branches leave the flags alone.
+    while body.instructions[at].flow_control() == FlowControl::ConditionalBranch
+        && body.is_only_fallen_into(at)
+    {
+        at -= 1;
+    }
+    let compare = &body.instructions[at];
     let compares = compare.mnemonic() == Mnemonic::Cmp
         && compare.op0_kind() == OpKind::Register
         && whole(compare.op0_register()) == Some(index)
         && compare.op0_register().size() >= 4
         && is_immediate(compare, 1);
-    let bounds = only && compares && body.instructions[above].mnemonic() == Mnemonic::Ja;
-    bounds.then(|| compare.immediate(1)).filter(|last| *last < MOST)
+    compares.then(|| compare.immediate(1)).filter(|last| *last < MOST)
 }
 
 fn whole(register: Register) -> Option<Reg> {

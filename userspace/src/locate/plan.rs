@@ -1,8 +1,9 @@
 //! From the bytes of a file to its plan.
 
 use super::{
+    combine,
+    debug_file::DebugFiles,
     elf::Image,
-    extents::Extents,
     glibc,
     runtimes::{self, is_musl},
     site::FilePlan,
@@ -11,7 +12,7 @@ use super::{
 
 /// Finds everything that can be probed in a file.
 #[must_use]
-pub fn plan(bytes: &[u8]) -> FilePlan {
+pub fn plan(bytes: &[u8], debug: &dyn DebugFiles) -> FilePlan {
     let image = match Image::parse(bytes) {
         Ok(image) => image,
         Err(error) => {
@@ -27,7 +28,9 @@ pub fn plan(bytes: &[u8]) -> FilePlan {
     plan.refusals.extend(others.left_out.iter().map(left_out));
     if !is_musl(&image) && !image.named(glibc::MUTEX_LOCK).is_empty() {
         plan.runtimes.push("glibc");
-        match glibc::find(&image, &Extents::of(&image)) {
+        let (checks, found) = combine::find(&image, debug);
+        plan.checks = checks;
+        match found {
             Ok(found) => {
                 plan.generation = found.generation;
                 plan.spins = found.spins;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{instruction::Class, register::Reg, usdt::Mark};
+use super::{combine::Check, instruction::Class, register::Reg, usdt::Mark};
 
 /// What happens when control passes a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +125,8 @@ pub struct FilePlan {
     pub sites: Vec<Site>,
     /// What the library marks itself.
     pub marks: Vec<Mark>,
+    /// Whether debug information says the same as the code, by function.
+    pub checks: Vec<Check>,
     /// What could not be found, and why.
     pub refusals: Vec<String>,
 }

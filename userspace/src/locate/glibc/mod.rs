@@ -13,7 +13,8 @@ use super::{
     elf::{Function, Image},
     extents::Extents,
     flow::{self, State},
-    site::{Generation, Site, Spin, Wait},
+    landmarks::Landmarks,
+    site::{Generation, Site, Spin},
 };
 
 /// The function that everything begins with.
@@ -30,6 +31,8 @@ pub struct Found {
     pub spins: Vec<Spin>,
     /// In no order.
     pub sites: Vec<Site>,
+    /// Of the functions that debug information can be compared with.
+    pub landmarks: Vec<Landmarks>,
     /// Functions that had to be left out, and why.
     pub left_out: Vec<String>,
 }
@@ -61,8 +64,7 @@ pub fn find(image: &Image<'_>, extents: &Extents) -> Result<Found, String> {
     let examined = Examined::of(image, extents, function.address, function.size).map_err(spoil)?;
     let (spin, wait) = mutex(image, extents, &examined).map_err(spoil)?;
     let mut found = Found { generation: Some(spin.generation), ..Found::default() };
-    found.add_spin(image, MUTEX_LOCK, &examined, &spin);
-    found.add_mutex_waits(image, MUTEX_LOCK, &examined, &spin, wait);
+    found.add_mutex(image, MUTEX_LOCK, &examined, &spin, wait);
     relock::find(image, extents, wait, &mut found);
     timed::find(image, extents, &mut found);
     rwlock::find(image, extents, &mut found);
@@ -101,39 +103,6 @@ fn tail(image: &Image<'_>, extents: &Extents, function: &Function<'_>) -> Option
     match (elsewhere.next(), elsewhere.next()) {
         (Some(target), None) => Some(target),
         _ => None,
-    }
-}
-
-impl Found {
-    fn add_mutex_waits(
-        &mut self,
-        image: &Image<'_>,
-        function: &str,
-        examined: &Examined<'_>,
-        spin: &spin::Spin,
-        wait: u64,
-    ) {
-        let end = spin.ends.first().map(|end| end.place.first);
-        let gave_up = spin.gave_up.map(|(place, _)| place.first);
-        let adaptive =
-            gave_up.map(|from| examined.body.reachable(from, |index| Some(index) == end)).unwrap_or_default();
-        for (index, target, offset) in spin::calls_with_lock(&examined.body, &examined.states) {
-            if target != wait || offset != 0 {
-                continue;
-            }
-            let kind = if adaptive.contains(&index) {
-                Some(Wait::Adaptive)
-            } else {
-                kernel_wait::kind_after(&examined.body, &examined.states, index)
-            };
-            match kind {
-                Some(kind) => self.add_wait(image, function, examined, index, kind),
-                None => self.left_out.push(format!(
-                    "the wait at {:#x} in {function}: neither an owner nor a count is set after it",
-                    examined.body.address(index)
-                )),
-            }
-        }
     }
 }
 

@@ -29,8 +29,7 @@ pub fn find(image: &Image<'_>, extents: &Extents, wait: u64, found: &mut Found) 
     });
     match (matching.next(), matching.next()) {
         (Some((examined, spin)), None) => {
-            found.add_spin(image, COND_LOCK, &examined, &spin);
-            found.add_mutex_waits(image, COND_LOCK, &examined, &spin, wait);
+            found.add_mutex(image, COND_LOCK, &examined, &spin, wait);
         }
         (None, _) => {
             found.left_out.push(format!("{COND_LOCK}: {} calls nothing that looks like it", CALLERS[0]))

@@ -44,6 +44,8 @@ pub struct End {
     pub place: Place,
     /// The register that holds the count at the instruction to probe.
     pub count: Reg,
+    /// The register that holds it at the load.
+    pub count_at_first: Reg,
 }
 
 /// Whether the 16 bits that an instruction touches are the mutex's `__spins`.
@@ -143,10 +145,11 @@ fn end(body: &Body<'_>, update: &Update) -> Option<End> {
     let line = body.line(update.load);
     // From the load on: before it, the line may still belong to the spin.
     let holders = update::holders(body, line, update.count);
+    let count_at_first = holders.iter().find(|(index, _)| *index == update.load)?.1;
     let holders = holders.into_iter().filter(|(index, _)| *index >= update.load);
     let priced = holders.filter_map(|(index, holder)| Some((cost(body, index)?, index, holder)));
     let (_, best, count) = priced.min_by_key(|(cost, index, _)| (*cost, *index))?;
-    Some(End { place: Place { first: update.load, best }, count })
+    Some(End { place: Place { first: update.load, best }, count, count_at_first })
 }
 
 /// The one atomic operation after the loop, if there is exactly one.

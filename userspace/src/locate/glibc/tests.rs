@@ -6,7 +6,7 @@ use super::*;
 use crate::locate::{
     instruction::Class,
     register::Reg,
-    site::{LockPointer, Role},
+    site::{LockPointer, Role, Wait},
 };
 
 const HERE: [&str; 3] = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6"];

@@ -1,0 +1,79 @@
+//! What both methods find out about a function, in a form in which they can be compared.
+
+use super::{register::Reg, site::Generation};
+
+/// The places of one function that spins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landmarks {
+    /// The function.
+    pub function: &'static str,
+    /// Its first and its last address plus one.
+    pub range: (u64, u64),
+    /// Where every contended acquisition begins to spin.
+    pub contended: u64,
+    /// Where the statement begins that ends every spin.
+    pub spin_end: u64,
+    /// The register that holds the count there.
+    pub count: Option<Reg>,
+    /// Where the last attempt begins.
+    pub gave_up: u64,
+    /// Where control returns after the wait for an adaptive mutex.
+    pub adaptive_return: u64,
+    /// Where control returns after any wait, sorted.
+    pub returns: Vec<u64>,
+    /// How the spin counts.
+    pub generation: Generation,
+}
+
+/// What a comparison of both methods says about one function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They found the same.
+    Agree,
+    /// They found the same, but at the very statement debug information has lost the count; one byte before, it has it.
+    AgreeButCountLost,
+    /// They did not, in these points.
+    Disagree(String),
+    /// There is no debug information, or not of this function.
+    NoDwarf(String),
+    /// The code is not understood, only its debug information is.
+    NoSignature(String),
+}
+
+/// Compares.
+#[must_use]
+pub fn compare(signature: &Landmarks, dwarf: &Landmarks, count_lost: bool) -> Verdict {
+    let place = |name: &str, mine: u64, theirs: u64| {
+        (mine != theirs)
+            .then(|| format!("{name} is at {mine:#x} by the code and at {theirs:#x} by debug information"))
+    };
+    let mut points: Vec<String> = [
+        place("its begin", signature.range.0, dwarf.range.0),
+        place("its end", signature.range.1, dwarf.range.1),
+        place("the begin of the spin", signature.contended, dwarf.contended),
+        place("the end of the spin", signature.spin_end, dwarf.spin_end),
+        place("the last attempt", signature.gave_up, dwarf.gave_up),
+        place("the wait", signature.adaptive_return, dwarf.adaptive_return),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if signature.returns != dwarf.returns {
+        points.push(format!("its waits return to {:x?} and {:x?}", signature.returns, dwarf.returns));
+    }
+    if signature.generation != dwarf.generation {
+        points.push(format!("the spin is {} and {}", signature.generation, dwarf.generation));
+    }
+    match (signature.count, dwarf.count) {
+        (Some(mine), Some(theirs)) if mine == theirs => {}
+        (mine, theirs) => {
+            let name = |of: Option<Reg>| of.map_or("nowhere", Reg::name);
+            points.push(format!("the count is in {} and {}", name(mine), name(theirs)));
+        }
+    }
+    match (points.is_empty(), count_lost) {
+        (true, false) => Verdict::Agree,
+        (true, true) => Verdict::AgreeButCountLost,
+        (false, _) => Verdict::Disagree(points.join("; ")),
+    }
+}
