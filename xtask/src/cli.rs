@@ -50,6 +50,12 @@ const VERBS: &[Verb] = &[
         does: "load and try every probe on other kernels, under QEMU",
         run: vm::run,
     },
+    Verb {
+        name: "libraries",
+        arguments: "",
+        does: "fetch the C libraries of other releases that tests read",
+        run: test::libraries::run,
+    },
     Verb { name: "bench", arguments: "NAME [ARGS]", does: "measure; without a name, list", run: bench::run },
     Verb { name: "dist", arguments: "", does: "one static binary in a checksummed archive", run: dist::run },
 ];

@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod demo;
 mod dist;
+mod packages;
 mod process;
 mod say;
 mod setup;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that proves the repository right, in the order in which failures are cheapest.
 
 mod cargo_tests;
+pub mod libraries;
 mod tally;
 pub mod tools;
 
@@ -24,6 +25,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let since = Instant::now();
     setup::ensure()?;
     tools::ensure(tools::ALL);
+    libraries::ensure();
     let mut tally = Tally::default();
     tally.step("format", || process::run(&mut cargo(["fmt", "--all", "--check"])));
     tally.step("clippy", clippy);

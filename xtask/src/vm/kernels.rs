@@ -8,8 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::packages::Apt;
-use crate::{say, workspace};
+use crate::{packages::Apt, say, workspace};
 
 /// Versions and the Debian releases that ship them. The last release moves on: there, the newest one is taken.
 pub const KNOWN: [(&str, &str); 4] =

@@ -3,7 +3,6 @@
 mod cpio;
 mod initramfs;
 mod kernels;
-mod packages;
 mod qemu;
 mod report;
 

@@ -35,7 +35,7 @@ impl Apt {
     pub fn of(dir: &Path, releases: &BTreeSet<&str>) -> Result<Self> {
         for tool in ["apt-get", "apt-cache", "dpkg"] {
             if process::which(tool).is_none() {
-                bail!("cannot fetch kernels: there is no {tool} here (they are Debian packages)");
+                bail!("cannot fetch packages: there is no {tool} here (they are Debian packages)");
             }
         }
         let listing = capture(command("apt-get").args([
@@ -46,7 +46,7 @@ impl Apt {
         ]))?;
         let mirrors = mirrors(&listing);
         if mirrors.is_empty() {
-            bail!("cannot fetch kernels: apt is configured for no Debian mirror");
+            bail!("cannot fetch packages: apt is configured for no Debian mirror");
         }
         let apt = Self { dir: dir.join("apt") };
         for part in ["state/lists/partial", "cache/archives/partial", "download"] {
@@ -87,8 +87,9 @@ impl Apt {
         Ok(listing.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
-    /// Fetches a package and unpacks it into a directory.
-    pub fn unpack(&self, package: &str, into: &Path) -> Result<()> {
+    /// Fetches a package, `NAME` or `NAME/RELEASE`, and unpacks it into a directory. Gives the name of its file, which
+    /// ends in the version.
+    pub fn unpack(&self, package: &str, into: &Path) -> Result<String> {
         let download = self.dir.join("download");
         fs::remove_dir_all(&download)?;
         fs::create_dir_all(&download)?;
@@ -96,12 +97,12 @@ impl Apt {
             .with_context(|| format!("cannot fetch {package}"))?;
         let deb = fs::read_dir(&download)?
             .next()
-            .with_context(|| format!("cannot find {package} after its download"))?;
-        capture(command("dpkg").arg("-x").arg(deb?.path()).arg(into))
+            .with_context(|| format!("cannot find {package} after its download"))??;
+        capture(command("dpkg").arg("-x").arg(deb.path()).arg(into))
             .with_context(|| format!("cannot unpack {package}"))?;
         fs::remove_dir_all(&download)?;
         fs::create_dir_all(&download)?;
-        Ok(())
+        Ok(deb.file_name().to_string_lossy().into_owned())
     }
 }
 
