@@ -89,7 +89,14 @@ impl TraceOptions {
 
     /// What the session is to do.
     pub fn request(&self, scope: Scope) -> Request {
-        Request { scope, per_thread: self.threads, limits: self.limits.clone(), debug: self.debug }
+        let wanted = |probe: &String| probe == "counters" || probe == "auto";
+        Request {
+            scope,
+            per_thread: self.threads,
+            counters: self.probes.iter().any(wanted),
+            limits: self.limits.clone(),
+            debug: self.debug,
+        }
     }
 
     /// Refuses combinations that cannot be meant.

@@ -39,6 +39,8 @@ pub struct Setup {
     pub everybody: bool,
     /// Threads have rows of their own.
     pub per_thread: bool,
+    /// Performance counters are opened for every target.
+    pub counters: bool,
     /// The kernel side writes a log of what it does.
     pub debug: bool,
 }

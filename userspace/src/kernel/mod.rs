@@ -5,12 +5,14 @@
 mod attach;
 pub mod btf;
 mod cells;
+pub mod descriptors;
 mod heap;
 pub mod limits;
 mod loaded;
 mod log;
 mod mapped;
 mod object;
+pub mod perf;
 pub mod privileges;
 mod readings;
 mod seats;

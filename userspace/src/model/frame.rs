@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    counters::Counters,
     hist::Hist,
     locks::{FutexFrame, MutexFrame},
     sched::SchedFrame,
@@ -58,6 +59,8 @@ pub struct ProcessFrame {
     pub futexes: Vec<FutexFrame>,
     /// Mutexes.
     pub mutexes: Vec<MutexFrame>,
+    /// Performance counters, where the process has counters of its own.
+    pub counters: Option<Counters>,
 }
 
 /// The end of a process.

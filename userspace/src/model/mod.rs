@@ -1,6 +1,7 @@
 //! What was measured, as plain values: no kernel, no terminal, no files.
 
 pub mod cost;
+pub mod counters;
 pub mod errno;
 pub mod frame;
 pub mod hist;

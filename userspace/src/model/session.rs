@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    counters::Counters,
     frame::{Call, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName},
     locks::{FutexStats, LockPlace, MutexFrame, MutexKind, MutexStats},
     sched::SchedStats,
@@ -75,6 +76,8 @@ pub struct Process {
     pub futexes: BTreeMap<(LockPlace, u64, String), FutexStats>,
     /// Mutexes by place and address.
     pub mutexes: BTreeMap<(LockPlace, u64), Mutex>,
+    /// Performance counters; `None` where the process has none of its own.
+    pub counters: Option<Counters>,
     /// Names of the threads that are told apart.
     pub thread_names: BTreeMap<u32, String>,
 }
@@ -127,6 +130,9 @@ impl Process {
             }
             let tid = call.thread.as_ref().map(|thread| thread.tid);
             self.syscalls.entry((tid, call.call)).or_default().merge(&call.stats);
+        }
+        if let Some(counters) = &frame.counters {
+            self.counters.get_or_insert_default().merge(counters);
         }
         self.add_sched(frame);
         self.add_locks(frame);

@@ -42,6 +42,12 @@ pub fn count(count: u64) -> String {
     scaled(count as f64 / 1e9, 1000.0, &["G", "T", "P", "E"])
 }
 
+/// A rate with three significant digits, to be followed by its unit: `163`, `2.97K`, `134M`.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    scaled(per_second, 1000.0, &["", "K", "M", "G", "T"])
+}
+
 /// A share as a percentage with two decimals.
 #[must_use]
 pub fn percent(share: f64) -> String {

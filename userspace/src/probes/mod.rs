@@ -1,13 +1,15 @@
 //! The probes: for each stem its description and how its counters are read. The list is explicit and ordered.
 
+mod counters;
 mod syscalls;
 
+pub use counters::{Counters, Wanted};
 pub use syscalls::{Change, Syscalls};
 
 use crate::model::spec::Spec;
 
 /// Every probe.
-pub const ALL: &[Spec] = &[syscalls::SPEC];
+pub const ALL: &[Spec] = &[syscalls::SPEC, counters::SPEC];
 
 /// The probe of a name.
 ///

@@ -2,7 +2,7 @@
 
 use crate::model::frame::ProcessFrame;
 
-use super::wire::{Futex, Mutex, Process, Sched, Syscall};
+use super::wire::{Counters, Futex, Mutex, Process, Sched, Syscall};
 
 /// Bytes of a portion; only what cannot be divided may be larger, and nothing of the sort comes near what a reader
 /// takes.
@@ -37,6 +37,10 @@ impl Portions {
         }
         for mutex in process.mutexes.iter().flat_map(|it| Mutex::from(it).pieces(LARGEST_ENTRY)) {
             self.entry(&head, mutex.weight()).mutexes.push(mutex);
+        }
+        if let Some(counters) = process.counters.as_ref().map(Counters::from) {
+            let weight = counters.weight();
+            self.entry(&head, weight).counters = Some(counters);
         }
     }
 
@@ -81,6 +85,7 @@ fn push(portion: &mut Vec<Process>, process: Process) -> &mut Process {
 /// Adds the next portion of a process to what is there of it.
 fn join(process: &mut ProcessFrame, mut more: ProcessFrame) {
     process.syscalls.append(&mut more.syscalls);
+    process.counters = process.counters.take().or(more.counters);
     append(&mut process.sched, more.sched, |mine, theirs| {
         let same = mine.thread == theirs.thread;
         if same {

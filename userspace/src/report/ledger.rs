@@ -83,6 +83,10 @@ fn meaning(name: &str) -> &'static str {
             "runs of our programs that the kernel left out, for whichever process: a call that lost one end is counted \
              all the same, one that lost both is not"
         }
+        "counters_missing" => {
+            "performance counters that could have been opened in a less busy moment; the process's section says which \
+             and why"
+        }
         "kernel_read" => {
             "kernel structures that could not be read; a name, a parent or an exit status may be missing"
         }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cost;
+mod counters;
 mod header;
 mod histogram;
 pub mod layout;

@@ -11,7 +11,7 @@ use crate::model::{
 use super::{
     DEFAULT_TOP, Options, Sort,
     calls::{self, Named},
-    histogram,
+    counters, histogram,
     layout::{Layout, Row, Tone, shown_name},
 };
 
@@ -39,6 +39,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
             "Count, total and mean are exact; p50 to p99.9 are within 1/32 (3.13%) of the true value.";
         sections.push(layout.wrap("", words));
     }
+    sections.extend(Some(counters::footnote(session, layout)).filter(|note| !note.is_empty()));
     if options.threads && !session.header.per_thread {
         let words =
             "Threads are not shown apart: this session did not tell them apart; trace with --threads.";
@@ -120,10 +121,11 @@ fn section(entry: &Entry<'_>, session: &Session, options: &Options, layout: Layo
     }
     let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
     if options.threads && session.header.per_thread {
-        return text + &by_thread(process, session, options, layout);
+        text += &by_thread(process, session, options, layout);
+    } else {
+        text += &numbers(&entry.calls, options, layout);
     }
-    text += &numbers(&entry.calls, options, layout);
-    text
+    text + &counters::render(*key, process, session, layout)
 }
 
 fn numbers(calls: &[Named], options: &Options, layout: Layout) -> String {

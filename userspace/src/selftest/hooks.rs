@@ -5,7 +5,14 @@ use crate::kernel::{Attached, Hook, Kernel, LIFECYCLE, SYSCALLS, Setup, limits::
 /// Has the kernel verify and attach every program: a line for each group of hooks.
 pub fn verify() -> Vec<Result<String, String>> {
     let limits = Limits::for_targets(1, 1, false, false, 1);
-    let setup = Setup { limits, follow_children: true, everybody: false, per_thread: false, debug: true };
+    let setup = Setup {
+        limits,
+        follow_children: true,
+        everybody: false,
+        per_thread: false,
+        counters: false,
+        debug: true,
+    };
     let mut kernel = match Kernel::load(&setup) {
         Ok(kernel) => kernel,
         Err(error) => return vec![Err(format!("PROBE maps refused: {} insns=0", short(&error)))],

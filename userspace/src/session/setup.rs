@@ -24,6 +24,8 @@ pub struct Request {
     pub scope: Scope,
     /// Whether threads are told apart.
     pub per_thread: bool,
+    /// Whether performance counters are opened for every target.
+    pub counters: bool,
     /// Limits that were set by hand.
     pub limits: Vec<(String, u32)>,
     /// Whether the kernel side writes a log of what it does.
@@ -50,6 +52,8 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
         follow_children: request.scope == Scope::Children,
         everybody: request.scope == Scope::Everybody,
         per_thread: request.per_thread,
+        // Whoever is born later has the counters of a target only as its heir, and with everybody there are no heirs.
+        counters: request.counters && request.scope != Scope::Everybody,
         debug: request.debug,
     })
 }

@@ -6,7 +6,10 @@ use pulse_trace_common::target::{COMM_LEN, Row, row_flag};
 
 use crate::{
     kernel::Kernel,
-    model::frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
+    model::{
+        counters::Counters,
+        frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
+    },
     probes::{Change, Syscalls},
 };
 
@@ -18,13 +21,14 @@ pub struct Gatherer {
     /// What was last said of each process, to say only what is new.
     said: HashMap<ProcessKey, (String, u32, Option<Exit>)>,
     start_ns: u64,
+    /// Processes with performance counters, as they were last seen: those outlive their rows.
+    counted: HashMap<ProcessKey, ProcessFrame>,
 }
 
 impl Gatherer {
-    /// One for a session that began at a time of the monotonic clock.
-    #[must_use]
-    pub fn new(start_ns: u64) -> Self {
-        Self { start_ns, ..Self::default() }
+    /// Notes when the session began, on the monotonic clock.
+    pub fn start_at(&mut self, start_ns: u64) {
+        self.start_ns = start_ns;
     }
 
     /// Reads all counters, and gives finished rows back to the kernel side.
@@ -55,6 +59,25 @@ impl Gatherer {
         }
     }
 
+    /// Expects performance counters of a process.
+    pub fn expect_counters(&mut self, key: ProcessKey, comm: &[u8; COMM_LEN]) {
+        let seen = ProcessFrame { key, comm: text(comm), ..ProcessFrame::default() };
+        self.counted.insert(key, seen);
+    }
+
+    /// Whether a process with performance counters has been seen to end.
+    #[must_use]
+    pub fn has_ended(&self, key: &ProcessKey) -> bool {
+        self.counted.get(key).is_some_and(|seen| seen.exit.is_some())
+    }
+
+    /// Adds what performance counters of a process have counted.
+    pub fn add_counters(&mut self, key: ProcessKey, counters: &Counters) {
+        let Some(seen) = self.counted.get(&key) else { return };
+        let frame = self.pending.entry(key).or_insert_with(|| seen.clone());
+        frame.counters.get_or_insert_default().merge(counters);
+    }
+
     /// Hands over what was gathered.
     pub fn take(&mut self) -> Vec<ProcessFrame> {
         std::mem::take(&mut self.pending).into_values().collect()
@@ -64,6 +87,10 @@ impl Gatherer {
     fn news(&mut self, row: &Row) {
         let key = key_of(row);
         let now = (text(&row.comm), row.threads, self.exit_of(row));
+        if let Some(seen) = self.counted.get_mut(&key) {
+            (seen.comm, seen.threads, seen.exit) = now.clone();
+            seen.parent = (row.parent != 0).then_some(row.parent);
+        }
         if self.said.get(&key) != Some(&now) {
             let frame = self.frame_of(row);
             (frame.comm, frame.threads, frame.exit) = now.clone();

@@ -7,12 +7,15 @@ use pulse_trace_common::{
     target::{phase, thread_flag},
 };
 
-use super::{costs::Costs, gather::Gatherer, host};
+use super::{costs::Costs, counting::Counting, gather::Gatherer, host};
 use crate::{
     kernel::{Attached, Candidate, Kernel, LIFECYCLE, LoadError, SYSCALLS, Seat, Seating, Setup, give_back},
     model::frame::{CallStats, Frame, Ledger, ProcessFrame},
     target::Pinned,
 };
+
+/// The ledger's name for counters that the machine has but this session could not open.
+const COUNTERS_MISSING: &str = "counters_missing";
 
 /// A target and how it is to be taken in.
 pub struct Target<'a> {
@@ -35,6 +38,7 @@ pub struct Live {
     everybody: bool,
     /// Threads that found no room at the start, until a ledger has told so.
     refused: u64,
+    counting: Counting,
 }
 
 impl Live {
@@ -47,14 +51,26 @@ impl Live {
         let costs = Costs::open(&mut kernel);
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;
-        let refused = targets.iter().map(|target| seat(&mut kernel, target)).sum();
+        let (mut refused, mut joined) = (0, Vec::with_capacity(targets.len()));
+        for target in targets {
+            let joined_ns = host::monotonic_ns();
+            joined.push(joined_ns);
+            refused += seat(&mut kernel, target, joined_ns);
+        }
         kernel.attach(&SYSCALLS, &mut attached)?;
         give_back();
+        let mut gatherer = Gatherer::default();
+        let counting = if setup.counters {
+            Counting::begin(targets, &joined, setup.follow_children, &mut gatherer)
+        } else {
+            Counting::default()
+        };
         let start_ns = host::monotonic_ns();
+        gatherer.start_at(start_ns);
         let mut live = Self {
             kernel,
             attached,
-            gatherer: Gatherer::new(start_ns),
+            gatherer,
             costs,
             losses: BTreeMap::new(),
             start_ns,
@@ -62,6 +78,7 @@ impl Live {
             sequence: 0,
             everybody: setup.everybody,
             refused: 0,
+            counting,
         };
         // Calls that ended while the probes were being attached belong to no session.
         let _ = live.take_losses();
@@ -103,6 +120,7 @@ impl Live {
     /// The interval since the last frame.
     pub fn frame(&mut self) -> Frame {
         self.gatherer.collect(&mut self.kernel);
+        self.counting.collect(&mut self.gatherer);
         let losses = self.take_losses();
         self.close_frame(losses)
     }
@@ -115,6 +133,7 @@ impl Live {
         self.attached.detach_all();
         self.gatherer.collect(&mut self.kernel);
         self.gatherer.collect_in_flight(&self.kernel);
+        self.counting.finish(&mut self.gatherer);
         let losses = self.take_losses();
         self.costs.measure(false);
         self.close_frame(losses)
@@ -127,6 +146,7 @@ impl Live {
         let overhead = self.costs.take(&self.kernel);
         let missed = overhead.programs.iter().map(|program| program.missed).sum();
         add_positive(&mut ledger.degraded, "recursion_misses", missed);
+        add_positive(&mut ledger.degraded, COUNTERS_MISSING, self.counting.take_missing());
         ledger.counted = total(&processes, CallStats::count);
         add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
         let frame = Frame {
@@ -172,9 +192,8 @@ fn total(processes: &[ProcessFrame], number: impl Fn(&CallStats) -> u64) -> u64 
 
 /// Seats all threads of a target. The kernel side seats those born meanwhile, so a pass that finds nobody new has
 /// found everybody. Tells how many found no room.
-fn seat(kernel: &mut Kernel, target: &Target<'_>) -> u64 {
+fn seat(kernel: &mut Kernel, target: &Target<'_>, joined_ns: u64) -> u64 {
     let pinned = target.pinned;
-    let joined_ns = host::monotonic_ns();
     let process = kernel.open_process(pinned.pid, joined_ns, pinned.comm);
     let mut refused = 0;
     loop {

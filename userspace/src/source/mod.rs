@@ -1,6 +1,7 @@
 //! Where frames come from.
 
 pub mod costs;
+mod counting;
 pub mod gather;
 pub mod host;
 pub mod live;

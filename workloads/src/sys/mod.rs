@@ -10,6 +10,7 @@ pub mod fd;
 pub mod fork;
 pub mod jitter;
 pub mod mqueue;
+pub mod pages;
 pub mod perf;
 pub mod prefetch;
 pub mod pthread;

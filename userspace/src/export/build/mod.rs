@@ -1,6 +1,7 @@
 //! From a session to its export.
 
 mod cost;
+mod counters;
 mod hist;
 mod locks;
 mod sched;
@@ -60,6 +61,7 @@ fn process(header: &session::Header, key: frame::ProcessKey, process: &session::
         sched: process.sched.as_ref().map(|whole| sched::sched(&header.arch, whole, process)),
         futex: process.futexes.iter().map(|(key, stats)| locks::futex(header, key, stats)).collect(),
         mutex: process.mutexes.iter().map(|(key, mutex)| locks::mutex(key, mutex)).collect(),
+        counters: process.counters.as_ref().map(Into::into),
     }
 }
 

@@ -4,12 +4,14 @@
 
 mod calls;
 mod cost;
+mod counters;
 mod hist;
 mod locks;
 mod sched;
 
 pub use calls::{Abi, Lean, Syscall};
 pub use cost::{CostBudget, Ledger, Overhead, Program};
+pub use counters::Counters;
 pub use hist::{Hist, Unit};
 pub use locks::{Futex, Holder, Mutex, Place, Seen, SharedObject, Stack, Waits};
 pub use sched::{Blocked, Budget, CpuShare, RunQueue, Sched, SchedThread, Waker, WakerContext};
@@ -118,6 +120,10 @@ pub struct Process {
     /// Mutexes as probes on the contended path saw them.
     #[serde(default)]
     pub mutex: Vec<Mutex>,
+    /// Performance counters; null where the process has none of its own: they were not wanted, or a process that forked it
+    /// has them.
+    #[serde(default)]
+    pub counters: Option<Counters>,
 }
 
 /// The end of a process.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cost;
+mod counters;
 mod futex;
 mod mutex;
 mod random;
@@ -58,7 +59,7 @@ pub fn header(shape: Shape) -> Header {
         targets: (0..shape.processes).map(pid).collect(),
         start_unix_ns: START_UNIX_NS,
         start_mono_ns: START_MONO_NS,
-        probes: ["syscalls", "sched", "futex", "mutex"].map(str::to_owned).to_vec(),
+        probes: ["syscalls", "sched", "futex", "mutex", "counters"].map(str::to_owned).to_vec(),
         per_thread: shape.threads > 0,
     }
 }
@@ -104,6 +105,7 @@ fn frame(calls: &mut Random, others: &mut Random, shape: Shape, number: u32) -> 
         process.sched = sched::process(others, shape, index);
         process.futexes = futex::process(others, shape, index, number);
         process.mutexes = mutex::process(others, shape, index, number);
+        process.counters = counters::process(shape, index);
     }
     Frame {
         sequence: u64::from(number),
@@ -144,7 +146,7 @@ fn process(random: &mut Random, shape: Shape, index: u32, last: bool) -> Process
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{frame::CallStats, locks::LockPlace, sched::WakerContext};
+    use crate::model::{counters::Tally, frame::CallStats, locks::LockPlace, sched::WakerContext};
 
     #[test]
     fn a_seed_is_a_session() {
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_lock_and_of_waker_occurs() {
+    fn every_kind_of_lock_waker_and_counter_occurs() {
         let session = session(1, Shape { processes: 6, ..Shape::default() });
         let processes = || session.processes.values();
         let shared = |index: u32| {
@@ -218,6 +220,11 @@ mod tests {
             };
             assert!(processes().any(|process| process.sched.as_ref().is_some_and(wakers)), "{context:?}");
         }
+        let tallies = || processes().filter_map(|it| it.counters.as_ref()).flat_map(|it| it.tallies.values());
+        assert!(tallies().any(|tally| matches!(tally, Tally::Unsupported(_))));
+        assert!(tallies().any(|tally| matches!(tally, Tally::Refused(_))));
+        assert!(tallies().any(|tally| matches!(tally, Tally::Counted(it) if it.share() < Some(1.0))));
+        assert!(processes().any(|process| process.counters.is_none()));
         assert!(session.overhead.traps.unwrap().detached_at_ns.is_some());
         assert_eq!(session.notes.len(), 1);
     }

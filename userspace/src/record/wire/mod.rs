@@ -2,6 +2,7 @@
 
 mod calls;
 mod cost;
+mod counters;
 mod futex;
 mod hist;
 mod limits;
@@ -10,6 +11,7 @@ mod place;
 mod sched;
 
 pub use calls::Syscall;
+pub use counters::Counters;
 pub use futex::Futex;
 pub use hist::Geometry;
 pub use limits::Impossible;
@@ -96,6 +98,8 @@ pub struct Process {
     pub futexes: Vec<Futex>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutexes: Vec<Mutex>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Counters>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -165,6 +169,7 @@ impl Process {
             sched: Vec::new(),
             futexes: Vec::new(),
             mutexes: Vec::new(),
+            counters: None,
         }
     }
 
@@ -188,6 +193,7 @@ impl TryFrom<Process> for ProcessFrame {
             sched: all(process.sched)?,
             futexes: all(process.futexes)?,
             mutexes: all(process.mutexes)?,
+            counters: process.counters.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -16,13 +16,15 @@ use pulse_trace::{
 pub struct How<'a> {
     pub scope: Scope,
     pub per_thread: bool,
+    /// Whether performance counters are opened.
+    pub counters: bool,
     /// Limits set by hand, as with `--limit`.
     pub limits: &'a [(&'a str, u32)],
 }
 
 impl Default for How<'_> {
     fn default() -> Self {
-        Self { scope: Scope::Targets, per_thread: false, limits: &[] }
+        Self { scope: Scope::Targets, per_thread: false, counters: false, limits: &[] }
     }
 }
 
@@ -41,7 +43,13 @@ impl Trace {
     /// Traces a process, or one thread of it, that was pinned before.
     pub fn of_pinned(pinned: &Pinned, how: &How<'_>) -> Self {
         let limits = how.limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        let request = Request { scope: how.scope, per_thread: how.per_thread, limits, debug: false };
+        let request = Request {
+            scope: how.scope,
+            per_thread: how.per_thread,
+            counters: how.counters,
+            limits,
+            debug: false,
+        };
         let setup = kernel_setup(&request, &[pinned]).unwrap();
         let live = Live::start(&setup, &[Target { pinned, held: false }]).unwrap();
         let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };

@@ -28,6 +28,14 @@ pub struct Truth {
     pub errors: BTreeMap<String, BTreeMap<String, u64>>,
     pub naps_ns: Vec<u64>,
     pub reads_ns: Vec<u64>,
+    pub usage: Usage,
+}
+
+/// What `getrusage` told it, from the go on.
+#[derive(Debug, Deserialize)]
+pub struct Usage {
+    pub user_ns: u64,
+    pub system_ns: u64,
 }
 
 impl Truth {

@@ -12,7 +12,7 @@ use pulse_trace_workloads::{contract::CommonArgs, sys::calls::Kind};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "calls", version, max_term_width = 110)]
 pub struct Args {
-    /// Calls to make; without it twelve different ones, or none with --nap or --block
+    /// Calls to make; without it twelve different ones, or none with --nap, --block or --spin
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
     pub calls: Option<Vec<Kind>>,
     /// How often each worker makes each call
@@ -30,6 +30,12 @@ pub struct Args {
     /// Do it again and again until stopped
     #[arg(long, conflicts_with = "rounds")]
     pub forever: bool,
+    /// Fresh pages of memory that each worker then writes to, one page fault each
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
+    pub touch_pages: u32,
+    /// Then keep the CPU busy so long, in each worker
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub spin: Option<Duration>,
     /// Then sleep so long in nanosleep, COUNT times each; the truth lists how long each took
     #[arg(long, value_delimiter = ',', value_name = "TIME,...", value_parser = time)]
     pub nap: Vec<Duration>,
@@ -41,7 +47,7 @@ pub struct Args {
     pub exec: Option<Exec>,
     /// Start the threads before being ready and make no other call afterwards: each waits in a readv, is woken by one
     /// write, makes its calls and one write of one byte to the ready descriptor, and hangs in a readv until killed
-    #[arg(long, requires_all = ["ready_fd", "go_fd"], conflicts_with_all = ["children", "forever", "nap", "block", "exec", "rate"])]
+    #[arg(long, requires_all = ["ready_fd", "go_fd"], conflicts_with_all = ["children", "forever", "nap", "block", "exec", "rate", "spin"])]
     pub sealed: bool,
     /// Have a seccomp filter refuse getppid, as containers refuse calls
     #[arg(long)]
@@ -67,7 +73,9 @@ impl Args {
     pub fn kinds(&self) -> Vec<Kind> {
         match &self.calls {
             Some(calls) => calls.clone(),
-            None if self.nap.is_empty() && self.block.is_empty() => Kind::COMMON.to_vec(),
+            None if self.nap.is_empty() && self.block.is_empty() && self.spin.is_none() => {
+                Kind::COMMON.to_vec()
+            }
             None => Vec::new(),
         }
     }

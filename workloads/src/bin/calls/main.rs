@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use pulse_trace_workloads::{
     contract::{self, Handshake, now_ns},
-    sys::seccomp,
+    sys::{seccomp, usage::Usage},
 };
 
 use args::Args;
@@ -37,11 +37,12 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     }
     let mut handshake = Handshake::new(&args.common)?;
     handshake.ready_then_go()?;
-    let begin = now_ns();
+    let (begin, before) = (now_ns(), Usage::now());
     let mut truths = Truths { made: crew::work(args)?, ..Truths::default() };
     truths.elapsed_ns = now_ns() - begin;
     truths.naps_ns = blocking::naps(args);
     truths.reads_ns = blocking::reads(args)?;
+    truths.usage = Usage::now().since(before);
     if let Some(exec) = args.exec {
         return Err(replace::replace(args, exec, &truths.made).into());
     }

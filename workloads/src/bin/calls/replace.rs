@@ -32,6 +32,7 @@ fn again(args: &Args, made: &Made) -> Command {
     command.arg("--threads").arg(args.threads.to_string());
     command.arg("--rounds").arg(args.common.rounds.to_string());
     command.arg("--before").arg(made.each.first().copied().unwrap_or(0).to_string());
+    command.arg("--touch-pages").arg(args.touch_pages.to_string());
     if args.common.json {
         command.arg("--json");
     }

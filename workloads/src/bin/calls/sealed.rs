@@ -4,7 +4,7 @@ use std::{convert::Infallible, io::IoSliceMut, os::fd::OwnedFd, sync::Arc, threa
 
 use pulse_trace_workloads::{
     contract::{Refusal, cannot},
-    sys::{calls::Kind, fd},
+    sys::{calls::Kind, fd, pages::Pages},
 };
 use rustix::{
     io::{readv, write},
@@ -30,9 +30,11 @@ pub fn run(args: &Args) -> Result<Infallible, Refusal> {
     let stretch = Arc::new(prepare(args)?);
     for _ in 0..args.threads {
         let stretch = Arc::clone(&stretch);
+        let mut pages = fresh(args.touch_pages)?;
         let worker = move || {
             wait(&stretch.start.0);
             stretch.make_all();
+            pages.touch();
             say(&stretch.ready, b".");
             wait(&stretch.never.0);
         };
@@ -46,6 +48,13 @@ pub fn run(args: &Args) -> Result<Infallible, Refusal> {
     say(&stretch.start.1, &bytes);
     wait(&stretch.never.0);
     Err(cannot("hang", "the pipe that nobody writes to was written to", "report this"))
+}
+
+/// Mapped beforehand, since that is a call too; and the code that touches them has run once.
+fn fresh(pages: u32) -> Result<Pages, Refusal> {
+    let failed = |error| cannot("map memory", error, "ask for less with `--touch-pages`");
+    Pages::map(1).map_err(failed)?.touch();
+    Pages::map(pages as usize).map_err(failed)
 }
 
 fn prepare(args: &Args) -> Result<Stretch, Refusal> {

@@ -5,7 +5,10 @@ use std::{
     io::{self, Write as _},
 };
 
-use pulse_trace_workloads::contract::{self, Truth};
+use pulse_trace_workloads::{
+    contract::{self, Truth},
+    sys::usage::Usage,
+};
 use serde::Serialize;
 
 use crate::{args::Args, worker::Made};
@@ -17,6 +20,8 @@ pub struct Truths {
     pub made: Made,
     /// How long they took, ns.
     pub elapsed_ns: u64,
+    /// What the kernel booked for this process from the go on.
+    pub usage: Usage,
     /// Each sleep, ns.
     pub naps_ns: Vec<u64>,
     /// Each blocked read, ns.
@@ -37,6 +42,8 @@ struct Detail<'a> {
     elapsed_ns: u64,
     /// Time of one call, loop included, where one thread made all of them.
     ns_per_call: Option<f64>,
+    /// CPU time, switches and page faults of this process from the go on, as `getrusage` has them.
+    usage: Usage,
     naps_ns: &'a [u64],
     reads_ns: &'a [u64],
 }
@@ -82,6 +89,7 @@ fn detail<'a>(args: &Args, truths: &'a Truths) -> Detail<'a> {
         errors,
         elapsed_ns: truths.elapsed_ns,
         ns_per_call: alone.then(|| truths.elapsed_ns as f64 / total as f64),
+        usage: truths.usage,
         naps_ns: &truths.naps_ns,
         reads_ns: &truths.reads_ns,
     }

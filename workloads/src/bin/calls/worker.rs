@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pulse_trace_workloads::{
     contract::{Warmup, now_ns, stopping},
-    sys::calls::Kind,
+    sys::{calls::Kind, pages::Pages},
 };
 
 use crate::args::Args;
@@ -56,7 +56,22 @@ pub fn work(args: &Args, worker: u64) -> Made {
             left -= chunk;
         }
     }
+    made.odd += u64::from(!touch(args.touch_pages));
+    spin(args.spin);
     made
+}
+
+/// Writes to so many fresh pages; whether there was room for them.
+fn touch(pages: u32) -> bool {
+    pages == 0 || Pages::map(pages as usize).map(|mut pages| pages.touch()).is_ok()
+}
+
+/// Keeps the CPU busy for a time.
+fn spin(time: Option<Duration>) {
+    let end = now_ns() + time.map_or(0, |time| time.as_nanos() as u64);
+    while now_ns() < end && !stopping() {
+        (0..1000).for_each(|_| std::hint::spin_loop());
+    }
 }
 
 /// As fast as possible; how many did not end as they must.
