@@ -24,11 +24,11 @@ use crate::{
 /// The probe's description.
 pub const SPEC: Spec = Spec {
     name: "counters",
-    summary: "CPU time, switches, migrations, page faults, and what the processor counts: cycles, instructions, misses",
+    summary: "CPU time, switches, migrations, page faults; cycles, stalls, instructions, branches and cache misses",
     hooks: &["perf_event_open, per thread"],
-    needs: "CAP_PERFMON; a processor that shows its counters for those that it counts; Linux 5.13 to leave children out",
+    needs: "CAP_PERFMON; Linux 5.13, or --children; a processor that shows its counters",
     default: true,
-    cost: "0.1 us per context switch of a target",
+    cost: "0.6 us per context switch and 0.1 us per page fault of a target",
 };
 
 /// Descriptors that are left to the rest of the session.
