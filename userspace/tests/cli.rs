@@ -10,6 +10,11 @@ use std::{
     process::{Command, Output},
 };
 
+use pulse_trace::{
+    model::synthetic::{self, Shape},
+    record::Recorder,
+};
+
 const TOOL: &str = env!("CARGO_BIN_EXE_pulse-trace");
 const NOBODY: u32 = 65_534;
 
@@ -223,6 +228,36 @@ fn recordings_that_are_none_are_refused() {
 }
 
 #[test]
+fn a_recording_is_exported_in_every_form() {
+    let scratch = Scratch::new("export");
+    let recording = scratch.path("session.rec");
+    let shape = Shape::default();
+    let file = pulse_trace::files::create(Path::new(&recording)).unwrap();
+    let mut recorder = Recorder::begin(file, &synthetic::header(shape)).unwrap();
+    synthetic::frames(3, shape).iter().for_each(|frame| recorder.frame(frame).unwrap());
+    recorder.finish().unwrap();
+    let folded = run(&["export", &recording, "--to", "folded"]);
+    assert_eq!(folded.status.code(), Some(0), "{}", errors(&folded));
+    let shown = String::from_utf8(folded.stdout).unwrap();
+    assert!(shown.lines().any(|line| line.starts_with("shm /q +0;main;producer;enqueue+0x2a;")), "{shown}");
+    let file = scratch.path("locks.csv");
+    let csv = run(&["export", &recording, "--to", "csv", "-o", &file]);
+    assert!(csv.status.success() && csv.stdout.is_empty(), "{}", errors(&csv));
+    assert!(fs::read_to_string(&file).unwrap().contains("\nlock,1000 1010,,shm /q +0,contention,"));
+    let json = run(&["export", &recording, "--to", "json"]).stdout;
+    assert_eq!(json, run(&["report", &recording, "--json"]).stdout);
+    let bare = scratch.file("bare.rec", include_bytes!("../src/record/golden/syscalls-only.rec"));
+    refused(
+        &["export", &bare, "--to", "folded"],
+        2,
+        &format!(
+            "pulse-trace: cannot export stacks of {bare}: it has none; record with --probes futex or mutex, and without \
+             --no-stacks"
+        ),
+    );
+}
+
+#[test]
 fn a_line_of_a_gigabyte_is_refused_quickly() {
     let scratch = Scratch::new("long");
     let path = scratch.path("line");
@@ -288,6 +323,7 @@ fn help_is_the_documented_one() {
         (&["attach", "--help"][..], "help-attach.txt"),
         (&["run", "--help"][..], "help-run.txt"),
         (&["report", "--help"][..], "help-report.txt"),
+        (&["export", "--help"][..], "help-export.txt"),
         (&["doctor", "--help"][..], "help-doctor.txt"),
         (&["probes"][..], "probes.txt"),
     ] {

@@ -2,6 +2,7 @@
 
 mod attach;
 mod doctor;
+mod export;
 mod failure;
 mod generate;
 mod live;
@@ -37,6 +38,7 @@ enum Command {
     Attach(attach::Attach),
     Run(run::Run),
     Report(report::Report),
+    Export(export::Export),
     Doctor(doctor::Doctor),
     Probes(probes::Probes),
     #[command(name = "__generate", hide = true)]
@@ -76,6 +78,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Attach(attach) => attach.run(),
         Command::Run(run) => run.run(),
         Command::Report(report) => report.run(),
+        Command::Export(export) => export.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Probes(probes) => probes.run(),
         Command::Generate(generate) => generate.run(),

@@ -56,13 +56,14 @@ pub struct TraceOptions {
 /// How a report looks.
 #[derive(Args, Clone)]
 pub struct ViewOptions {
-    /// Order of system calls
+    /// Order of calls, processes, threads and locks: total, count, errors, mean, p50, p90, p99, p999, max, name; cpu,
+    /// queue, blocked and switches where the scheduler was looked at
     #[arg(long, value_name = "FIELD", default_value = "total")]
     pub sort: Sort,
     /// Rows per table
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
-    /// Draw the latency distribution of every call
+    /// Draw every distribution
     #[arg(long)]
     pub histograms: bool,
     /// Use colour

@@ -1,6 +1,8 @@
 //! Exports: a session in forms that other programs read.
 
 mod build;
+pub mod csv;
+pub mod folded;
 pub mod json;
 #[cfg(test)]
 mod schema;

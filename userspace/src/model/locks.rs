@@ -1,8 +1,11 @@
 //! What a process's locks cost it: futexes as the kernel sees them, mutexes as probes in the library see them.
 
+mod mutexes;
+mod name;
 mod verdict;
 mod view;
 
+pub use mutexes::{ContendedMutex, ranked_mutexes};
 pub use verdict::{LONG_NS, Verdict, waits, wakes};
 pub use view::{Lock, ranked};
 

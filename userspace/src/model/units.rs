@@ -48,6 +48,20 @@ pub fn rate(per_second: f64) -> String {
     scaled(per_second, 1000.0, &["", "K", "M", "G", "T"])
 }
 
+/// A count with its digits in groups of three: `516,203`.
+#[must_use]
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A share as a percentage with two decimals.
 #[must_use]
 pub fn percent(share: f64) -> String {
@@ -203,6 +217,12 @@ mod tests {
         assert_eq!(count(999_999_999), "999999999");
         assert_eq!(count(1_234_567_890), "1.23G");
         assert_eq!(count(u64::MAX), "18.4E");
+    }
+
+    #[test]
+    fn grouped_counts_are_exact() {
+        let shown = [0, 999, 1000, 516_203, u64::MAX].map(grouped);
+        assert_eq!(shown, ["0", "999", "1,000", "516,203", "18,446,744,073,709,551,615"]);
     }
 
     #[test]

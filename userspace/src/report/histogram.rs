@@ -5,7 +5,7 @@ use pulse_trace_common::hist;
 
 use crate::model::{hist::Hist, units};
 
-use super::{calls::Named, layout::Layout};
+use super::layout::Layout;
 
 /// Columns that the label and the count take.
 const LABELS: usize = 36;
@@ -17,15 +17,27 @@ struct Octave {
     count: u64,
 }
 
-pub fn render(call: &Named, layout: Layout) -> String {
-    let latency = &call.stats.latency;
-    let octaves = octaves(latency);
+/// What the values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Nanoseconds.
+    Time,
+    /// Numbers of things.
+    Count,
+}
+
+/// Draws a distribution; the nouns name what was counted, one and many.
+pub fn render(title: &str, one: &str, many: &str, values: &Hist, scale: Scale, layout: Layout) -> String {
+    let octaves = octaves(values, scale);
     let Some(highest) = octaves.iter().map(|octave| octave.count).max() else {
         return String::new();
     };
     let bar = (layout.width() - LABELS).min(WIDEST_BAR);
-    let calls = if latency.count() == 1 { "1 call".to_owned() } else { format!("{} calls", latency.count()) };
-    let mut text = format!("\n{}: {calls} by latency; bars are logarithmic\n", call.name);
+    let noun = if values.count() == 1 { one } else { many };
+    let count = values.count();
+    let by = if (one, scale) == ("call", Scale::Time) { " by latency" } else { "" };
+    let mut text =
+        String::from("\n") + &layout.wrap("", &format!("{title}: {count} {noun}{by}; bars are logarithmic"));
     for Octave { label, count } in octaves {
         let filled = length(count, highest, bar);
         text += &format!(
@@ -39,9 +51,9 @@ pub fn render(call: &Named, layout: Layout) -> String {
 }
 
 /// The octaves between the lowest and the highest that hold anything; the empty ones between them too.
-fn octaves(latency: &Hist) -> Vec<Octave> {
+fn octaves(values: &Hist, scale: Scale) -> Vec<Octave> {
     let mut counts: Vec<(u32, u64)> = Vec::new();
-    for (bucket, count) in latency.buckets() {
+    for (bucket, count) in values.buckets() {
         let octave = octave_of(hist::lower(usize::from(*bucket)));
         match counts.last_mut() {
             Some((last, sum)) if *last == octave => *sum += count,
@@ -52,7 +64,7 @@ fn octaves(latency: &Hist) -> Vec<Octave> {
             }
         }
     }
-    counts.into_iter().map(|(octave, count)| Octave { label: label(octave), count }).collect()
+    counts.into_iter().map(|(octave, count)| Octave { label: label(octave, scale), count }).collect()
 }
 
 /// 0 holds the value 0 alone; n holds from 2^(n-1) to below 2^n, the last one everything above.
@@ -60,15 +72,19 @@ const fn octave_of(value: u64) -> u32 {
     if value == 0 { 0 } else { hist::log2(value) + 1 }
 }
 
-fn label(octave: u32) -> String {
+fn label(octave: u32, scale: Scale) -> String {
+    let (shown, more) = match scale {
+        Scale::Time => (units::time as fn(u64) -> String, "longer"),
+        Scale::Count => (units::count as fn(u64) -> String, "more"),
+    };
     if octave == 0 {
-        return "[0ns, 1ns)".to_owned();
+        return format!("[{}, {})", shown(0), shown(1));
     }
     let lower = 1_u64 << (octave - 1);
     if lower >= hist::CLAMP {
-        return format!("[{}, and longer)", units::time(lower));
+        return format!("[{}, and {more})", shown(lower));
     }
-    format!("[{}, {})", units::time(lower), units::time(2 * lower))
+    format!("[{}, {})", shown(lower), shown(2 * lower))
 }
 
 /// At least one character for anything that happened at all.
@@ -88,7 +104,7 @@ mod tests {
     fn drawn(values: &[u64]) -> String {
         let mut stats = CallStats::default();
         values.iter().for_each(|value| stats.latency.record(*value));
-        render(&Named { name: "read".to_owned(), stats }, Layout::new(80, false))
+        render("read", "call", "calls", &stats.latency, Scale::Time, Layout::new(80, false))
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl Layout {
         self.width
     }
 
+    /// Blanks between columns.
+    #[must_use]
+    pub fn gap(self) -> usize {
+        if self.width >= ROOMY { 2 } else { 1 }
+    }
+
     /// The text in a tone, where colours are wanted.
     #[must_use]
     pub fn paint(self, tone: Tone, text: &str) -> String {
@@ -93,7 +99,7 @@ impl Layout {
         };
         let widths: Vec<usize> = (1..header.len()).map(cell_width).collect();
         let numbers: usize = widths.iter().sum();
-        let gap = if self.width >= ROOMY { "  " } else { " " };
+        let gap = " ".repeat(self.gap());
         let gaps = gap.len() * widths.len();
         let name = cell_width(0).min(self.width.saturating_sub(numbers + gaps)).max(length(header[0]));
         let line = |cells: &[&str]| {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{session::Session, text::printable, units};
+use crate::model::{frame::Ledger, session::Session, text::printable, units};
 
 use super::layout::{Layout, Tone};
 
 pub fn render(session: &Session, layout: Layout) -> String {
     let ledger = &session.ledger;
     let [lost, degraded, censored] = [&ledger.lost, &ledger.degraded, &ledger.censored].map(total);
-    let counted = units::count(ledger.counted);
+    let counted = counted(ledger);
     if ledger.complete() {
         let edges = if censored == 0 {
             "none lost".to_owned()
@@ -20,10 +20,10 @@ pub fn render(session: &Session, layout: Layout) -> String {
                 listed(&ledger.censored)
             )
         };
-        return layout.wrap("ledger: ", &format!("complete, {counted} calls counted, {edges}"));
+        return layout.wrap("ledger: ", &format!("complete, {counted}, {edges}"));
     }
     let head = format!(
-        "ledger: INCOMPLETE, {counted} calls counted, {} lost, {} censored, {} without a detail",
+        "ledger: INCOMPLETE, {counted}, {} lost, {} censored, {} without a detail",
         units::count(lost),
         units::count(censored),
         units::count(degraded)
@@ -38,6 +38,16 @@ pub fn render(session: &Session, layout: Layout) -> String {
         }
     }
     text
+}
+
+/// What is in the numbers, of every kind.
+fn counted(ledger: &Ledger) -> String {
+    let events = ledger.events.iter().filter(|(_, count)| **count > 0);
+    let events = events
+        .map(|(name, count)| format!("{} {}", units::count(*count), printable(&name.replace('_', " "))));
+    let all: Vec<String> =
+        [format!("{} calls", units::count(ledger.counted))].into_iter().chain(events).collect();
+    format!("{} counted", all.join(", "))
 }
 
 fn total(slots: &BTreeMap<String, u64>) -> u64 {
@@ -99,7 +109,6 @@ mod tests {
     use pulse_trace_common::loss::Slot;
 
     use super::*;
-    use crate::model::frame::Ledger;
 
     fn rendered(ledger: Ledger) -> String {
         render(&Session { ledger, ..Session::default() }, Layout::new(80, false))
@@ -113,6 +122,13 @@ mod tests {
     fn a_complete_one_is_one_short_line() {
         let text = rendered(Ledger { counted: 123_456, ..Ledger::default() });
         assert_eq!(text, "ledger: complete, 123456 calls counted, none lost\n");
+    }
+
+    #[test]
+    fn events_of_other_probes_are_counted_by_name() {
+        let events = slots(&[("wakeups", 12), ("futex_calls", 0), ("e\x1b_x", 3)]);
+        let text = rendered(Ledger { counted: 7, events, ..Ledger::default() });
+        assert_eq!(text, "ledger: complete, 7 calls, 3 e\\x1b x, 12 wakeups counted, none lost\n");
     }
 
     #[test]

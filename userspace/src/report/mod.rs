@@ -1,18 +1,26 @@
 //! The text report: a pure function of a session. What a recording gives back prints the very same.
 
+mod budget;
 mod calls;
 mod cost;
 mod counters;
+mod finding;
 mod header;
 mod histogram;
 pub mod layout;
 mod ledger;
+mod locks;
+mod mutex;
+mod notes;
+mod place;
 mod processes;
+mod sched;
+mod share;
 mod sort;
 
 pub use sort::{Sort, UnknownSort};
 
-use crate::model::session::Session;
+use crate::model::session::{Process, Session};
 use layout::Layout;
 
 /// Processes, and threads of a process, that are shown when nobody says how many.
@@ -41,13 +49,36 @@ impl Default for Options {
     }
 }
 
+/// How far quantiles may be off, where no table of calls has said so.
+fn precision(session: &Session, layout: Layout) -> String {
+    let processes = || session.processes.values();
+    let said = processes().any(|process| !process.syscalls.is_empty());
+    let other = |process: &Process| {
+        process.sched.is_some() || !process.futexes.is_empty() || !process.mutexes.is_empty()
+    };
+    if said || !processes().any(other) {
+        return String::new();
+    }
+    layout.wrap(
+        "",
+        "Counts, totals and means are exact; p50 to p99.9 are within 1/32 (3.13%) of the true value.",
+    )
+}
+
 /// The whole report.
 #[must_use]
 pub fn render(session: &Session, options: &Options) -> String {
     let layout = Layout::new(options.width, options.colour);
     let sections = [
         header::render(session, layout),
+        notes::render(session, layout),
+        finding::render(session, layout),
+        budget::render(session, options, layout),
         processes::render(session, options, layout),
+        sched::render(session, options, layout),
+        locks::render(session, options, layout),
+        mutex::render(session, options, layout),
+        precision(session, layout),
         cost::warning(session, layout),
         cost::render(session, layout),
         ledger::render(session, layout),

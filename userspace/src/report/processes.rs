@@ -9,7 +9,7 @@ use crate::model::{
 };
 
 use super::{
-    DEFAULT_TOP, Options, Sort,
+    DEFAULT_TOP, Options, Sort, budget,
     calls::{self, Named},
     counters, histogram,
     layout::{Layout, Row, Tone, shown_name},
@@ -33,7 +33,10 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     if entries.len() > 1 {
         sections.push(overview(&entries, shown, session, layout));
     }
-    sections.extend(entries.iter().take(shown).map(|entry| section(entry, session, options, layout)));
+    let probed = probed(session);
+    let tells = |entry: &&Entry<'_>| probed || entries.len() == 1 || entry.process.counters.is_some();
+    let told = entries.iter().take(shown).filter(tells);
+    sections.extend(told.map(|entry| section(entry, session, options, layout)));
     if entries.iter().any(|entry| !entry.calls.is_empty()) {
         let words =
             "Count, total and mean are exact; p50 to p99.9 are within 1/32 (3.13%) of the true value.";
@@ -46,6 +49,12 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
         sections.push(layout.wrap("", words));
     }
     sections.join("\n")
+}
+
+/// Whether system calls were looked at: where they were not, their absence is no news.
+fn probed(session: &Session) -> bool {
+    let calls = session.processes.values().any(|process| !process.syscalls.is_empty());
+    calls || session.header.probes.is_empty() || session.header.probes.iter().any(|probe| probe == "syscalls")
 }
 
 /// By total time, or by the column that was asked for where processes have it.
@@ -64,19 +73,25 @@ fn sorted(session: &Session, sort: Sort) -> Vec<Entry<'_>> {
         Sort::Name => entries.sort_by_key(|entry| (entry.process.comm.clone(), entry.key)),
         Sort::Count => entries.sort_by_key(|entry| (Reverse(entry.sum.count()), entry.key)),
         Sort::Errors => entries.sort_by_key(|entry| (Reverse(entry.sum.failed()), entry.key)),
+        Sort::Cpu | Sort::Queue | Sort::Blocked | Sort::Switches => entries.sort_by_key(|entry| {
+            let weight = entry.process.sched.as_ref().map(|sched| budget::weight(sort, sched));
+            (Reverse(weight), Reverse(entry.sum.total_ns()), entry.key)
+        }),
         _ => entries.sort_by_key(|entry| (Reverse(entry.sum.total_ns()), entry.key)),
     }
     entries
 }
 
 fn overview(entries: &[Entry<'_>], shown: usize, session: &Session, layout: Layout) -> String {
+    let probed = probed(session);
+    let known = |number: String| if probed { number } else { "-".to_owned() };
     let row = |entry: &Entry<'_>| Row {
         cells: vec![
             format!("{} {}", entry.key.pid, shown_name(&entry.process.comm)),
             entry.process.threads.to_string(),
-            units::count(entry.sum.count()),
-            units::count(entry.sum.failed()),
-            units::time(entry.sum.total_ns()),
+            known(units::count(entry.sum.count())),
+            known(units::count(entry.sum.failed())),
+            known(units::time(entry.sum.total_ns())),
             state(entry.process, session),
         ],
         notes: Vec::new(),
@@ -120,7 +135,9 @@ fn section(entry: &Entry<'_>, session: &Session, options: &Options, layout: Layo
         title += &format!(": {} at {}", status::words(exit.status), units::time(exit.at_ns));
     }
     let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
-    if options.threads && session.header.per_thread {
+    if !probed(session) {
+        // Nobody looked.
+    } else if options.threads && session.header.per_thread {
         text += &by_thread(process, session, options, layout);
     } else {
         text += &numbers(&entry.calls, options, layout);
@@ -135,7 +152,9 @@ fn numbers(calls: &[Named], options: &Options, layout: Layout) -> String {
     let mut text = calls::table(calls, options, layout);
     if options.histograms {
         let shown = options.top.unwrap_or(calls.len());
-        calls.iter().take(shown).for_each(|call| text += &histogram::render(call, layout));
+        for Named { name, stats } in calls.iter().take(shown) {
+            text += &histogram::render(name, "call", "calls", &stats.latency, histogram::Scale::Time, layout);
+        }
     }
     text
 }

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::model::frame::CallStats;
 
-/// What calls are sorted by; the largest comes first, names ascend.
+/// What calls, processes, threads and locks are sorted by; the largest comes first, names ascend. Those that do not have
+/// such a number are sorted by their total time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
     /// Total time.
@@ -30,18 +31,27 @@ pub enum Sort {
     Max,
     /// Name.
     Name,
+    /// Time on a CPU.
+    Cpu,
+    /// Time spent waiting for a CPU.
+    Queue,
+    /// Time spent waiting for anything else.
+    Blocked,
+    /// Times that it left a CPU.
+    Switches,
 }
 
 /// An order that does not exist.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "cannot sort by {0:?}: it is no column; use one of total, count, errors, mean, p50, p90, p99, p999, max, name"
+    "cannot sort by {0:?}: it is no column; use one of total, count, errors, mean, p50, p90, p99, p999, max, name, \
+     cpu, queue, blocked, switches"
 )]
 pub struct UnknownSort(pub String);
 
 impl Sort {
     /// Every order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Total,
         Self::Count,
         Self::Errors,
@@ -52,6 +62,10 @@ impl Sort {
         Self::P999,
         Self::Max,
         Self::Name,
+        Self::Cpu,
+        Self::Queue,
+        Self::Blocked,
+        Self::Switches,
     ];
 
     /// Its name on the command line.
@@ -68,6 +82,10 @@ impl Sort {
             Self::P999 => "p999",
             Self::Max => "max",
             Self::Name => "name",
+            Self::Cpu => "cpu",
+            Self::Queue => "queue",
+            Self::Blocked => "blocked",
+            Self::Switches => "switches",
         }
     }
 
@@ -82,7 +100,7 @@ impl Sort {
     /// Larger comes first; what has no such number comes last.
     fn weight(self, stats: &CallStats) -> Option<u64> {
         match self {
-            Self::Total => Some(stats.total_ns()),
+            Self::Total | Self::Cpu | Self::Queue | Self::Blocked | Self::Switches => Some(stats.total_ns()),
             Self::Count => Some(stats.count()),
             Self::Errors => Some(stats.failed()),
             Self::Mean => mean_ns(stats).map(|mean| mean as u64),
@@ -146,6 +164,7 @@ mod tests {
         assert_eq!(first(Sort::Count), ["many", "failing", "slow", "endless"]);
         assert_eq!(first(Sort::Errors), ["failing", "slow", "many", "endless"]);
         assert_eq!(first(Sort::P50), ["slow", "failing", "many", "endless"]);
+        assert_eq!(first(Sort::Queue), first(Sort::Total));
         assert_eq!(first(Sort::Name), ["endless", "failing", "many", "slow"]);
     }
 

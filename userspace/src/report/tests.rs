@@ -132,6 +132,44 @@ fn a_recording_without_end_says_so() {
 }
 
 #[test]
+fn sections_without_data_do_not_appear() {
+    let mut session = synthetic::session(3, Shape::default());
+    session.header.probes = vec!["sched".to_owned()];
+    for process in session.processes.values_mut() {
+        process.syscalls.clear();
+        process.counters = None;
+        process.futexes.clear();
+        process.mutexes.clear();
+    }
+    (session.overhead.traps, session.notes) = (None, Vec::new());
+    let text = render(&session, &Options::default());
+    for absent in
+        ["locks, by", "idle waits", "mutexes", "note:", "\nprocess 1000", "> futex", "No system call"]
+    {
+        assert!(!text.contains(absent), "{absent}: {text}");
+    }
+    for present in ["where the time went", "scheduling of 1000", "within 1/32"] {
+        assert!(text.contains(present), "{present}: {text}");
+    }
+}
+
+#[test]
+fn a_session_of_system_calls_alone_has_only_those() {
+    let mut session = synthetic::session(3, Shape::default());
+    for process in session.processes.values_mut() {
+        process.sched = None;
+        process.sched_threads.clear();
+        process.futexes.clear();
+        process.mutexes.clear();
+    }
+    (session.overhead.traps, session.notes) = (None, Vec::new());
+    let text = render(&session, &Options { threads: true, histograms: true, ..Options::default() });
+    for absent in ["where the time went", "scheduling of", "locks, by", "idle waits", "mutexes", "\n> "] {
+        assert!(!text.contains(absent), "{absent}: {text}");
+    }
+}
+
+#[test]
 fn an_empty_session_is_a_report_too() {
     let text = render(&Session::default(), &Options::default());
     assert!(

@@ -10,7 +10,9 @@ use crate::model::frame::{Ledger, Overhead, ProcessFrame, ProgramCost, Traps};
 /// One hit of a probe that the kernel emulates.
 const TRAP_NS: f64 = 1312.5;
 /// Of a contended acquisition: the beginning and the end of the spin.
-pub const HITS_PER_ACQUISITION: u64 = 2;
+const HITS_PER_ACQUISITION: u64 = 2;
+/// In a session that is to exceed its budget, paths are hit that nobody else counts.
+const HITS_ABOVE_BUDGET: u64 = 150;
 
 pub fn ledger(random: &mut Random, shape: Shape, counted: u64) -> Ledger {
     let mut of_class = |class| -> BTreeMap<String, u64> {
@@ -73,7 +75,7 @@ pub fn traps(processes: &[ProcessFrame], shape: Shape, number: u32) -> Traps {
     let detached = super::mutex::attached(shape, number.saturating_sub(1)) && !attached;
     Traps {
         trap_ns: TRAP_NS,
-        hits: contended(processes) * HITS_PER_ACQUISITION,
+        hits: contended(processes) * if shape.lossy { HITS_ABOVE_BUDGET } else { HITS_PER_ACQUISITION },
         target_cpu_ns: if attached { whole.map(|it| it.stats.budget.on_cpu_ns()).sum() } else { 0 },
         attached_ns: if attached { INTERVAL_NS } else { 0 },
         budget_percent: Some(5.0),

@@ -1,0 +1,259 @@
+//! Futexes as locks, ranked by how long threads waited for them; waits that were no contention stand below.
+
+use std::cmp::Reverse;
+
+use crate::model::{
+    errno,
+    locks::{self, FutexStats, Lock, MutexSeen, Verdict},
+    session::Session,
+    text::printable,
+    units,
+};
+
+use super::{
+    Options, Sort, histogram,
+    layout::{Layout, Row, Tone},
+    place,
+    share::{percent, percent_words},
+};
+
+const COLUMNS: [&str; 9] = ["lock", "waits", "total", "mean", "p50", "p99", "max", "blocked", "queued"];
+const NONE: &str = "-";
+/// Locks that are shown when nobody says how many, ...
+const LOCKS: usize = 10;
+/// ... and idle waits.
+const IDLE: usize = 5;
+/// Stacks of a lock that are shown.
+const STACKS: usize = 3;
+/// Threads that held it that are named.
+const HOLDERS: usize = 4;
+
+pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
+    let mut locks = locks::ranked(&session.processes);
+    if locks.is_empty() {
+        return String::new();
+    }
+    locks.sort_by_cached_key(|lock| {
+        (lock.verdict, Reverse(weight(options.sort, lock)), by_name(options.sort, lock))
+    });
+    let idle_from = locks.iter().position(|lock| lock.verdict == Verdict::Idle).unwrap_or(locks.len());
+    let (fought, idle) = locks.split_at(idle_from);
+    let mut text = String::new();
+    if !fought.is_empty() {
+        let title = "locks, by total wait; queued is the part of a wait between the wake and running";
+        text += &(layout.paint(Tone::Title, layout.wrap("", title).trim_end()) + "\n");
+        text += &table(fought, options, options.top.unwrap_or(LOCKS), details, layout);
+    }
+    if !idle.is_empty() {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let title = "idle waits, on conditions and timers: nobody had what they waited for";
+        text += &(layout.paint(Tone::Title, layout.wrap("", title).trim_end()) + "\n");
+        text += &table(idle, options, options.top.unwrap_or(IDLE), outline, layout);
+    }
+    text
+}
+
+fn weight(sort: Sort, lock: &Lock) -> u64 {
+    let wait = &lock.sum.wait;
+    let quantile = |share| wait.quantile(share).unwrap_or(0);
+    match sort {
+        Sort::Count => lock.sum.count,
+        Sort::Errors => lock.sum.errors.values().sum(),
+        Sort::Mean => wait.mean().map_or(0, |mean| mean as u64),
+        Sort::P50 => quantile(0.5),
+        Sort::P90 => quantile(0.9),
+        Sort::P99 => quantile(0.99),
+        Sort::P999 => quantile(0.999),
+        Sort::Max => wait.max.unwrap_or(0),
+        Sort::Blocked => lock.sum.blocked.sum,
+        Sort::Queue => lock.sum.run_queue.sum,
+        Sort::Name => 0,
+        Sort::Total | Sort::Cpu | Sort::Switches => lock.wait_ns(),
+    }
+}
+
+fn by_name(sort: Sort, lock: &Lock) -> String {
+    if sort == Sort::Name { lock.place.name() } else { String::new() }
+}
+
+fn table(
+    locks: &[Lock],
+    options: &Options,
+    shown: usize,
+    notes: fn(&Lock) -> Vec<String>,
+    layout: Layout,
+) -> String {
+    let shown = shown.min(locks.len());
+    let rows: Vec<Row> =
+        locks.iter().take(shown).map(|lock| Row { cells: cells(lock), notes: notes(lock) }).collect();
+    let mut text = layout.table(&COLUMNS, &rows);
+    if let Some(rest) = locks.get(shown..).filter(|rest| !rest.is_empty()) {
+        let words = format!(
+            "{} more are left out ({} of waiting in total); --top {} shows them",
+            rest.len(),
+            units::time(rest.iter().map(Lock::wait_ns).sum()),
+            locks.len()
+        );
+        text += &layout.wrap("", &words);
+    }
+    if options.histograms {
+        for lock in locks.iter().take(shown) {
+            let title = lock.place.name();
+            text +=
+                &histogram::render(&title, "wait", "waits", &lock.sum.wait, histogram::Scale::Time, layout);
+        }
+    }
+    text
+}
+
+fn cells(lock: &Lock) -> Vec<String> {
+    let wait = &lock.sum.wait;
+    let time = |ns: Option<u64>| ns.map_or(NONE.to_owned(), units::time);
+    let slept = lock.sum.blocked.count() > 0 || lock.sum.run_queue.count() > 0;
+    let part = |ns: u64| if slept { units::time(ns) } else { NONE.to_owned() };
+    vec![
+        lock.place.name(),
+        units::count(wait.count()),
+        if wait.count() > 0 { units::time(wait.sum) } else { NONE.to_owned() },
+        wait.mean().map_or(NONE.to_owned(), units::fraction_of_time),
+        time(wait.quantile(0.5)),
+        time(wait.quantile(0.99)),
+        time(wait.max),
+        part(lock.sum.blocked.sum),
+        part(lock.sum.run_queue.sum),
+    ]
+}
+
+fn details(lock: &Lock) -> Vec<String> {
+    let mut notes = vec![what(lock), operations(lock)];
+    if let Some(seen) = &lock.sum.mutex {
+        notes.extend(holders(seen));
+        notes.extend(spins(seen));
+    }
+    let stacks = place::stacks(&lock.sum.stacks, STACKS).into_iter();
+    notes.extend(stacks.map(|stack| format!("from {stack}")));
+    notes
+}
+
+fn outline(lock: &Lock) -> Vec<String> {
+    let stacks = place::stacks(&lock.sum.stacks, 1).into_iter().take(1);
+    let mut notes = vec![format!("{}; {}", what(lock), operations(lock))];
+    notes.extend(stacks.map(|stack| format!("from {stack}")));
+    notes
+}
+
+/// What it is, and whose.
+fn what(lock: &Lock) -> String {
+    let unresolved = matches!(lock.place, locks::LockPlace::Unresolved { .. });
+    let kind = match lock.kind() {
+        Some(kind) => format!("{} mutex", kind.name()),
+        None if unresolved => "shared lock, object not known,".to_owned(),
+        None => "futex".to_owned(),
+    };
+    let mut text = format!("{kind} of {}", place::users(&lock.place, &lock.users));
+    if lock.verdict == Verdict::Unclear && lock.sum.wait.count() > 0 {
+        text += "; whether somebody held it cannot be told";
+    }
+    text
+}
+
+fn operations(lock: &Lock) -> String {
+    let words: Vec<String> = lock.operations.iter().map(|(op, stats)| operation(op, stats)).collect();
+    words.join("; ")
+}
+
+fn operation(op: &str, stats: &FutexStats) -> String {
+    let mut parts = Vec::new();
+    if locks::waits(op) {
+        parts.push(format!("{} woken", units::count(stats.succeeded())));
+    } else if locks::wakes(op) {
+        parts.push(format!("woke {}", units::count(stats.woken)));
+        if stats.vain > 0 {
+            let share = percent(stats.vain, stats.count);
+            parts.push(format!("{} in vain ({share}%)", units::count(stats.vain)));
+        }
+    }
+    let mut errors: Vec<(u32, u64)> = stats.errors.iter().map(|(errno, count)| (*errno, *count)).collect();
+    errors.sort_by_key(|(errno, count)| (Reverse(*count), *errno));
+    let errors = errors.into_iter().filter(|(_, count)| *count > 0);
+    parts.extend(errors.map(|(errno, count)| format!("{} {}", errno::name(errno), units::count(count))));
+    let text = format!("{} {}", printable(op), units::count(stats.count));
+    if parts.is_empty() { text } else { format!("{text}: {}", parts.join(", ")) }
+}
+
+fn holders(seen: &MutexSeen) -> Option<String> {
+    let all: u64 = seen.holders.values().sum();
+    let mut holders: Vec<(&(u32, String), u64)> =
+        seen.holders.iter().map(|(holder, count)| (holder, *count)).filter(|(_, count)| *count > 0).collect();
+    if holders.is_empty() {
+        return None;
+    }
+    holders.sort_by_key(|(holder, count)| (Reverse(*count), *holder));
+    let holder = |((tid, comm), count): &(&(u32, String), u64)| {
+        format!("{tid} {} {}", super::layout::shown_name(comm), percent_words(*count, all))
+    };
+    let mut listed: Vec<String> = holders.iter().take(HOLDERS).map(holder).collect();
+    if holders.len() > HOLDERS {
+        listed.push(format!("{} more", holders.len() - HOLDERS));
+    }
+    Some(format!("held by {}", listed.join(", ")))
+}
+
+fn spins(seen: &MutexSeen) -> Option<String> {
+    let mean = seen.spins.mean()?;
+    let of = |share| seen.spins.quantile(share).unwrap_or(0);
+    Some(format!(
+        "spins {mean:.1} on average, p50 {}, p99 {} (__spins, the library's running mean)",
+        of(0.5),
+        of(0.99)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::synthetic::{self, Shape};
+
+    fn rendered(session: &Session, options: &Options) -> String {
+        render(session, options, Layout::new(120, false))
+    }
+
+    #[test]
+    fn a_lock_of_two_processes_is_one_row_with_both() {
+        let session = synthetic::session(3, Shape { processes: 2, ..Shape::default() });
+        let text = rendered(&session, &Options::default());
+        assert_eq!(text.lines().filter(|line| line.starts_with("shm /q +0")).count(), 1, "{text}");
+        assert!(text.contains("mutex of 1000 at 0x7f3a00001040, 1010 at 0x7f3a01001040"), "{text}");
+    }
+
+    #[test]
+    fn idle_waits_stand_below_and_in_their_own_order() {
+        let session = synthetic::session(3, Shape { processes: 4, ..Shape::default() });
+        for sort in Sort::ALL {
+            let text = rendered(&session, &Options { sort, top: Some(99), ..Options::default() });
+            let idle = text.find("idle waits").unwrap();
+            assert!(text[..idle].contains("LOCK_PI") && !text[..idle].contains("WAITV"), "{sort:?}: {text}");
+            assert!(text[idle..].contains("WAITV") && !text[idle..].contains("LOCK_PI"), "{sort:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_and_what_cannot_be_told_is_said() {
+        let session = synthetic::session(3, Shape { processes: 4, ..Shape::default() });
+        let text = rendered(&session, &Options { top: Some(1), ..Options::default() });
+        assert!(
+            text.contains("more are left out (") && text.contains("of waiting in total); --top"),
+            "{text}"
+        );
+        let text = rendered(&session, &Options { top: Some(99), ..Options::default() });
+        let unclear = "shared lock, object not known, of 1030; whether somebody held it cannot be told";
+        assert!(text.contains(unclear), "{text}");
+    }
+
+    #[test]
+    fn without_the_probe_there_is_no_section() {
+        assert_eq!(rendered(&Session::default(), &Options::default()), "");
+    }
+}

@@ -1,0 +1,194 @@
+//! Mutexes as probes in the library saw them, beside what those probes cost.
+
+use crate::model::{
+    frame::Traps,
+    hist::Hist,
+    locks::{self, ContendedMutex, MutexKind},
+    session::Session,
+    text::printable,
+    units,
+};
+
+use super::{
+    Options, histogram,
+    layout::{Layout, Row, Tone},
+    place,
+    share::percent_words,
+};
+
+const COLUMNS: [&str; 9] =
+    ["mutex", "contended", "spun", "gave up", "kernel", "spins", "spins p99", "time p50", "time p99"];
+const NONE: &str = "-";
+const MUTEXES: usize = 10;
+const STACKS: usize = 2;
+/// Spin histograms that are drawn when nobody asks for more.
+const DRAWN: usize = 1;
+
+pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
+    let mutexes = locks::ranked_mutexes(&session.processes);
+    let traps = session.overhead.traps.as_ref();
+    let detached = traps.is_some_and(|traps| traps.detached_at_ns.is_some());
+    if mutexes.is_empty() && !detached {
+        return String::new();
+    }
+    let title = "mutexes, as probes in the library saw them: contended acquisitions only";
+    let mut text = layout.paint(Tone::Title, layout.wrap("", title).trim_end()) + "\n";
+    text += &traps.map_or(String::new(), |traps| perturbation(traps, layout));
+    let shown = options.top.unwrap_or(MUTEXES).min(mutexes.len());
+    let trap_ns = traps.map_or(0.0, |traps| traps.trap_ns);
+    let rows: Vec<Row> = mutexes.iter().take(shown).map(|mutex| row(mutex, trap_ns)).collect();
+    if !rows.is_empty() {
+        text += &layout.table(&COLUMNS, &rows);
+    }
+    if mutexes.len() > shown {
+        let words =
+            format!("{} more are left out; --top {} shows them", mutexes.len() - shown, mutexes.len());
+        text += &layout.wrap("", &words);
+    }
+    if rows.iter().flat_map(|row| &row.cells).any(|cell| cell.ends_with('*')) {
+        let words = format!(
+            "* shorter than one hit of a probe ({}): it is in there, and may be most of it",
+            units::fraction_of_time(trap_ns)
+        );
+        text += &layout.wrap("", &words);
+    }
+    let spinning = mutexes.iter().take(shown).filter(|mutex| mutex.seen.stats.spin_count.count() > 0);
+    for mutex in spinning.take(if options.histograms { shown } else { DRAWN }) {
+        text += &drawing(mutex, layout);
+    }
+    text
+}
+
+fn drawing(mutex: &ContendedMutex, layout: Layout) -> String {
+    let title = format!("{}, spins", mutex.place.name());
+    let spins = &mutex.seen.stats.spin_count;
+    histogram::render(&title, "acquisition", "acquisitions", spins, histogram::Scale::Count, layout)
+}
+
+/// By how much the probes slowed the targets down, and whether they had to go.
+fn perturbation(traps: &Traps, layout: Layout) -> String {
+    let cost = format!(
+        "{} hits of {} each in {}",
+        units::count(traps.hits),
+        units::fraction_of_time(traps.trap_ns),
+        units::time(traps.attached_ns)
+    );
+    let words = match traps.slowdown() {
+        Some(factor) => format!(
+            "slow-down {} while the probes were in ({cost}); threads that wait for one another slow down \
+             more, and another thread may win the lock",
+            if factor < 1.005 { "below 1.01x".to_owned() } else { format!("about {factor:.2}x") }
+        ),
+        None => format!("slow-down not known ({cost})"),
+    };
+    let mut text = layout.wrap("", &words);
+    if let Some(at_ns) = traps.detached_at_ns {
+        let limit = traps.budget_percent.map_or(String::new(), |limit| format!(" of {limit}%"));
+        let words = format!(
+            "The probes cost more than their budget{limit} and were taken out at {}: what came later is missing here. \
+             --budget unlimited insists.",
+            units::time(at_ns)
+        );
+        text += &layout.paint(Tone::Alarm, layout.wrap("", &words).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(mutex: &ContendedMutex, trap_ns: f64) -> Row {
+    let stats = &mutex.seen.stats;
+    let spins = |share| stats.spin_count.quantile(share).map_or(NONE.to_owned(), units::count);
+    let time = |share| marked(&stats.spin_time, share, trap_ns);
+    let cells = vec![
+        mutex.place.name(),
+        units::count(stats.contended),
+        units::count(stats.got_by_spinning()),
+        units::count(stats.gave_up),
+        units::count(stats.went_to_kernel),
+        stats.spin_count.mean().map_or(NONE.to_owned(), |mean| format!("{mean:.1}")),
+        spins(0.99),
+        time(0.5),
+        time(0.99),
+    ];
+    Row { cells, notes: notes(mutex) }
+}
+
+/// A quantile of the spin time; one below the cost of the probe that measured it is marked.
+fn marked(times: &Hist, share: f64, trap_ns: f64) -> String {
+    match times.quantile(share) {
+        None => NONE.to_owned(),
+        Some(ns) if (ns as f64) < trap_ns => format!("{}*", units::time(ns)),
+        Some(ns) => units::time(ns),
+    }
+}
+
+fn notes(mutex: &ContendedMutex) -> Vec<String> {
+    let seen = &mutex.seen;
+    let mut what = printable(&seen.runtime);
+    if let Some(generation) = &seen.generation {
+        what += &format!(" ({})", printable(generation));
+    }
+    if let Some(kind) = seen.kind.map(MutexKind::name) {
+        what += &format!(", {kind}");
+    }
+    what += &format!(", of {}", place::users(&mutex.place, &mutex.users));
+    let stats = &seen.stats;
+    if stats.spin_time.count() > 0 {
+        what += &format!("; {} in all", units::time(stats.spin_time.sum));
+    }
+    if stats.contended > 0 {
+        what +=
+            &format!(", {} got it while spinning", percent_words(stats.got_by_spinning(), stats.contended));
+    }
+    let stacks = place::stacks(&stats.stacks, STACKS).into_iter();
+    [what].into_iter().chain(stacks.map(|stack| format!("from {stack}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::synthetic::{self, Shape};
+
+    fn rendered(session: &Session) -> String {
+        render(session, &Options::default(), Layout::new(120, false))
+    }
+
+    #[test]
+    fn probes_that_were_taken_out_are_told_even_where_they_saw_nothing() {
+        let mut session = synthetic::session(3, Shape::default());
+        let told =
+            "cost more than their budget of 5% and were taken out at 2.12s: what came later is missing here";
+        assert!(rendered(&session).replace('\n', " ").contains(told), "{}", rendered(&session));
+        session.processes.clear();
+        let text = rendered(&session);
+        assert!(
+            text.replace('\n', " ").contains("--budget unlimited insists") && !text.contains("gave up"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_slow_down_stands_beside_the_table() {
+        let mut session = synthetic::session(3, Shape { lossy: false, ..Shape::default() });
+        let traps = session.overhead.traps.as_mut().unwrap();
+        (traps.trap_ns, traps.hits, traps.target_cpu_ns) = (1000.0, 1000, 2_000_000);
+        assert!(rendered(&session).contains("slow-down about 2.00x while"), "{}", rendered(&session));
+        assert!(!rendered(&session).contains("taken out"));
+        session.overhead.traps.as_mut().unwrap().target_cpu_ns = 1000;
+        assert!(rendered(&session).contains("slow-down not known"), "{}", rendered(&session));
+    }
+
+    #[test]
+    fn only_quantiles_below_the_cost_of_a_hit_are_marked() {
+        let mut times = Hist::default();
+        [100, 100, 9000].iter().for_each(|ns| times.record(*ns));
+        assert_eq!(marked(&times, 0.5, 1300.0), "100ns*");
+        assert_eq!(marked(&times, 0.99, 1300.0), "9.00us");
+        assert_eq!(marked(&Hist::default(), 0.5, 1300.0), "-");
+    }
+
+    #[test]
+    fn without_the_probe_there_is_no_section() {
+        assert_eq!(rendered(&Session::default()), "");
+    }
+}

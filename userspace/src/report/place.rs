@@ -1,0 +1,79 @@
+//! Locks in words.
+
+use std::collections::BTreeSet;
+
+use crate::model::{
+    locks::{LockPlace, StackCount},
+    text::printable,
+};
+
+use super::share::percent_words;
+
+/// Functions of a stack that are shown in one line.
+const FRAMES: usize = 6;
+/// Processes that share a lock and are listed.
+const USERS: usize = 4;
+
+/// Who uses a lock: one process, or several with the address that each has it at.
+pub fn users(place: &LockPlace, users: &BTreeSet<(u32, u64)>) -> String {
+    let shared = matches!(place, LockPlace::Shared { .. });
+    let user = |(pid, address): &(u32, u64)| {
+        if shared { format!("{pid} at {address:#x}") } else { pid.to_string() }
+    };
+    let mut listed: Vec<String> = users.iter().take(USERS).map(user).collect();
+    if users.len() > USERS {
+        listed.push(format!("{} more", users.len() - USERS));
+    }
+    listed.join(", ")
+}
+
+/// The most frequent stacks, each with its share of the samples.
+pub fn stacks(stacks: &[StackCount], shown: usize) -> Vec<String> {
+    let all: u64 = stacks.iter().map(|stack| stack.count).sum();
+    let mut order: Vec<&StackCount> = stacks.iter().filter(|stack| stack.count > 0).collect();
+    order.sort_by_key(|stack| (std::cmp::Reverse(stack.count), &stack.frames));
+    let line = |stack: &&StackCount| format!("{} {}", percent_words(stack.count, all), chain(stack));
+    let mut lines: Vec<String> = order.iter().take(shown).map(line).collect();
+    if order.len() > shown {
+        let rest: u64 = order[shown..].iter().map(|stack| stack.count).sum();
+        lines.push(format!("{} from {} other stacks", percent_words(rest, all), order.len() - shown));
+    }
+    lines
+}
+
+/// From the function that used the lock outwards; what belongs to the lock itself is left out.
+fn chain(stack: &StackCount) -> String {
+    let caller = stack.caller.as_ref().and_then(|caller| stack.frames.iter().position(|it| it == caller));
+    let outer = stack.frames.get(caller.unwrap_or(0)..).unwrap_or_default();
+    let mut text = outer.iter().take(FRAMES).map(|frame| printable(frame)).collect::<Vec<_>>().join(" < ");
+    if outer.len() > FRAMES {
+        text += &format!(" < {} more", outer.len() - FRAMES);
+    }
+    if let Some(cut) = &stack.cut {
+        text += &format!(" < [cut: {}]", printable(cut));
+    }
+    if text.is_empty() { "no stack".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stacks_begin_with_the_user_of_the_lock_and_say_where_they_were_cut() {
+        let stack = |frames: &[&str], caller: Option<&str>, cut: Option<&str>, count| StackCount {
+            frames: frames.iter().map(|frame| (*frame).to_owned()).collect(),
+            caller: caller.map(str::to_owned),
+            cut: cut.map(str::to_owned),
+            count,
+        };
+        let all = [
+            stack(&["lll_lock_wait", "push", "main"], Some("push"), None, 1),
+            stack(&["lll_lock_wait", "pop"], Some("pop"), Some("no frame pointer"), 3),
+            stack(&[], None, None, 996),
+        ];
+        let lines = ["100% no stack", "<1% pop < [cut: no frame pointer]", "<1% from 1 other stacks"];
+        assert_eq!(stacks(&all, 2), lines);
+        assert_eq!(stacks(&all[..1], 2), ["100% push < main"]);
+    }
+}
