@@ -155,6 +155,7 @@ fn impossible_values_of_every_part_are_refused() {
     for (from, to, cause) in [
         ("\"voluntary\":", "\"voluntary\":18446744073709551615,\"was\":", count),
         ("\"wall_ns\":", "\"wall_ns\":18446744073709551615,\"was\":", "a time is too long"),
+        ("\"user_ns\":", "\"user_ns\":1152921504606846976,\"was\":", "a time is too long"),
         ("\"cpus\":[[", "\"cpus\":[[0,18446744073709551615,1],[", count),
         ("\"cpus\":[[", "\"cpus\":[[0,1,18446744073709551615],[", "a time is too long"),
         ("\"seen_ns\":[", "\"seen_ns\":[9,8],\"was\":[", "a first call comes after the last"),

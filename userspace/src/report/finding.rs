@@ -12,6 +12,7 @@ use crate::model::{
 use super::{
     budget::place_name,
     layout::{Layout, shown_name},
+    place,
     share::{percent, percent_words},
 };
 
@@ -154,7 +155,7 @@ fn described(lock: &Lock) -> String {
     let address = lock.users.first().map_or(0, |user| user.1);
     match &lock.place {
         LockPlace::Private { .. } => {}
-        LockPlace::Shared { .. } => remarks.extend(lock.place.object()),
+        LockPlace::Shared { .. } => remarks.push(place::name(&lock.place)),
         LockPlace::Unresolved { .. } => remarks.push("shared, object not known".to_owned()),
     }
     remarks.extend(lock.kind().map(crate::model::locks::MutexKind::name));
@@ -163,7 +164,7 @@ fn described(lock: &Lock) -> String {
         text += &format!(" ({})", remarks.join(", "));
     }
     if let Some(caller) = lock.top_stack().and_then(|stack| stack.caller.as_deref()) {
-        text += &format!(" from {}", crate::model::text::printable(caller));
+        text += &format!(" from {}", place::function(caller));
     }
     text + &format!(", {} of waiting", units::time(lock.wait_ns()))
 }

@@ -131,6 +131,21 @@ pub fn length(text: &str) -> usize {
     text.chars().count()
 }
 
+/// The text, with its middle left out where it is longer than the limit: with names of functions and files it is the end
+/// that tells them apart.
+#[must_use]
+pub fn shortened(text: &str, limit: usize) -> String {
+    let all = length(text);
+    if all <= limit {
+        return text.to_owned();
+    }
+    let head = limit / 4;
+    let tail = limit.saturating_sub(head + 2);
+    let begin: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(all - tail).collect();
+    format!("{begin}..{end}")
+}
+
 /// The name of a process or thread, fit to be shown.
 #[must_use]
 pub fn shown_name(comm: &str) -> String {
@@ -162,6 +177,13 @@ mod tests {
         assert_eq!(lines[1].len(), lines[3].len());
         assert!(lines[1].ends_with(" 12345") && lines[3].ends_with("     7"), "{table}");
         assert_eq!(lines[2], long);
+    }
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(shortened("short", 5), "short");
+        assert_eq!(shortened("abcdefghijkl", 8), "ab..ijkl");
+        assert_eq!(shortened("\u{e4}".repeat(99).as_str(), 8), "\u{e4}\u{e4}..\u{e4}\u{e4}\u{e4}\u{e4}");
     }
 
     #[test]

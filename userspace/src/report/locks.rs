@@ -12,9 +12,9 @@ use crate::model::{
 
 use super::{
     Options, Sort, histogram,
-    layout::{Layout, Row, Tone},
+    layout::{Layout, Row, Tone, shown_name},
     place,
-    share::{percent, percent_words},
+    share::{percent, percents_words},
 };
 
 const COLUMNS: [&str; 9] = ["lock", "waits", "total", "mean", "p50", "p99", "max", "blocked", "queued"];
@@ -75,7 +75,7 @@ fn weight(sort: Sort, lock: &Lock) -> u64 {
 }
 
 fn by_name(sort: Sort, lock: &Lock) -> String {
-    if sort == Sort::Name { lock.place.name() } else { String::new() }
+    if sort == Sort::Name { place::name(&lock.place) } else { String::new() }
 }
 
 fn table(
@@ -100,7 +100,7 @@ fn table(
     }
     if options.histograms {
         for lock in locks.iter().take(shown) {
-            let title = lock.place.name();
+            let title = place::name(&lock.place);
             text +=
                 &histogram::render(&title, "wait", "waits", &lock.sum.wait, histogram::Scale::Time, layout);
         }
@@ -114,7 +114,7 @@ fn cells(lock: &Lock) -> Vec<String> {
     let slept = lock.sum.blocked.count() > 0 || lock.sum.run_queue.count() > 0;
     let part = |ns: u64| if slept { units::time(ns) } else { NONE.to_owned() };
     vec![
-        lock.place.name(),
+        place::name(&lock.place),
         units::count(wait.count()),
         if wait.count() > 0 { units::time(wait.sum) } else { NONE.to_owned() },
         wait.mean().map_or(NONE.to_owned(), units::fraction_of_time),
@@ -133,14 +133,14 @@ fn details(lock: &Lock) -> Vec<String> {
         notes.extend(spins(seen));
     }
     let stacks = place::stacks(&lock.sum.stacks, STACKS).into_iter();
-    notes.extend(stacks.map(|stack| format!("from {stack}")));
+    notes.extend(stacks);
     notes
 }
 
 fn outline(lock: &Lock) -> Vec<String> {
     let stacks = place::stacks(&lock.sum.stacks, 1).into_iter().take(1);
     let mut notes = vec![format!("{}; {}", what(lock), operations(lock))];
-    notes.extend(stacks.map(|stack| format!("from {stack}")));
+    notes.extend(stacks);
     notes
 }
 
@@ -184,17 +184,16 @@ fn operation(op: &str, stats: &FutexStats) -> String {
 }
 
 fn holders(seen: &MutexSeen) -> Option<String> {
-    let all: u64 = seen.holders.values().sum();
     let mut holders: Vec<(&(u32, String), u64)> =
         seen.holders.iter().map(|(holder, count)| (holder, *count)).filter(|(_, count)| *count > 0).collect();
     if holders.is_empty() {
         return None;
     }
     holders.sort_by_key(|(holder, count)| (Reverse(*count), *holder));
-    let holder = |((tid, comm), count): &(&(u32, String), u64)| {
-        format!("{tid} {} {}", super::layout::shown_name(comm), percent_words(*count, all))
-    };
-    let mut listed: Vec<String> = holders.iter().take(HOLDERS).map(holder).collect();
+    let counts: Vec<u64> = holders.iter().map(|(_, count)| *count).collect();
+    let named = holders.iter().zip(percents_words(&counts)).take(HOLDERS);
+    let mut listed: Vec<String> =
+        named.map(|(((tid, comm), _), share)| format!("{tid} {} {share}", shown_name(comm))).collect();
     if holders.len() > HOLDERS {
         listed.push(format!("{} more", holders.len() - HOLDERS));
     }

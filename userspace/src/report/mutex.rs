@@ -17,7 +17,7 @@ use super::{
 };
 
 const COLUMNS: [&str; 9] =
-    ["mutex", "contended", "spun", "gave up", "kernel", "spins", "spins p99", "time p50", "time p99"];
+    ["mutex", "contended", "spun", "gave up", "kernel", "spins", "p99", "time p50", "p99"];
 const NONE: &str = "-";
 const MUTEXES: usize = 10;
 const STACKS: usize = 2;
@@ -60,7 +60,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
 }
 
 fn drawing(mutex: &ContendedMutex, layout: Layout) -> String {
-    let title = format!("{}, spins", mutex.place.name());
+    let title = format!("{}, spins", place::name(&mutex.place));
     let spins = &mutex.seen.stats.spin_count;
     histogram::render(&title, "acquisition", "acquisitions", spins, histogram::Scale::Count, layout)
 }
@@ -100,7 +100,7 @@ fn row(mutex: &ContendedMutex, trap_ns: f64) -> Row {
     let spins = |share| stats.spin_count.quantile(share).map_or(NONE.to_owned(), units::count);
     let time = |share| marked(&stats.spin_time, share, trap_ns);
     let cells = vec![
-        mutex.place.name(),
+        place::name(&mutex.place),
         units::count(stats.contended),
         units::count(stats.got_by_spinning()),
         units::count(stats.gave_up),
@@ -141,7 +141,7 @@ fn notes(mutex: &ContendedMutex) -> Vec<String> {
             &format!(", {} got it while spinning", percent_words(stats.got_by_spinning(), stats.contended));
     }
     let stacks = place::stacks(&stats.stacks, STACKS).into_iter();
-    [what].into_iter().chain(stacks.map(|stack| format!("from {stack}"))).collect()
+    [what].into_iter().chain(stacks).collect()
 }
 
 #[cfg(test)]

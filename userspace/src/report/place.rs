@@ -7,12 +7,26 @@ use crate::model::{
     text::printable,
 };
 
-use super::share::percent_words;
+use super::{layout::shortened, share::percents_words};
+
+/// Longer names of locks and functions lose their middle.
+const LONGEST_NAME: usize = 48;
+const LONGEST_FUNCTION: usize = 60;
 
 /// Functions of a stack that are shown in one line.
 const FRAMES: usize = 6;
 /// Processes that share a lock and are listed.
 const USERS: usize = 4;
+
+/// The name of a lock.
+pub fn name(place: &LockPlace) -> String {
+    shortened(&place.name(), LONGEST_NAME)
+}
+
+/// The name of a function.
+pub fn function(frame: &str) -> String {
+    shortened(&printable(frame), LONGEST_FUNCTION)
+}
 
 /// Who uses a lock: one process, or several with the address that each has it at.
 pub fn users(place: &LockPlace, users: &BTreeSet<(u32, u64)>) -> String {
@@ -29,30 +43,32 @@ pub fn users(place: &LockPlace, users: &BTreeSet<(u32, u64)>) -> String {
 
 /// The most frequent stacks, each with its share of the samples.
 pub fn stacks(stacks: &[StackCount], shown: usize) -> Vec<String> {
-    let all: u64 = stacks.iter().map(|stack| stack.count).sum();
     let mut order: Vec<&StackCount> = stacks.iter().filter(|stack| stack.count > 0).collect();
     order.sort_by_key(|stack| (std::cmp::Reverse(stack.count), &stack.frames));
-    let line = |stack: &&StackCount| format!("{} {}", percent_words(stack.count, all), chain(stack));
-    let mut lines: Vec<String> = order.iter().take(shown).map(line).collect();
-    if order.len() > shown {
-        let rest: u64 = order[shown..].iter().map(|stack| stack.count).sum();
-        lines.push(format!("{} from {} other stacks", percent_words(rest, all), order.len() - shown));
-    }
-    lines
+    let (listed, rest) = order.split_at(shown.min(order.len()));
+    let mut counts: Vec<u64> = listed.iter().map(|stack| stack.count).collect();
+    counts.extend((!rest.is_empty()).then(|| rest.iter().map(|stack| stack.count).sum::<u64>()));
+    let mut origins: Vec<String> = listed.iter().map(|stack| chain(stack)).collect();
+    origins.extend((!rest.is_empty()).then(|| {
+        let noun = if rest.len() == 1 { "other stack" } else { "other stacks" };
+        format!("{} {noun}", rest.len())
+    }));
+    let lines = percents_words(&counts).into_iter().zip(origins);
+    lines.map(|(share, origin)| format!("{share} from {origin}")).collect()
 }
 
 /// From the function that used the lock outwards; what belongs to the lock itself is left out.
 fn chain(stack: &StackCount) -> String {
     let caller = stack.caller.as_ref().and_then(|caller| stack.frames.iter().position(|it| it == caller));
     let outer = stack.frames.get(caller.unwrap_or(0)..).unwrap_or_default();
-    let mut text = outer.iter().take(FRAMES).map(|frame| printable(frame)).collect::<Vec<_>>().join(" < ");
+    let mut text = outer.iter().take(FRAMES).map(|frame| function(frame)).collect::<Vec<_>>().join(" < ");
     if outer.len() > FRAMES {
         text += &format!(" < {} more", outer.len() - FRAMES);
     }
     if let Some(cut) = &stack.cut {
         text += &format!(" < [cut: {}]", printable(cut));
     }
-    if text.is_empty() { "no stack".to_owned() } else { text }
+    if text.is_empty() { "an unknown place".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -72,8 +88,12 @@ mod tests {
             stack(&["lll_lock_wait", "pop"], Some("pop"), Some("no frame pointer"), 3),
             stack(&[], None, None, 996),
         ];
-        let lines = ["100% no stack", "<1% pop < [cut: no frame pointer]", "<1% from 1 other stacks"];
+        let lines = [
+            "100% from an unknown place",
+            "<1% from pop < [cut: no frame pointer]",
+            "<1% from 1 other stack",
+        ];
         assert_eq!(stacks(&all, 2), lines);
-        assert_eq!(stacks(&all[..1], 2), ["100% push < main"]);
+        assert_eq!(stacks(&all[..1], 2), ["100% from push < main"]);
     }
 }

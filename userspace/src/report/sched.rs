@@ -15,7 +15,7 @@ use super::{
     calls::QUANTILES,
     histogram,
     layout::{Layout, Row, Tone, shown_name},
-    share::{apportion, percent_words},
+    share::{apportion, percents_words},
 };
 
 const NONE: &str = "-";
@@ -139,21 +139,21 @@ fn wakers(sched: &SchedStats, options: &Options, layout: Layout) -> String {
         return String::new();
     }
     wakers.sort_by_key(|(waker, latency)| (Reverse(latency.count()), *waker));
-    let all: u64 = wakers.iter().map(|(_, latency)| latency.count()).sum();
+    let counts: Vec<u64> = wakers.iter().map(|(_, latency)| latency.count()).collect();
     let shown = options.top.unwrap_or(WAKERS).min(wakers.len());
     let time = |ns: Option<u64>| ns.map_or(NONE.to_owned(), units::time);
-    let row = |(waker, latency): &(&Waker, &Hist)| Row {
+    let row = |((waker, latency), share): (&(&Waker, &Hist), String)| Row {
         cells: vec![
             waker_name(waker),
             units::count(latency.count()),
-            percent_words(latency.count(), all),
+            share,
             time(latency.quantile(0.5)),
             time(latency.quantile(0.99)),
             time(latency.max),
         ],
         notes: Vec::new(),
     };
-    let rows: Vec<Row> = wakers.iter().take(shown).map(row).collect();
+    let rows: Vec<Row> = wakers.iter().zip(percents_words(&counts)).take(shown).map(row).collect();
     let mut text =
         layout.table(&["woken by, then until it ran", "times", "share", "p50", "p99", "max"], &rows);
     if wakers.len() > shown {

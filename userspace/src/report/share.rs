@@ -24,10 +24,17 @@ pub fn percent(part: u64, whole: u64) -> u64 {
 
 /// The same in words: what happened at all is never shown as 0%.
 pub fn percent_words(part: u64, whole: u64) -> String {
-    match percent(part, whole) {
-        0 if part > 0 => "<1%".to_owned(),
-        percent => format!("{percent}%"),
-    }
+    words(percent(part, whole), part)
+}
+
+/// Shares of a whole in words that add up to 100%, but for those that are too small to be one.
+pub fn percents_words(parts: &[u64]) -> Vec<String> {
+    let percents = apportion(parts, 100);
+    percents.iter().zip(parts).map(|(percent, part)| words(*percent, *part)).collect()
+}
+
+fn words(percent: u64, part: u64) -> String {
+    if percent == 0 && part > 0 { "<1%".to_owned() } else { format!("{percent}%") }
 }
 
 #[cfg(test)]
@@ -42,6 +49,12 @@ mod tests {
         for parts in [[3, 5, 7, 11], [1_000_000_007, 1, 2, 3], [0, 0, 0, 1]] {
             assert_eq!(apportion(&parts, 100).iter().sum::<u64>(), 100);
         }
+    }
+
+    #[test]
+    fn shares_in_words_add_up_too() {
+        assert_eq!(percents_words(&[1, 1, 1]), ["34%", "33%", "33%"]);
+        assert_eq!(percents_words(&[999, 1, 0]), ["100%", "<1%", "0%"]);
     }
 
     #[test]

@@ -31,8 +31,11 @@ pub const fn address(index: u32, lock: u64) -> u64 {
 
 /// The lock that the first two processes share; the others share another one.
 pub fn shared_place(index: u32) -> LockPlace {
-    let (inode, offset, path) =
-        if index < 2 { (42, 0, "/dev/shm/q") } else { (77, 0x1000, "/tmp/evil\x1b[2J\u{202e}map") };
+    let (inode, offset, path) = if index < 2 {
+        (42, 0, "/dev/shm/q")
+    } else {
+        (77, 0x1000, "/tmp/evil\x1b[2J\u{202e}map/a-directory-with-a-rather-long-name/and-the-file-in-it")
+    };
     LockPlace::Shared { device: 0x1a, inode, offset, path: path.to_owned() }
 }
 

@@ -5,6 +5,8 @@ use crate::model::locks::StackCount;
 
 const LOCK: &[&str] = &["__lll_lock_wait", "pthread_mutex_lock"];
 const RUST_LOCK: &[&str] = &["std::sys::sync::mutex::futex::Mutex::lock_contended"];
+const LONG: &str = "core::ops::function::impls::<impl core::ops::function::FnOnce<A> for &mut F>::call_once::<(alloc::sync::Arc<\
+                    std::sync::poison::mutex::Mutex<app::table::Table<app::key::Key, app::value::Value>>>,)>+0x1f3";
 const CONDITION: &[&str] = &["__futex_abstimed_wait_common", "pthread_cond_timedwait"];
 
 /// Stacks of a POSIX mutex.
@@ -20,6 +22,7 @@ pub fn mutex(random: &mut Random) -> Vec<StackCount> {
 pub fn rust_mutex(random: &mut Random) -> Vec<StackCount> {
     vec![
         stack(random, RUST_LOCK, &["<app::Queue<T> as app::Sink>::push", "app::worker", "app::main"], None),
+        stack(random, RUST_LOCK, &[LONG, "app::main"], None),
         stack(random, RUST_LOCK, &["app::Stats::add"], Some("127 frames, more were not read")),
     ]
 }

@@ -207,6 +207,9 @@ impl TryFrom<Budget> for sched::Budget {
         let Budget { wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, unknown_ns, blocked } = read;
         times([wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, unknown_ns])?;
         times(blocked.iter().map(|it| it.ns))?;
+        let parts = [user_ns, kernel_ns, woken_ns, preempted_ns, unknown_ns].into_iter();
+        let parts = parts.chain(blocked.iter().map(|it| it.ns)).map(u128::from).sum::<u128>();
+        times([u64::try_from(parts).unwrap_or(u64::MAX)])?;
         counts(blocked.iter().map(|it| it.count))?;
         let place = |place| match place {
             Place::Call { compat, nr } => {
