@@ -2,7 +2,12 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use super::{failure::Failure, options::TraceOptions, output::Outputs};
+use super::{
+    dashboard::{self, Wanted},
+    failure::Failure,
+    options::TraceOptions,
+    output::Outputs,
+};
 use crate::{
     model::session::Header,
     session::{self, Scope, kernel_setup},
@@ -16,12 +21,13 @@ use crate::{
 /// Traces processes that run already.
 pub fn trace_targets(options: &TraceOptions, scope: Scope, targets: &[Pinned]) -> Result<(), Failure> {
     let targets: Vec<&Pinned> = targets.iter().collect();
-    trace(options, scope, &targets, None)
+    trace(options, scope, &targets, None, dashboard::wanted(options, true))
 }
 
 /// Traces a command that is held.
 pub fn trace_command(options: &TraceOptions, scope: Scope, held: &mut Held) -> Result<(), Failure> {
-    trace(options, scope, &[], Some(held))
+    // The command writes to the same terminal: a dashboard only if somebody asks for it.
+    trace(options, scope, &[], Some(held), dashboard::wanted(options, false))
 }
 
 fn trace(
@@ -29,6 +35,7 @@ fn trace(
     scope: Scope,
     targets: &[&Pinned],
     held: Option<&mut Held>,
+    wanted: Wanted,
 ) -> Result<(), Failure> {
     // Created first: a slip in a path must not cost a long session.
     let mut outputs = Outputs::create(options)?;
@@ -39,16 +46,24 @@ fn trace(
     let pids = held
         .as_ref()
         .map_or_else(|| targets.iter().map(|target| target.pid).collect(), |held| vec![held.pinned().pid]);
-    outputs.begin(header(options, pids, live.start_ns()))?;
+    let header = header(options, pids, live.start_ns());
+    let (controls, screen) = match wanted {
+        Wanted::Yes => dashboard::open(options, &header).map(|(controls, it)| (Some(controls), Some(it)))?,
+        Wanted::No => (None, None),
+    };
+    let watched = screen.is_some();
+    outputs.begin(header, screen)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
         Failure::usage(format!(
             "cannot start the event loop: {cause}; see whether the limit of open files is reached"
         ))
     })?;
-    announce(options, targets.len(), scope);
-    let ran = runtime.block_on(session::run(live, options.plan(), held, &mut outputs));
+    if !watched {
+        announce(options, targets.len(), scope);
+    }
+    let ran = runtime.block_on(session::run(live, options.plan(), held, controls, &mut outputs));
     // What was seen before a failure is shown all the same.
-    let shown = outputs.finish(options);
+    let shown = outputs.finish(options, &ran);
     ran.map(drop)?;
     shown
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod attach;
+mod dashboard;
 mod doctor;
 mod export;
 mod failure;

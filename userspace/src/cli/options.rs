@@ -40,9 +40,12 @@ pub struct TraceOptions {
     /// Do not print the report
     #[arg(short, long)]
     pub quiet: bool,
-    /// Print the report at the end, also on a terminal
+    /// No dashboard: print the report at the end, also on a terminal
     #[arg(long)]
     pub plain: bool,
+    /// Open the dashboard; the default of `attach` on a terminal
+    #[arg(long, conflicts_with = "plain")]
+    pub tui: bool,
     /// Room in the kernel, e.g. threads=4096; names: threads, processes, histograms, lean-cells, lanes
     #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
     pub limits: Vec<(String, u32)>,
@@ -127,6 +130,15 @@ impl ViewOptions {
             histograms: self.histograms,
             colour: self.colour(),
             width: terminal_width(),
+        }
+    }
+
+    /// Whether colour was asked for or refused; `None` leaves it to the environment.
+    pub fn wanted_colour(&self) -> Option<bool> {
+        match self.color {
+            When::Auto => None,
+            When::Always => Some(true),
+            When::Never => Some(false),
         }
     }
 

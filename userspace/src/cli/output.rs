@@ -12,7 +12,8 @@ use crate::{
     },
     record::Recorder,
     report,
-    session::Sink,
+    session::{Ending, SessionError, Sink},
+    tui::{Dashboard, End},
 };
 
 /// The sinks of one session.
@@ -21,7 +22,11 @@ pub struct Outputs {
     json: Option<Json>,
     unopened: Option<OutputFile>,
     recorder: Option<Recorder>,
+    dashboard: Option<Dashboard>,
 }
+
+/// What a dashboard says at the end of its targets.
+const GONE: &str = "every target has ended: this is the final state; q closes";
 
 enum Json {
     StandardOutput,
@@ -40,11 +45,12 @@ impl Outputs {
             Some(path) => Some(files::create(path).map_err(Failure::usage)?),
             None => None,
         };
-        Ok(Self { session: Session::default(), json, unopened, recorder: None })
+        Ok(Self { session: Session::default(), json, unopened, recorder: None, dashboard: None })
     }
 
     /// Notes what is known at the start.
-    pub fn begin(&mut self, header: Header) -> Result<(), Failure> {
+    pub fn begin(&mut self, header: Header, dashboard: Option<Dashboard>) -> Result<(), Failure> {
+        self.dashboard = dashboard;
         if let Some(file) = self.unopened.take() {
             self.recorder = Some(Recorder::begin(file, &header).map_err(Failure::usage)?);
         }
@@ -52,16 +58,28 @@ impl Outputs {
         Ok(())
     }
 
-    /// Writes what is written at the end.
-    pub fn finish(mut self, options: &TraceOptions) -> Result<(), Failure> {
-        self.session.finished = true;
+    /// Writes what is written at the end. A dashboard whose targets have gone stays until somebody has seen it.
+    pub fn finish(
+        mut self,
+        options: &TraceOptions,
+        ran: &Result<Ending, SessionError>,
+    ) -> Result<(), Failure> {
         let recorded = self.recorder.map_or(Ok(()), Recorder::finish).map_err(Failure::usage);
+        let mut watched = Ok(());
+        if let Some(dashboard) = self.dashboard {
+            dashboard.end(match ran {
+                Ok(Ending::TargetsGone) => End::Stay(GONE.to_owned()),
+                _ => End::Close,
+            });
+            (self.session, watched) = dashboard.close();
+        }
+        self.session.finished = true;
         let exported = self.json.map_or(Ok(false), |json| json.write(&self.session));
         // A full disk is no reason to keep the numbers from the one who waits for them.
         if !options.quiet && !matches!(exported, Ok(true)) {
             print(&report::render(&self.session, &options.view.report(options.threads)))?;
         }
-        recorded.and(exported.map(drop))
+        recorded.and(exported.map(drop)).and(watched.map_err(Failure::usage))
     }
 }
 
@@ -91,11 +109,16 @@ pub fn replay(path: &Path) -> Result<crate::record::Replay, Failure> {
 }
 
 impl Sink for Outputs {
-    fn take(&mut self, frame: &Frame) -> Result<(), String> {
-        self.session.add(frame);
-        match &mut self.recorder {
-            Some(recorder) => recorder.frame(frame).map_err(|error| error.to_string()),
+    fn take(&mut self, frame: Frame) -> Result<(), String> {
+        let recorded = match &mut self.recorder {
+            Some(recorder) => recorder.frame(&frame).map_err(|error| error.to_string()),
             None => Ok(()),
+        };
+        match &self.dashboard {
+            // It adds up itself: twice would be twice the work.
+            Some(dashboard) => dashboard.take(frame),
+            None => self.session.add(&frame),
         }
+        recorded
     }
 }

@@ -4,7 +4,7 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 
-use super::{failure::Failure, options::ViewOptions, output, print};
+use super::{dashboard, failure::Failure, options::ViewOptions, output, print};
 use crate::report;
 
 /// Print the report of a recording, with the same numbers as on the day it was made
@@ -19,6 +19,9 @@ pub struct Report {
     /// Print JSON instead
     #[arg(long)]
     json: bool,
+    /// Open the dashboard on the recording
+    #[arg(long, conflicts_with = "json")]
+    tui: bool,
     #[command(flatten)]
     view: ViewOptions,
 }
@@ -26,6 +29,9 @@ pub struct Report {
 impl Report {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
+        if self.tui && dashboard::usable(true) {
+            return dashboard::replay(&self.file, &self.view).map(|()| 0);
+        }
         let replay = output::replay(&self.file)?;
         if replay.cut || !replay.session.finished {
             // The numbers are good all the same; nothing is to be done about a terminal that is gone.

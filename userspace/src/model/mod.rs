@@ -7,6 +7,7 @@ pub mod frame;
 pub mod hist;
 pub mod locks;
 pub mod maps;
+pub mod merge;
 pub mod sched;
 pub mod session;
 pub mod spec;

@@ -42,9 +42,15 @@ pub fn count(count: u64) -> String {
     scaled(count as f64 / 1e9, 1000.0, &["G", "T", "P", "E"])
 }
 
-/// A rate with three significant digits, to be followed by its unit: `163`, `2.97K`, `134M`.
+/// A rate with three significant digits, to be followed by its unit: `0`, `0.25`, `163`, `2.97K`, `134M`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
+    if per_second == 0.0 {
+        return "0".to_owned();
+    }
+    if per_second < 0.005 {
+        return "<0.01".to_owned();
+    }
     scaled(per_second, 1000.0, &["", "K", "M", "G", "T"])
 }
 
@@ -60,6 +66,18 @@ pub fn grouped(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A point of a session: `00:01:23`, with a tenth of a second where it matters.
+#[must_use]
+pub fn clock(ns: u64) -> String {
+    let tenths = ns / 100_000_000;
+    let seconds = tenths / 10;
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    if hours > 0 {
+        return format!("{hours}:{minutes:02}:{:02}", seconds % 60);
+    }
+    format!("{minutes:02}:{:02}.{}", seconds % 60, tenths % 10)
 }
 
 /// A share as a percentage with two decimals.
@@ -223,6 +241,13 @@ mod tests {
     fn grouped_counts_are_exact() {
         let shown = [0, 999, 1000, 516_203, u64::MAX].map(grouped);
         assert_eq!(shown, ["0", "999", "1,000", "516,203", "18,446,744,073,709,551,615"]);
+    }
+
+    #[test]
+    fn rates_and_points_in_time_are_short() {
+        assert_eq!([0.0, 0.001, 0.25, 999.9, 12_345.0].map(rate), ["0", "<0.01", "0.25", "1.00K", "12.3K"]);
+        assert_eq!([0, 83_456_000_000].map(clock), ["00:00.0", "01:23.4"]);
+        assert_eq!(clock(3_723_900_000_000), "1:02:03");
     }
 
     #[test]

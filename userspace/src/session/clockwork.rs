@@ -10,7 +10,8 @@ use rustix::process::Signal;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal as Signals, SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
 };
 
 use crate::{kernel::watch, model::frame::Frame, source::live::Live, target::Held};
@@ -22,6 +23,15 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// Length of a frame.
     pub interval: Duration,
+}
+
+/// What a running session is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// End.
+    Stop,
+    /// Change the length of a frame.
+    Interval(Duration),
 }
 
 /// Why a session ended.
@@ -52,7 +62,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// A sentence, when the frame cannot be kept; the session ends then.
-    fn take(&mut self, frame: &Frame) -> Result<(), String>;
+    fn take(&mut self, frame: Frame) -> Result<(), String>;
 }
 
 /// Length of the stretches in which the programs' own cost is measured: one at the start of each second.
@@ -94,22 +104,19 @@ pub async fn run(
     mut live: Live,
     plan: Plan,
     mut command: Option<&mut Held>,
+    mut controls: Option<UnboundedReceiver<Control>>,
     sink: &mut dyn Sink,
 ) -> Result<Ending, SessionError> {
     let finished = awaited(live.finished_fd())?;
     let mut stops = Stops::listen().map_err(SessionError::Events)?;
     let begin = Instant::now();
     let end = plan.duration.map(|duration| begin + duration);
-    let mut frames = interval_at(begin + plan.interval, plan.interval);
-    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut frames = ticks(plan.interval);
     let mut sampling = interval_at(begin + COST_PERIOD, COST_PERIOD);
     let mut sample_end = Some(begin + COST_SAMPLE);
     let mut harvest_at = None;
     live.measure_costs(true);
-    let gone = match &command {
-        Some(command) => Some(awaited(command.pinned().descriptor())?),
-        None => None,
-    };
+    let gone = command.as_ref().map(|command| awaited(command.pinned().descriptor())).transpose()?;
     if let Some(command) = &command {
         command.release();
     }
@@ -123,9 +130,13 @@ pub async fn run(
                 break Ending::Interrupted;
             }
             () = at(end) => break Ending::Duration,
+            control = asked(&mut controls) => match control {
+                Control::Stop => break Ending::Interrupted,
+                Control::Interval(interval) => frames = ticks(interval),
+            },
             _ = frames.tick() => {
                 let frame = live.frame();
-                sink.take(&frame).map_err(SessionError::Sink)?;
+                sink.take(frame).map_err(SessionError::Sink)?;
                 if live.is_over() {
                     break Ending::TargetsGone;
                 }
@@ -152,7 +163,7 @@ pub async fn run(
         }
     };
     let frame = live.finish();
-    sink.take(&frame).map_err(SessionError::Sink)?;
+    sink.take(frame).map_err(SessionError::Sink)?;
     Ok(ending)
 }
 
@@ -163,6 +174,22 @@ fn awaited(descriptor: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>, SessionError>
 async fn readable(descriptor: Option<&AsyncFd<OwnedFd>>) {
     match descriptor {
         Some(descriptor) => drop(descriptor.readable().await),
+        None => std::future::pending().await,
+    }
+}
+
+fn ticks(length: Duration) -> Interval {
+    let mut frames = interval_at(Instant::now() + length, length);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    frames
+}
+
+async fn asked(controls: &mut Option<UnboundedReceiver<Control>>) -> Control {
+    match controls {
+        Some(receiver) => match receiver.recv().await {
+            Some(control) => control,
+            None => std::future::pending().await,
+        },
         None => std::future::pending().await,
     }
 }

@@ -1,0 +1,97 @@
+//! The dashboard's place in the commands: whether there is to be one, and what it is told.
+
+use std::{
+    io::{IsTerminal as _, Write as _, stderr, stdin, stdout},
+    path::Path,
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::{
+    failure::Failure,
+    options::{TraceOptions, ViewOptions},
+};
+use crate::{
+    export,
+    model::session::{Header, Session},
+    probes,
+    record::Reader,
+    session::Control,
+    tui::{self, Dashboard, Facts, Look, Outside, Request},
+};
+
+/// Whether there is to be a dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is wanted, and there is a terminal for it.
+    Yes,
+    /// The report does.
+    No,
+}
+
+/// Whether a session is to have a dashboard: asked for, or the default of its command.
+pub fn wanted(options: &TraceOptions, default: bool) -> Wanted {
+    let asked = options.tui || default && !options.plain && !options.quiet && !options.debug;
+    if asked && usable(options.tui) { Wanted::Yes } else { Wanted::No }
+}
+
+/// Whether there is a terminal that can show it; says why not to whoever asked for it or can read it.
+pub fn usable(asked: bool) -> bool {
+    let why = match std::env::var("TERM").as_deref() {
+        _ if !stdout().is_terminal() => "standard output is not a terminal",
+        _ if !stdin().is_terminal() => "standard input is not a terminal",
+        Ok("dumb" | "") | Err(_) => "TERM names no terminal that could show it",
+        Ok(_) => return true,
+    };
+    if asked || stderr().is_terminal() {
+        // Nothing is to be done about a terminal that is gone.
+        let _ = writeln!(
+            stderr().lock(),
+            "pulse-trace: note: no dashboard: {why}; the report follows at the end"
+        );
+    }
+    false
+}
+
+/// Opens it for a session that begins.
+pub fn open(
+    options: &TraceOptions,
+    header: &Header,
+) -> Result<(UnboundedReceiver<Control>, Dashboard), Failure> {
+    let (sender, controls) = unbounded_channel();
+    let request = move |request| {
+        // A session that is over has no ears.
+        let _ = sender.send(match request {
+            Request::Stop => Control::Stop,
+            Request::Interval(interval) => Control::Interval(interval),
+        });
+    };
+    let outside = Outside { request: Box::new(request), json: Box::new(encode) };
+    let facts = Facts { interval: Some(options.interval), ..facts(header) };
+    let look = Look::of_environment(options.view.wanted_colour());
+    Ok((controls, Dashboard::open(facts, look, outside).map_err(Failure::usage)?))
+}
+
+/// Shows a recording.
+pub fn replay(path: &Path, view: &ViewOptions) -> Result<(), Failure> {
+    let mut reader = Reader::open(path).map_err(Failure::usage)?;
+    let mut frames = Vec::new();
+    while let Some(frame) = reader.next_frame().map_err(Failure::usage)? {
+        frames.push(frame);
+    }
+    let outside = Outside { request: Box::new(|_| {}), json: Box::new(encode) };
+    let look = Look::of_environment(view.wanted_colour());
+    tui::replay(facts(reader.header()), look, frames, outside).map_err(Failure::usage)
+}
+
+fn facts(header: &Header) -> Facts {
+    let probe = |spec: &crate::model::spec::Spec| {
+        (spec.name.to_owned(), spec.summary.to_owned(), spec.cost.to_owned())
+    };
+    Facts { header: header.clone(), probes: probes::ALL.iter().map(probe).collect(), interval: None }
+}
+
+fn encode(session: &Session) -> Result<Vec<u8>, String> {
+    export::json::encode(session)
+        .map_err(|cause| format!("cannot write JSON: {cause}; read the report at the end"))
+}

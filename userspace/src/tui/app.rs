@@ -1,0 +1,402 @@
+//! The state of the dashboard: keys and frames go in, actions come out. It knows neither terminal nor files.
+
+use std::time::Duration;
+
+use crate::model::{frame::Frame, session::Header};
+
+use super::{
+    history::{History, Period},
+    keys::{self, Command, Key, View},
+    shown::Shown,
+    sums::{Chosen, Sums},
+    tables::{Item, TableState},
+};
+
+/// What is to be done outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing has changed.
+    None,
+    /// The screen has changed.
+    Draw,
+    /// The screen has changed, and may be spoilt.
+    DrawAll,
+    /// End.
+    Quit,
+    /// Hand the terminal back for a while.
+    Suspend,
+    /// Read the counters in this rhythm.
+    Interval(Duration),
+    /// Write the screen into a file.
+    SaveText,
+    /// Write the session into a file.
+    SaveJson,
+}
+
+/// What the dashboard is told at the start.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The session's header.
+    pub header: Header,
+    /// Each probe: its name, what it shows, and its measured cost.
+    pub probes: Vec<(String, String, String)>,
+    /// The first interval; `None` for a recording.
+    pub interval: Option<Duration>,
+}
+
+/// Lengths of the window, ns; the last is everything that is remembered.
+pub const WINDOWS_NS: [u64; 9] = [
+    0,
+    2_000_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+    300_000_000_000,
+    900_000_000_000,
+    u64::MAX,
+];
+const FIRST_WINDOW: usize = 3;
+/// The column that tells what was fought for.
+pub const LOCK_ORDER: usize = 2;
+
+/// Rhythms of reading, ms.
+const INTERVALS_MS: [u64; 8] = [10, 50, 100, 200, 500, 1000, 2000, 5000];
+
+/// A window that is remembered to be compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// What it is about.
+    pub period: Period,
+}
+
+/// The whole state.
+#[derive(Debug)]
+pub struct App {
+    /// What was told at the start.
+    pub facts: Facts,
+    /// What has happened.
+    pub history: History,
+    /// The screen.
+    pub view: View,
+    /// The screen before the help.
+    behind_help: View,
+    /// Whether numbers are sums since the start, not rates of the window.
+    pub cumulated: bool,
+    /// Index into [`WINDOWS_NS`].
+    pub window: usize,
+    /// The end of the window when it is held; `None` follows.
+    pub held_ns: Option<u64>,
+    /// A and B.
+    pub marks: [Option<Mark>; 2],
+    /// Whether chosen processes are compared, not marks.
+    pub versus_processes: bool,
+    /// Only rows with this text.
+    pub filter: String,
+    /// Whether it is being typed.
+    pub typing: bool,
+    /// How each view's table is looked at.
+    pub tables: [TableState; View::ALL.len()],
+    /// The rhythm.
+    pub interval: Option<Duration>,
+    /// Why nothing more will come, once that is so.
+    pub ended: Option<String>,
+    /// The answer to the last key.
+    pub message: Option<String>,
+    /// Rows that a page has, as last drawn.
+    pub page: usize,
+    /// What the last preparation has put together.
+    pub shown: Shown,
+}
+
+impl App {
+    /// A dashboard before its first frame. A recording begins with cumulated numbers: those of its report.
+    #[must_use]
+    pub fn new(facts: Facts, history: History) -> Self {
+        let mut tables: [TableState; View::ALL.len()] = std::array::from_fn(|_| TableState::by(3));
+        for (view, column) in [
+            (View::Processes, 0),
+            (View::Help, 0),
+            (View::Compare, 1),
+            (View::Scheduler, 1),
+            (View::Locks, LOCK_ORDER),
+        ] {
+            tables[view as usize] = TableState::by(column);
+        }
+        Self {
+            cumulated: facts.interval.is_none(),
+            interval: facts.interval,
+            facts,
+            history,
+            view: View::Overview,
+            behind_help: View::Overview,
+            window: FIRST_WINDOW,
+            held_ns: None,
+            marks: [None, None],
+            versus_processes: false,
+            filter: String::new(),
+            typing: false,
+            tables,
+            ended: None,
+            message: None,
+            page: 10,
+            shown: Shown::default(),
+        }
+    }
+
+    /// Takes a frame.
+    pub fn frame(&mut self, frame: Frame) {
+        self.history.push(frame);
+    }
+
+    /// Nothing more will come.
+    pub fn end(&mut self, why: impl Into<String>) {
+        self.ended = Some(why.into());
+    }
+
+    /// Says something in answer to a key.
+    pub fn say(&mut self, message: impl Into<String>) {
+        self.message = Some(message.into());
+    }
+
+    /// The end of what is shown, ns since the session began.
+    #[must_use]
+    pub fn end_ns(&self) -> u64 {
+        self.held_ns.unwrap_or_else(|| self.history.newest_ns())
+    }
+
+    /// What the numbers on screen are about.
+    #[must_use]
+    pub fn period(&self) -> Period {
+        if self.cumulated { self.history.cumulated(self.end_ns()) } else { self.window_period() }
+    }
+
+    fn window_period(&self) -> Period {
+        self.history.window(self.end_ns(), WINDOWS_NS[self.window])
+    }
+
+    /// The time that a chart of so many columns is about: one column per frame, or the window if that is longer. It
+    /// may begin before the session does: charts grow from the right.
+    #[must_use]
+    pub fn chart_span(&self, columns: usize) -> (i64, u64) {
+        let to = self.end_ns();
+        let step = self.history.newest_span_ns().max(1);
+        let remembered = to.saturating_sub(self.history.oldest_ns());
+        let window = WINDOWS_NS[self.window].min(remembered);
+        (to as i64 - window.max(step.saturating_mul(columns as u64)) as i64, to)
+    }
+
+    /// Something per second over time; `None` where nothing is known of the time.
+    #[must_use]
+    pub fn chart(&self, columns: usize, of: &dyn Fn(&Sums) -> f64) -> Vec<Option<f64>> {
+        let (from, to) = self.chart_span(columns);
+        self.history.chart(from, to, columns, of)
+    }
+
+    /// Puts together what is to be drawn.
+    pub fn prepare(&mut self) {
+        self.shown = Shown::of(self);
+        let state = &mut self.tables[self.view as usize];
+        let Shown { table, period, .. } = &mut self.shown;
+        state.arrange(&mut table.rows, &table.columns, &self.filter);
+        if self.view == View::Processes {
+            super::shown::as_tree(table, &period.sums, state, &self.filter);
+        }
+    }
+
+    /// How the table of the current view is looked at.
+    #[must_use]
+    pub fn table(&self) -> &TableState {
+        &self.tables[self.view as usize]
+    }
+
+    /// The row that is selected.
+    #[must_use]
+    pub fn selected(&self) -> Option<&Item> {
+        self.shown.table.rows.get(self.table().selected).map(|row| &row.of)
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: Key) -> Action {
+        let had_message = self.message.take().is_some();
+        if self.typing {
+            return self.type_filter(key);
+        }
+        match keys::command(key) {
+            Some(command) => self.obey(command),
+            None if had_message => Action::Draw,
+            None => Action::None,
+        }
+    }
+
+    fn type_filter(&mut self, key: Key) -> Action {
+        match key {
+            Key::Char(c) => self.filter.push(c),
+            Key::Backspace => drop(self.filter.pop()),
+            Key::Enter => self.typing = false,
+            Key::Esc => {
+                self.typing = false;
+                self.filter.clear();
+            }
+            Key::Ctrl('c') => return Action::Quit,
+            Key::Ctrl('z') => return Action::Suspend,
+            _ => return Action::None,
+        }
+        Action::Draw
+    }
+
+    fn obey(&mut self, command: Command) -> Action {
+        match command {
+            Command::Quit => return Action::Quit,
+            Command::Suspend => return Action::Suspend,
+            Command::Redraw => return Action::DrawAll,
+            Command::SaveText => return Action::SaveText,
+            Command::SaveJson => return Action::SaveJson,
+            Command::Faster => return self.change_interval(false),
+            Command::Slower => return self.change_interval(true),
+            Command::Show(view) => self.show(view),
+            Command::NextView => self.show_neighbour(1),
+            Command::PreviousView => self.show_neighbour(View::ALL.len() - 1),
+            Command::Clear => self.clear(),
+            Command::Filter => self.typing = true,
+            Command::Choose => self.choose(),
+            Command::Versus => self.versus_processes = !self.versus_processes,
+            Command::MarkA => self.mark(0),
+            Command::MarkB => self.mark(1),
+            Command::Cumulate => self.cumulated = !self.cumulated,
+            Command::Wider => self.window = (self.window + 1).min(WINDOWS_NS.len() - 1),
+            Command::Narrower => self.window = self.window.saturating_sub(1),
+            Command::Reset => {
+                self.history.reset();
+                self.say("cumulated numbers begin anew; the report and the JSON keep everything");
+            }
+            Command::Sort => {
+                let columns = self.shown.table.columns.len();
+                self.tables[self.view as usize].next_column(columns);
+            }
+            Command::Reverse => {
+                let table = &mut self.tables[self.view as usize];
+                table.reversed = !table.reversed;
+            }
+            Command::Up | Command::Down | Command::PageUp | Command::PageDown => self.step(command),
+            Command::Pause | Command::Back | Command::Forward | Command::Oldest | Command::Newest => {
+                self.travel(command);
+            }
+        }
+        Action::Draw
+    }
+
+    fn show(&mut self, view: View) {
+        if view == View::Help && self.view == View::Help {
+            self.view = self.behind_help;
+            return;
+        }
+        if view == View::Help {
+            self.behind_help = self.view;
+        }
+        self.view = view;
+    }
+
+    fn show_neighbour(&mut self, by: usize) {
+        let at = (self.view as usize + by) % View::ALL.len();
+        self.show(View::ALL[at]);
+    }
+
+    /// Undoes one thing: the help, the filter, the choice.
+    fn clear(&mut self) {
+        if self.view == View::Help {
+            self.view = self.behind_help;
+        } else if !self.filter.is_empty() {
+            self.filter.clear();
+        } else if !self.history.chosen().is_empty() {
+            self.history.choose(Chosen::new());
+            self.say("all processes");
+        }
+    }
+
+    fn choose(&mut self) {
+        let Some(Item::Process(key)) = self.selected().cloned() else {
+            self.say("Enter chooses processes in the view Processes (key 6)");
+            return;
+        };
+        let mut chosen = self.history.chosen().clone();
+        if !chosen.remove(&key) {
+            chosen.insert(key);
+        }
+        self.history.choose(chosen);
+    }
+
+    fn mark(&mut self, which: usize) {
+        let period = self.window_period();
+        if period.sums.span_ns == 0 {
+            self.say("nothing to mark yet");
+            return;
+        }
+        let name = ["A", "B"][which];
+        let (from, to) = (period.from_ns, period.to_ns);
+        self.marks[which] = Some(Mark { period });
+        let span = crate::model::units::clock(from);
+        self.say(format!("{name} is {span} to {}; 5 compares", crate::model::units::clock(to)));
+    }
+
+    fn step(&mut self, command: Command) {
+        let page = self.page.max(1) as isize;
+        let by = match command {
+            Command::Up => -1,
+            Command::Down => 1,
+            Command::PageUp => -page,
+            _ => page,
+        };
+        self.tables[self.view as usize].step(by);
+    }
+
+    fn travel(&mut self, command: Command) {
+        let now = self.end_ns();
+        self.held_ns = match command {
+            Command::Pause if self.held_ns.is_some() => None,
+            Command::Newest => None,
+            Command::Back => Some(self.history.step(now, false)),
+            Command::Forward => Some(self.history.step(now, true)),
+            Command::Oldest => Some(self.history.step(0, false)),
+            _ => Some(now),
+        };
+    }
+
+    fn change_interval(&mut self, slower: bool) -> Action {
+        let (Some(interval), None) = (self.interval, &self.ended) else {
+            self.say("nothing is being read: the interval cannot be changed");
+            return Action::Draw;
+        };
+        let now = interval.as_millis() as u64;
+        let next = if slower {
+            INTERVALS_MS.iter().find(|ms| **ms > now)
+        } else {
+            INTERVALS_MS.iter().rfind(|ms| **ms < now)
+        };
+        let Some(ms) = next else {
+            self.say("no further in this direction");
+            return Action::Draw;
+        };
+        let interval = Duration::from_millis(*ms);
+        self.interval = Some(interval);
+        Action::Interval(interval)
+    }
+
+    /// The two things that are compared, with their names; `None` for one that is not there.
+    #[must_use]
+    pub fn compared(&self) -> [Option<(String, Period)>; 2] {
+        if !self.versus_processes {
+            return std::array::from_fn(|at| {
+                self.marks[at].as_ref().map(|mark| (["A", "B"][at].to_owned(), mark.period.clone()))
+            });
+        }
+        let session = self.history.session();
+        let mut chosen = self.history.chosen().iter().filter_map(|key| {
+            let process = session.processes.get(key)?;
+            let name = format!("{} {}", key.pid, super::shown::name(&process.comm));
+            let sums = Sums::of_process(*key, process, session.duration_ns);
+            Some((name, Period { from_ns: 0, to_ns: session.duration_ns, sums }))
+        });
+        [chosen.next(), chosen.next()]
+    }
+}

@@ -1,0 +1,427 @@
+//! The last minutes, and the whole session as a sum.
+//!
+//! Each frame becomes a slot. Memory is bounded by bytes: frames in full (needed to narrow to single processes) are let
+//! go first, then old slots are merged in pairs, so that the resolution fades with age but no count is ever dropped.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::model::{frame::Frame, session::Session};
+
+use super::sums::{Chosen, Sums};
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Frames in full, bytes.
+    pub frames: usize,
+    /// Sums of slots, bytes.
+    pub sums: usize,
+    /// Slots.
+    pub slots: usize,
+}
+
+impl Limits {
+    /// For a running session.
+    pub const LIVE: Self = Self { frames: 12 << 20, sums: 12 << 20, slots: 1500 };
+    /// For a recording, which is there as a whole.
+    pub const REPLAY: Self = Self { frames: 256 << 20, sums: 128 << 20, slots: 20_000 };
+}
+
+/// Some time, and what happened in it.
+#[derive(Debug)]
+pub struct Slot {
+    /// When it began, ns since the session began.
+    pub from_ns: u64,
+    /// When it ended.
+    pub to_ns: u64,
+    /// All processes together.
+    sums: Sums,
+    /// The chosen ones together; `None` where that cannot be told any more.
+    narrowed: Option<Sums>,
+    frame: Option<(Arc<Frame>, usize)>,
+    bytes: usize,
+}
+
+/// A sum and the time that it is about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Period {
+    /// When it begins, ns since the session began.
+    pub from_ns: u64,
+    /// When it ends.
+    pub to_ns: u64,
+    /// What happened in it.
+    pub sums: Sums,
+}
+
+/// What is remembered.
+#[derive(Debug)]
+pub struct History {
+    total: Arc<Mutex<Session>>,
+    slots: VecDeque<Slot>,
+    limits: Limits,
+    chosen: Chosen,
+    /// What slots that are gone come to, since the last reset.
+    gone: Sums,
+    /// Everything since the last reset.
+    since: Sums,
+    /// The same for the chosen processes, and since when.
+    since_narrowed: Option<(u64, Sums)>,
+    reset_ns: u64,
+    frame_bytes: usize,
+    sum_bytes: usize,
+}
+
+impl History {
+    /// An empty one; frames are added to the session as well.
+    #[must_use]
+    pub fn new(total: Arc<Mutex<Session>>, limits: Limits) -> Self {
+        Self {
+            total,
+            slots: VecDeque::new(),
+            limits,
+            chosen: Chosen::new(),
+            gone: Sums::default(),
+            since: Sums::default(),
+            since_narrowed: None,
+            reset_ns: 0,
+            frame_bytes: 0,
+            sum_bytes: 0,
+        }
+    }
+
+    /// The whole session.
+    pub fn session(&self) -> MutexGuard<'_, Session> {
+        self.total.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a frame.
+    pub fn push(&mut self, frame: Frame) {
+        self.session().add(&frame);
+        let sums = Sums::of(&frame, &Chosen::new());
+        let narrowed = (!self.chosen.is_empty()).then(|| Sums::of(&frame, &self.chosen));
+        self.since.merge(&sums);
+        if let (Some((_, since)), Some(narrowed)) = (&mut self.since_narrowed, &narrowed) {
+            since.merge(narrowed);
+        }
+        let (bytes, frame_bytes) = (sums.bytes(), frame_bytes(&frame));
+        self.sum_bytes += bytes;
+        self.frame_bytes += frame_bytes;
+        self.slots.push_back(Slot {
+            from_ns: frame.at_ns.saturating_sub(frame.span_ns),
+            to_ns: frame.at_ns,
+            sums,
+            narrowed,
+            frame: Some((Arc::new(frame), frame_bytes)),
+            bytes,
+        });
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        let mut at = 0;
+        while self.frame_bytes > self.limits.frames && at + 1 < self.slots.len() {
+            if let Some((_, bytes)) = self.slots[at].frame.take() {
+                self.frame_bytes -= bytes;
+            }
+            at += 1;
+        }
+        while self.slots.len() > self.limits.slots || self.sum_bytes > self.limits.sums {
+            if self.slots.len() < 32 {
+                let Some(slot) = self.slots.pop_front() else { break };
+                self.forget_bytes(&slot);
+                if slot.from_ns >= self.reset_ns {
+                    self.gone.merge(&slot.sums);
+                }
+                if self.slots.len() < 2 {
+                    break;
+                }
+            } else {
+                self.merge_pair();
+            }
+        }
+    }
+
+    /// Merges the pair that is finest for its age.
+    fn merge_pair(&mut self) {
+        let now = self.slots.back().map_or(0, |slot| slot.to_ns);
+        let worth = |at: usize| {
+            let (left, right) = (&self.slots[at], &self.slots[at + 1]);
+            (right.to_ns - left.from_ns) as f64 / (now - right.to_ns + 1) as f64
+        };
+        let pairs = 0..self.slots.len() - 1;
+        let Some(at) = pairs.min_by(|left, right| worth(*left).total_cmp(&worth(*right))) else { return };
+        let Some(right) = self.slots.remove(at + 1) else { return };
+        self.forget_bytes(&right);
+        let left = &mut self.slots[at];
+        self.sum_bytes -= left.bytes;
+        if let Some((_, bytes)) = left.frame.take() {
+            self.frame_bytes -= bytes;
+        }
+        left.to_ns = right.to_ns;
+        left.sums.merge(&right.sums);
+        left.narrowed = left.narrowed.take().zip(right.narrowed).map(|(mut left, right)| {
+            left.merge(&right);
+            left
+        });
+        left.bytes = left.sums.bytes();
+        self.sum_bytes += left.bytes;
+    }
+
+    fn forget_bytes(&mut self, slot: &Slot) {
+        self.sum_bytes -= slot.bytes;
+        self.frame_bytes -= slot.frame.as_ref().map_or(0, |(_, bytes)| *bytes);
+    }
+
+    /// Looks at some processes only; none is all.
+    pub fn choose(&mut self, chosen: Chosen) {
+        self.chosen = chosen;
+        for slot in &mut self.slots {
+            let frame = slot.frame.as_ref().filter(|_| !self.chosen.is_empty());
+            slot.narrowed = frame.map(|(frame, _)| Sums::of(frame, &self.chosen));
+        }
+        self.since_narrowed = (!self.chosen.is_empty()).then(|| {
+            if self.reset_ns == 0 {
+                return (0, Sums::of_session(&self.session(), &self.chosen));
+            }
+            let mut sum = (self.newest_ns(), Sums::default());
+            for slot in self.slots.iter().rev().take_while(|slot| slot.from_ns >= self.reset_ns) {
+                let Some(narrowed) = &slot.narrowed else { break };
+                sum.1.merge(narrowed);
+                sum.0 = slot.from_ns;
+            }
+            sum
+        });
+    }
+
+    /// Which processes are looked at.
+    #[must_use]
+    pub fn chosen(&self) -> &Chosen {
+        &self.chosen
+    }
+
+    /// Cumulated numbers begin anew.
+    pub fn reset(&mut self) {
+        self.reset_ns = self.newest_ns();
+        self.gone = Sums::default();
+        self.since = Sums::default();
+        if let Some(narrowed) = &mut self.since_narrowed {
+            *narrowed = (self.reset_ns, Sums::default());
+        }
+    }
+
+    /// The end of the newest slot, ns since the session began.
+    #[must_use]
+    pub fn newest_ns(&self) -> u64 {
+        self.slots.back().map_or(0, |slot| slot.to_ns)
+    }
+
+    /// The beginning of the oldest slot.
+    #[must_use]
+    pub fn oldest_ns(&self) -> u64 {
+        self.slots.front().map_or(0, |slot| slot.from_ns)
+    }
+
+    /// The end of the slot before the one that ends at a time, or after it.
+    #[must_use]
+    pub fn step(&self, at_ns: u64, forward: bool) -> u64 {
+        let at = self.slots.partition_point(|slot| slot.to_ns < at_ns);
+        let next = if forward { at + 1 } else { at.saturating_sub(1) };
+        self.slots.get(next).or(self.slots.back()).map_or(0, |slot| slot.to_ns)
+    }
+
+    /// The slots that lie within some time, oldest first; `None` for the sums of those that cannot be narrowed.
+    pub fn slots(&self, from_ns: u64, to_ns: u64) -> impl Iterator<Item = (u64, u64, Option<&Sums>)> {
+        let first = self.slots.partition_point(|slot| slot.to_ns <= from_ns);
+        let some = self.slots.range(first..).take_while(move |slot| slot.from_ns < to_ns);
+        some.map(|slot| (slot.from_ns, slot.to_ns, self.of(slot)))
+    }
+
+    fn of<'a>(&self, slot: &'a Slot) -> Option<&'a Sums> {
+        if self.chosen.is_empty() { Some(&slot.sums) } else { slot.narrowed.as_ref() }
+    }
+
+    /// How long the newest slot is.
+    #[must_use]
+    pub fn newest_span_ns(&self) -> u64 {
+        self.slots.iter().rev().map(|slot| slot.to_ns - slot.from_ns).find(|span| *span > 0).unwrap_or(0)
+    }
+
+    /// Something per second in each of so many columns of a time.
+    #[must_use]
+    pub fn chart(
+        &self,
+        from_ns: i64,
+        to_ns: u64,
+        columns: usize,
+        of: &dyn Fn(&Sums) -> f64,
+    ) -> Vec<Option<f64>> {
+        let mut values = vec![None; columns];
+        let width = (to_ns as i64 - from_ns) as f64 / columns.max(1) as f64;
+        // Of each column, the share of it that slots cover.
+        let mut covered = vec![0.0; columns];
+        for (begin, end, sums) in self.slots(from_ns.max(0) as u64, to_ns) {
+            let Some(sums) = sums else { continue };
+            let per_second = of(sums) / (end.saturating_sub(begin).max(1) as f64 / 1e9);
+            let begin = (begin as i64 - from_ns).max(0) as f64 / width;
+            let end = ((end as i64 - from_ns) as f64 / width).min(columns as f64);
+            for column in begin as usize..(end.ceil() as usize).min(columns) {
+                let part = (end.min(column as f64 + 1.0) - begin.max(column as f64)).max(0.0);
+                *values[column].get_or_insert(0.0) += per_second * part;
+                covered[column] += part;
+            }
+        }
+        let mean =
+            |(value, covered): (Option<f64>, f64)| value.filter(|_| covered > 0.0).map(|it| it / covered);
+        values.into_iter().zip(covered).map(mean).collect()
+    }
+
+    /// The sum of the slots of a window that ends at a time: at least one, and as many as fit.
+    #[must_use]
+    pub fn window(&self, to_ns: u64, span_ns: u64) -> Period {
+        let end = self.slots.partition_point(|slot| slot.to_ns <= to_ns);
+        let mut period = Period { from_ns: to_ns, to_ns, ..Period::default() };
+        for slot in self.slots.range(..end).rev() {
+            let fits = to_ns - slot.from_ns <= span_ns.saturating_add(slot.sums.span_ns / 2);
+            let Some(sums) = self.of(slot) else { break };
+            if period.sums.span_ns > 0 && !fits {
+                break;
+            }
+            period.sums.merge(sums);
+            period.from_ns = slot.from_ns;
+        }
+        period
+    }
+
+    /// Everything from the last reset up to a time.
+    #[must_use]
+    pub fn cumulated(&self, to_ns: u64) -> Period {
+        let newest = to_ns >= self.newest_ns();
+        match &self.since_narrowed {
+            Some((from_ns, sums)) if newest => {
+                return Period { from_ns: *from_ns, to_ns, sums: sums.clone() };
+            }
+            None if newest => return Period { from_ns: self.reset_ns, to_ns, sums: self.since.clone() },
+            _ => {}
+        }
+        let narrowed = !self.chosen.is_empty();
+        let sums = if narrowed { Sums::default() } else { self.gone.clone() };
+        let mut period = Period { from_ns: self.reset_ns, to_ns, sums };
+        let mut first = true;
+        let slots = self.slots.iter().filter(|slot| slot.from_ns >= self.reset_ns && slot.to_ns <= to_ns);
+        for slot in slots {
+            match self.of(slot) {
+                Some(sums) => {
+                    if std::mem::take(&mut first) && narrowed {
+                        period.from_ns = slot.from_ns;
+                    }
+                    period.sums.merge(sums);
+                }
+                None => (first, period.sums) = (true, Sums::default()),
+            }
+        }
+        period
+    }
+}
+
+/// About how many bytes a frame takes.
+fn frame_bytes(frame: &Frame) -> usize {
+    let mut bytes = 1024;
+    for process in &frame.processes {
+        bytes += size_of_val(process) + 64;
+        let calls = process.syscalls.iter();
+        bytes += calls.map(|call| size_of_val(call) + 16 * call.stats.latency.buckets().len()).sum::<usize>();
+        bytes += process.sched.len() * 700 + process.futexes.len() * 1500 + process.mutexes.len() * 1500;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::synthetic::{self, Shape};
+
+    fn filled(seed: u64, shape: Shape, limits: Limits) -> History {
+        let total = Arc::new(Mutex::new(Session::new(synthetic::header(shape))));
+        let mut history = History::new(total, limits);
+        synthetic::frames(seed, shape).into_iter().for_each(|frame| history.push(frame));
+        history
+    }
+
+    const SHAPE: Shape = Shape { frames: 200, processes: 3, threads: 0, lossy: false };
+
+    #[test]
+    fn memory_is_bounded_and_no_count_is_lost() {
+        let limits = Limits { frames: 100_000, sums: 300_000, slots: 50 };
+        let history = filled(3, SHAPE, limits);
+        assert!(history.slots.len() <= 50 && history.sum_bytes <= 300_000, "{}", history.sum_bytes);
+        assert!(history.frame_bytes <= 100_000);
+        assert_eq!(history.sum_bytes, history.slots.iter().map(|slot| slot.sums.bytes()).sum::<usize>());
+        let counted = history.session().ledger.counted;
+        let kept: u64 = history.slots.iter().map(|slot| slot.sums.ledger.counted).sum();
+        assert_eq!(kept + history.gone.ledger.counted, counted);
+        assert_eq!(history.cumulated(u64::MAX).sums.ledger.counted, counted);
+        // The last frame of a synthetic session ends a little later than its length says.
+        let pairs = history.slots.iter().zip(history.slots.iter().skip(1));
+        assert!(pairs.take(history.slots.len() - 2).all(|(left, right)| left.to_ns == right.from_ns));
+    }
+
+    #[test]
+    fn old_slots_are_coarse_and_new_ones_fine() {
+        let history = filled(3, SHAPE, Limits { slots: 40, ..Limits::REPLAY });
+        let span = |at: usize| history.slots[at].to_ns - history.slots[at].from_ns;
+        assert!(span(0) > 4_000_000_000 && span(39) < 1_100_000_000, "{} {}", span(0), span(39));
+    }
+
+    #[test]
+    fn a_window_is_the_sum_of_its_frames() {
+        let history = filled(4, SHAPE, Limits::REPLAY);
+        let frames = synthetic::frames(4, SHAPE);
+        let mut sums = Sums::default();
+        frames[96..100].iter().for_each(|frame| sums.merge(&Sums::of(frame, &Chosen::new())));
+        let window = history.window(frames[99].at_ns, 4_000_000_000);
+        assert_eq!((window.from_ns, window.sums.span_ns), (96_000_000_000, 4_000_000_000));
+        assert_eq!(window.sums.calls, sums.calls);
+        assert_eq!(history.window(frames[99].at_ns, 1).sums.span_ns, 1_000_000_000);
+    }
+
+    #[test]
+    fn sums_up_to_a_time_are_those_of_the_frames_up_to_it() {
+        let mut history = filled(4, SHAPE, Limits { slots: 60, ..Limits::REPLAY });
+        let at = history.step(history.newest_ns(), false);
+        assert!(at < history.newest_ns());
+        let counted: u64 = synthetic::frames(4, SHAPE)
+            .iter()
+            .filter(|frame| frame.at_ns <= at)
+            .map(|frame| frame.ledger.counted)
+            .sum();
+        assert_eq!(history.cumulated(at).sums.ledger.counted, counted);
+        history.reset();
+        assert_eq!(history.cumulated(u64::MAX).sums.ledger.counted, 0);
+    }
+
+    #[test]
+    fn chosen_processes_are_counted_alone_also_in_the_past() {
+        let mut history = filled(4, SHAPE, Limits::REPLAY);
+        let key = *history.session().processes.keys().next().unwrap();
+        history.choose(Chosen::from([key]));
+        let own: u64 = history.session().processes[&key].calls().values().map(|stats| stats.count()).sum();
+        assert_eq!(history.cumulated(u64::MAX).sums.call_totals().0, own);
+        let before = history.cumulated(history.step(history.newest_ns(), false));
+        let last = history.window(u64::MAX, 1);
+        assert_eq!(before.sums.call_totals().0 + last.sums.call_totals().0, own);
+        history.choose(Chosen::new());
+        assert_eq!(history.cumulated(u64::MAX).sums.call_totals().0, history.session().ledger.counted);
+    }
+
+    #[test]
+    fn what_cannot_be_narrowed_any_more_is_left_out_and_told() {
+        let mut history = filled(4, SHAPE, Limits { frames: 60_000, ..Limits::REPLAY });
+        let key = *history.session().processes.keys().next().unwrap();
+        history.choose(Chosen::from([key]));
+        let window = history.window(u64::MAX, u64::MAX);
+        assert!(window.from_ns > 0 && window.sums.span_ns < 200_000_000_000);
+    }
+}

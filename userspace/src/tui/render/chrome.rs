@@ -1,0 +1,189 @@
+//! What stands around every view: whose numbers these are, what they are about, what was lost, what it cost, keys.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use crate::{
+    model::{text::printable, units},
+    tui::{
+        app::{App, WINDOWS_NS},
+        keys::{BINDINGS, View},
+        palette::{Look, Tone},
+        shown,
+    },
+};
+
+use super::parts::{Span, line, row, text};
+
+/// Draws it; what is left for the view.
+pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> Rect {
+    head(app, look, buf, row(area, 0));
+    ledger(app, look, buf, row(area, 1));
+    tabs(app, look, buf, row(area, 2));
+    scope(app, look, buf, row(area, 3));
+    foot(app, look, buf, Rect { y: area.bottom() - 1, height: 1, ..area });
+    Rect { y: area.y + 4, height: area.height - 5, ..area }
+}
+
+/// Who is traced, and whether the screen follows.
+fn head(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let (state, tone) = state(app);
+    let at = units::clock(app.end_ns());
+    let rhythm = match app.interval {
+        Some(interval) if app.ended.is_none() => {
+            format!(" every {}", units::time(interval.as_nanos() as u64))
+        }
+        _ => String::new(),
+    };
+    let rhythm = if area.width >= 60 { rhythm } else { String::new() };
+    let right = format!("{state} {at}{rhythm}");
+    let start = area.right().saturating_sub(right.chars().count() as u16);
+    let left = Rect { width: start.saturating_sub(area.x + 1), ..area };
+    let name = if area.width >= 60 { "pulse-trace " } else { "" };
+    line(buf, look, left, &[(name, Tone::Title), (&whom(app), Tone::Plain)]);
+    let clock = Rect { x: start, width: area.right() - start, ..area };
+    let rest = format!(" {at}{rhythm}");
+    line(buf, look, clock, &[(&state, tone), (&rest, Tone::Plain)]);
+}
+
+fn state(app: &App) -> (String, Tone) {
+    match (&app.held_ns, &app.ended, app.facts.interval) {
+        (Some(_), _, _) => ("HELD".to_owned(), Tone::Accent),
+        (None, _, None) => ("REPLAY".to_owned(), Tone::Accent),
+        (None, Some(_), _) => ("ENDED".to_owned(), Tone::Accent),
+        (None, None, _) => ("LIVE".to_owned(), Tone::User),
+    }
+}
+
+fn whom(app: &App) -> String {
+    let session = app.history.session();
+    let chosen = app.history.chosen();
+    let mut some = session.processes.iter().filter(|(key, _)| chosen.is_empty() || chosen.contains(key));
+    let many = if chosen.is_empty() { session.processes.len() } else { chosen.len() };
+    match (some.next(), many) {
+        (Some((key, process)), 1) => {
+            let threads = process.threads;
+            format!(
+                "{} {}, {threads} thread{}",
+                key.pid,
+                shown::name(&process.comm),
+                if threads == 1 { "" } else { "s" }
+            )
+        }
+        (None, _) => "no process yet".to_owned(),
+        _ if chosen.is_empty() => format!("{many} processes"),
+        _ => format!("{many} of {} processes", session.processes.len()),
+    }
+}
+
+/// What was counted, what was lost (of the whole session, always), and what that cost.
+fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let session = app.history.session();
+    let ledger = &session.ledger;
+    let lost: u64 = ledger.lost.values().sum();
+    let degraded: u64 = ledger.degraded.values().sum();
+    let (words, tone) = if ledger.complete() {
+        (format!("complete, {} calls counted, none lost", units::count(ledger.counted)), Tone::Faint)
+    } else {
+        let mut slots: Vec<_> =
+            ledger.lost.iter().chain(&ledger.degraded).filter(|(_, count)| **count > 0).collect();
+        slots.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let slots: Vec<String> = slots
+            .iter()
+            .map(|(name, count)| format!("{} {}", printable(name), units::count(**count)))
+            .collect();
+        let words = format!(
+            "LOST {}, without a detail {} ({})",
+            units::count(lost),
+            units::count(degraded),
+            slots.join(", ")
+        );
+        (words, Tone::Alarm)
+    };
+    let overhead = &session.overhead;
+    let share = |share: f64| units::percent(share);
+    let cost = match overhead.total_cpu_share(session.duration_ns) {
+        Some(all) => format!("cost {} of a CPU", share(all)),
+        None => format!("tool {} of a CPU", share(overhead.tool_cpu_share(session.duration_ns))),
+    };
+    let cost = match overhead.ns_per_call() {
+        Some(ns) if area.width >= 70 => format!("{cost}, {}/call", units::fraction_of_time(ns.round())),
+        _ => cost,
+    };
+    let start = area.right().saturating_sub(cost.len() as u16);
+    let left = Rect { width: start.saturating_sub(area.x + 1), ..area };
+    line(buf, look, left, &[(&words, tone)]);
+    text(buf, area, start, &cost, look.style(Tone::Faint));
+}
+
+fn tabs(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let key = |view: View| if view == View::Help { "?".to_owned() } else { (view as usize + 1).to_string() };
+    let full: usize = View::ALL.iter().map(|view| view.title().len() + 3).sum();
+    let mut x = area.x;
+    for view in View::ALL {
+        let here = view == app.view;
+        let title = if here || full <= usize::from(area.width) {
+            format!(" {} {}", key(view), view.title())
+        } else {
+            format!(" {}", key(view))
+        };
+        let style = look.style(if here { Tone::Selected } else { Tone::Plain });
+        x = text(buf, area, x, &title, style);
+    }
+}
+
+/// What the numbers are about.
+fn scope(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let period = &app.shown.period;
+    let to = units::clock(period.to_ns);
+    let (label, words) = if app.cumulated {
+        ("SUMS", format!(" since {} up to {to}", units::clock(period.from_ns)))
+    } else {
+        let window = match WINDOWS_NS[app.window] {
+            0 => "last frame".to_owned(),
+            u64::MAX => "all that is remembered".to_owned(),
+            ns => format!("window {}", units::time(ns)),
+        };
+        let span = units::time(period.sums.span_ns);
+        ("RATES", format!(" over {span} up to {to} ({window})"))
+    };
+    let mut spans: Vec<Span<'_>> = vec![(label, Tone::Accent), (&words, Tone::Plain)];
+    let filter = format!("  filter: {}", printable(&app.filter));
+    if !app.filter.is_empty() && !app.typing {
+        spans.push((&filter, Tone::Accent));
+    }
+    line(buf, look, area, &spans);
+}
+
+/// The prompt, the answer to the last key, why it ended, or keys.
+fn foot(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    if app.typing {
+        let cursor = if look.ascii { "_" } else { "\u{2588}" };
+        let typed = printable(&app.filter);
+        line(
+            buf,
+            look,
+            area,
+            &[
+                ("filter: ", Tone::Accent),
+                (&typed, Tone::Plain),
+                (cursor, Tone::Accent),
+                ("  Enter keeps, Esc drops", Tone::Faint),
+            ],
+        );
+        return;
+    }
+    if let Some(message) = app.message.as_ref().or(app.ended.as_ref()) {
+        line(buf, look, area, &[(&printable(message), Tone::Accent)]);
+        return;
+    }
+    let mut x = area.x;
+    for binding in BINDINGS {
+        let Some(words) = binding.footer else { continue };
+        let words = format!(" {words}  ");
+        if usize::from(area.right() - x) + 2 < binding.shown.len() + words.len() {
+            break;
+        }
+        x = text(buf, area, x, binding.shown, look.style(Tone::Accent));
+        x = text(buf, area, x, &words, Style::default());
+    }
+}

@@ -1,0 +1,53 @@
+//! Two marks in time, or two processes, side by side.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    model::units,
+    tui::{
+        app::App,
+        heat::edge,
+        palette::{Look, Tone},
+        tables::Item,
+    },
+};
+
+use super::{
+    charts,
+    parts::{self, below, heading, line, row, top},
+};
+
+pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let mut y = 0;
+    for (at, side) in app.shown.sides.iter().enumerate() {
+        let (letter, tone) = [("A  ", Tone::First), ("B  ", Tone::Second)][at];
+        let words = match side {
+            Some((name, period)) => format!(
+                "{}{} to {} ({})",
+                if app.versus_processes { format!("{name}: ") } else { String::new() },
+                units::clock(period.from_ns),
+                units::clock(period.to_ns),
+                units::time(period.sums.span_ns)
+            ),
+            None if app.versus_processes => "choose two processes: 6, then Enter on each".to_owned(),
+            None => format!("not marked yet: {} marks the window", ["a", "b"][at]),
+        };
+        line(buf, look, row(area, y), &[(letter, tone), (&words, Tone::Plain)]);
+        y += 1;
+    }
+    let what =
+        if app.versus_processes { "v compares marks instead" } else { "v compares chosen processes instead" };
+    if app.shown.pairs.is_empty() {
+        line(buf, look, row(area, y), &[(what, Tone::Faint)]);
+        return;
+    }
+    let area = below(area, y);
+    let detail = if area.height >= 14 { area.height * 3 / 5 } else { 0 };
+    parts::table(buf, look, top(area, area.height - detail), &app.shown.table, Some(app.table()));
+    let Some(Item::Pair(at)) = app.selected().filter(|_| detail > 0) else { return };
+    let Some(pair) = app.shown.pairs.get(*at) else { return };
+    let [a, b] = pair.counts.map(units::count);
+    let remark = format!("{a} in A, {b} in B; bars are shares of each side; {what}");
+    let detail = heading(buf, look, below(area, area.height - detail), &pair.name, &remark);
+    charts::histogram(buf, look, detail, &[&pair.values[0], &pair.values[1]], edge);
+}

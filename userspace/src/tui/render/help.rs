@@ -1,0 +1,11 @@
+//! Every key and what it does.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::tui::{app::App, palette::Look};
+
+use super::parts;
+
+pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    parts::table(buf, look, area, &app.shown.table, Some(app.table()));
+}

@@ -1,0 +1,137 @@
+//! Locks by the time that they cost; the selected one taken apart.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    model::{errno, locks::FutexStats, text::printable, units},
+    tui::{
+        app::App,
+        heat::edge,
+        palette::{Look, Tone},
+        rows, shown,
+        sums::Lock,
+        tables::Item,
+    },
+};
+
+use super::{
+    charts,
+    parts::{self, below, beside, heading, line, row, top},
+};
+
+/// Why there are no locks.
+pub fn nothing(app: &App) -> &'static str {
+    let ran = |stem: &str| app.facts.header.probes.iter().any(|probe| probe == stem);
+    if ran("futex") || ran("mutex") {
+        "no lock was waited for in this time"
+    } else {
+        "no probe for locks runs in this session; `pulse-trace probes` lists them"
+    }
+}
+
+pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    if app.shown.period.sums.locks.is_empty() {
+        parts::wrap(buf, look, area, nothing(app), Tone::Faint);
+        return;
+    }
+    let detail = if area.height >= 14 { area.height * 3 / 5 } else { 0 };
+    let list = top(area, area.height - detail);
+    parts::table(buf, look, list, &app.shown.table, Some(app.table()));
+    let Some(Item::Lock(key)) = app.selected().filter(|_| detail > 0) else { return };
+    let Some(lock) = app.shown.period.sums.locks.get(key) else { return };
+    let kind = lock.kind.map_or(String::new(), |kind| kind.name());
+    let runtime = lock.runtime.as_deref().map_or(String::new(), |it| format!("{} ", printable(it)));
+    let area = below(area, area.height - detail);
+    let area = heading(buf, look, area, &rows::lock_name(key), &format!("{runtime}{kind}"));
+    let (left, right) = beside(area, area.width / 2);
+    waits(lock, look, buf, left);
+    facts(lock, look, buf, right);
+}
+
+/// Distributions: of spinning where it was measured, of sleeping.
+fn waits(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
+    let slept = rows::waits_of(lock);
+    let Some(mutex) = lock.mutex.as_ref().filter(|mutex| mutex.spin_count.count() > 0) else {
+        line(buf, look, area, &[("waits in the kernel", Tone::Title)]);
+        charts::histogram(buf, look, below(area, 1), &[&slept], edge);
+        return;
+    };
+    let half = area.height / 2;
+    line(buf, look, area, &[("spins (iterations)", Tone::Title)]);
+    charts::histogram(buf, look, below(top(area, half), 1), &[&mutex.spin_count], |octave| {
+        (1u64 << octave).to_string()
+    });
+    let lower = below(area, half);
+    line(buf, look, lower, &[("waits in the kernel", Tone::Title)]);
+    charts::histogram(buf, look, below(lower, 1), &[&slept], edge);
+}
+
+/// How it was got, by whom it was held, from where it was wanted.
+fn facts(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
+    let mut lines: Vec<(String, Tone)> = Vec::new();
+    if let Some(mutex) = &lock.mutex {
+        let of = |count: u64| units::count(count);
+        lines.push((
+            format!("contended {}: {} got by spinning,", of(mutex.contended), of(mutex.got_by_spinning())),
+            Tone::Plain,
+        ));
+        lines.push((
+            format!("  {} gave up, {} went to the kernel", of(mutex.gave_up), of(mutex.went_to_kernel)),
+            Tone::Plain,
+        ));
+    }
+    lock.futexes.iter().for_each(|(op, stats)| lines.push((operation(op, stats), Tone::Plain)));
+    lines.extend(split(lock).map(|words| (words, Tone::Plain)));
+    lines.extend(holders(lock));
+    lines.extend(stacks(lock));
+    for (at, (words, tone)) in lines.iter().enumerate() {
+        line(buf, look, row(area, at as u16), &[(words, *tone)]);
+    }
+}
+
+fn operation(op: &str, stats: &FutexStats) -> String {
+    let mut words = format!("{op} {}", units::count(stats.count));
+    for (number, count) in &stats.errors {
+        words += &format!(", {} {}", errno::name(*number), units::count(*count));
+    }
+    if stats.woken > 0 || stats.vain > 0 {
+        words += &format!(": woke {}, in vain {}", units::count(stats.woken), units::count(stats.vain));
+    }
+    words
+}
+
+/// Sleep taken apart: until woken, and from then to running.
+fn split(lock: &Lock) -> Option<String> {
+    let blocked: u64 = lock.futexes.values().map(|stats| stats.blocked.sum).sum();
+    let queued: u64 = lock.futexes.values().map(|stats| stats.run_queue.sum).sum();
+    (blocked + queued > 0).then(|| {
+        format!("asleep {} until woken, then {} for a CPU", units::time(blocked), units::time(queued))
+    })
+}
+
+fn holders(lock: &Lock) -> Vec<(String, Tone)> {
+    let mut holders: Vec<_> = lock
+        .futexes
+        .values()
+        .filter_map(|stats| stats.mutex.as_ref())
+        .flat_map(|seen| &seen.holders)
+        .collect();
+    holders.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let line = |((tid, comm), count): &(&(u32, String), &u64)| {
+        (format!("held by {tid} {}: {} waits", shown::name(comm), units::count(**count)), Tone::Plain)
+    };
+    holders.iter().take(3).map(line).collect()
+}
+
+fn stacks(lock: &Lock) -> Vec<(String, Tone)> {
+    let futexes = lock.futexes.values().flat_map(|stats| &stats.stacks);
+    let mut stacks: Vec<_> = futexes.chain(lock.mutex.iter().flat_map(|mutex| &mutex.stacks)).collect();
+    stacks.sort_by_key(|stack| std::cmp::Reverse(stack.count));
+    let mut lines = Vec::new();
+    for stack in stacks.iter().take(3) {
+        lines.push((format!("{} samples from", units::count(stack.count)), Tone::Title));
+        lines.extend(stack.frames.iter().map(|frame| (format!("  {}", printable(frame)), Tone::Faint)));
+        lines.extend(stack.cut.iter().map(|why| (format!("  cut: {}", printable(why)), Tone::Accent)));
+    }
+    lines
+}

@@ -1,0 +1,146 @@
+//! Where the time goes, at a glance.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    model::units,
+    tui::{
+        app::{App, LOCK_ORDER},
+        palette::{Look, Tone},
+        rows::{self, Unit},
+        shown::{self, Table},
+        sums::{Brief, Sums},
+        tables::TableState,
+    },
+};
+
+use super::{
+    charts,
+    parts::{self, below, beside, heading, line, row, text, top},
+};
+
+pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let used = sparks(app, look, buf, area);
+    let rest = below(area, used);
+    if rest.height < 3 {
+        return;
+    }
+    let processes = app.shown.period.sums.processes.len() as u16;
+    if rest.width >= 110 {
+        let (left, right) = beside(rest, rest.width * 11 / 20);
+        calls(app, look, buf, left);
+        let budgets = (right.height / 2).min(processes + 3);
+        time(app, look, buf, top(right, budgets));
+        locks(app, look, buf, below(right, budgets));
+        return;
+    }
+    let lower = if rest.height >= 12 { rest.height * 3 / 5 } else { 0 };
+    calls(app, look, buf, top(rest, rest.height - lower));
+    if lower > 0 {
+        let lower = below(rest, rest.height - lower);
+        let budgets = (lower.height / 2).max(3).min(processes + 2);
+        time(app, look, buf, top(lower, budgets));
+        locks(app, look, buf, below(lower, budgets));
+    }
+}
+
+/// Rates over time; the lines that they took.
+fn sparks(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> u16 {
+    let columns = charts::spark_columns(area);
+    let sums = &app.shown.period.sums;
+    let seconds = sums.span_ns.max(1) as f64 / 1e9;
+    let per_second = |count: u64| format!("{}/s", units::rate(count as f64 / seconds));
+    let (calls, errors, _) = sums.call_totals();
+    let tall = if area.height >= 24 { 2 } else { 1 };
+    let mut y = 0;
+    let mut draw = |label: &str, value: String, peak: fn(f64) -> String, of: &dyn Fn(&Sums) -> f64| {
+        if y < area.height {
+            let values = app.chart(columns, of);
+            charts::spark(buf, look, top(below(area, y), tall), (label, &value), &values, peak);
+            y += tall;
+        }
+    };
+    draw("calls", per_second(calls), units::rate, &|sums| sums.call_totals().0 as f64);
+    draw("failed calls", per_second(errors), units::rate, &|sums| sums.call_totals().1 as f64);
+    if let Some(sched) = &sums.sched {
+        draw("switches", per_second(sched.switches()), units::rate, &|sums| {
+            sums.sched.as_ref().map_or(0.0, |sched| sched.switches() as f64)
+        });
+        let p99 = sched.wakeup_to_run.quantile(0.99).map_or("-".to_owned(), units::time);
+        draw("run queue p99", p99, units::fraction_of_time, &|sums| {
+            // Undone by the chart, which divides by time: this is no rate.
+            let p99 = sums.sched.as_ref().and_then(|sched| sched.wakeup_to_run.quantile(0.99));
+            p99.unwrap_or(0) as f64 * sums.span_ns as f64 / 1e9
+        });
+    }
+    y
+}
+
+fn calls(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let area = heading(buf, look, area, "Top system calls", "by time");
+    if app.shown.table.rows.is_empty() {
+        line(buf, look, area, &[("none in this time", Tone::Faint)]);
+        return;
+    }
+    parts::table(buf, look, area, &app.shown.table, Some(app.table()));
+}
+
+/// The budget of the time of each process, or of the time in calls where no scheduler probe ran.
+fn time(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let sums = &app.shown.period.sums;
+    let chosen = app.history.chosen();
+    let some = sums.processes.iter().filter(|(key, _)| chosen.is_empty() || chosen.contains(key));
+    let mut processes: Vec<_> = some.collect();
+    if sums.sched.is_none() {
+        processes.sort_by_key(|(_, brief)| std::cmp::Reverse(brief.call_ns));
+        let area =
+            heading(buf, look, area, "Time in system calls", "all threads; needs probe sched for more");
+        let peak = processes.first().map_or(0, |(_, brief)| brief.call_ns);
+        for (at, (key, brief)) in processes.iter().enumerate().take(usize::from(area.height)) {
+            in_calls(app, look, buf, row(area, at as u16), key.pid, brief, peak);
+        }
+        return;
+    }
+    let busy = |brief: &Brief| brief.budget.as_ref().map_or(0, |it| it.on_cpu_ns() + it.run_queue_ns());
+    processes.sort_by_key(|(_, brief)| std::cmp::Reverse(busy(brief)));
+    let area = heading(buf, look, area, "Where the time goes", "");
+    charts::budget_legend(buf, look, row(area, 0));
+    for (at, (key, brief)) in processes.iter().enumerate().take(usize::from(area.height.saturating_sub(1))) {
+        let Some(budget) = &brief.budget else { continue };
+        let area = row(area, at as u16 + 1);
+        let x = label(look, buf, area, key.pid, brief);
+        charts::budget_bar(buf, look, Rect { x, width: area.right().saturating_sub(x), ..area }, budget);
+    }
+}
+
+/// Width of a process's name in front of its bar.
+const NAME: usize = 22;
+
+fn label(look: Look, buf: &mut Buffer, area: Rect, pid: u32, brief: &Brief) -> u16 {
+    let name: String = format!("{pid} {}", shown::name(&brief.comm)).chars().take(NAME).collect();
+    line(buf, look, area, &[(&format!("{name:<NAME$} "), Tone::Plain)])
+}
+
+fn in_calls(app: &App, look: Look, buf: &mut Buffer, area: Rect, pid: u32, brief: &Brief, peak: u64) {
+    let unit = Unit::of(app.cumulated, app.shown.period.sums.span_ns);
+    let value = format!("{:>9} ", unit.time(brief.call_ns).text);
+    let x = label(look, buf, area, pid, brief);
+    let x = text(buf, area, x, &value, look.style(Tone::Title));
+    let room = f64::from(area.right().saturating_sub(x));
+    let cells = if peak == 0 { 0.0 } else { brief.call_ns as f64 / peak as f64 * room };
+    text(buf, area, x, &look.bar(cells), look.style(Tone::Kernel));
+}
+
+fn locks(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let area = heading(buf, look, area, "Top locks", "what was fought for first");
+    let sums = &app.shown.period.sums;
+    if sums.locks.is_empty() {
+        line(buf, look, area, &[(super::locks::nothing(app), Tone::Faint)]);
+        return;
+    }
+    let unit = Unit::of(app.cumulated, sums.span_ns);
+    let mut table: Table = rows::locks(sums, unit);
+    let mut state = TableState::by(LOCK_ORDER);
+    state.arrange(&mut table.rows, &table.columns, "");
+    parts::table(buf, look, area, &table, None);
+}

@@ -1,0 +1,246 @@
+//! The loop: waits for keys, frames and signals, and draws when something has changed.
+
+use std::{
+    io,
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ratatui::buffer::Buffer;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Signal, kill_current_process_group},
+};
+
+use crate::{
+    files,
+    model::{session::Session, units},
+};
+
+use super::{
+    app::{Action, App},
+    mailbox::{End, Mailbox},
+    palette::{Depth, Look},
+    render,
+    signals::{self, Signals, Wish},
+    terminal::{self, Terminal},
+};
+
+/// What the screen asks of those who measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// End the session.
+    Stop,
+    /// Read the counters in this rhythm.
+    Interval(Duration),
+}
+
+/// Writes a session as JSON, or says why it cannot.
+pub type Encode = dyn Fn(&Session) -> Result<Vec<u8>, String> + Send;
+
+/// How the screen reaches the rest of the program.
+pub struct Outside {
+    /// Takes requests.
+    pub request: Box<dyn Fn(Request) + Send>,
+    /// Writes a session as JSON.
+    pub json: Box<Encode>,
+}
+
+/// Frames alone draw at most this often; keys draw at once.
+const FRAME_PAUSE: Duration = Duration::from_millis(95);
+
+/// Everything that the loop needs.
+pub struct Screen {
+    pub app: App,
+    pub look: Look,
+    pub terminal: Terminal,
+    pub signals: Signals,
+    pub mailbox: Option<Arc<Mailbox>>,
+    pub outside: Outside,
+}
+
+/// Whether the loop goes on.
+type Goes = io::Result<bool>;
+
+impl Screen {
+    /// Runs until somebody quits, or the terminal is gone.
+    pub fn run(&mut self) -> io::Result<()> {
+        let (mut dirty, mut urgent, mut drawn) = (true, true, Instant::now());
+        loop {
+            let due = urgent || drawn.elapsed() >= FRAME_PAUSE;
+            if dirty && due && self.terminal.is_idle() {
+                self.draw()?;
+                (dirty, urgent, drawn) = (false, false, Instant::now());
+            }
+            let pause =
+                (dirty && self.terminal.is_idle()).then(|| FRAME_PAUSE.saturating_sub(drawn.elapsed()));
+            let ready = self.wait(pause)?;
+            if ready.writable {
+                self.terminal.flush()?;
+            }
+            dirty |= self.fetch_frames();
+            if self.app.ended.is_none() && self.closing() {
+                return Ok(());
+            }
+            let before = dirty;
+            if ready.signals && !self.heed_signals(&mut dirty)? {
+                return Ok(());
+            }
+            if ready.keys && !self.take_keys(&mut dirty)? {
+                return Ok(());
+            }
+            urgent |= dirty && !before;
+            urgent |= ready.keys && dirty;
+        }
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let screen = self.picture();
+        self.terminal.show(screen)
+    }
+
+    fn picture(&mut self) -> Buffer {
+        let mut screen = Buffer::empty(self.terminal.size());
+        self.app.page = render::page(screen.area.height);
+        self.app.prepare();
+        render::draw(&self.app, self.look, &mut screen);
+        screen
+    }
+
+    fn wait(&self, pause: Option<Duration>) -> io::Result<Ready> {
+        // Safe to name: it lives as long as the process.
+        let stdin = rustix::stdio::stdin();
+        let mut waited: Vec<(BorrowedFd<'_>, PollFlags)> = vec![(stdin, PollFlags::IN)];
+        let out = if self.terminal.is_idle() { PollFlags::empty() } else { PollFlags::OUT };
+        waited.push((self.terminal.descriptor(), out));
+        waited.extend(self.signals.descriptors().map(|signal| (signal, PollFlags::IN)));
+        waited.extend(self.mailbox.as_ref().map(|mailbox| (mailbox.descriptor(), PollFlags::IN)));
+        let mut waited: Vec<PollFd<'_>> = waited.iter().map(|(fd, flags)| PollFd::new(fd, *flags)).collect();
+        let pause = pause.map(|pause| Timespec {
+            tv_sec: pause.as_secs() as i64,
+            tv_nsec: i64::from(pause.subsec_nanos()),
+        });
+        match poll(&mut waited, pause.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let came: Vec<PollFlags> = waited.iter().map(PollFd::revents).collect();
+        if came[..2].iter().any(|came| came.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let signals = came[2..].iter().any(|came| came.contains(PollFlags::IN));
+        Ok(Ready {
+            keys: came[0].contains(PollFlags::IN),
+            writable: came[1].contains(PollFlags::OUT),
+            signals,
+        })
+    }
+
+    /// Takes what has come; whether the screen has changed.
+    fn fetch_frames(&mut self) -> bool {
+        let Some(mailbox) = &self.mailbox else { return false };
+        let mail = mailbox.fetch();
+        let mut dirty = !mail.frames.is_empty();
+        mail.frames.into_iter().for_each(|frame| self.app.frame(frame));
+        match mail.end {
+            Some(End::Stay(why)) => {
+                self.app.end(why);
+                dirty = true;
+            }
+            Some(End::Close) => self.mailbox = None,
+            None => {}
+        }
+        dirty
+    }
+
+    /// Whether a running session has ended without a last look being asked for.
+    fn closing(&self) -> bool {
+        self.mailbox.is_none() && self.app.facts.interval.is_some()
+    }
+
+    fn heed_signals(&mut self, dirty: &mut bool) -> Goes {
+        for wish in self.signals.wishes() {
+            *dirty = true;
+            match wish {
+                Wish::End => return Ok(false),
+                Wish::Resize => self.terminal.forget(),
+                Wish::Resume => self.terminal.enter()?,
+                Wish::Suspend => {
+                    self.terminal.leave();
+                    signals::stop_here()?;
+                    self.terminal.enter()?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_keys(&mut self, dirty: &mut bool) -> Goes {
+        for key in terminal::pressed()? {
+            let action = self.app.key(key);
+            *dirty |= action != Action::None;
+            match action {
+                Action::None | Action::Draw => {}
+                Action::DrawAll => self.terminal.forget(),
+                Action::Quit => return Ok(false),
+                // All of a job stop together, as if the terminal had seen to it.
+                Action::Suspend => kill_current_process_group(Signal::TSTP)?,
+                Action::Interval(interval) => (self.outside.request)(Request::Interval(interval)),
+                Action::SaveText => self.save_text(),
+                Action::SaveJson => self.save_json(),
+            }
+            // Several keys at once each find what the last one has left.
+            self.app.prepare();
+        }
+        Ok(true)
+    }
+
+    /// The screen as it is, without the answer to this key.
+    fn save_text(&mut self) {
+        let look = self.look;
+        self.look = Look { depth: Depth::None, ascii: look.ascii };
+        let text = render::plain_text(&self.picture());
+        self.look = look;
+        self.save("txt", text.as_bytes());
+    }
+
+    fn save_json(&mut self) {
+        let encoded = (self.outside.json)(&self.app.history.session());
+        match encoded {
+            Ok(bytes) => self.save("json", &bytes),
+            Err(why) => self.app.say(why),
+        }
+    }
+
+    fn save(&mut self, kind: &str, bytes: &[u8]) {
+        let header = &self.app.facts.header;
+        let now = units::utc(header.start_unix_ns + self.app.history.newest_ns());
+        let name = format!("pulse-trace-{}", now.trim_end_matches(" UTC").replace([' ', ':'], "-"));
+        let path = unused(&name, kind);
+        let written = files::create(&path).and_then(|mut file| file.put(bytes));
+        match written {
+            Ok(()) => self.app.say(format!("wrote {}", path.display())),
+            Err(error) => self.app.say(error.to_string()),
+        }
+    }
+}
+
+/// A name that nothing has yet.
+fn unused(name: &str, kind: &str) -> PathBuf {
+    let numbered = |number: u32| match number {
+        0 => PathBuf::from(format!("{name}.{kind}")),
+        _ => PathBuf::from(format!("{name}-{number}.{kind}")),
+    };
+    let free = |path: &PathBuf| !Path::new(path).exists();
+    (0..1000).map(numbered).find(free).unwrap_or_else(|| numbered(1000))
+}
+
+/// What there is to do.
+struct Ready {
+    keys: bool,
+    writable: bool,
+    signals: bool,
+}
