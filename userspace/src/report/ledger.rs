@@ -20,7 +20,8 @@ pub fn render(session: &Session, layout: Layout) -> String {
                 listed(&ledger.censored)
             )
         };
-        return layout.wrap("ledger: ", &format!("complete, {counted}, {edges}"));
+        let words = layout.wrap("ledger: ", &format!("complete, {counted}, {edges}"));
+        return words + &lines("noted", noted(ledger), layout);
     }
     let head = format!(
         "ledger: INCOMPLETE, {counted}, {} lost, {} censored, {} without a detail",
@@ -32,17 +33,27 @@ pub fn render(session: &Session, layout: Layout) -> String {
     for (class, slots) in
         [("lost", &ledger.lost), ("censored", &ledger.censored), ("degraded", &ledger.degraded)]
     {
-        for (name, count) in slots.iter().filter(|(_, count)| **count > 0) {
-            let words = format!("{}: {}", printable(name), meaning(name));
-            text += &layout.wrap(&format!("  {class:<9} {:>9}  ", units::count(*count)), &words);
-        }
+        text += &lines(class, slots, layout);
     }
-    text
+    text + &lines("noted", noted(ledger), layout)
+}
+
+fn lines<'a>(class: &str, slots: impl IntoIterator<Item = (&'a String, &'a u64)>, layout: Layout) -> String {
+    let line = |(name, count): (&String, &u64)| {
+        let words = format!("{}: {}", printable(name), meaning(name));
+        layout.wrap(&format!("  {class:<9} {:>9}  ", units::count(*count)), &words)
+    };
+    slots.into_iter().filter(|(_, count)| **count > 0).map(line).collect()
+}
+
+/// Events that need an explanation: nothing is missing, but something worth knowing happened.
+fn noted(ledger: &Ledger) -> impl Iterator<Item = (&String, &u64)> {
+    ledger.events.iter().filter(|(name, _)| meaning(name) != UNKNOWN)
 }
 
 /// What is in the numbers, of every kind.
 fn counted(ledger: &Ledger) -> String {
-    let events = ledger.events.iter().filter(|(_, count)| **count > 0);
+    let events = ledger.events.iter().filter(|(name, count)| **count > 0 && meaning(name) == UNKNOWN);
     let events = events
         .map(|(name, count)| format!("{} {}", units::count(*count), printable(&name.replace('_', " "))));
     let all: Vec<String> =
@@ -59,6 +70,8 @@ fn listed(slots: &BTreeMap<String, u64>) -> String {
     let pairs: Vec<String> = filled.map(|(name, count)| format!("{} {count}", printable(name))).collect();
     pairs.join(", ")
 }
+
+const UNKNOWN: &str = "a slot that this version does not know; a newer one made this file";
 
 /// What an entry of a slot means, and what it does to the numbers.
 fn meaning(name: &str) -> &'static str {
@@ -100,7 +113,25 @@ fn meaning(name: &str) -> &'static str {
         "kernel_read" => {
             "kernel structures that could not be read; a name, a parent or an exit status may be missing"
         }
-        _ => "a slot that this version does not know; a newer one made this file",
+        "wakeup_of_running" => {
+            "wakeups of threads that were not asleep; they are no wakeups, and have no latency"
+        }
+        "waiting_at_detach" => {
+            "threads that were off the CPU when the session ended; the budget has that time, the distributions do not"
+        }
+        "wakeup_unseen" => {
+            "threads that ran again without having been seen woken; their wait for a CPU is booked as blocked"
+        }
+        "wakers_full" => {
+            "wakeups for which there was no room to note by whom they were made; counted, but missing among the wakers"
+        }
+        "distributions_full" => {
+            "values without a histogram; counts and budgets have them, quantiles do not. Trace fewer processes"
+        }
+        "thread_ends_full" => {
+            "threads that ended faster than their accounts could be read; their time is missing in the budget"
+        }
+        _ => UNKNOWN,
     }
 }
 
@@ -129,6 +160,17 @@ mod tests {
         let events = slots(&[("wakeups", 12), ("futex_calls", 0), ("e\x1b_x", 3)]);
         let text = rendered(Ledger { counted: 7, events, ..Ledger::default() });
         assert_eq!(text, "ledger: complete, 7 calls, 3 e\\x1b x, 12 wakeups counted, none lost\n");
+    }
+
+    #[test]
+    fn what_is_worth_knowing_stands_below_with_its_meaning() {
+        let events = slots(&[("wakeups", 5), ("wakeup_of_running", 3)]);
+        let text = rendered(Ledger { counted: 7, events, ..Ledger::default() });
+        assert!(
+            text.starts_with("ledger: complete, 7 calls, 5 wakeups counted, none lost\n  noted"),
+            "{text}"
+        );
+        assert!(text.contains(" 3  wakeup_of_running: wakeups of threads that were not asleep"), "{text}");
     }
 
     #[test]
