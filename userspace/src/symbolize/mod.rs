@@ -8,6 +8,7 @@ mod elf;
 pub mod folded;
 mod frame;
 mod internals;
+pub mod merged;
 mod module;
 mod modules;
 mod names;
@@ -72,7 +73,7 @@ const READ_AGAIN: Duration = Duration::from_millis(100);
 /// Turns copied stacks into names.
 pub struct Symbolizer {
     machine: Option<Machine>,
-    processes: HashMap<u32, Process>,
+    processes: HashMap<u32, Arc<Process>>,
     modules: Modules,
     scratch: Scratch,
     named: HashMap<Spot, Arc<[Frame]>>,
@@ -109,8 +110,15 @@ impl Symbolizer {
             return Err(SymbolizeError::Empty { pid });
         }
         let process = self.modules.take(pid, &maps);
-        self.processes.insert(pid, process);
+        self.processes.insert(pid, Arc::new(process));
         Ok(())
+    }
+
+    /// A process was forked: until it starts another program, it has mapped what its parent has.
+    pub fn inherit(&mut self, pid: u32, parent: u32) {
+        if let Some(process) = self.processes.get(&parent) {
+            self.processes.insert(pid, process.clone());
+        }
     }
 
     /// Forgets what a process has mapped; its stacks keep their names.
@@ -209,7 +217,7 @@ impl Code for Mapped<'_> {
         self.at(address).is_some()
     }
 
-    fn row(&mut self, address: u64) -> Option<Row> {
+    fn row(&mut self, address: u64) -> Option<Arc<Row>> {
         let (module, offset) = self.at(address)?;
         let module = self.modules.get_mut(module)?;
         if module.machine()? != self.machine {
@@ -220,7 +228,10 @@ impl Code for Mapped<'_> {
 
     fn follows_call(&mut self, address: u64) -> Option<bool> {
         let (module, offset) = self.at(address)?;
-        self.modules.get_mut(module)?.follows_call(offset)
+        let module = self.modules.get_mut(module)?;
+        // A program of 32 bits has another kind of stack: nothing in it is a return address to us.
+        let is_foreign = module.blob.is_some() && module.machine() != Some(self.machine);
+        if is_foreign { Some(false) } else { module.follows_call(offset) }
     }
 
     fn stack_end(&self, sp: u64) -> Option<u64> {

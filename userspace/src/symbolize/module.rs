@@ -31,7 +31,7 @@ pub struct Module {
     elf: OnceLock<Option<Elf>>,
     cfi: OnceLock<Option<Cfi>>,
     names: Option<Names>,
-    rows: HashMap<u64, Option<Row>>,
+    rows: HashMap<u64, Option<Arc<Row>>>,
     calls: HashMap<u64, Option<bool>>,
 }
 
@@ -62,11 +62,11 @@ impl Module {
     }
 
     /// The row of unwind information for a place in the file.
-    pub fn row(&mut self, scratch: &mut Scratch, offset: u64) -> Option<Row> {
+    pub fn row(&mut self, scratch: &mut Scratch, offset: u64) -> Option<Arc<Row>> {
         if let Some(row) = self.rows.get(&offset) {
             return row.clone();
         }
-        let row = self.read_row(scratch, offset);
+        let row = self.read_row(scratch, offset).map(Arc::new);
         if self.rows.len() >= MOST_ROWS {
             self.rows.clear();
         }

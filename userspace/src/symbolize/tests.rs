@@ -80,14 +80,14 @@ fn noise_gives_no_frame_outside_of_code() {
 }
 
 /// Code that is made up: every function spans 0x100 bytes from 0x1000 on.
-struct Made(Vec<Option<Row>>);
+struct Made(Vec<Option<Arc<Row>>>);
 
 impl Code for Made {
     fn is_executable(&self, address: u64) -> bool {
         (0x1000..0x1000 + 0x100 * self.0.len() as u64).contains(&address)
     }
 
-    fn row(&mut self, address: u64) -> Option<Row> {
+    fn row(&mut self, address: u64) -> Option<Arc<Row>> {
         self.0.get((address.checked_sub(0x1000)? / 0x100) as usize)?.clone()
     }
 
@@ -100,9 +100,9 @@ impl Code for Made {
     }
 }
 
-fn row(cfa: (u16, i64), return_address: Option<Rule>, saved: &[(u16, Rule)]) -> Option<Row> {
+fn row(cfa: (u16, i64), return_address: Option<Rule>, saved: &[(u16, Rule)]) -> Option<Arc<Row>> {
     let cfa = Cfa::Offset(cfa.0, cfa.1);
-    Some(Row { cfa, return_address, saved: saved.to_vec(), is_signal: false })
+    Some(Arc::new(Row { cfa, return_address, saved: saved.to_vec(), is_signal: false }))
 }
 
 fn memory(words: &[u64]) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! From the registers and a copied piece of stack to the chain of return addresses.
 
+use std::sync::Arc;
+
 use super::{
     cfi::Row,
     elf::Machine,
@@ -51,7 +53,7 @@ pub trait Code {
     fn is_executable(&self, address: u64) -> bool;
 
     /// The row for an address; `None` where there is none.
-    fn row(&mut self, address: u64) -> Option<Row>;
+    fn row(&mut self, address: u64) -> Option<Arc<Row>>;
 
     /// Whether the instruction before is a call; `None` if its bytes cannot be had.
     fn follows_call(&mut self, address: u64) -> Option<bool>;

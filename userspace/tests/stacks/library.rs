@@ -1,6 +1,6 @@
 //! Files that are no longer where they were.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use pulse_trace::symbolize::Symbolizer;
 
@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// A program whose function `c` lies in a library beside it.
-fn with_library(shop: &Shop) -> Option<std::path::PathBuf> {
+pub fn with_library(shop: &Shop, more: &[&str]) -> Option<PathBuf> {
     let library = source("library.c");
     let shared = ["-O2", "-fomit-frame-pointer", "-fPIC", "-shared", library.to_str().unwrap()];
-    let library = shop.compile("gcc", "libchain.so", &shared)?;
+    let library = shop.compile("gcc", "libchain.so", &[&shared, more].concat())?;
     // The library wants the program's mutex.
     let more = ["-DLIBRARY", "-rdynamic", "-Wl,-rpath,$ORIGIN", library.to_str().unwrap()];
     shop.c("chain.c", &more)
@@ -22,7 +22,7 @@ fn with_library(shop: &Shop) -> Option<std::path::PathBuf> {
 #[test]
 fn a_library_that_was_replaced_is_read_as_it_is_mapped() {
     let shop = Shop::new();
-    let program = need!(with_library(&shop), "needs gcc");
+    let program = need!(with_library(&shop, &[]), "needs gcc");
     let running = Running::start(&program);
     let maps = fs::read_to_string(format!("/proc/{}/maps", running.pid())).unwrap();
     let line = maps.lines().find(|line| line.contains("libchain.so")).unwrap();
@@ -46,7 +46,7 @@ fn a_library_that_was_replaced_is_read_as_it_is_mapped() {
 #[test]
 fn two_processes_of_one_program_have_equal_stacks() {
     let shop = Shop::new();
-    let program = need!(with_library(&shop), "needs gcc");
+    let program = need!(with_library(&shop, &[]), "needs gcc");
     let (one, two) = (Running::start(&program), Running::start(&program));
     let mut symbolizer = Symbolizer::new();
     let first = stack_of(&mut symbolizer, &one);
