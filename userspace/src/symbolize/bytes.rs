@@ -14,7 +14,7 @@ use gimli::{Error, LittleEndian, Reader, ReaderOffsetId};
 const PAGE: u64 = 4096;
 
 /// Pages that all files together keep; what falls out is read again.
-const PAGES: usize = 512;
+const PAGES: usize = 256;
 
 /// Longest piece that is ever copied out at once: names and the like.
 const LONGEST: usize = 1 << 20;
@@ -131,13 +131,21 @@ impl Drop for Blob {
 }
 
 /// A range of a blob that reads itself as it is read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct View {
     blob: Arc<Blob>,
     page: Arc<[u8]>,
     page_at: u64,
     at: u64,
     end: u64,
+}
+
+impl Clone for View {
+    /// Without the page: parsed debug information keeps thousands of views, and would keep a page for each.
+    fn clone(&self) -> Self {
+        let (blob, page) = (self.blob.clone(), self.blob.nothing.clone());
+        Self { blob, page, page_at: 0, at: self.at, end: self.end }
+    }
 }
 
 impl View {

@@ -56,7 +56,8 @@ pub struct Section {
     /// Its address, if it is loaded.
     pub address: u64,
     offset: u64,
-    size: u64,
+    /// Bytes of it in the file.
+    pub size: u64,
     /// The section that belongs to it.
     link: usize,
 }

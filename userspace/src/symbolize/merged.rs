@@ -51,6 +51,7 @@ impl Merged {
         for (stack, count) in self.ranked() {
             folded::write(to, &names.describe(stack), &stack.end, count)?;
         }
+        names.rest();
         if self.left_out > 0 {
             writeln!(to, "[left_out] {}", self.left_out)?;
         }

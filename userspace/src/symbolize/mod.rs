@@ -184,6 +184,12 @@ impl Symbolizer {
         frames
     }
 
+    /// Gives back the memory of parsed debug information. Names that were asked for are kept; new ones parse it again:
+    /// to be called when a batch of stacks has been described.
+    pub fn rest(&mut self) {
+        self.modules.rest();
+    }
+
     fn describe_spot(&mut self, spot: Spot) -> Arc<[Frame]> {
         if let Some(frames) = self.named.get(&spot) {
             return frames.clone();

@@ -124,6 +124,13 @@ impl Module {
         self.names.as_ref().map_or(0, Names::held)
     }
 
+    /// Drops what can be parsed again.
+    pub fn rest(&mut self) {
+        if let Some(names) = &mut self.names {
+            names.rest();
+        }
+    }
+
     /// Drops the names; they can be had again.
     pub fn forget_names(&mut self) {
         self.names = None;

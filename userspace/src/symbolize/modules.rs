@@ -59,6 +59,11 @@ impl Modules {
         self.all.get_mut(id.0 as usize)
     }
 
+    /// Drops parsed debug information of all.
+    pub fn rest(&mut self) {
+        self.all.iter_mut().for_each(Module::rest);
+    }
+
     /// Drops all tables of symbols once they take more bytes than this together.
     pub fn keep_symbols_below(&mut self, most: usize) {
         if self.all.iter().map(Module::held).sum::<usize>() > most {

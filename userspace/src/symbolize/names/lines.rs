@@ -35,12 +35,19 @@ pub struct Lines {
 }
 
 /// What was parsed is kept for so many look-ups, then dropped: it only grows.
-const KEPT_FOR: usize = 4096;
+const KEPT_FOR: usize = 512;
+
+/// Debug information larger than this is left alone: to parse its table of contents alone would take more memory than
+/// all the rest of this program.
+const LARGEST: u64 = 32 << 20;
 
 impl Lines {
     /// Finds it; `None` where there is none.
     pub fn open(elf: &Elf, blob: &Arc<Blob>) -> Option<Self> {
-        elf.section(SectionId::DebugInfo.name())?;
+        let info = elf.section(SectionId::DebugInfo.name())?;
+        if info.size > LARGEST {
+            return None;
+        }
         let view = |id: &SectionId| Some((*id, elf.bytes(blob, elf.section(id.name())?)?));
         let elf_sections = USED.iter().filter_map(view).collect();
         Some(Self { elf_sections, empty: blob.view(0, 0), context: None, lookups: 0 })
@@ -56,6 +63,11 @@ impl Lines {
             self.context = self.parse();
         }
         self.context.as_ref().and_then(|context| frames(context, address)).unwrap_or_default()
+    }
+
+    /// Drops what was parsed.
+    pub fn rest(&mut self) {
+        self.context = None;
     }
 
     fn parse(&self) -> Option<Context<View>> {

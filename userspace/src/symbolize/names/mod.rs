@@ -78,6 +78,13 @@ impl Names {
         named
     }
 
+    /// Drops what can be parsed again.
+    pub fn rest(&mut self) {
+        if let Some(lines) = &mut self.lines {
+            lines.rest();
+        }
+    }
+
     /// Bytes that the tables of symbols take.
     pub fn held(&self) -> usize {
         self.symbols.iter().map(Symbols::held).sum()
