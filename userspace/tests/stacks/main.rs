@@ -4,6 +4,7 @@
 
 mod chain;
 mod damaged;
+mod debug_file;
 mod languages;
 mod library;
 mod limits;

@@ -28,6 +28,9 @@ pub const VM: &[Tool] = &[tool("qemu-system-x86", "qemu-system-x86_64", "boots o
 pub const ALL: &[Tool] = &[
     tool("bpftrace", "bpftrace", "oracle: counts the same thing independently"),
     tool("strace", "strace", "oracle: counts system calls"),
+    tool("gcc", "gcc", "compiles programs whose stacks are known"),
+    tool("g++", "g++", "the same in C++"),
+    tool("binutils", "objcopy", "takes their symbols away"),
     tool("libbpf-tools", "syscount", "peer to compare with"),
     tool("linux-perf", "perf", "peer to compare with"),
     tool("bpftool", "bpftool", "shows what is left in the kernel"),
