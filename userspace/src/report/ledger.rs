@@ -170,7 +170,7 @@ mod tests {
             text.starts_with("ledger: complete, 7 calls, 5 wakeups counted, none lost\n  noted"),
             "{text}"
         );
-        assert!(text.contains(" 3  wakeup_of_running: wakeups of threads that were not asleep"), "{text}");
+        assert!(text.contains(" 3  wakeup_of_running: wakeups of threads that were not\n"), "{text}");
     }
 
     #[test]
