@@ -4,6 +4,9 @@
 //! Values below [`SUB_BUCKETS`] have a bucket of their own; above, a bucket is at most 1/32 as wide as its lower
 //! edge. Values of 2^40 and more land in one last bucket: clamped, and counted as such.
 
+#[cfg(feature = "user")]
+use bytemuck::{Pod, Zeroable};
+
 /// Sub-buckets per power of two.
 pub const SUB_BUCKETS: u64 = 32;
 const SUB_BITS: u32 = SUB_BUCKETS.trailing_zeros();
@@ -17,6 +20,25 @@ pub const CLAMPED: usize = ((MAX_BITS - SUB_BITS + 1) as u64 * SUB_BUCKETS) as u
 pub const BUCKETS: usize = CLAMPED + 1;
 /// A bucket is at most this share of its lower edge wide.
 pub const MAX_RELATIVE_ERROR: f64 = 1.0 / SUB_BUCKETS as f64;
+
+/// The values that were recorded on the CPUs of one lane.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Histogram {
+    /// Sum, exact; wraps.
+    pub sum: u64,
+    /// Largest, exact unless two CPUs share the lane.
+    pub max: u64,
+    /// Smallest plus one, so that 0 means none.
+    pub min_plus_1: u64,
+    /// Counts by [`index`]; they wrap.
+    pub buckets: [u32; BUCKETS],
+    /// Keeps the size a multiple of eight.
+    pub padding: u32,
+}
+
+const _: () = assert!(size_of::<Histogram>() == 24 + 4 * (BUCKETS + 1));
 
 /// Floor of the binary logarithm; 0 for 0. BPF has no count-leading-zeros instruction: six steps do it.
 #[inline(always)]

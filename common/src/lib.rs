@@ -3,5 +3,6 @@
 
 pub mod hist;
 pub mod loss;
+pub mod pool;
 pub mod probes;
 pub mod target;

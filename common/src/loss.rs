@@ -37,6 +37,8 @@ pub enum Class {
     Degraded,
     /// The event lies partly outside the session.
     Censored,
+    /// Nothing is missing: something worth knowing happened.
+    Noted,
 }
 
 slots! {
@@ -60,6 +62,16 @@ slots! {
     BeganBefore = 7, "began_before_attach", Censored;
     /// A kernel structure could not be read.
     KernelRead = 8, "kernel_read", Degraded;
+    /// A wakeup of a thread that was not asleep: no wakeup, and no latency.
+    WakeupOfRunning = 9, "wakeup_of_running", Noted;
+    /// A thread ran again although nobody was seen to wake it: its time is accounted as blocked, not as run queue.
+    WakeupUnseen = 10, "wakeup_unseen", Degraded;
+    /// No room for another pair of waker and woken: the wakeup is counted, but not by whom it was made.
+    WakersFull = 11, "wakers_full", Degraded;
+    /// The pool of histograms for scheduling and locks was empty: the value is counted, but not distributed.
+    DistributionsFull = 12, "distributions_full", Degraded;
+    /// A thread died faster than its accounts could be read: its time is missing from its process's budget.
+    ThreadEndsFull = 13, "thread_ends_full", Degraded;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

@@ -35,8 +35,12 @@ pub struct Thread {
     pub tgid: u32,
     /// Bits of [`thread_flag`].
     pub flags: u32,
+    /// The seat itself, so that other tables by seat are found.
+    pub seat: u32,
+    /// Time in system calls that ended; wraps.
+    pub in_calls_ns: u64,
     /// Nothing yet.
-    pub reserved: [u32; 7],
+    pub reserved: [u64; 2],
 }
 
 /// Bits of [`Thread::flags`].
@@ -55,6 +59,8 @@ pub mod phase {
     pub const SEEN: u32 = 2;
     /// A command held before its `exec`: nothing but that call counts.
     pub const HELD: u32 = 3;
+    /// Followed since the session began, and out of the call that it was in.
+    pub const LEFT: u32 = 4;
 }
 
 /// What calls are accounted to: a process, or a thread where threads are told apart.

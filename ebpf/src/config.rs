@@ -15,6 +15,10 @@ macro_rules! settings {
 }
 
 settings! {
+    /// CPUs that there can be.
+    CPUS: u32 = 1;
+    /// Cells up to this one have a histogram of the same number.
+    CELL_HISTOGRAMS: u32 = 0;
     /// Lanes of a histogram minus one; lanes are a power of two.
     LANE_MASK: u32 = 0;
     /// Processes forked by a target are targets.
@@ -43,6 +47,8 @@ settings! {
     TASK_PID: u32 = 0;
     /// Offset of `task_struct.tgid`.
     TASK_TGID: u32 = 0;
+    /// Offset of `task_struct.__state`, before Linux 5.14 of `task_struct.state`.
+    TASK_STATE: u32 = 0;
     /// Offset of `task_struct.pending.signal`, the signals for the thread alone.
     TASK_PENDING: u32 = 0;
     /// Offset of `task_struct.exit_code`.

@@ -1,8 +1,11 @@
 //! Reads from kernel structures, whose offsets userspace took from the running kernel's BTF.
 
-use aya_ebpf::helpers::{
-    bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_ktime_get_ns,
-    bpf_probe_read_kernel,
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_ktime_get_ns,
+        bpf_probe_read_kernel, generated::bpf_task_pt_regs,
+    },
+    programs::BtfTracePointContext,
 };
 
 use crate::loss;
@@ -27,6 +30,39 @@ pub fn cpu() -> u32 {
 pub fn current_task_word(offset: u32) -> u32 {
     // SAFETY: the verifier checks the access against the kernel's types; the offset is a constant to it.
     unsafe { bpf_get_current_task_btf().cast::<u8>().add(offset as usize).cast::<u32>().read() }
+}
+
+/// A task or another structure that a program attached through BTF was given: its fields are plain loads.
+#[derive(Clone, Copy)]
+pub struct Given(*const u8);
+
+impl Given {
+    /// The `n`th argument of a hook.
+    #[inline(always)]
+    pub fn argument(ctx: &BtfTracePointContext, n: usize) -> Self {
+        Self(ctx.arg(n))
+    }
+
+    /// The registers with which the running task came into the kernel. Linux 5.15 and newer.
+    #[inline(always)]
+    pub fn registers() -> Self {
+        // SAFETY: the helper takes the task that the other one returns.
+        Self(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as *const u8)
+    }
+
+    /// A field of 32 bits.
+    #[inline(always)]
+    pub fn word(self, offset: u32) -> u32 {
+        // SAFETY: the verifier checks the access against the kernel's types; the offset is a constant to it.
+        unsafe { self.0.add(offset as usize).cast::<u32>().read() }
+    }
+
+    /// A field of 64 bits.
+    #[inline(always)]
+    pub fn double(self, offset: u32) -> u64 {
+        // SAFETY: as for `word`.
+        unsafe { self.0.add(offset as usize).cast::<u64>().read() }
+    }
 }
 
 /// A kernel object.

@@ -12,6 +12,7 @@ mod kernel;
 mod loss;
 #[expect(unsafe_code, reason = "the one place that touches map values")]
 mod memory;
+mod pool;
 mod probes;
 mod targets;
 

@@ -63,3 +63,14 @@ pub fn element<T, const N: usize>(values: &mut [T; N], index: usize) -> Option<&
     let index = unsafe { (&raw const index).read_volatile() };
     values.get_mut(index)
 }
+
+/// Copies a value word by word: the compiler would make a call of it, or put it on the stack, which is too small.
+#[inline(always)]
+pub fn copy<T: Copy>(from: &T, to: *mut T) {
+    let words = size_of::<T>() / size_of::<u64>();
+    let (from, to) = (core::ptr::from_ref(from).cast::<u64>(), to.cast::<u64>());
+    for at in 0..words {
+        // SAFETY: both are valid for the whole of `T`, which is aligned to eight bytes and a multiple of them long.
+        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
+    }
+}

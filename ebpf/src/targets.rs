@@ -14,6 +14,7 @@ use pulse_trace_common::{
 use crate::{
     config, kernel, loss,
     memory::{self, MMAPABLE, add32, slot},
+    probes::sched,
 };
 
 /// Thread id to seat, in blocks because the kernel pads a value to eight bytes; as long as `pid_max`.
@@ -34,6 +35,21 @@ static PROCESSES: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 #[inline(always)]
 fn seat_of(tid: u32) -> Option<&'static mut u32> {
     slot(&TIDS, tid / TIDS_PER_BLOCK as u32)?.get_mut(tid as usize % TIDS_PER_BLOCK)
+}
+
+/// The seat of a thread; 0 for one that is no target or found no room.
+#[inline(always)]
+pub fn seat(tid: u32) -> u32 {
+    match seat_of(tid) {
+        Some(seat) if *seat != UNTRACKED => *seat,
+        _ => 0,
+    }
+}
+
+/// The thread in a seat.
+#[inline(always)]
+pub fn seated(seat: u32) -> Option<&'static mut Thread> {
+    slot(&THREADS, seat)
 }
 
 /// The running thread, if it is a target. Calls of one that found no room are lost, each where it begins.
@@ -156,6 +172,9 @@ fn join(tid: u32, tgid: u32, process: u32, phase: u32) {
     thread.tid = tid;
     thread.tgid = tgid;
     thread.flags = 0;
+    thread.seat = seat;
+    thread.in_calls_ns = 0;
+    sched::begin(seat, phase == phase::BORN);
     add32(&mut row.live, 1);
     add32(&mut row.threads, 1);
     *entry = seat;

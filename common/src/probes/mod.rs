@@ -1,3 +1,4 @@
 //! Wire types of each probe, one file per stem.
 
+pub mod sched;
 pub mod syscalls;

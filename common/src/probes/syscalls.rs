@@ -1,6 +1,5 @@
 //! Wire types of the `syscalls` probe.
 
-use crate::hist::BUCKETS;
 #[cfg(feature = "user")]
 use bytemuck::{Pod, Zeroable};
 
@@ -81,23 +80,6 @@ pub struct Cell {
     pub errors: [u32; ERRNOS],
 }
 
-/// Latencies of one (row, call) pair on the CPUs of one lane.
-#[repr(C)]
-#[derive(Clone, Copy)]
-#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
-pub struct Latency {
-    /// Sum, exact.
-    pub sum_ns: u64,
-    /// Largest, exact unless two CPUs share the lane.
-    pub max_ns: u64,
-    /// Smallest plus one, so that 0 means none.
-    pub min_ns_plus_1: u64,
-    /// Counts by [`crate::hist::index`]; they wrap.
-    pub buckets: [u32; BUCKETS],
-    /// Keeps the size a multiple of eight.
-    pub padding: u32,
-}
-
 /// A row's directory: the cell of each call, 0 where there is none yet.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -108,7 +90,6 @@ pub struct Directory {
 }
 
 const _: () = assert!(size_of::<Cell>() == 48 + 4 * ERRNOS);
-const _: () = assert!(size_of::<Latency>() == 24 + 4 * (BUCKETS + 1));
 
 #[cfg(test)]
 mod tests {

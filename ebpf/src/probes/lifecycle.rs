@@ -13,7 +13,7 @@ use crate::{
     config,
     kernel::{self, Object},
     memory::add32,
-    probes::syscalls,
+    probes::{sched, syscalls},
     targets,
 };
 
@@ -58,6 +58,7 @@ fn try_exec(old_tid: u32) -> Option<()> {
     let thread = targets::find(tid)?;
     if thread.phase == phase::HELD {
         thread.phase = phase::SEEN;
+        sched::released(thread);
     }
     let comm = bpf_get_current_comm().unwrap_or_default();
     let process = targets::row(thread.process)?;
@@ -85,6 +86,7 @@ fn try_exit(tgid: u32, tid: u32) -> Option<()> {
     let thread = targets::find(tid)?;
     syscalls::died(thread);
     let now = kernel::now();
+    sched::died(thread, now);
     if thread.row != thread.process {
         let row = targets::row(thread.row)?;
         // Threads are often named after they are born.

@@ -2,4 +2,6 @@
 
 mod calibration;
 mod lifecycle;
+pub mod sched;
 mod syscalls;
+mod wakers;

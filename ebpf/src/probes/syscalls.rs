@@ -6,9 +6,8 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, RawTracePointContext},
 };
 use pulse_trace_common::{
-    hist,
     loss::Slot,
-    probes::syscalls::{Cell, Directory, Latency, call_index, errno_index},
+    probes::syscalls::{Cell, Directory, call_index, errno_index},
     target::{Thread, phase},
 };
 
@@ -17,6 +16,8 @@ use crate::{
     kernel::{self, Object},
     loss,
     memory::{MMAPABLE, add, add32, element, raise, slot},
+    pool,
+    probes::sched,
     targets,
 };
 
@@ -25,9 +26,6 @@ use crate::{
 static DIRECTORIES: Array<Directory> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 static CELLS: Array<Cell> = Array::with_max_entries(1, MMAPABLE);
-/// One per lane of each of the cells that have histograms; those are the first ones.
-#[map]
-static LATENCIES: Array<Latency> = Array::with_max_entries(1, MMAPABLE);
 /// Cells with histograms that nobody uses.
 #[map]
 static FREE_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
@@ -112,6 +110,8 @@ fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
     if thread.phase != phase::SEEN {
         return None;
     }
+    let elapsed = now.wrapping_sub(thread.entered_ns);
+    thread.in_calls_ns = thread.in_calls_ns.wrapping_add(elapsed);
     let cell = cell_of(thread.row, call)?;
     let ret: u64 = ctx.arg(1);
     if ret > u64::MAX - MAX_ERRNO && call != config::SIGRETURN() {
@@ -122,7 +122,6 @@ fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
         }
         failed(cell, errno);
     }
-    let elapsed = now.wrapping_sub(thread.entered_ns);
     if elapsed as i64 >= 0 {
         record(cell, elapsed)
     } else {
@@ -149,7 +148,10 @@ fn is_dying() -> bool {
 #[inline(never)]
 fn unmatched(thread: &mut Thread, ctx: &RawTracePointContext) -> Option<()> {
     match thread.phase {
-        phase::FRESH => loss::count(Slot::BeganBefore),
+        phase::FRESH | phase::LEFT => {
+            loss::count(Slot::BeganBefore);
+            sched::left_first_call(thread);
+        }
         phase::SEEN if !is_closing() => {
             loss::count(Slot::UnmatchedExit);
             let nr = Object::at(ctx.arg(0)).word(config::REGS_NR());
@@ -217,17 +219,9 @@ fn new_cell(row: u32, call: u32) -> Option<u32> {
 
 #[inline(always)]
 fn record(cell: u32, elapsed: u64) {
-    let lane = kernel::cpu() & config::LANE_MASK();
-    let Some(latency) = slot(&LATENCIES, cell * (config::LANE_MASK() + 1) + lane) else {
-        return record_lean(cell, elapsed);
-    };
-    add(&mut latency.sum_ns, elapsed);
-    raise(&mut latency.max_ns, elapsed);
-    if latency.min_ns_plus_1 == 0 || elapsed < latency.min_ns_plus_1 - 1 {
-        latency.min_ns_plus_1 = elapsed + 1;
-    }
-    if let Some(bucket) = latency.buckets.get_mut(hist::index(elapsed)) {
-        add32(bucket, 1);
+    // Cells with histograms come first; what follows in the pool belongs to others.
+    if cell > config::CELL_HISTOGRAMS() || !pool::record(cell, elapsed) {
+        record_lean(cell, elapsed);
     }
 }
 

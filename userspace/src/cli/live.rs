@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     model::session::Header,
+    probes,
     session::{self, Scope, kernel_setup},
     source::{
         host,
@@ -103,7 +104,7 @@ fn header(options: &TraceOptions, targets: Vec<u32>, start_mono_ns: u64) -> Head
         targets,
         start_unix_ns: host::unix_ns() - since,
         start_mono_ns,
-        probes: vec!["syscalls".to_owned()],
+        probes: probes::chosen(&options.probes).into_iter().map(str::to_owned).collect(),
         per_thread: options.threads,
     }
 }

@@ -93,11 +93,10 @@ impl TraceOptions {
 
     /// What the session is to do.
     pub fn request(&self, scope: Scope) -> Request {
-        let wanted = |probe: &String| probe == "counters" || probe == "auto";
         Request {
             scope,
             per_thread: self.threads,
-            counters: self.probes.iter().any(wanted),
+            probes: self.probes.clone(),
             limits: self.limits.clone(),
             debug: self.debug,
         }
@@ -169,7 +168,11 @@ pub fn id(text: &str) -> Result<u32, String> {
 }
 
 fn probe_name(name: &str) -> Result<String, String> {
-    if name == "auto" { Ok(name.to_owned()) } else { probes::named(name).map(|spec| spec.name.to_owned()) }
+    if name == probes::AUTO {
+        Ok(name.to_owned())
+    } else {
+        probes::named(name).map(|spec| spec.name.to_owned())
+    }
 }
 
 fn limit(text: &str) -> Result<(String, u32), String> {

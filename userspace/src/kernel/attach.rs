@@ -36,6 +36,14 @@ pub const SYSCALLS: [Hook; 2] = [
     Hook { fallback: Some("syscalls_enter_raw"), ..hook("syscalls_enter", "sys_enter") },
 ];
 
+/// Scheduling. Wakeups before switches: a thread must not run without its wakeup having been looked at.
+pub const SCHED: [Hook; 4] = [
+    Hook { fallback: Some("sched_waking_old"), ..hook("sched_waking", "sched_waking") },
+    hook("sched_wakeup", "sched_wakeup"),
+    hook("sched_wakeup_new", "sched_wakeup_new"),
+    Hook { fallback: Some("sched_switch_old"), ..hook("sched_switch", "sched_switch") },
+];
+
 /// Attached programs, in the order of their attachment.
 #[derive(Default)]
 pub struct Attached {
@@ -88,12 +96,16 @@ impl Kernel {
     /// When it refuses.
     pub fn load_program(&mut self, name: &'static str, tracepoint: &str) -> Result<(), LoadError> {
         let refused = |cause| LoadError::Program { name, cause };
-        match self.program(name)? {
+        // Parsing all of the kernel's types takes a while: once is enough.
+        let btf = match self.btf.take() {
+            Some(btf) => btf,
+            None => Btf::from_sys_fs().map_err(|cause| refused(ProgramError::Btf(cause)))?,
+        };
+        let btf = self.btf.insert(btf);
+        let program = self.ebpf.program_mut(name).ok_or(LoadError::Missing { name })?;
+        match program {
             Program::RawTracePoint(program) => program.load(),
-            Program::BtfTracePoint(program) => {
-                let btf = Btf::from_sys_fs().map_err(|cause| refused(ProgramError::Btf(cause)))?;
-                program.load(tracepoint, &btf)
-            }
+            Program::BtfTracePoint(program) => program.load(tracepoint, btf),
             _ => Err(ProgramError::UnexpectedProgramType),
         }
         .map_err(refused)

@@ -3,45 +3,9 @@
 use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 
 use bytemuck::Zeroable as _;
-use pulse_trace_common::{
-    hist::BUCKETS,
-    probes::syscalls::{Cell, Directory, Latency},
-};
+use pulse_trace_common::probes::syscalls::{Cell, Directory};
 
-use super::Kernel;
-
-/// A histogram as the kernel side has it now.
-pub struct LatencyNow {
-    /// Sum of the values; wraps.
-    pub sum_ns: u64,
-    /// The largest value.
-    pub max_ns: Option<u64>,
-    /// The smallest value.
-    pub min_ns: Option<u64>,
-    /// Counts by bucket; they wrap.
-    pub buckets: [u32; BUCKETS],
-}
-
-impl Default for LatencyNow {
-    fn default() -> Self {
-        Self { sum_ns: 0, max_ns: None, min_ns: None, buckets: [0; BUCKETS] }
-    }
-}
-
-impl LatencyNow {
-    fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Adds what a lane says besides its buckets. The smallest value is stored plus one: 0 means that there is none.
-    pub fn add_lane(&mut self, sum_ns: u64, max_ns: u64, min_ns_plus_1: u64) {
-        self.sum_ns = self.sum_ns.wrapping_add(sum_ns);
-        if let Some(min_ns) = min_ns_plus_1.checked_sub(1) {
-            self.max_ns = self.max_ns.max(Some(max_ns));
-            self.min_ns = Some(self.min_ns.map_or(min_ns, |least| least.min(min_ns)));
-        }
-    }
-}
+use super::{Kernel, pool::HistogramNow};
 
 impl Kernel {
     /// Cells in use: id, row, and the call's index in the row's directory.
@@ -58,36 +22,21 @@ impl Kernel {
         self.cells.read(id as usize)
     }
 
-    /// A cell's histogram, all lanes together, in place of what was there; false for a cell without.
-    pub fn latency(&self, cell: u32, into: &mut LatencyNow) -> bool {
-        into.clear();
-        if cell > self.limits.histograms {
-            return false;
-        }
-        let lanes = self.limits.lanes;
-        for at in (cell * lanes..(cell + 1) * lanes).map(|at| at as usize) {
-            let field = |offset| self.latencies.double(at, offset).map_or(0, |field| field.load(Relaxed));
-            into.add_lane(
-                field(offset_of!(Latency, sum_ns)),
-                field(offset_of!(Latency, max_ns)),
-                field(offset_of!(Latency, min_ns_plus_1)),
-            );
-            self.latencies.add_words(at, offset_of!(Latency, buckets), &mut into.buckets);
-        }
-        true
+    /// A histogram of the pool, all lanes together, in place of what was there.
+    pub fn histogram(&self, id: u32, into: &mut HistogramNow) {
+        self.pool.read(id, into);
     }
 
-    /// A number that changes whenever the cell's histograms do.
+    /// A number that changes whenever a histogram of the pool does.
     #[must_use]
-    pub fn latency_stamp(&self, cell: u32) -> u64 {
-        if cell > self.limits.histograms {
-            return 0;
-        }
-        let lanes = self.limits.lanes;
-        let sum_of = |at: u32| self.latencies.double(at as usize, offset_of!(Latency, sum_ns));
-        (cell * lanes..(cell + 1) * lanes)
-            .filter_map(|at| Some(sum_of(at)?.load(Relaxed)))
-            .fold(0, u64::wrapping_add)
+    pub fn histogram_stamp(&self, id: u32) -> u64 {
+        self.pool.stamp(id)
+    }
+
+    /// Whether a cell has a histogram: it has the cell's number.
+    #[must_use]
+    pub fn cell_has_histogram(&self, cell: u32) -> bool {
+        cell <= self.limits.histograms
     }
 
     /// Gives the cells of a finished row back, and tells which they were.
@@ -97,10 +46,7 @@ impl Kernel {
         for id in mine.iter().copied() {
             self.cells.write(id as usize, Cell::zeroed());
             let queue = if id <= self.limits.histograms {
-                let lanes = self.limits.lanes;
-                for at in id * lanes..(id + 1) * lanes {
-                    self.latencies.write(at as usize, Latency::zeroed());
-                }
+                self.pool.clear(id);
                 &mut self.free_cells
             } else {
                 &mut self.free_lean_cells

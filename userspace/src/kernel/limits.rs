@@ -1,7 +1,7 @@
 //! How many of each thing the kernel side has room for. All of it is allocated when a session starts.
 
 /// Beyond this many, histograms have no copies: one is 4.6 KB.
-const AFFORDABLE_HISTOGRAMS: u32 = 2048;
+const AFFORDABLE_HISTOGRAMS: u32 = 3072;
 
 /// Capacities of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,10 @@ pub struct Limits {
     pub rows: u32,
     /// (row, call) pairs that have a histogram.
     pub histograms: u32,
+    /// Histograms of scheduling and locks, handed out on first use.
+    pub distributions: u32,
+    /// Pairs of waker and woken process.
+    pub edges: u32,
     /// Further (row, call) pairs, for which only count, sum and maximum are kept.
     pub lean_cells: u32,
     /// Copies of each histogram, so that CPUs do not fight for its cache lines: a power of two.
@@ -28,11 +32,13 @@ impl Limits {
             rows += threads;
         }
         let histograms = if grows { 2048 + rows * 2 } else { rows * 64 }.clamp(256, 4096);
+        let edges = (rows * 8).clamp(512, 2048);
+        let distributions = (rows * 8).clamp(384, 1024);
         let mut lanes = cpus.next_power_of_two().min(8);
-        while lanes > 1 && histograms * lanes > AFFORDABLE_HISTOGRAMS {
+        while lanes > 1 && (histograms + distributions) * lanes > AFFORDABLE_HISTOGRAMS {
             lanes /= 2;
         }
-        Self { threads, rows, histograms, lean_cells: histograms, lanes }
+        Self { threads, rows, histograms, distributions, edges, lean_cells: histograms, lanes }
     }
 
     /// Sets one limit by name.
@@ -44,6 +50,8 @@ impl Limits {
             "threads" => &mut self.threads,
             "processes" => &mut self.rows,
             "histograms" => &mut self.histograms,
+            "distributions" => &mut self.distributions,
+            "wakers" => &mut self.edges,
             "lean-cells" => &mut self.lean_cells,
             "lanes" if value.is_power_of_two() && value <= 64 => &mut self.lanes,
             "lanes" => return Err("lanes must be a power of two, at most 64".to_owned()),
@@ -59,8 +67,15 @@ impl Limits {
     }
 
     /// Names that [`Limits::set`] knows.
-    pub const NAMES: [&'static str; 5] = ["threads", "processes", "histograms", "lean-cells", "lanes"];
+    pub const NAMES: [&'static str; 7] =
+        ["threads", "processes", "histograms", "distributions", "wakers", "lean-cells", "lanes"];
     const MAX: u32 = 1 << 20;
+
+    /// Histograms of both kinds.
+    #[must_use]
+    pub const fn all_histograms(&self) -> u32 {
+        self.histograms + self.distributions
+    }
 
     /// Cells of both kinds.
     #[must_use]

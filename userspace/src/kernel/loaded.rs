@@ -11,11 +11,12 @@ use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, Queue, RingBuf},
     programs::ProgramError,
+    util::nr_cpus,
 };
 use bytemuck::Pod;
 use pulse_trace_common::{
     loss::SLOTS,
-    probes::syscalls::{Cell, Directory, Latency},
+    probes::syscalls::{Cell, Directory},
     target::{Row, TIDS_PER_BLOCK, Thread},
 };
 
@@ -25,22 +26,34 @@ use super::{
     log::KernelLog,
     mapped::Mapped,
     object::OBJECT,
-    privileges, settings,
+    pool::Pool,
+    privileges,
+    sched::SchedMaps,
+    settings,
 };
+
+/// The probes that a session uses besides system calls, which all others build on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probes {
+    /// Scheduling.
+    pub sched: bool,
+    /// Performance counters are opened for every target.
+    pub counters: bool,
+}
 
 /// What a session wants of the kernel side.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Capacities.
     pub limits: Limits,
+    /// What to measure.
+    pub probes: Probes,
     /// Processes forked by a target are targets.
     pub follow_children: bool,
     /// Every process is a target but the tool.
     pub everybody: bool,
     /// Threads have rows of their own.
     pub per_thread: bool,
-    /// Performance counters are opened for every target.
-    pub counters: bool,
     /// The kernel side writes a log of what it does.
     pub debug: bool,
 }
@@ -100,6 +113,9 @@ pub enum LoadError {
         #[source]
         cause: MapError,
     },
+    /// The number of CPUs is not to be had.
+    #[error("cannot count the CPUs of this machine: {0}; is /sys mounted?")]
+    Cpus(#[source] io::Error),
     /// A map cannot be seen through memory.
     #[error("cannot map the memory of BPF map {name}: {cause}; set less room with --limit")]
     Memory {
@@ -165,12 +181,15 @@ impl LoadError {
 /// The loaded programs and their maps.
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
+    /// The kernel's types, once a program needed them.
+    pub(super) btf: Option<aya::Btf>,
     pub(super) tids: Mapped<[u32; TIDS_PER_BLOCK]>,
     pub(super) threads: Mapped<Thread>,
     pub(super) rows: Mapped<Row>,
     pub(super) directories: Mapped<Directory>,
     pub(super) cells: Mapped<Cell>,
-    pub(super) latencies: Mapped<Latency>,
+    pub(super) pool: Pool,
+    pub(super) sched: SchedMaps,
     pub(super) free_threads: Queue<MapData, u32>,
     pub(super) free_rows: Queue<MapData, u32>,
     pub(super) free_cells: Queue<MapData, u32>,
@@ -200,6 +219,7 @@ impl Kernel {
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
         let limits = setup.limits;
+        let cpus = nr_cpus().map_err(|(_, cause)| LoadError::Cpus(cause))? as u32;
         let mut constants = settings::offsets(&Btf::of_kernel()?)?;
         constants.extend([
             ("LANE_MASK", limits.lanes - 1),
@@ -207,6 +227,8 @@ impl Kernel {
             ("EVERYBODY", u32::from(setup.everybody)),
             ("PER_THREAD", u32::from(setup.per_thread)),
             ("OWN_TGID", std::process::id()),
+            ("CPUS", cpus),
+            ("CELL_HISTOGRAMS", limits.histograms),
         ]);
         let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
         let mut loader = EbpfLoader::new();
@@ -218,21 +240,9 @@ impl Kernel {
         // Below the lowest level, the verifier removes every line of the log.
         let log_level = if setup.debug { u8::MAX } else { 0 };
         loader.override_global("AYA_LOG_LEVEL", &log_level, true);
-        let latencies = (limits.histograms + 1) * limits.lanes;
-        loader
-            .map_max_entries("TIDS", blocks)
-            .map_max_entries("THREADS", limits.threads + 1)
-            .map_max_entries("FREE_THREADS", limits.threads.max(1))
-            .map_max_entries("ROWS", limits.rows + 1)
-            .map_max_entries("FREE_ROWS", limits.rows.max(1))
-            .map_max_entries("PROCESSES", limits.rows.max(1))
-            .map_max_entries("DIRECTORIES", limits.rows + 1)
-            .map_max_entries("CELLS", limits.cells() + 1)
-            .map_max_entries("FREE_CELLS", limits.histograms.max(1))
-            .map_max_entries("FREE_LEAN_CELLS", limits.lean_cells.max(1))
-            .map_max_entries("LATENCIES", latencies)
-            .map_max_entries("FINISHED", 1 << 16)
-            .map_max_entries("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 });
+        for (name, length) in lengths(&limits, blocks, cpus, setup.debug) {
+            loader.map_max_entries(name, length);
+        }
         let mut ebpf = loader.load(OBJECT)?;
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
         let mut maps = Vec::new();
@@ -242,7 +252,8 @@ impl Kernel {
             rows: map(&mut ebpf, &mut maps, "ROWS", limits.rows + 1)?,
             directories: map(&mut ebpf, &mut maps, "DIRECTORIES", limits.rows + 1)?,
             cells: map(&mut ebpf, &mut maps, "CELLS", limits.cells() + 1)?,
-            latencies: map(&mut ebpf, &mut maps, "LATENCIES", latencies)?,
+            pool: Pool::open(&mut ebpf, &mut maps, &limits)?,
+            sched: SchedMaps::open(&mut ebpf, &mut maps, &limits, cpus)?,
             free_threads: filled(&mut ebpf, "FREE_THREADS", 1..=limits.threads)?,
             free_rows: filled(&mut ebpf, "FREE_ROWS", 1..=limits.rows)?,
             free_cells: filled(&mut ebpf, "FREE_CELLS", 1..=limits.histograms)?,
@@ -253,6 +264,7 @@ impl Kernel {
             loss: typed(&mut ebpf, "LOSS")?,
             closing: typed(&mut ebpf, "CLOSING")?,
             ebpf,
+            btf: None,
             limits,
             per_thread: setup.per_thread,
             kernel_bytes,
@@ -261,14 +273,44 @@ impl Kernel {
     }
 }
 
+/// How long each map has to be; those that are not here are as the object has them.
+fn lengths(limits: &Limits, blocks: u32, cpus: u32, debug: bool) -> Vec<(&'static str, u32)> {
+    vec![
+        ("TIDS", blocks),
+        ("THREADS", limits.threads + 1),
+        ("FREE_THREADS", limits.threads.max(1)),
+        ("ROWS", limits.rows + 1),
+        ("FREE_ROWS", limits.rows.max(1)),
+        ("PROCESSES", limits.rows.max(1)),
+        ("DIRECTORIES", limits.rows + 1),
+        ("CELLS", limits.cells() + 1),
+        ("FREE_CELLS", limits.histograms.max(1)),
+        ("FREE_LEAN_CELLS", limits.lean_cells.max(1)),
+        ("HISTOGRAMS", (limits.all_histograms() + 1) * limits.lanes),
+        ("FREE_HISTOGRAMS", limits.distributions.max(1)),
+        ("OWNERS", limits.distributions.max(1)),
+        ("SCHED", limits.threads + 1),
+        ("SCHED_ROWS", limits.rows + 1),
+        ("CPU_TIMES", (limits.rows + 1) * cpus),
+        ("EDGES", limits.edges + 1),
+        ("FREE_EDGES", limits.edges.max(1)),
+        ("EDGE_IDS", limits.edges.max(1)),
+        ("FINISHED", 1 << 16),
+        ("AYA_LOGS", if debug { 1 << 20 } else { 1 << 12 }),
+    ]
+}
+
 /// A map as what it is to be used as.
-fn typed<T: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError> {
+pub(super) fn typed<T: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<T, LoadError> {
     let map = ebpf.take_map(name).ok_or(LoadError::Missing { name })?;
     T::try_from(map).map_err(|cause| LoadError::Map { name, cause })
 }
 
 /// A queue of free ids with all ids in it.
-fn filled(
+pub(super) fn filled(
     ebpf: &mut Ebpf,
     name: &'static str,
     ids: RangeInclusive<u32>,
@@ -281,7 +323,7 @@ fn filled(
 }
 
 /// An array map, seen through memory.
-fn map<T: Pod>(
+pub(super) fn map<T: Pod>(
     ebpf: &mut Ebpf,
     maps: &mut Vec<MapData>,
     name: &'static str,

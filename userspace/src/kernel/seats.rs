@@ -3,7 +3,10 @@
 use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 
 use bytemuck::Zeroable as _;
-use pulse_trace_common::target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED};
+use pulse_trace_common::{
+    probes::sched::Sched,
+    target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED},
+};
 
 use super::Kernel;
 
@@ -77,7 +80,9 @@ impl Kernel {
         let (Some(process), Some(row), Ok(id)) = (process, row, self.free_threads.pop(0)) else {
             return self.refuse(tid);
         };
-        self.threads.write(id as usize, Thread { tid, tgid, process, row, phase, flags, ..Thread::zeroed() });
+        let thread = Thread { tid, tgid, process, row, phase, flags, seat: id, ..Thread::zeroed() };
+        self.sched.seats.write(id as usize, Sched { comm, ..Sched::zeroed() });
+        self.threads.write(id as usize, thread);
         let seat = Seat { id, tid, process };
         self.count_thread(process, 1);
         if let Some(word) = self.rows.word(process as usize, offset_of!(Row, threads)) {

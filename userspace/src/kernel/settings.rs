@@ -22,6 +22,8 @@ pub fn offsets(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
     let mut settings = vec![
         ("TASK_PID", btf.offset("task_struct", "pid")?),
         ("TASK_TGID", btf.offset("task_struct", "tgid")?),
+        // Renamed in Linux 5.14.
+        ("TASK_STATE", btf.offset("task_struct", "__state").or_else(|_| btf.offset("task_struct", "state"))?),
         ("TASK_PENDING", btf.offset("task_struct", "pending.signal")?),
     ];
     for (name, structure, field) in EXIT_FIELDS {

@@ -22,6 +22,13 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// A name as the kernel has it: up to the first zero.
+#[must_use]
+pub fn of_comm(comm: &[u8]) -> String {
+    let len = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
+    String::from_utf8_lossy(&comm[..len]).into_owned()
+}
+
 fn push(shown: &mut String, escape: std::fmt::Arguments<'_>) {
     // Writing into a string cannot fail.
     let _ = shown.write_fmt(escape);

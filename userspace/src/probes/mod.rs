@@ -1,15 +1,17 @@
 //! The probes: for each stem its description and how its counters are read. The list is explicit and ordered.
 
 mod counters;
+mod sched;
 mod syscalls;
 
 pub use counters::{Counters, Wanted};
+pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
 pub use syscalls::{Change, Syscalls};
 
 use crate::model::spec::Spec;
 
 /// Every probe.
-pub const ALL: &[Spec] = &[syscalls::SPEC, counters::SPEC];
+pub const ALL: &[Spec] = &[syscalls::SPEC, sched::SPEC, counters::SPEC];
 
 /// The probe of a name.
 ///
@@ -20,6 +22,22 @@ pub fn named(name: &str) -> Result<&'static Spec, String> {
         let nearest = ALL.iter().min_by_key(|spec| distance(spec.name, name)).map_or("", |spec| spec.name);
         format!("cannot use probe {name:?}: there is no such probe; did you mean {nearest:?}? See `pulse-trace probes`")
     })
+}
+
+/// What to take when nobody chooses.
+pub const AUTO: &str = "auto";
+
+/// The probes that a choice of names comes to, in the order of [`ALL`]. System calls are always among them: the others
+/// have to know which call a thread is in.
+#[must_use]
+pub fn chosen(names: &[String]) -> Vec<&'static str> {
+    let auto = names.iter().any(|name| name == AUTO);
+    let wanted = |spec: &&Spec| {
+        spec.name == syscalls::SPEC.name
+            || (auto && spec.default)
+            || names.iter().any(|name| name == spec.name)
+    };
+    ALL.iter().filter(wanted).map(|spec| spec.name).collect()
 }
 
 /// Edit distance, for suggestions.
@@ -51,5 +69,13 @@ mod tests {
         }
         assert!(named("sycalls").unwrap_err().contains("\"syscalls\""));
         assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn a_choice_always_has_what_it_builds_on() {
+        assert_eq!(chosen(&["sched".to_owned()]), ["syscalls", "sched"]);
+        assert_eq!(chosen(&["syscalls".to_owned()]), ["syscalls"]);
+        let auto: Vec<&str> = ALL.iter().filter(|spec| spec.default).map(|spec| spec.name).collect();
+        assert_eq!(chosen(&[AUTO.to_owned()]), auto);
     }
 }

@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use pulse_trace_common::probes::syscalls::{Cell, NATIVE_CALLS, errno_at};
 
 use crate::{
-    kernel::{Kernel, LatencyNow},
+    kernel::{HistogramNow, Kernel, Seen},
     model::{
         frame::{Abi, Call, CallStats, Lean},
-        hist::Hist,
         spec::Spec,
     },
 };
@@ -39,7 +38,7 @@ pub struct Change {
 
 #[derive(Default)]
 struct Tally {
-    stamp: Option<u64>,
+    latency: Seen,
     total: CallStats,
 }
 
@@ -48,7 +47,7 @@ struct Tally {
 pub struct Syscalls {
     tallies: HashMap<u32, Tally>,
     /// Where histograms are read into.
-    now: Box<LatencyNow>,
+    now: Box<HistogramNow>,
 }
 
 impl Syscalls {
@@ -59,12 +58,8 @@ impl Syscalls {
             let Some(cell) = kernel.cell(id) else { continue };
             let tally = self.tallies.entry(id).or_default();
             let mut stats = tally.take_counters(&cell);
-            let stamp = kernel.latency_stamp(id);
-            if tally.stamp != Some(stamp) {
-                tally.stamp = Some(stamp);
-                if kernel.latency(id, &mut self.now) {
-                    stats.latency = tally.take_latency(&self.now);
-                }
+            if kernel.cell_has_histogram(id) {
+                stats.latency = tally.latency.take(kernel, id, &mut self.now);
             }
             if !stats.is_empty() || !stats.errors.is_empty() {
                 changes.push(Change { row, call: call_of(call), stats });
@@ -92,7 +87,7 @@ impl Syscalls {
 }
 
 /// The call at an index of a row's directory.
-fn call_of(index: u32) -> Call {
+pub(super) fn call_of(index: u32) -> Call {
     if index < NATIVE_CALLS {
         Call { abi: Abi::Native, nr: index }
     } else {
@@ -125,25 +120,6 @@ impl Tally {
         self.total.merge(&change);
         change
     }
-
-    /// The histogram.
-    fn take_latency(&mut self, now: &LatencyNow) -> Hist {
-        let mut change = Hist::default();
-        change.sum = now.sum_ns.wrapping_sub(self.total.latency.sum);
-        (change.max, change.min) = (now.max_ns, now.min_ns);
-        // Both sides ascend: one walk over all buckets, without looking any of them up.
-        let mut known = self.total.latency.buckets().iter().peekable();
-        for (index, counter) in now.buckets.iter().enumerate() {
-            let seen =
-                known.next_if(|(bucket, _)| usize::from(*bucket) == index).map_or(0, |(_, count)| *count);
-            let new = counter.wrapping_sub(seen as u32);
-            if new != 0 {
-                change.add(index as u16, u64::from(new));
-            }
-        }
-        self.total.latency.merge(&change);
-        change
-    }
 }
 
 #[cfg(test)]
@@ -152,29 +128,9 @@ mod tests {
 
     use super::*;
 
-    fn now(counts: &[(usize, u32)], sum_ns: u64) -> LatencyNow {
-        let mut now = LatencyNow::default();
-        now.add_lane(sum_ns, 9, 3);
-        counts.iter().for_each(|(bucket, count)| now.buckets[*bucket] = *count);
-        now
-    }
-
-    #[test]
-    fn a_drain_is_the_difference_to_the_last_one() {
-        let mut tally = Tally::default();
-        let first = tally.take_latency(&now(&[(5, 10), (6, 1)], 56));
-        assert_eq!((first.count(), first.sum, first.min, first.max), (11, 56, Some(2), Some(9)));
-        let second = tally.take_latency(&now(&[(5, 12), (6, 1)], 66));
-        assert_eq!((second.count(), second.sum), (2, 10));
-        assert_eq!(tally.total.latency.count(), 13);
-    }
-
     #[test]
     fn counters_that_wrap_lose_nothing() {
         let mut tally = Tally::default();
-        tally.take_latency(&now(&[(5, u32::MAX)], 0));
-        let wrapped = tally.take_latency(&now(&[(5, 4)], 0));
-        assert_eq!(wrapped.count(), 5);
         let mut cell = Cell::zeroed();
         cell.errors[11] = u32::MAX;
         tally.take_counters(&cell);

@@ -1,23 +1,19 @@
 //! What the verifier says of each program.
 
-use crate::kernel::{Attached, Hook, Kernel, LIFECYCLE, SYSCALLS, Setup, limits::Limits};
+use crate::kernel::{Attached, Hook, Kernel, LIFECYCLE, Probes, SCHED, SYSCALLS, Setup, limits::Limits};
 
 /// Has the kernel verify and attach every program: a line for each group of hooks.
 pub fn verify() -> Vec<Result<String, String>> {
     let limits = Limits::for_targets(1, 1, false, false, 1);
-    let setup = Setup {
-        limits,
-        follow_children: true,
-        everybody: false,
-        per_thread: false,
-        counters: false,
-        debug: true,
-    };
+    let probes = Probes { sched: true, counters: false };
+    let setup =
+        Setup { limits, probes, follow_children: true, everybody: false, per_thread: false, debug: true };
     let mut kernel = match Kernel::load(&setup) {
         Ok(kernel) => kernel,
         Err(error) => return vec![Err(format!("PROBE maps refused: {} insns=0", short(&error)))],
     };
-    let groups: [(&str, &[Hook]); 2] = [("lifecycle", &LIFECYCLE), ("syscalls", &SYSCALLS)];
+    let groups: [(&str, &[Hook]); 3] =
+        [("lifecycle", &LIFECYCLE), ("syscalls", &SYSCALLS), ("sched", &SCHED)];
     groups.map(|(name, hooks)| verify_group(&mut kernel, name, hooks)).into()
 }
 

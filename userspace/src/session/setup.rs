@@ -1,7 +1,8 @@
 //! From what a session is asked to do to what the kernel side has to be loaded with.
 
 use crate::{
-    kernel::{Setup, limits::Limits},
+    kernel::{Probes, Setup, limits::Limits},
+    probes,
     source::host,
     target::Pinned,
 };
@@ -24,8 +25,8 @@ pub struct Request {
     pub scope: Scope,
     /// Whether threads are told apart.
     pub per_thread: bool,
-    /// Whether performance counters are opened for every target.
-    pub counters: bool,
+    /// Names of the probes.
+    pub probes: Vec<String>,
     /// Limits that were set by hand.
     pub limits: Vec<(String, u32)>,
     /// Whether the kernel side writes a log of what it does.
@@ -47,13 +48,17 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
     for (name, value) in &request.limits {
         limits.set(name, *value)?;
     }
+    let chosen = probes::chosen(&request.probes);
     Ok(Setup {
         limits,
+        probes: Probes {
+            sched: chosen.contains(&"sched"),
+            // Whoever is born later has the counters of a target only as its heir, and with everybody there are no heirs.
+            counters: chosen.contains(&"counters") && request.scope != Scope::Everybody,
+        },
         follow_children: request.scope == Scope::Children,
         everybody: request.scope == Scope::Everybody,
         per_thread: request.per_thread,
-        // Whoever is born later has the counters of a target only as its heir, and with everybody there are no heirs.
-        counters: request.counters && request.scope != Scope::Everybody,
         debug: request.debug,
     })
 }

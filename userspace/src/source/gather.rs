@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pulse_trace_common::target::{COMM_LEN, Row, row_flag};
+use pulse_trace_common::target::{Row, row_flag};
 
 use crate::{
     kernel::Kernel,
     model::{
         counters::Counters,
         frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
+        sched::{SchedFrame, SchedStats},
+        text,
     },
-    probes::{Change, Syscalls},
+    probes::{Change, Sched, SchedChanges, Syscalls},
 };
 
 /// What has been read but not yet handed on.
 #[derive(Default)]
 pub struct Gatherer {
     syscalls: Syscalls,
+    /// Where scheduling is followed.
+    sched: Option<Sched>,
     pending: BTreeMap<ProcessKey, ProcessFrame>,
     /// What was last said of each process, to say only what is new.
     said: HashMap<ProcessKey, (String, u32, Option<Exit>)>,
@@ -26,17 +30,24 @@ pub struct Gatherer {
 }
 
 impl Gatherer {
+    /// One for a session that follows scheduling or does not.
+    #[must_use]
+    pub fn new(sched: bool) -> Self {
+        Self { sched: sched.then(Sched::default), ..Self::default() }
+    }
+
     /// Notes when the session began, on the monotonic clock.
     pub fn start_at(&mut self, start_ns: u64) {
         self.start_ns = start_ns;
     }
 
-    /// Reads all counters, and gives finished rows back to the kernel side.
-    pub fn collect(&mut self, kernel: &mut Kernel) {
+    /// Reads all counters up to a time, and gives finished rows back to the kernel side.
+    pub fn collect(&mut self, kernel: &mut Kernel, now_ns: u64) {
         // Noted before the counters are read: these rows have nothing more to come.
         let finished: Vec<u32> =
             kernel.rows().filter(|(_, row)| is_finished(row)).map(|(id, _)| id).collect();
         let changes = self.syscalls.drain(kernel);
+        let scheduling = self.sched.as_mut().map(|sched| sched.drain(kernel, now_ns));
         // Looked at afterwards: every row that has counters is in the picture.
         let rows = Rows::of(kernel);
         for row in rows.owners.values() {
@@ -45,8 +56,14 @@ impl Gatherer {
         for change in changes {
             self.add(change, &rows);
         }
+        if let Some(changes) = scheduling {
+            self.add_scheduling(changes, &rows);
+        }
         for row in finished {
             self.syscalls.forget(&kernel.free_cells(row));
+            if let Some(sched) = &mut self.sched {
+                sched.forget(row, &kernel.free_sched(row));
+            }
             kernel.free_row(row);
         }
     }
@@ -60,8 +77,8 @@ impl Gatherer {
     }
 
     /// Expects performance counters of a process.
-    pub fn expect_counters(&mut self, key: ProcessKey, comm: &[u8; COMM_LEN]) {
-        let seen = ProcessFrame { key, comm: text(comm), ..ProcessFrame::default() };
+    pub fn expect_counters(&mut self, key: ProcessKey, comm: &[u8; pulse_trace_common::target::COMM_LEN]) {
+        let seen = ProcessFrame { key, comm: text::of_comm(comm), ..ProcessFrame::default() };
         self.counted.insert(key, seen);
     }
 
@@ -86,7 +103,7 @@ impl Gatherer {
     /// Notes a process if there is anything new about it.
     fn news(&mut self, row: &Row) {
         let key = key_of(row);
-        let now = (text(&row.comm), row.threads, self.exit_of(row));
+        let now = (text::of_comm(&row.comm), row.threads, self.exit_of(row));
         if let Some(seen) = self.counted.get_mut(&key) {
             (seen.comm, seen.threads, seen.exit) = now.clone();
             seen.parent = (row.parent != 0).then_some(row.parent);
@@ -105,12 +122,31 @@ impl Gatherer {
     fn add(&mut self, change: Change, rows: &Rows) {
         let Some(row) = rows.all.get(&change.row) else { return };
         let Some(owner) = rows.owners.get(&row.tgid) else { return };
-        let thread = (row.tid != 0).then(|| ThreadName { tid: row.tid, comm: text(&row.comm) });
+        let thread = (row.tid != 0).then(|| ThreadName { tid: row.tid, comm: text::of_comm(&row.comm) });
         let frame = self.frame_of(owner);
         let same = |call: &&mut CallFrame| call.call == change.call && call.thread == thread;
         match frame.syscalls.iter_mut().find(same) {
             Some(call) => call.stats.merge(&change.stats),
             None => frame.syscalls.push(CallFrame { thread, call: change.call, stats: change.stats }),
+        }
+    }
+
+    fn add_scheduling(&mut self, changes: SchedChanges, rows: &Rows) {
+        for change in changes.rows {
+            let Some(row) = rows.all.get(&change.row) else { continue };
+            let Some(owner) = rows.owners.get(&row.tgid) else { continue };
+            let thread = ThreadName { tid: row.tid, comm: text::of_comm(&row.comm) };
+            let frame = self.frame_of(owner);
+            if row.tid != 0 {
+                merge_sched(frame, Some(thread), &change.stats);
+            }
+            merge_sched(frame, None, &change.stats);
+        }
+        for change in changes.threads {
+            let Some(row) = rows.all.get(&change.process) else { continue };
+            let frame = self.frame_of(row);
+            merge_sched(frame, None, &change.stats);
+            merge_sched(frame, Some(change.thread), &change.stats);
         }
     }
 
@@ -125,12 +161,21 @@ impl Gatherer {
         let exit = self.exit_of(row);
         self.pending.entry(key_of(row)).or_insert_with(|| ProcessFrame {
             key: key_of(row),
-            comm: text(&row.comm),
+            comm: text::of_comm(&row.comm),
             parent: (row.parent != 0).then_some(row.parent),
             threads: row.threads,
             exit,
             ..ProcessFrame::default()
         })
+    }
+}
+
+fn merge_sched(frame: &mut ProcessFrame, thread: Option<ThreadName>, stats: &SchedStats) {
+    let tid = thread.as_ref().map(|thread| thread.tid);
+    let same = |it: &&mut SchedFrame| it.thread.as_ref().map(|thread| thread.tid) == tid;
+    match frame.sched.iter_mut().find(same) {
+        Some(known) => known.stats.merge(stats),
+        None => frame.sched.push(SchedFrame { thread, stats: stats.clone() }),
     }
 }
 
@@ -162,9 +207,4 @@ fn is_finished(row: &Row) -> bool {
 
 fn key_of(row: &Row) -> ProcessKey {
     ProcessKey { pid: row.tgid, joined_ns: row.joined_ns }
-}
-
-fn text(comm: &[u8; COMM_LEN]) -> String {
-    let len = comm.iter().position(|byte| *byte == 0).unwrap_or(COMM_LEN);
-    String::from_utf8_lossy(&comm[..len]).into_owned()
 }

@@ -9,9 +9,15 @@ use pulse_trace_common::{
 
 use super::{costs::Costs, counting::Counting, gather::Gatherer, host};
 use crate::{
-    kernel::{Attached, Candidate, Kernel, LIFECYCLE, LoadError, SYSCALLS, Seat, Seating, Setup, give_back},
-    model::frame::{CallStats, Frame, Ledger, ProcessFrame},
-    target::Pinned,
+    kernel::{
+        Attached, Candidate, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Seat, Seating, Setup, give_back,
+    },
+    model::{
+        frame::{CallStats, Frame, Ledger, ProcessFrame},
+        sched::SchedStats,
+    },
+    probes::Sched,
+    target::{self, Pinned},
 };
 
 /// The ledger's name for counters that the machine has but this session could not open.
@@ -58,15 +64,21 @@ impl Live {
             refused += seat(&mut kernel, target, joined_ns);
         }
         kernel.attach(&SYSCALLS, &mut attached)?;
+        if setup.probes.sched {
+            kernel.attach(&SCHED, &mut attached)?;
+        }
         give_back();
-        let mut gatherer = Gatherer::default();
-        let counting = if setup.counters {
+        let mut gatherer = Gatherer::new(setup.probes.sched);
+        let counting = if setup.probes.counters {
             Counting::begin(targets, &joined, setup.follow_children, &mut gatherer)
         } else {
             Counting::default()
         };
         let start_ns = host::monotonic_ns();
         gatherer.start_at(start_ns);
+        if setup.probes.sched {
+            open_accounts(&kernel, start_ns);
+        }
         let mut live = Self {
             kernel,
             attached,
@@ -108,7 +120,7 @@ impl Live {
     pub fn harvest(&mut self) {
         self.kernel.acknowledge_finished();
         self.kernel.flush_log();
-        self.gatherer.collect(&mut self.kernel);
+        self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
     }
 
     /// Whether no target is left.
@@ -119,7 +131,7 @@ impl Live {
 
     /// The interval since the last frame.
     pub fn frame(&mut self) -> Frame {
-        self.gatherer.collect(&mut self.kernel);
+        self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
         self.counting.collect(&mut self.gatherer);
         let losses = self.take_losses();
         self.close_frame(losses)
@@ -130,11 +142,14 @@ impl Live {
     pub fn finish(mut self) -> Frame {
         self.kernel.close();
         self.attached.detach("sys_enter");
+        // What a thread does from here on is no part of the session.
+        let end_ns = host::monotonic_ns();
         self.attached.detach_all();
-        self.gatherer.collect(&mut self.kernel);
+        self.gatherer.collect(&mut self.kernel, end_ns);
         self.gatherer.collect_in_flight(&self.kernel);
         self.counting.finish(&mut self.gatherer);
-        let losses = self.take_losses();
+        let mut losses = self.take_losses();
+        add_positive(&mut losses.censored, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.costs.measure(false);
         self.close_frame(losses)
     }
@@ -148,6 +163,9 @@ impl Live {
         add_positive(&mut ledger.degraded, "recursion_misses", missed);
         add_positive(&mut ledger.degraded, COUNTERS_MISSING, self.counting.take_missing());
         ledger.counted = total(&processes, CallStats::count);
+        add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
+        let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
+        add_positive(&mut ledger.events, "wakeups", wakeups);
         add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
         let frame = Frame {
             sequence: self.sequence,
@@ -172,11 +190,23 @@ impl Live {
                 Class::Lost => &mut ledger.lost,
                 Class::Degraded => &mut ledger.degraded,
                 Class::Censored => &mut ledger.censored,
+                Class::Noted => &mut ledger.events,
             };
             add_positive(book, slot.name(), new);
         }
         add_positive(&mut ledger.degraded, Slot::TargetsFull.name(), std::mem::take(&mut self.refused));
         ledger
+    }
+}
+
+/// Begins the accounts of all threads, and finds out what those are doing that do not move.
+fn open_accounts(kernel: &Kernel, now_ns: u64) {
+    for (seat, tid) in kernel.open_accounts(now_ns) {
+        if kernel.is_unmoved(seat)
+            && let Some(doing) = target::doing(tid)
+        {
+            kernel.set_initial(seat, doing.index());
+        }
     }
 }
 
@@ -188,6 +218,11 @@ fn add_positive(book: &mut BTreeMap<String, u64>, name: &str, count: u64) {
 
 fn total(processes: &[ProcessFrame], number: impl Fn(&CallStats) -> u64) -> u64 {
     processes.iter().flat_map(|process| &process.syscalls).map(|call| number(&call.stats)).sum()
+}
+
+fn scheduled(processes: &[ProcessFrame], number: impl Fn(&SchedStats) -> u64) -> u64 {
+    let whole = processes.iter().flat_map(|process| &process.sched).filter(|sched| sched.thread.is_none());
+    whole.map(|sched| number(&sched.stats)).sum()
 }
 
 /// Seats all threads of a target. The kernel side seats those born meanwhile, so a pass that finds nobody new has

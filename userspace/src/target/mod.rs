@@ -1,11 +1,13 @@
 //! Who is to be traced: finds processes, pins them so that a reused id is never mistaken for them, and starts commands
 //! held before their first instruction.
 
+mod doing;
 mod held;
 mod pinned;
 mod procfs;
 mod select;
 
+pub use doing::{Doing, doing};
 pub use held::{HOLD, Held, hold_and_exec};
 pub use pinned::Pinned;
 pub use select::{Selection, in_initial_namespace, resolve};

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use pulse_trace::session::Scope;
 use pulse_trace_common::loss::Slot;
 
-use crate::support::{Calls, How, Trace, assert_true, blocked_in, counts, in_call, within};
+use crate::support::{Calls, How, Trace, assert_true, blocked_in, counts, in_call, whole, within};
 
 #[test]
 fn two_thousand_short_threads_are_all_seen() {
@@ -17,7 +17,7 @@ fn two_thousand_short_threads_are_all_seen() {
     let truth = calls.truth();
     assert_eq!(truth.calls["dup"], 6000);
     assert_true(&session, &truth);
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
     assert_eq!(session.processes.values().next().unwrap().threads, 2001);
     // Each thread's last call is one that never returns.
     assert_eq!(counts(&session)["exit"].unreturned, 2000);
@@ -53,7 +53,7 @@ fn children_are_none_of_our_business_unless_asked_for() {
     let truth = calls.truth();
     assert_eq!(session.processes.len(), 1);
     assert!(truth.calls.keys().all(|name| !counts(&session).contains_key(name)));
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_program_that_replaces_itself_keeps_its_row() {
         let truth = calls.truth();
         assert_eq!(truth.calls["dup"], 2 * 3 * 80);
         assert_true(&session, &truth);
-        assert!(session.ledger.complete(), "{by}: {:?}", session.ledger);
+        assert!(whole(&session.ledger), "{by}: {:?}", session.ledger);
         assert_eq!(session.processes.len(), 1);
         let process = session.processes.values().next().unwrap();
         // The kernel names a program after the file that it was started by.
@@ -94,7 +94,7 @@ fn calls_that_were_running_already_are_censored_not_counted() {
     trace.until(|| calls.has_ended());
     let session = trace.finish();
     assert_eq!(session.ledger.censored[Slot::BeganBefore.name()], 2, "{:?}", session.ledger);
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
     let counts = counts(&session);
     assert!(!counts.contains_key("readv") && !counts.contains_key("clock_nanosleep"));
     assert_eq!(counts["exit_group"].unreturned, 1);

@@ -8,6 +8,7 @@ mod death;
 mod ledger;
 mod lifecycle;
 mod oracle;
+mod sched;
 mod support;
 mod syscalls;
 mod targets;

@@ -3,7 +3,7 @@
 use pulse_trace::{model::session::Session, session::Scope};
 use pulse_trace_common::hist;
 
-use crate::support::{Calls, How, Trace, Truth, assert_true, counts, quantile};
+use crate::support::{Calls, How, Trace, Truth, assert_true, counts, quantile, whole};
 
 /// Traces a whole run of the workload.
 fn traced(arguments: &[&str], how: &How<'_>) -> (Session, Truth) {
@@ -20,7 +20,7 @@ fn twelve_calls_are_counted_truly_in_1_4_and_32_threads() {
         let (session, truth) = traced(&["--count", "500", "--threads", threads], &How::default());
         assert_eq!(truth.calls.len(), 12);
         assert_true(&session, &truth);
-        assert!(session.ledger.complete(), "{:?}", session.ledger);
+        assert!(whole(&session.ledger), "{:?}", session.ledger);
         let process = session.processes.values().next().unwrap();
         assert_eq!(process.exit.and_then(|exit| exit.status), Some(0));
         let born = if threads == "1" { 0 } else { threads.parse().unwrap() };
@@ -33,7 +33,7 @@ fn twelve_calls_are_counted_truly_in_3_forked_children() {
     let how = How { scope: Scope::Children, ..How::default() };
     let (session, truth) = traced(&["--count", "400", "--children", "3", "--threads", "2"], &how);
     assert_true(&session, &truth);
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
     assert_eq!(session.processes.len(), 4);
     let children = session.processes.values().filter(|process| process.parent == Some(truth.pid));
     assert_eq!(children.clone().count(), 3);
@@ -45,7 +45,7 @@ fn threads_told_apart_add_up_to_their_process() {
     let how = How { per_thread: true, ..How::default() };
     let (session, truth) = traced(&["--count", "300", "--threads", "6"], &how);
     assert_true(&session, &truth);
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
     let process = session.processes.values().next().unwrap();
     let dup = process.syscalls.iter().filter(|((_, call), _)| call.nr == libc::SYS_dup as u32);
     let by_thread: Vec<u64> = dup.map(|(_, stats)| stats.count()).collect();
@@ -75,7 +75,7 @@ fn calls_of_other_abis_are_booked_under_their_own_names() {
     let (session, truth) =
         traced(&["--count", "250", "--calls", "i386:getppid,getppid,x32_call,capget"], &How::default());
     assert_true(&session, &truth);
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
     let counts = counts(&session);
     // 64 is `getppid` there and `semget` here.
     assert!(!counts.contains_key("semget"));
@@ -135,5 +135,5 @@ fn a_hundred_thousand_calls_a_second_are_all_seen() {
     let (session, truth) = traced(&arguments, &How::default());
     assert_eq!(truth.calls.values().sum::<u64>(), 800_000);
     assert_true(&session, &truth);
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
 }

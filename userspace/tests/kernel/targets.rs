@@ -14,7 +14,7 @@ use pulse_trace::{
 };
 
 use crate::support::{
-    Calls, How, Tool, Trace, Truth, assert_true, blocked_in, counts, export, need, program,
+    Calls, How, Tool, Trace, Truth, assert_true, blocked_in, counts, export, need, program, whole,
 };
 
 #[test]
@@ -110,7 +110,7 @@ fn whoever_gets_a_targets_id_later_is_a_stranger() {
     let session = trace.finish();
     assert_true(&session, &truth);
     assert_eq!(session.processes.len(), 1);
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
 }
 
 #[test]
@@ -199,5 +199,5 @@ fn a_program_of_another_user_is_traced_as_truly() {
     trace.until(|| calls.has_ended());
     let session = trace.finish();
     assert_true(&session, &calls.truth());
-    assert!(session.ledger.complete(), "{:?}", session.ledger);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
 }

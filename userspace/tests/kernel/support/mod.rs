@@ -6,9 +6,9 @@ mod tool;
 mod trace;
 mod workload;
 
-pub use numbers::{assert_true, counts, entries, quantile};
+pub use numbers::{assert_true, counts, entries, quantile, whole};
 pub use skip::{installed, skip};
-pub use tool::{Tool, export};
+pub use tool::{HOOKS, Tool, export};
 pub use trace::{How, Trace};
 pub use workload::{Calls, Truth, blocked_in, in_call, program, within};
 

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::within;
 
 /// Programs that a session attaches.
-const HOOKS: usize = 5;
+pub const HOOKS: usize = 9;
 
 /// A running `pulse-trace`; killed when dropped.
 pub struct Tool {

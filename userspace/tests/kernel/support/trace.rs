@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use pulse_trace::{
     model::session::{Header, Session},
+    probes::AUTO,
     session::{Request, Scope, kernel_setup},
     source::{
         host,
@@ -16,15 +17,15 @@ use pulse_trace::{
 pub struct How<'a> {
     pub scope: Scope,
     pub per_thread: bool,
-    /// Whether performance counters are opened.
-    pub counters: bool,
+    /// Names of the probes, as with `--probes`.
+    pub probes: &'a [&'a str],
     /// Limits set by hand, as with `--limit`.
     pub limits: &'a [(&'a str, u32)],
 }
 
 impl Default for How<'_> {
     fn default() -> Self {
-        Self { scope: Scope::Targets, per_thread: false, counters: false, limits: &[] }
+        Self { scope: Scope::Targets, per_thread: false, probes: &[AUTO], limits: &[] }
     }
 }
 
@@ -43,13 +44,8 @@ impl Trace {
     /// Traces a process, or one thread of it, that was pinned before.
     pub fn of_pinned(pinned: &Pinned, how: &How<'_>) -> Self {
         let limits = how.limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        let request = Request {
-            scope: how.scope,
-            per_thread: how.per_thread,
-            counters: how.counters,
-            limits,
-            debug: false,
-        };
+        let probes = how.probes.iter().map(|name| (*name).to_owned()).collect();
+        let request = Request { scope: how.scope, per_thread: how.per_thread, probes, limits, debug: false };
         let setup = kernel_setup(&request, &[pinned]).unwrap();
         let live = Live::start(&setup, &[Target { pinned, held: false }]).unwrap();
         let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };

@@ -1,0 +1,22 @@
+//! Histograms that are handed out on first use: who owns which.
+
+/// What a histogram of the pool is for; the upper byte of an owner's key.
+pub mod purpose {
+    /// A row's times from being woken to running.
+    pub const WAKEUP_TO_RUN: u64 = 1;
+    /// A row's times from being preempted to running again.
+    pub const PREEMPTED_TO_RUN: u64 = 2;
+    /// A row's stretches on a CPU.
+    pub const ON_CPU: u64 = 3;
+    /// A row's stretches off the CPU.
+    pub const OFF_CPU: u64 = 4;
+    /// The times from being woken to running of one pair of waker and woken.
+    pub const EDGE: u64 = 5;
+}
+
+/// The key under which a histogram is registered, so that two CPUs that want the same one get the same one.
+#[inline(always)]
+#[must_use]
+pub const fn owner(purpose: u64, id: u32) -> u64 {
+    purpose << 56 | id as u64
+}

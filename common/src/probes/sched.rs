@@ -1,0 +1,219 @@
+//! Wire types of the `sched` probe.
+
+#[cfg(feature = "user")]
+use bytemuck::{Pod, Zeroable};
+
+use crate::target::COMM_LEN;
+
+/// Where a thread stands, as far as it was seen.
+pub mod state {
+    /// It has not moved since it is followed: on a CPU, waiting for one, or blocked.
+    pub const UNKNOWN: u32 = 0;
+    /// On a CPU.
+    pub const RUNNING: u32 = 1;
+    /// Off the CPU until somebody wakes it.
+    pub const BLOCKED: u32 = 2;
+    /// Woken, and waiting for a CPU.
+    pub const WOKEN: u32 = 3;
+    /// The CPU was taken from it; it waits to get one again.
+    pub const PREEMPTED: u32 = 4;
+    /// Born, but not yet let loose.
+    pub const BORN: u32 = 5;
+}
+
+/// What userspace found out about a thread that was there before the session: see [`Sched::initial`].
+pub mod initial {
+    /// Nothing.
+    pub const NOTHING: u32 = 0;
+    /// It was running or waiting for a CPU.
+    pub const RUNNABLE: u32 = u32::MAX;
+    /// It was blocked outside of any system call.
+    pub const OUTSIDE: u32 = u32::MAX - 1;
+}
+
+/// Places of blocked time that a thread can tell apart.
+pub const PLACES: usize = 8;
+
+/// A call in [`Place::call`] that means: outside of any.
+pub const OUTSIDE: u32 = u32::MAX;
+
+/// Blocked time in one system call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Place {
+    /// The call's index plus one, or [`OUTSIDE`]; 0 marks a free place.
+    pub call: u32,
+    /// Times that it was left; wraps.
+    pub count: u32,
+    /// Time spent.
+    pub ns: u64,
+}
+
+/// A thread's scheduling and the time it has spent in each state. One per seat; the totals are written on the CPU that
+/// the thread is switched in or out on, the time of the wakeup on its waker's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Sched {
+    /// When the present state began.
+    pub since_ns: u64,
+    /// When it was last woken.
+    pub woken_ns: u64,
+    /// One of the constants in [`state`].
+    pub state: u32,
+    /// Whether its time is being accounted: threads that are there already are opened once all hooks are in place.
+    pub open: u32,
+    /// The CPU that it last ran on, plus one.
+    pub cpu: u32,
+    /// The edge of its last waker; 0 for none.
+    pub edge: u32,
+    /// The key of that edge.
+    pub edge_key: u64,
+    /// The system call that it was blocked in when the session began, as its index plus one, or one of [`initial`].
+    pub initial: u32,
+    /// A wakeup came while it seemed to be running.
+    pub racing: u32,
+    /// When its accounting began.
+    pub began_ns: u64,
+    /// Time on a CPU.
+    pub on_cpu_ns: u64,
+    /// Time off the CPU within system calls.
+    pub off_in_calls_ns: u64,
+    /// Time between being woken and running.
+    pub woken_wait_ns: u64,
+    /// Time between being preempted and running.
+    pub preempted_wait_ns: u64,
+    /// Time of which it cannot be said.
+    pub unknown_ns: u64,
+    /// Blocked time beyond what [`Self::places`] can tell apart.
+    pub elsewhere_ns: u64,
+    /// Times that it was.
+    pub elsewhere_count: u32,
+    /// Times that it gave the CPU up; this and the following wrap.
+    pub voluntary: u32,
+    /// Times that the CPU was taken from it.
+    pub involuntary: u32,
+    /// Times that it went on on another CPU.
+    pub migrations: u32,
+    /// Blocked time by system call.
+    pub places: [Place; PLACES],
+    /// Its name when it last left a CPU, every now and then.
+    pub comm: [u8; COMM_LEN],
+    /// Fills the last cache line.
+    pub reserved: [u64; 7],
+}
+
+/// Histograms and counters of a row.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct SchedRow {
+    /// Histograms in the pool, in the order of the purposes from [`crate::pool::purpose::WAKEUP_TO_RUN`] on.
+    pub histograms: [u32; 4],
+}
+
+/// What a row did on one CPU; only that CPU writes to it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct CpuTime {
+    /// Time of the stretches that ended.
+    pub ns: u64,
+    /// How many.
+    pub stretches: u64,
+}
+
+/// A waker and the row that it wakes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Edge {
+    /// See [`edge_key`]; 0 marks a free one.
+    pub key: u64,
+    /// Wakeups for which there was no histogram, and their time.
+    pub lean_count: u64,
+    /// See above.
+    pub lean_ns: u64,
+    /// Its histogram in the pool.
+    pub histogram: u32,
+    /// Keeps the size a multiple of eight.
+    pub padding: u32,
+    /// Name of the thread that first woke.
+    pub comm: [u8; COMM_LEN],
+}
+
+/// In which context a wakeup was made.
+pub mod context {
+    /// A task's own doing.
+    pub const TASK: u64 = 0;
+    /// An interrupt, while the CPU was idle or ran a program's own code.
+    pub const INTERRUPT: u64 = 1;
+    /// This kernel does not tell.
+    pub const UNKNOWN: u64 = 2;
+}
+
+/// Bits of a process id: the kernel's own upper bound.
+const PID_BITS: u32 = 22;
+
+/// A waker, its context and the row that it wakes.
+#[inline(always)]
+#[must_use]
+pub const fn edge_key(row: u32, context: u64, pid: u32) -> u64 {
+    (row as u64) << 32 | context << PID_BITS | pid as u64 & ((1 << PID_BITS) - 1)
+}
+
+/// Row, context and process id of a key.
+#[must_use]
+pub const fn edge_parts(key: u64) -> (u32, u64, u32) {
+    ((key >> 32) as u32, key >> PID_BITS & 3, (key & ((1 << PID_BITS) - 1)) as u32)
+}
+
+/// A thread that died, with all that is known of its time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Ended {
+    /// Its last accounts, closed.
+    pub sched: Sched,
+    /// What else there is.
+    pub rest: EndedRest,
+}
+
+/// What is known of a dead thread besides its accounts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct EndedRest {
+    /// When it died.
+    pub at_ns: u64,
+    /// Time in system calls that ended.
+    pub in_calls_ns: u64,
+    /// The row that its calls are accounted to.
+    pub row: u32,
+    /// The row of its process.
+    pub process: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Process id.
+    pub tgid: u32,
+    /// Its name.
+    pub comm: [u8; COMM_LEN],
+    /// Fills the last cache line.
+    pub reserved: [u64; 2],
+}
+
+const _: () = assert!(size_of::<Place>() == 16 && size_of::<Sched>() == 320 && size_of::<Ended>() == 384);
+const _: () = assert!(size_of::<Edge>() == 48 && size_of::<CpuTime>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_comes_back_from_its_key() {
+        for (row, context, pid) in [(1, context::TASK, 4_194_303), (70_000, context::UNKNOWN, 1), (3, 1, 0)] {
+            assert_eq!(edge_parts(edge_key(row, context, pid)), (row, context, pid));
+        }
+    }
+}

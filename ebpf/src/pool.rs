@@ -1,0 +1,71 @@
+//! Histograms: those of system calls belong to their cells, the others are handed out on first use.
+
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    macros::map,
+    maps::{Array, HashMap, Queue},
+};
+use pulse_trace_common::{
+    hist::{self, Histogram},
+    loss::Slot,
+};
+
+use crate::{
+    config, kernel, loss,
+    memory::{self, MMAPABLE, add, add32, raise, slot},
+};
+
+/// One per lane of each histogram. Those of cells have the ids of their cells and come first.
+#[map]
+static HISTOGRAMS: Array<Histogram> = Array::with_max_entries(1, MMAPABLE);
+/// Those that nobody uses.
+#[map]
+static FREE_HISTOGRAMS: Queue<u32> = Queue::with_max_entries(1, 0);
+/// Owner to histogram: two CPUs that want the same one for the first time must get the same one.
+#[map]
+static OWNERS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
+
+/// Records a value; false where there is no such histogram.
+#[inline(always)]
+pub fn record(id: u32, value: u64) -> bool {
+    let lane = kernel::cpu() & config::LANE_MASK();
+    let Some(histogram) = slot(&HISTOGRAMS, id * (config::LANE_MASK() + 1) + lane) else { return false };
+    add(&mut histogram.sum, value);
+    raise(&mut histogram.max, value);
+    if histogram.min_plus_1 == 0 || value < histogram.min_plus_1 - 1 {
+        histogram.min_plus_1 = value + 1;
+    }
+    if let Some(bucket) = histogram.buckets.get_mut(hist::index(value)) {
+        add32(bucket, 1);
+    }
+    true
+}
+
+/// Records a value into the histogram that an entry names, which is fetched from the pool the first time; false where
+/// the pool is empty.
+#[inline(always)]
+pub fn record_for(entry: &mut u32, owner: u64, value: u64) -> bool {
+    if *entry == 0 {
+        *entry = fetch(owner);
+        if *entry == 0 {
+            loss::count(Slot::DistributionsFull);
+            return false;
+        }
+    }
+    record(*entry, value)
+}
+
+/// The owner's histogram; 0 where there is none left.
+#[inline(never)]
+fn fetch(owner: u64) -> u32 {
+    if let Some(id) = OWNERS.get_ptr(owner) {
+        return memory::read(id);
+    }
+    let Ok(Some(id)) = FREE_HISTOGRAMS.pop() else { return 0 };
+    if OWNERS.insert(owner, id, u64::from(BPF_NOEXIST)).is_ok() {
+        return id;
+    }
+    // Another CPU was faster, or there is no room, which cannot be: as many owners fit as there are histograms.
+    let _ = FREE_HISTOGRAMS.push(id, 0);
+    OWNERS.get_ptr(owner).map_or(0, memory::read)
+}

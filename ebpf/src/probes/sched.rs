@@ -1,0 +1,420 @@
+//! Follows threads through the scheduler: on a CPU, blocked, waiting for a CPU, and by whom they were woken.
+
+use aya_ebpf::{
+    helpers::bpf_get_current_comm,
+    macros::{btf_tracepoint, map},
+    maps::{Array, RingBuf},
+    programs::BtfTracePointContext,
+};
+use pulse_trace_common::{
+    loss::Slot,
+    pool::{owner, purpose},
+    probes::sched::{CpuTime, Ended, EndedRest, OUTSIDE, Place, Sched, SchedRow, context, initial, state},
+    target::{Thread, phase},
+};
+
+use crate::{
+    config,
+    kernel::{self, Given},
+    loss,
+    memory::{MMAPABLE, copy, slot},
+    pool,
+    probes::wakers,
+    targets,
+};
+
+/// By seat.
+#[map]
+static SCHED: Array<Sched> = Array::with_max_entries(1, MMAPABLE);
+/// By row.
+#[map]
+static SCHED_ROWS: Array<SchedRow> = Array::with_max_entries(1, MMAPABLE);
+/// By row and CPU.
+#[map]
+static CPU_TIMES: Array<CpuTime> = Array::with_max_entries(1, MMAPABLE);
+/// The accounts of threads that died, until userspace has read them.
+#[map]
+static ENDED: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// A thread's name is looked at on the first of so many switches: most get theirs right after their birth.
+const RENAME_EVERY: u32 = 64;
+
+/// `void (bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
+#[btf_tracepoint(function = "sched_switch")]
+pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
+    let prev_state: u64 = ctx.arg(3);
+    switched(&ctx, prev_state as u32);
+    0
+}
+
+/// `void (bool preempt, struct task_struct *prev, struct task_struct *next)`
+///
+/// The same for kernels before 5.18.
+#[btf_tracepoint(function = "sched_switch")]
+pub fn sched_switch_old(ctx: BtfTracePointContext) -> i32 {
+    switched(&ctx, Given::argument(&ctx, 1).word(config::TASK_STATE()));
+    0
+}
+
+#[inline(always)]
+fn switched(ctx: &BtfTracePointContext, prev_state: u32) {
+    // The idle task has no seat.
+    let leaves = targets::seat(Given::argument(ctx, 1).word(config::TASK_PID()));
+    let comes = targets::seat(Given::argument(ctx, 2).word(config::TASK_PID()));
+    if leaves == 0 && comes == 0 {
+        return;
+    }
+    let now = kernel::now();
+    if leaves != 0 {
+        let preempted: u64 = ctx.arg(0);
+        let _ = leave(leaves, now, preempted as u8 == 0 && prev_state != 0);
+    }
+    if comes != 0 {
+        let _ = come(comes, now);
+    }
+}
+
+/// A thread and its accounts, if they are open.
+#[inline(always)]
+fn opened(seat: u32) -> Option<(&'static mut Thread, &'static mut Sched)> {
+    let sched = slot(&SCHED, seat)?;
+    if sched.open == 0 {
+        return None;
+    }
+    Some((targets::seated(seat)?, sched))
+}
+
+/// A thread leaves the CPU: to wait, or because it must.
+#[inline(always)]
+fn leave(seat: u32, now: u64, waits: bool) -> Option<()> {
+    let (thread, sched) = opened(seat)?;
+    let ran = now.wrapping_sub(sched.since_ns);
+    sched.on_cpu_ns += ran;
+    if sched.state == state::RUNNING {
+        distribute(thread.row, purpose::ON_CPU, ran);
+    }
+    if let Some(cpu) = slot(&CPU_TIMES, thread.row * config::CPUS() + kernel::cpu()) {
+        cpu.ns += ran;
+        cpu.stretches += 1;
+    }
+    sched.cpu = kernel::cpu() + 1;
+    sched.since_ns = now;
+    if (sched.voluntary + sched.involuntary) % RENAME_EVERY == 0 {
+        // The thread that leaves is still the running one.
+        sched.comm = bpf_get_current_comm().unwrap_or_default();
+    }
+    if waits {
+        sched.voluntary += 1;
+        sched.state = state::BLOCKED;
+    } else {
+        sched.involuntary += 1;
+        sched.state = state::PREEMPTED;
+    }
+    Some(())
+}
+
+/// A thread gets a CPU.
+#[inline(always)]
+fn come(seat: u32, now: u64) -> Option<()> {
+    let (thread, sched) = opened(seat)?;
+    let (was, since) = (sched.state, sched.since_ns);
+    let off = now.wrapping_sub(since);
+    let call = place_of(thread, sched);
+    if call != OUTSIDE {
+        sched.off_in_calls_ns += off;
+    }
+    let cpu = kernel::cpu() + 1;
+    if sched.cpu != 0 && sched.cpu != cpu {
+        sched.migrations += 1;
+    }
+    sched.cpu = cpu;
+    sched.state = state::RUNNING;
+    sched.since_ns = now;
+    match was {
+        state::WOKEN => {
+            let waited = now.wrapping_sub(sched.woken_ns);
+            blocked(sched, call, off.wrapping_sub(waited));
+            sched.woken_wait_ns += waited;
+            distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
+            wakers::record(sched.edge, waited);
+            distribute(thread.row, purpose::OFF_CPU, off);
+        }
+        state::PREEMPTED => {
+            sched.preempted_wait_ns += off;
+            distribute(thread.row, purpose::PREEMPTED_TO_RUN, off);
+            distribute(thread.row, purpose::OFF_CPU, off);
+        }
+        state::BLOCKED => {
+            loss::count(Slot::WakeupUnseen);
+            blocked(sched, call, off);
+            distribute(thread.row, purpose::OFF_CPU, off);
+        }
+        _ => first_seen(thread, sched, off, now),
+    }
+    Some(())
+}
+
+/// A thread that was off the CPU since its accounts were opened: how long before, nobody knows, so only its budget and
+/// the wait that began under our eyes count.
+#[inline(never)]
+fn first_seen(thread: &Thread, sched: &mut Sched, off: u64, now: u64) {
+    let mut before = off;
+    if sched.woken_ns != 0 {
+        let waited = now.wrapping_sub(sched.woken_ns);
+        before = off.wrapping_sub(waited);
+        sched.woken_wait_ns += waited;
+        distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
+        wakers::record(sched.edge, waited);
+    } else if sched.initial == initial::RUNNABLE {
+        sched.preempted_wait_ns += off;
+        return;
+    }
+    match sched.initial {
+        initial::NOTHING | initial::RUNNABLE => sched.unknown_ns += before,
+        initial::OUTSIDE => blocked(sched, OUTSIDE, before),
+        call => blocked(sched, call, before),
+    }
+}
+
+/// The call that a thread off the CPU is in, as its index plus one.
+#[inline(always)]
+fn place_of(thread: &Thread, sched: &Sched) -> u32 {
+    if thread.call != 0 {
+        thread.call
+    } else if thread.phase == phase::FRESH
+        && sched.initial != initial::NOTHING
+        && sched.initial < initial::OUTSIDE
+    {
+        sched.initial
+    } else {
+        OUTSIDE
+    }
+}
+
+/// Books blocked time.
+#[inline(always)]
+fn blocked(sched: &mut Sched, call: u32, ns: u64) {
+    for place in &mut sched.places {
+        if place.call == 0 {
+            place.call = call;
+        }
+        if place.call == call {
+            place.count += 1;
+            place.ns += ns;
+            return;
+        }
+    }
+    sched.elsewhere_count += 1;
+    sched.elsewhere_ns += ns;
+}
+
+/// Adds to one of a row's distributions.
+#[inline(always)]
+fn distribute(row: u32, purpose: u64, value: u64) {
+    if let Some(sched) = slot(&SCHED_ROWS, row)
+        && let Some(entry) = sched.histograms.get_mut((purpose - purpose::WAKEUP_TO_RUN) as usize)
+    {
+        pool::record_for(entry, owner(purpose, row), value);
+    }
+}
+
+/// `void (struct task_struct *task)`
+///
+/// Runs on the waker's CPU, before the woken thread is put into a run queue.
+#[btf_tracepoint(function = "sched_waking")]
+pub fn sched_waking(ctx: BtfTracePointContext) -> i32 {
+    // Whoever came into the kernel by an interrupt has no system call number in its registers.
+    let _ = waking(&ctx, || {
+        if (Given::registers().double(config::REGS_NR()) as i32) < 0 {
+            context::INTERRUPT
+        } else {
+            context::TASK
+        }
+    });
+    0
+}
+
+/// `void (struct task_struct *task)`
+///
+/// The same for kernels before 5.15, which do not let us look at the registers.
+#[btf_tracepoint(function = "sched_waking")]
+pub fn sched_waking_old(ctx: BtfTracePointContext) -> i32 {
+    let _ = waking(&ctx, || context::UNKNOWN);
+    0
+}
+
+#[inline(always)]
+fn waking(ctx: &BtfTracePointContext, context: impl Fn() -> u64) -> Option<()> {
+    let seat = targets::seat(Given::argument(ctx, 0).word(config::TASK_PID()));
+    if seat == 0 {
+        return None;
+    }
+    let (thread, sched) = opened(seat)?;
+    match sched.state {
+        state::BLOCKED | state::BORN => {}
+        // Either it is no wakeup at all, or the thread is just leaving its CPU: `sched_wakeup` will tell. One that has
+        // not moved since the session began may be asleep.
+        state::RUNNING => sched.racing = 1,
+        state::UNKNOWN => {}
+        _ => return None,
+    }
+    sched.woken_ns = kernel::now();
+    wakers::note(thread, sched, context);
+    if sched.state == state::BLOCKED {
+        sched.state = state::WOKEN;
+    }
+    Some(())
+}
+
+/// `void (struct task_struct *task)`
+///
+/// Runs when the woken thread is in a run queue: by then it has left its CPU for certain.
+#[btf_tracepoint(function = "sched_wakeup")]
+pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
+    let _ = wakeup(&ctx);
+    0
+}
+
+#[inline(always)]
+fn wakeup(ctx: &BtfTracePointContext) -> Option<()> {
+    let seat = targets::seat(Given::argument(ctx, 0).word(config::TASK_PID()));
+    if seat == 0 {
+        return None;
+    }
+    let (_, sched) = opened(seat)?;
+    match sched.state {
+        state::BLOCKED => {
+            // Woken while it was leaving its CPU. Were that wakeup not seen, it would be this one.
+            if sched.racing == 0 {
+                sched.edge = 0;
+                sched.woken_ns = kernel::now();
+            } else if sched.woken_ns < sched.since_ns {
+                sched.woken_ns = sched.since_ns;
+            }
+            sched.state = state::WOKEN;
+        }
+        state::RUNNING | state::PREEMPTED => loss::count(Slot::WakeupOfRunning),
+        _ => {}
+    }
+    sched.racing = 0;
+    Some(())
+}
+
+/// `void (struct task_struct *task)`
+#[btf_tracepoint(function = "sched_wakeup_new")]
+pub fn sched_wakeup_new(ctx: BtfTracePointContext) -> i32 {
+    let _ = first_wakeup(&ctx);
+    0
+}
+
+#[inline(always)]
+fn first_wakeup(ctx: &BtfTracePointContext) -> Option<()> {
+    let seat = targets::seat(Given::argument(ctx, 0).word(config::TASK_PID()));
+    if seat == 0 {
+        return None;
+    }
+    let (thread, sched) = opened(seat)?;
+    if sched.state == state::BORN {
+        let now = kernel::now();
+        // Between its birth and now it was not let run: nobody's time.
+        sched.began_ns = now;
+        sched.since_ns = now;
+        sched.woken_ns = now;
+        wakers::note(thread, sched, || context::TASK);
+        sched.state = state::WOKEN;
+    }
+    Some(())
+}
+
+/// Opens the accounts of a thread that was born under our eyes, or of the running one.
+#[inline(always)]
+pub fn begin(seat: u32, born: bool) {
+    let Some(sched) = slot(&SCHED, seat) else { return };
+    let now = kernel::now();
+    clear(sched, now);
+    // A child begins with its parent's name.
+    sched.comm = bpf_get_current_comm().unwrap_or_default();
+    sched.state = if born { state::BORN } else { state::RUNNING };
+    sched.open = 1;
+}
+
+#[inline(always)]
+fn clear(sched: &mut Sched, now: u64) {
+    sched.since_ns = now;
+    sched.began_ns = now;
+    sched.woken_ns = 0;
+    sched.cpu = 0;
+    sched.edge = 0;
+    sched.edge_key = 0;
+    sched.initial = initial::NOTHING;
+    sched.racing = 0;
+    sched.on_cpu_ns = 0;
+    sched.off_in_calls_ns = 0;
+    sched.woken_wait_ns = 0;
+    sched.preempted_wait_ns = 0;
+    sched.unknown_ns = 0;
+    sched.elsewhere_ns = 0;
+    sched.elsewhere_count = 0;
+    sched.voluntary = 0;
+    sched.involuntary = 0;
+    sched.migrations = 0;
+    for place in &mut sched.places {
+        *place = Place { call: 0, count: 0, ns: 0 };
+    }
+}
+
+/// The running thread was a held command until now: its accounts begin here.
+#[inline(always)]
+pub fn released(thread: &mut Thread) {
+    let Some(sched) = slot(&SCHED, thread.seat) else { return };
+    let now = kernel::now();
+    clear(sched, now);
+    sched.state = state::RUNNING;
+    sched.open = 1;
+    // The call that releases it ends later and counts whole: what lies before is taken off here.
+    thread.in_calls_ns = thread.entered_ns.wrapping_sub(now);
+}
+
+/// The running thread has left the call that it was in since before the session.
+#[inline(always)]
+pub fn left_first_call(thread: &mut Thread) {
+    let Some(sched) = slot(&SCHED, thread.seat) else { return };
+    // Before the accounts are open, it may enter another call that nobody sees.
+    if sched.open == 0 || thread.phase != phase::FRESH {
+        return;
+    }
+    thread.phase = phase::LEFT;
+    if sched.initial != initial::NOTHING && sched.initial < initial::OUTSIDE {
+        thread.in_calls_ns += kernel::now().wrapping_sub(sched.began_ns);
+    }
+}
+
+/// The running thread dies: closes its accounts and hands them to userspace.
+#[inline(always)]
+pub fn died(thread: &mut Thread, now: u64) {
+    let Some(sched) = slot(&SCHED, thread.seat) else { return };
+    if sched.open == 0 {
+        return;
+    }
+    sched.on_cpu_ns += now.wrapping_sub(sched.since_ns);
+    sched.since_ns = now;
+    sched.open = 0;
+    if thread.call != 0 && thread.phase == phase::SEEN {
+        thread.in_calls_ns = thread.in_calls_ns.wrapping_add(now.wrapping_sub(thread.entered_ns));
+    }
+    let Some(mut entry) = ENDED.reserve::<Ended>(0) else { return loss::count(Slot::ThreadEndsFull) };
+    let ended = entry.as_mut_ptr();
+    copy(sched, ended.cast::<Sched>());
+    let rest = EndedRest {
+        at_ns: now,
+        in_calls_ns: thread.in_calls_ns,
+        row: thread.row,
+        process: thread.process,
+        tid: thread.tid,
+        tgid: thread.tgid,
+        comm: bpf_get_current_comm().unwrap_or_default(),
+        reserved: [0; 2],
+    };
+    copy(&rest, ended.wrapping_byte_add(size_of::<Sched>()).cast::<EndedRest>());
+    entry.submit(0);
+}

@@ -1,0 +1,177 @@
+//! The accounts of the `sched` probe, as raw values of the kernel side.
+
+use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData, Queue, RingBuf},
+};
+use bytemuck::Zeroable as _;
+use pulse_trace_common::{
+    pool::{owner, purpose},
+    probes::sched::{CpuTime, Edge, Ended, Sched, SchedRow, edge_parts, state},
+    target::Thread,
+};
+
+use super::{
+    Kernel,
+    limits::Limits,
+    loaded::{LoadError, filled, map, typed},
+    mapped::Mapped,
+};
+
+/// Purposes of a row's histograms, in the order of [`SchedRow::histograms`].
+const PURPOSES: [u64; 4] =
+    [purpose::WAKEUP_TO_RUN, purpose::PREEMPTED_TO_RUN, purpose::ON_CPU, purpose::OFF_CPU];
+
+/// Maps of the probe.
+pub(super) struct SchedMaps {
+    pub(super) seats: Mapped<Sched>,
+    rows: Mapped<SchedRow>,
+    cpus: Mapped<CpuTime>,
+    edges: Mapped<Edge>,
+    free_edges: Queue<MapData, u32>,
+    edge_ids: HashMap<MapData, u64, u32>,
+    ended: RingBuf<MapData>,
+    per_row: u32,
+}
+
+impl SchedMaps {
+    pub(super) fn open(
+        ebpf: &mut Ebpf,
+        maps: &mut Vec<MapData>,
+        limits: &Limits,
+        cpus: u32,
+    ) -> Result<Self, LoadError> {
+        let rows = limits.rows + 1;
+        Ok(Self {
+            seats: map(ebpf, maps, "SCHED", limits.threads + 1)?,
+            rows: map(ebpf, maps, "SCHED_ROWS", rows)?,
+            cpus: map(ebpf, maps, "CPU_TIMES", rows * cpus)?,
+            edges: map(ebpf, maps, "EDGES", limits.edges + 1)?,
+            free_edges: filled(ebpf, "FREE_EDGES", 1..=limits.edges)?,
+            edge_ids: typed(ebpf, "EDGE_IDS")?,
+            ended: typed(ebpf, "ENDED")?,
+            per_row: cpus,
+        })
+    }
+}
+
+impl Kernel {
+    /// Opens the accounts of the threads that userspace has seated; tells which they are. To be called once the hooks
+    /// are in place.
+    pub fn open_accounts(&self, now: u64) -> Vec<(u32, u32)> {
+        let mut opened = Vec::new();
+        for (seat, thread) in self.seated() {
+            let (Some(open), Some(since), Some(began)) = (
+                self.sched.seats.word(seat as usize, offset_of!(Sched, open)),
+                self.sched.seats.double(seat as usize, offset_of!(Sched, since_ns)),
+                self.sched.seats.double(seat as usize, offset_of!(Sched, began_ns)),
+            ) else {
+                continue;
+            };
+            // Threads born under the kernel side's eyes are open already; a held command opens itself.
+            if open.load(Relaxed) == 0 && thread.phase != pulse_trace_common::target::phase::HELD {
+                since.store(now, Relaxed);
+                began.store(now, Relaxed);
+                open.store(1, Relaxed);
+                opened.push((seat, thread.tid));
+            }
+        }
+        opened
+    }
+
+    /// Whether nothing was seen of a thread since its accounts were opened.
+    #[must_use]
+    pub fn is_unmoved(&self, seat: u32) -> bool {
+        let word = self.sched.seats.word(seat as usize, offset_of!(Sched, state));
+        word.is_some_and(|word| word.load(Relaxed) == state::UNKNOWN)
+    }
+
+    /// Tells the kernel side what a thread was doing when its accounts were opened: the index of the system call plus
+    /// one, or one of [`pulse_trace_common::probes::sched::initial`].
+    pub fn set_initial(&self, seat: u32, what: u32) {
+        if let Some(word) = self.sched.seats.word(seat as usize, offset_of!(Sched, initial)) {
+            word.store(what, Relaxed);
+        }
+    }
+
+    /// Threads in their seats.
+    pub fn seated(&self) -> impl Iterator<Item = (u32, Thread)> + '_ {
+        (1..self.threads.len() as u32)
+            .filter_map(|seat| Some((seat, self.threads.read(seat as usize)?)))
+            .filter(|(_, thread)| thread.tid != 0)
+    }
+
+    /// A seat's accounts and its thread, read at one moment; `None` for a seat without open accounts.
+    #[must_use]
+    pub fn accounts(&self, seat: u32) -> Option<(Thread, Sched)> {
+        let mut before = self.sched.seats.read(seat as usize)?;
+        // The kernel side may be writing: two equal copies are a whole one.
+        for _ in 0..8 {
+            let thread = self.threads.read(seat as usize)?;
+            let after = self.sched.seats.read(seat as usize)?;
+            if after == before {
+                return (after.open != 0 && thread.tid != 0).then_some((thread, after));
+            }
+            before = after;
+        }
+        None
+    }
+
+    /// Accounts of threads that died since the last call.
+    pub fn ended_threads(&mut self) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        while let Some(record) = self.sched.ended.next() {
+            if let Ok(record) = bytemuck::try_pod_read_unaligned::<Ended>(&record) {
+                ended.push(record);
+            }
+        }
+        ended
+    }
+
+    /// A row's histograms in the pool; 0 where there is none yet.
+    #[must_use]
+    pub fn row_histograms(&self, row: u32) -> [u32; 4] {
+        self.sched.rows.read(row as usize).map_or([0; 4], |row| row.histograms)
+    }
+
+    /// What a row did on each CPU.
+    pub fn cpu_times(&self, row: u32) -> impl Iterator<Item = (u32, CpuTime)> + '_ {
+        (0..self.sched.per_row).filter_map(move |cpu| {
+            let time = self.sched.cpus.read((row * self.sched.per_row + cpu) as usize)?;
+            (time.stretches != 0).then_some((cpu, time))
+        })
+    }
+
+    /// Pairs of waker and woken row in use.
+    pub fn edges(&self) -> impl Iterator<Item = (u32, Edge)> + '_ {
+        (1..self.sched.edges.len()).filter_map(|id| {
+            let used = self.sched.edges.double(id, offset_of!(Edge, key))?.load(Relaxed) != 0;
+            if used { Some((id as u32, self.sched.edges.read(id)?)) } else { None }
+        })
+    }
+
+    /// Gives back what a finished row had, and tells which histograms and edges that was.
+    pub fn free_sched(&mut self, row: u32) -> Vec<u32> {
+        let mut freed = Vec::new();
+        for (purpose, id) in PURPOSES.into_iter().zip(self.row_histograms(row)) {
+            self.pool.free(owner(purpose, row), id);
+            freed.push(id);
+        }
+        self.sched.rows.write(row as usize, SchedRow::zeroed());
+        for cpu in 0..self.sched.per_row {
+            self.sched.cpus.write((row * self.sched.per_row + cpu) as usize, CpuTime::zeroed());
+        }
+        let mine: Vec<(u32, Edge)> = self.edges().filter(|(_, edge)| edge_parts(edge.key).0 == row).collect();
+        for (id, edge) in mine {
+            self.pool.free(owner(purpose::EDGE, id), edge.histogram);
+            freed.push(edge.histogram);
+            self.sched.edges.write(id as usize, Edge::zeroed());
+            // Both had room for it before.
+            let _ = self.sched.edge_ids.remove(&edge.key);
+            let _ = self.sched.free_edges.push(id, 0);
+        }
+        freed
+    }
+}
