@@ -149,7 +149,7 @@ impl Live {
         self.gatherer.collect_in_flight(&self.kernel);
         self.counting.finish(&mut self.gatherer);
         let mut losses = self.take_losses();
-        add_positive(&mut losses.censored, "waiting_at_detach", Sched::waiting(&self.kernel));
+        add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.costs.measure(false);
         self.close_frame(losses)
     }

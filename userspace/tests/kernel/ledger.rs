@@ -74,7 +74,7 @@ fn threads_without_a_seat_are_lost_by_number() {
 
 #[test]
 fn processes_without_a_row_are_lost_by_number() {
-    let session = sealed(&How { limits: &[("processes", 0)], ..How::default() });
+    let session = sealed(&How { limits: &[("processes", 0)], probes: &["syscalls"], ..How::default() });
     assert_eq!(lost(&session, Slot::UntrackedThread), BEGUN, "{:?}", session.ledger);
     assert_eq!((session.ledger.counted, session.processes.len()), (0, 0));
 }
