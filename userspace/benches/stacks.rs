@@ -22,7 +22,7 @@ use std::{
 use pulse_trace::{
     kernel,
     model::maps::Maps,
-    symbolize::{Registers, Symbolizer},
+    symbolize::{Registers, Stack, Symbolizer, caller},
 };
 use waiting::{Running, Shop, Taken};
 
@@ -83,6 +83,10 @@ fn measure(title: &str, symbolizer: &mut Symbolizer, running: &Running) {
         assert_eq!(symbolizer.describe(&stack).len(), frames.len());
     }
     line("the same names again", micros(since) / f64::from(ROUNDS), "us");
+    let caller_is_known = |names: &mut Symbolizer, cut: &Stack| caller(&names.describe(cut)).is_some();
+    line("bytes until the caller", enough(symbolizer, pid, &taken, caller_is_known), "");
+    let is_whole = |_: &mut Symbolizer, cut: &Stack| *cut == stack;
+    line("bytes until the thread's entry", enough(symbolizer, pid, &taken, is_whole), "");
     let before = resident();
     rest(symbolizer);
     line("resident memory given back", before as f64 - resident() as f64, "KB");
@@ -90,6 +94,21 @@ fn measure(title: &str, symbolizer: &mut Symbolizer, running: &Running) {
     elsewhere(symbolizer, pid, &taken);
     line("resident memory, by those", resident() as f64 - before as f64, "KB");
     rest(symbolizer);
+}
+
+/// How much of a stack has to be copied.
+fn enough(
+    symbolizer: &mut Symbolizer,
+    pid: u32,
+    taken: &Taken,
+    is_enough: impl Fn(&mut Symbolizer, &Stack) -> bool,
+) -> f64 {
+    let mut lens = (0..=taken.bytes.len()).step_by(8);
+    let found = lens.find(|len| {
+        let cut = symbolizer.unwind(pid, &taken.registers, &taken.bytes[..*len]);
+        is_enough(symbolizer, &cut)
+    });
+    found.map_or(f64::NAN, |len| len as f64)
 }
 
 fn rest(symbolizer: &mut Symbolizer) {
