@@ -2,7 +2,7 @@
 
 use object::{
     Endianness, Object as _, ObjectSection as _,
-    elf::{EM_AARCH64, EM_X86_64, FileHeader64, PF_X, PT_LOAD, STT_FUNC},
+    elf::{EM_AARCH64, EM_X86_64, FileHeader64, PF_X, PT_INTERP, PT_LOAD, STT_FUNC},
     read::elf::{ElfFile64, ProgramHeader as _, Sym as _, SymbolTable},
 };
 use thiserror::Error;
@@ -75,6 +75,19 @@ impl<'a> Image<'a> {
         });
         let segments = segments.collect();
         Ok(Self { file, bytes, segments })
+    }
+
+    /// Whether it is started, and not loaded by something that is.
+    #[must_use]
+    pub fn is_program(&self) -> bool {
+        self.file.entry() != 0
+    }
+
+    /// Whether it names a loader that brings it its libraries.
+    #[must_use]
+    pub fn loads_libraries(&self) -> bool {
+        let endian = self.file.endian();
+        self.file.elf_program_headers().iter().any(|header| header.p_type(endian) == PT_INTERP)
     }
 
     /// What identifies this very build, in hexadecimal.

@@ -40,8 +40,16 @@ pub fn plan(bytes: &[u8], debug: &dyn DebugFiles) -> FilePlan {
             Err(reason) => plan.refusals.push(refusal(build.as_deref(), &reason)),
         }
     }
+    if is_static_without_symbols(&image) {
+        plan.refusals.push(refusal(build.as_deref(), "it is a static program without symbols"));
+    }
     plan.sites.sort_by_key(|site| (site.address, site.role));
     plan
+}
+
+/// A program that loads no library has its locks inside, and nothing tells where.
+fn is_static_without_symbols(image: &Image<'_>) -> bool {
+    image.is_program() && !image.loads_libraries() && image.functions().next().is_none()
 }
 
 /// The sentence for a library that is not understood.

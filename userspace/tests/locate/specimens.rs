@@ -1,0 +1,50 @@
+//! Libraries that `cargo xtask libraries` has fetched.
+
+use std::{env, fs, path::PathBuf};
+
+use pulse_trace::locate::{
+    debug_file::{Directories, Nowhere},
+    plan::plan,
+    site::FilePlan,
+};
+
+use crate::skip::skip;
+
+/// A release and the file that holds `pthread_mutex_lock`.
+pub const GLIBCS: [(&str, &str); 4] = [
+    ("bullseye", "libpthread-2.31.so"),
+    ("bookworm", "libc.so.6"),
+    ("trixie", "libc.so.6"),
+    ("sid", "libc.so.6"),
+];
+
+/// The directory that `cargo` builds into.
+pub fn target() -> PathBuf {
+    env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
+}
+
+pub fn shelf(release: &str) -> PathBuf {
+    target().join("libraries").join(release)
+}
+
+/// A specimen's bytes, or `None` after a declared skip.
+pub fn read(test: &str, release: &str, file: &str) -> Option<Vec<u8>> {
+    let path = shelf(release).join(file);
+    let bytes = fs::read(&path).ok();
+    if bytes.is_none() {
+        let why = fs::read_to_string(target().join("libraries/why-missing"));
+        let why = why.unwrap_or_else(|_| "run `cargo xtask libraries`".into());
+        skip(test, &format!("there is no {file} of {release} here: {why}"));
+    }
+    bytes
+}
+
+/// The debug files of a release.
+pub fn debug(release: &str) -> Directories {
+    Directories { roots: vec![shelf(release).join("debug")], beside: None }
+}
+
+/// By the code alone.
+pub fn by_code(bytes: &[u8]) -> FilePlan {
+    plan(bytes, &Nowhere)
+}
