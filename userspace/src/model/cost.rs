@@ -32,7 +32,14 @@ impl Overhead {
     /// What the probes add to one system call, begin and end together, ns.
     #[must_use]
     pub fn ns_per_call(&self) -> Option<f64> {
-        let programs = self.programs.iter().filter(|program| program.name.starts_with(CALL_PROGRAMS));
+        self.ns_per_pass(&[CALL_PROGRAMS])
+    }
+
+    /// What passing once through every program whose name begins with one of these adds, ns; `None` where none ran.
+    #[must_use]
+    pub fn ns_per_pass(&self, prefixes: &[&str]) -> Option<f64> {
+        let passed = |program: &&ProgramCost| prefixes.iter().any(|prefix| program.name.starts_with(prefix));
+        let programs = self.programs.iter().filter(passed);
         let costs: Vec<f64> = programs.filter_map(|it| it.net_ns_per_event(self.empty_program_ns)).collect();
         (!costs.is_empty()).then(|| costs.iter().sum())
     }
@@ -69,6 +76,8 @@ mod tests {
             ..Overhead::default()
         };
         assert_eq!(overhead.ns_per_call(), Some(130.0));
+        assert_eq!(overhead.ns_per_pass(&["sched_"]), None);
+        assert_eq!(overhead.ns_per_pass(&["syscalls_exit", "futex_"]), Some(70.0));
         assert_eq!(overhead.cpu_share(&overhead.programs[0]), Some(0.006));
         let total = overhead.total_cpu_share(1_000_000).unwrap();
         assert!((total - 0.018).abs() < 1e-12, "{total}");

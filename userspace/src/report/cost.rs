@@ -3,8 +3,10 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::model::{
-    frame::{Overhead, ProgramCost},
-    session::Session,
+    frame::{Call, Overhead, ProgramCost},
+    hist::Hist,
+    locks,
+    session::{Process, Session},
     syscalls,
     text::printable,
     units,
@@ -13,40 +15,73 @@ use crate::model::{
 use super::{
     calls::QUANTILES,
     layout::{Layout, Row, Tone},
+    place,
 };
 
 const NONE: &str = "-";
 
-/// A warning when quantiles are below the cost of the probes that measured them; empty when none is.
+/// Warnings when quantiles are below the cost of the probes that measured them; empty when none is.
 pub fn warning(session: &Session, layout: Layout) -> String {
-    let Some(cost) = session.overhead.ns_per_call() else {
-        return String::new();
-    };
-    let mut calls: BTreeMap<String, usize> = BTreeMap::new();
-    for process in session.processes.values() {
-        for (call, stats) in process.calls() {
-            let below = |(_, share): &&(&str, f64)| {
-                stats.latency.quantile(*share).is_some_and(|value| (value as f64) < cost)
-            };
-            let quantiles = QUANTILES.iter().take_while(below).count();
-            let highest = calls.entry(syscalls::name(&session.header.arch, call).into_owned()).or_default();
-            *highest = quantiles.max(*highest);
-        }
+    let groups = [
+        (&["syscalls_"][..], "per call", calls(session)),
+        (&["sched_"][..], "per wakeup and switch", stretches(session)),
+        (&["syscalls_", "futex_"][..], "per futex call", waits(session)),
+    ];
+    let warnings = groups.into_iter().map(|(programs, unit, hists)| {
+        let cost = session.overhead.ns_per_pass(programs);
+        cost.map_or(String::new(), |cost| below(cost, unit, &hists, layout))
+    });
+    warnings.collect()
+}
+
+/// One warning for all distributions that were measured in the same way.
+fn below(cost: f64, unit: &str, hists: &[(String, Hist)], layout: Layout) -> String {
+    let mut highest: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, hist) in hists {
+        let below =
+            |(_, share): &&(&str, f64)| hist.quantile(*share).is_some_and(|value| (value as f64) < cost);
+        let quantiles = QUANTILES.iter().take_while(below).count();
+        let known = highest.entry(name).or_default();
+        *known = quantiles.max(*known);
     }
-    let upto = |(name, quantiles): (&String, &usize)| {
+    let upto = |(name, quantiles): (&&str, &usize)| {
         let (label, _) = QUANTILES.get(quantiles.checked_sub(1)?)?;
         Some(if *label == "p50" { format!("{name} p50") } else { format!("{name} p50 to {label}") })
     };
-    let listed: Vec<String> = calls.iter().filter_map(upto).collect();
+    let listed: Vec<String> = highest.iter().filter_map(upto).collect();
     if listed.is_empty() {
         return String::new();
     }
     let words = format!(
-        "these are below what the probes themselves cost ({} per call), which is part of them: {}",
+        "these are below what the probes themselves cost ({} {unit}), which is part of them: {}",
         units::fraction_of_time(cost),
         listed.join(", ")
     );
     layout.paint(Tone::Alarm, "warning: ") + layout.wrap("         ", &words).trim_start()
+}
+
+fn calls(session: &Session) -> Vec<(String, Hist)> {
+    let calls = session.processes.values().flat_map(Process::calls);
+    let name = |call: Call| syscalls::name(&session.header.arch, call).into_owned();
+    calls.map(|(call, stats)| (name(call), stats.latency)).collect()
+}
+
+fn stretches(session: &Session) -> Vec<(String, Hist)> {
+    let whole = session.processes.values().filter_map(|process| process.sched.as_ref());
+    let hists = whole.flat_map(|sched| {
+        [
+            ("wakeup to run", &sched.wakeup_to_run),
+            ("preempted to run", &sched.preempted_to_run),
+            ("on CPU", &sched.on_cpu),
+            ("off CPU", &sched.off_cpu),
+        ]
+    });
+    hists.map(|(name, hist)| (name.to_owned(), hist.clone())).collect()
+}
+
+fn waits(session: &Session) -> Vec<(String, Hist)> {
+    let locks = locks::ranked(&session.processes).into_iter();
+    locks.map(|lock| (place::name(&lock.place), lock.sum.wait)).collect()
 }
 
 /// The table of programs and the line about the tool.
@@ -103,4 +138,24 @@ fn tool(session: &Session) -> String {
         units::bytes(overhead.tool_bytes),
         units::bytes(overhead.kernel_bytes)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sort_of_quantile_is_held_against_its_own_probes() {
+        let mut hist = Hist::default();
+        [100, 300, 300, 9000].iter().for_each(|ns| hist.record(*ns));
+        let hists = [("on CPU".to_owned(), hist.clone()), ("0x7f00".to_owned(), hist)];
+        let text = |cost| below(cost, "per futex call", &hists, Layout::new(200, false));
+        assert_eq!(text(99.0), "");
+        assert_eq!(
+            text(400.0),
+            "warning: these are below what the probes themselves cost (400ns per futex call), which is part of them: \
+             0x7f00 p50, on CPU p50\n"
+        );
+        assert!(text(10_000.0).ends_with("0x7f00 p50 to p99.9, on CPU p50 to p99.9\n"), "{}", text(10_000.0));
+    }
 }

@@ -56,6 +56,20 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     for mutex in spinning.take(if options.histograms { shown } else { DRAWN }) {
         text += &drawing(mutex, layout);
     }
+    if options.histograms {
+        for mutex in mutexes.iter().take(shown) {
+            let title = format!("{}, time to the end of the spin", place::name(&mutex.place));
+            let times = &mutex.seen.stats.spin_time;
+            text += &histogram::render(
+                &title,
+                "acquisition",
+                "acquisitions",
+                times,
+                histogram::Scale::Time,
+                layout,
+            );
+        }
+    }
     text
 }
 
