@@ -100,7 +100,8 @@ fn frame(calls: &mut Random, others: &mut Random, shape: Shape, number: u32) -> 
     let mut processes: Vec<ProcessFrame> =
         (0..shape.processes).map(|index| process(calls, shape, index, last)).collect();
     let counted = processes.iter().flat_map(|it| &it.syscalls).map(|call| call.stats.count()).sum();
-    let (ledger, overhead) = (cost::ledger(calls, shape, counted), cost::overhead(calls, counted));
+    let (ledger, overhead) =
+        (cost::ledger(&mut Random(u64::from(number)), shape, counted), cost::overhead(calls, counted));
     for (index, process) in (0..).zip(&mut processes) {
         process.sched = sched::process(others, shape, index);
         process.futexes = futex::process(others, shape, index, number);
