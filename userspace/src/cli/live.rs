@@ -47,7 +47,7 @@ fn trace(
     let pids = held
         .as_ref()
         .map_or_else(|| targets.iter().map(|target| target.pid).collect(), |held| vec![held.pinned().pid]);
-    let header = header(options, pids, live.start_ns());
+    let header = header(options, scope, pids, live.start_ns());
     let (controls, screen) = match wanted {
         Wanted::Yes => dashboard::open(options, &header).map(|(controls, it)| (Some(controls), Some(it)))?,
         Wanted::No => (None, None),
@@ -92,8 +92,11 @@ fn start(options: &TraceOptions, scope: Scope, targets: &[&Pinned], held: bool) 
     Ok(Live::start(&setup, &targets)?)
 }
 
-fn header(options: &TraceOptions, targets: Vec<u32>, start_mono_ns: u64) -> Header {
+fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>, start_mono_ns: u64) -> Header {
     let since = host::monotonic_ns() - start_mono_ns;
+    // Those are not opened then; a note of the session says why.
+    let left_out = |probe: &&str| *probe == "counters" && scope == Scope::Everybody;
+    let chosen = probes::chosen(&options.probes).into_iter().filter(|probe| !left_out(probe));
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: host::kernel(),
@@ -104,7 +107,7 @@ fn header(options: &TraceOptions, targets: Vec<u32>, start_mono_ns: u64) -> Head
         targets,
         start_unix_ns: host::unix_ns() - since,
         start_mono_ns,
-        probes: probes::chosen(&options.probes).into_iter().map(str::to_owned).collect(),
+        probes: chosen.map(str::to_owned).collect(),
         per_thread: options.threads,
     }
 }

@@ -21,6 +21,13 @@ const GENERATIONS: usize = 64;
 pub fn render(key: ProcessKey, process: &Process, session: &Session, layout: Layout) -> String {
     let Some(counters) = &process.counters else {
         return match counted_with(process, session) {
+            // It was there before all counters were open.
+            Some(pid) if key.joined_ns < session.header.start_mono_ns => layout.wrap(
+                "",
+                &format!(
+                    "It was forked while the session began: its counters are in those of process {pid}, or in none."
+                ),
+            ),
             Some(pid) => layout.wrap("", &format!("Its counters are in those of process {pid}.")),
             None => String::new(),
         };
@@ -246,6 +253,9 @@ mod tests {
         let grandchild = Process { parent: Some(8), ..Process::default() };
         let text = render(of(9), &grandchild, &session, Layout::new(80, false));
         assert_eq!(text, "Its counters are in those of process 7.\n");
+        session.header.start_mono_ns = 1;
+        let early = render(of(9), &grandchild, &session, Layout::new(100, false));
+        assert!(early.contains("process 7, or in none"), "{early}");
         let stranger = Process { parent: Some(1), ..Process::default() };
         assert_eq!(render(of(9), &stranger, &session, Layout::new(80, false)), "");
     }

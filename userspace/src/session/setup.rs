@@ -53,8 +53,7 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
         limits,
         probes: Probes {
             sched: chosen.contains(&"sched"),
-            // Whoever is born later has the counters of a target only as its heir, and with everybody there are no heirs.
-            counters: chosen.contains(&"counters") && request.scope != Scope::Everybody,
+            counters: chosen.contains(&"counters"),
         },
         follow_children: request.scope == Scope::Children,
         everybody: request.scope == Scope::Everybody,

@@ -12,7 +12,12 @@ pub struct Counting {
     counters: Counters,
     /// Counters that could have been had, until a ledger has told so.
     missing: u64,
+    /// Why there are none, until a frame has told so.
+    note: Option<&'static str>,
 }
+
+/// Counters reach those born later as heirs of a target only.
+const NOT_OF_EVERYBODY: &str = "counters: cannot count for every process; name targets with -p or --comm, and with --children what they fork";
 
 impl Counting {
     /// Opens and starts the counters of targets that joined at these times.
@@ -34,7 +39,17 @@ impl Counting {
         for Wanted { pinned, joined_ns, .. } in &wanted {
             gatherer.expect_counters(ProcessKey { pid: pinned.pid, joined_ns: *joined_ns }, &pinned.comm);
         }
-        Self { missing: counters.missing(), counters }
+        Self { missing: counters.missing(), counters, note: None }
+    }
+
+    /// None, where every process is a target.
+    pub fn of_everybody() -> Self {
+        Self { note: Some(NOT_OF_EVERYBODY), ..Self::default() }
+    }
+
+    /// What the reader must know, once.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.note.take().map(str::to_owned)
     }
 
     /// Reads them.

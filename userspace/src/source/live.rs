@@ -69,10 +69,10 @@ impl Live {
         }
         give_back();
         let mut gatherer = Gatherer::new(setup.probes.sched);
-        let counting = if setup.probes.counters {
-            Counting::begin(targets, &joined, setup.follow_children, &mut gatherer)
-        } else {
-            Counting::default()
+        let counting = match (setup.probes.counters, setup.everybody) {
+            (false, _) => Counting::default(),
+            (true, true) => Counting::of_everybody(),
+            (true, false) => Counting::begin(targets, &joined, setup.follow_children, &mut gatherer),
         };
         let start_ns = host::monotonic_ns();
         gatherer.start_at(start_ns);
@@ -174,7 +174,7 @@ impl Live {
             processes,
             ledger,
             overhead,
-            notes: Vec::new(),
+            notes: self.counting.take_note().into_iter().collect(),
         };
         self.last_ns = now;
         self.sequence += 1;

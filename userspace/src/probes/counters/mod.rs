@@ -1,10 +1,9 @@
 //! Performance counters: opened for every thread of a target, inherited by those born later, read once per interval.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
-    os::fd::OwnedFd,
-};
+mod cover;
+mod obstacle;
+
+use std::{collections::BTreeMap, os::fd::OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -20,6 +19,8 @@ use crate::{
     },
     target::Pinned,
 };
+use cover::{People, cover};
+use obstacle::Obstacle;
 
 /// The probe's description.
 pub const SPEC: Spec = Spec {
@@ -33,8 +34,6 @@ pub const SPEC: Spec = Spec {
 
 /// Descriptors that are left to the rest of the session.
 const RESERVE: usize = 16;
-/// How often threads are listed and opened anew when one was born meanwhile.
-const ATTEMPTS: usize = 50;
 /// How long a process that has ended is given to be gone altogether.
 const LAST_STEPS: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
@@ -68,20 +67,6 @@ struct Counting {
     counter: Counter,
     threads: Vec<PerfCounter>,
     last: Reading,
-}
-
-/// Why a counter could not be opened.
-enum Obstacle {
-    /// The system call said so.
-    Kernel(io::Error),
-    /// The limit of open files is reached.
-    Descriptors,
-    /// Threads came and went faster than they could be listed.
-    Restless,
-    /// There was nobody left to count.
-    Gone,
-    /// Children cannot be told from threads.
-    ChildrenToo,
 }
 
 impl Counters {
@@ -145,7 +130,12 @@ impl Target {
             counters::Counters { with_children: heirs == Heirs::Everybody, tallies: BTreeMap::new() };
         let mut open = Vec::new();
         for counter in Counter::ALL {
-            let tally = match cover(pinned, event(counter), heirs, begin, *room) {
+            let event = event(counter);
+            let open_for = |tid| {
+                let opened = PerfCounter::open(event, tid, heirs, begin);
+                opened.map_err(|error| Obstacle::of(error, event, tid, heirs))
+            };
+            let tally = match cover(pinned, open_for, *room) {
                 Ok(threads) => {
                     *room -= threads.len();
                     open.push(Counting { counter, threads, last: Reading::default() });
@@ -181,6 +171,16 @@ impl Target {
     }
 }
 
+impl People for Pinned {
+    fn list(&self) -> Vec<u32> {
+        self.threads()
+    }
+
+    fn are_same(&self) -> bool {
+        self.is_alive()
+    }
+}
+
 impl Counting {
     fn read(&self) -> Reading {
         let mut sum = Reading::default();
@@ -189,37 +189,6 @@ impl Counting {
         }
         sum
     }
-}
-
-/// Opens a counter for all threads of a process. A thread that is born meanwhile has inherited the counter or not, by
-/// whether its parent's was open, and nobody can tell: then all are closed and opened anew.
-fn cover(
-    pinned: &Pinned,
-    event: Event,
-    heirs: Heirs,
-    begin: Begin,
-    room: usize,
-) -> Result<Vec<PerfCounter>, Obstacle> {
-    for _ in 0..ATTEMPTS {
-        let listed = BTreeSet::from_iter(pinned.threads());
-        let mut threads = Vec::with_capacity(listed.len());
-        for tid in &listed {
-            match PerfCounter::open(event, *tid, heirs, begin) {
-                // Found out only now: a counter that does not exist takes no room.
-                Ok(_) if listed.len() > room => return Err(Obstacle::Descriptors),
-                Ok(counter) => threads.push(counter),
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
-                Err(error) => return Err(Obstacle::of(error, event, *tid, heirs)),
-            }
-        }
-        if !pinned.is_alive() || threads.is_empty() {
-            return Err(Obstacle::Gone);
-        }
-        if pinned.threads().iter().all(|tid| listed.contains(tid)) {
-            return Ok(threads);
-        }
-    }
-    Err(Obstacle::Restless)
 }
 
 const fn event(counter: Counter) -> Event {
@@ -245,83 +214,9 @@ const fn event(counter: Counter) -> Event {
     }
 }
 
-impl Obstacle {
-    fn of(error: io::Error, event: Event, tid: u32, heirs: Heirs) -> Self {
-        match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE) => Self::Descriptors,
-            // Before Linux 5.13 whoever inherits cannot be chosen; is it that, or is there no such counter?
-            Some(libc::EINVAL) if heirs == Heirs::Threads => {
-                match PerfCounter::open(event, tid, Heirs::Nobody, Begin::Enabled) {
-                    Ok(_) => Self::ChildrenToo,
-                    Err(error) => Self::Kernel(error),
-                }
-            }
-            _ => Self::Kernel(error),
-        }
-    }
-
-    fn tally(&self) -> Tally {
-        match self {
-            Self::Kernel(error) if !is_refusal(error) => Tally::Unsupported(self.words()),
-            _ => Tally::Refused(self.words()),
-        }
-    }
-
-    fn words(&self) -> String {
-        match self {
-            Self::Kernel(error) if is_refusal(error) => refusal(error),
-            Self::Kernel(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
-                "this kernel is built without performance counters".to_owned()
-            }
-            Self::Kernel(_) => {
-                "the processor has no such counter, or its hypervisor does not pass it on".to_owned()
-            }
-            Self::Descriptors => {
-                "the limit of open files is reached; raise it with `ulimit -n`, or trace fewer threads".to_owned()
-            }
-            Self::Restless => {
-                "its threads come and go faster than they can be listed; start it with `pulse-trace run`".to_owned()
-            }
-            Self::Gone => "it ended before its counters were open".to_owned(),
-            Self::ChildrenToo => {
-                "before Linux 5.13 forked children cannot be left out; trace with --children, and they are counted too"
-                    .to_owned()
-            }
-        }
-    }
-}
-
-/// Whether an error is about this user or this moment, and not about the machine.
-fn is_refusal(error: &io::Error) -> bool {
-    let machine = [libc::ENOENT, libc::EOPNOTSUPP, libc::ENODEV, libc::ENXIO, libc::EINVAL, libc::ENOSYS];
-    error.raw_os_error().is_none_or(|number| !machine.contains(&number))
-}
-
-fn refusal(error: &io::Error) -> String {
-    if !matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM)) {
-        return format!("the kernel says: {error}");
-    }
-    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
-    format!(
-        "perf_event_paranoid is {} and this user lacks CAP_PERFMON; run with sudo, or grant it with setcap",
-        level.trim()
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_machine_lacks_is_told_from_what_the_user_may_not() {
-        let tally = |number| Obstacle::Kernel(io::Error::from_raw_os_error(number)).tally();
-        for number in [libc::ENOENT, libc::EOPNOTSUPP, libc::ENODEV, libc::EINVAL, libc::ENOSYS] {
-            assert!(matches!(tally(number), Tally::Unsupported(_)), "{number}");
-        }
-        assert!(matches!(tally(libc::EACCES), Tally::Refused(why) if why.contains("CAP_PERFMON")));
-        assert!(matches!(tally(libc::EBUSY), Tally::Refused(why) if why.contains("busy")));
-        assert!(matches!(Obstacle::Descriptors.tally(), Tally::Refused(why) if why.contains("ulimit -n")));
-    }
 
     #[test]
     fn every_counter_is_an_event_of_its_own() {
