@@ -70,3 +70,15 @@ impl Counting {
         std::mem::take(&mut self.missing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_everybody_it_is_told_once_that_nobody_is_counted() {
+        let mut counting = Counting::of_everybody();
+        assert!(counting.take_note().is_some_and(|note| note.contains("--comm")));
+        assert_eq!((counting.take_note(), counting.take_missing()), (None, 0));
+    }
+}
