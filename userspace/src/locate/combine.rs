@@ -65,7 +65,9 @@ pub fn find(image: &Image<'_>, debug: &dyn DebugFiles) -> (Vec<Check>, Result<gl
 fn apply(found: &mut glibc::Found, function: &str, verdict: &Verdict) -> Result<(), String> {
     match verdict {
         Verdict::Agree | Verdict::AgreeButCountLost => {
-            let own = found.sites.iter_mut().filter(|site| site.function == function);
+            // Nothing in debug information tells where the branch behind the last attempt is.
+            let compared = |site: &&mut Site| site.function == function && site.role != Role::LastAttempt;
+            let own = found.sites.iter_mut().filter(compared);
             own.for_each(|site| site.found_by = FoundBy::Both);
         }
         Verdict::Disagree(points) => {
