@@ -400,3 +400,6 @@ impl App {
         [chosen.next(), chosen.next()]
     }
 }
+
+#[cfg(test)]
+mod tests;
