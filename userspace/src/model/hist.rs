@@ -55,10 +55,27 @@ impl Hist {
 
     /// Adds all that another one holds.
     pub fn merge(&mut self, other: &Self) {
-        self.buckets = merged(&self.buckets, &other.buckets);
+        self.merge_buckets(&other.buckets);
         self.sum += other.sum;
         self.min = [self.min, other.min].into_iter().flatten().min();
         self.max = [self.max, other.max].into_iter().flatten().max();
+    }
+
+    /// In a long session most buckets are there already: only new ones cost a new list.
+    fn merge_buckets(&mut self, others: &[(u16, u64)]) {
+        let mut new: Vec<(u16, u64)> = Vec::new();
+        let mut rest = &mut self.buckets[..];
+        for other in others {
+            let at = rest.partition_point(|bucket| bucket.0 < other.0);
+            rest = &mut rest[at..];
+            match rest.first_mut() {
+                Some(mine) if mine.0 == other.0 => mine.1 += other.1,
+                _ => new.push(*other),
+            }
+        }
+        if !new.is_empty() {
+            self.buckets = merged(&self.buckets, &new);
+        }
     }
 
     /// Mean of the values.

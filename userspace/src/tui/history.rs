@@ -4,6 +4,7 @@
 //! go first, then old slots are merged in pairs, so that the resolution fades with age but no count is ever dropped.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -72,7 +73,19 @@ pub struct History {
     reset_ns: u64,
     frame_bytes: usize,
     sum_bytes: usize,
+    core: RefCell<Option<Core>>,
 }
+
+/// The sum of the middle of a window that moves on: what joins and leaves it at the ends is added anew each time.
+#[derive(Debug)]
+struct Core {
+    from_ns: u64,
+    to_ns: u64,
+    sums: Sums,
+}
+
+/// Slots that are left out of a new core at its old end, so that it stays of use for as many frames.
+const CORE_MARGIN: usize = 10;
 
 impl History {
     /// An empty one; frames are added to the session as well.
@@ -89,6 +102,7 @@ impl History {
             reset_ns: 0,
             frame_bytes: 0,
             sum_bytes: 0,
+            core: RefCell::new(None),
         }
     }
 
@@ -153,6 +167,7 @@ impl History {
         };
         let pairs = 0..self.slots.len() - 1;
         let Some(at) = pairs.min_by(|left, right| worth(*left).total_cmp(&worth(*right))) else { return };
+        self.core.take();
         let Some(right) = self.slots.remove(at + 1) else { return };
         self.forget_bytes(&right);
         let left = &mut self.slots[at];
@@ -178,6 +193,7 @@ impl History {
     /// Looks at some processes only; none is all.
     pub fn choose(&mut self, chosen: Chosen) {
         self.chosen = chosen;
+        self.core.take();
         for slot in &mut self.slots {
             let frame = slot.frame.as_ref().filter(|_| !self.chosen.is_empty());
             slot.narrowed = frame.map(|(frame, _)| Sums::of(frame, &self.chosen));
@@ -282,17 +298,54 @@ impl History {
     #[must_use]
     pub fn window(&self, to_ns: u64, span_ns: u64) -> Period {
         let end = self.slots.partition_point(|slot| slot.to_ns <= to_ns);
+        let fits = |slot: &Slot| {
+            to_ns - slot.from_ns <= span_ns.saturating_add(slot.sums.span_ns / 2) && self.of(slot).is_some()
+        };
+        let count = self.slots.range(..end).rev().take_while(|slot| fits(slot)).count();
+        // The newest one is always in it, however long it is.
+        let first = end.saturating_sub(count.max(1));
         let mut period = Period { from_ns: to_ns, to_ns, ..Period::default() };
-        for slot in self.slots.range(..end).rev() {
-            let fits = to_ns - slot.from_ns <= span_ns.saturating_add(slot.sums.span_ns / 2);
-            let Some(sums) = self.of(slot) else { break };
-            if period.sums.span_ns > 0 && !fits {
-                break;
-            }
-            period.sums.merge(sums);
+        if let Some(slot) = self.slots.range(first..end).next().filter(|slot| self.of(slot).is_some()) {
             period.from_ns = slot.from_ns;
+            period.sums = self.sum(first, end);
         }
         period
+    }
+
+    /// The sum of some slots, all of which are known.
+    fn sum(&self, first: usize, end: usize) -> Sums {
+        let add = |sums: &mut Sums, range: std::ops::Range<usize>| {
+            self.slots.range(range).filter_map(|slot| self.of(slot)).for_each(|slot| sums.merge(slot));
+        };
+        let mut core = self.core.borrow_mut();
+        let place = |core: &Core| {
+            let begin = self.slots.partition_point(|slot| slot.from_ns < core.from_ns);
+            let after = self.slots.partition_point(|slot| slot.to_ns <= core.to_ns);
+            let grown = end.saturating_sub(after);
+            (first <= begin && begin < after && after <= end && begin - first + grown <= 2 * CORE_MARGIN)
+                .then_some((begin, after))
+        };
+        if let Some((begin, after)) = core.as_ref().and_then(place)
+            && let Some(core) = core.as_ref()
+        {
+            // In the order of time: names and sizes are those of the newest.
+            let mut sums = Sums::default();
+            add(&mut sums, first..begin);
+            sums.merge(&core.sums);
+            add(&mut sums, after..end);
+            return sums;
+        }
+        let mut sums = Sums::default();
+        let begin = (first + CORE_MARGIN).min(end);
+        let mut middle = Sums::default();
+        add(&mut sums, first..begin);
+        add(&mut middle, begin..end);
+        sums.merge(&middle);
+        if end - begin > 2 * CORE_MARGIN {
+            let (from_ns, to_ns) = (self.slots[begin].from_ns, self.slots[end - 1].to_ns);
+            *core = Some(Core { from_ns, to_ns, sums: middle });
+        }
+        sums
     }
 
     /// Everything from the last reset up to a time.
@@ -385,6 +438,20 @@ mod tests {
         assert_eq!((window.from_ns, window.sums.span_ns), (96_000_000_000, 4_000_000_000));
         assert_eq!(window.sums.calls, sums.calls);
         assert_eq!(history.window(frames[99].at_ns, 1).sums.span_ns, 1_000_000_000);
+    }
+
+    #[test]
+    fn a_window_that_moves_on_is_the_same_as_one_that_is_added_up_anew() {
+        let total = Arc::new(Mutex::new(Session::default()));
+        let mut history = History::new(total, Limits { slots: 90, ..Limits::REPLAY });
+        for frame in synthetic::frames(4, SHAPE) {
+            history.push(frame);
+            let moved = history.window(history.newest_ns(), 60_000_000_000);
+            let core = history.core.take();
+            let anew = history.window(history.newest_ns(), 60_000_000_000);
+            history.core.replace(core);
+            assert_eq!(moved, anew);
+        }
     }
 
     #[test]

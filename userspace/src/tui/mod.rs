@@ -5,6 +5,7 @@
 //! the reading of counters cannot delay a key.
 
 mod app;
+mod decode;
 mod heat;
 mod history;
 pub mod keys;
@@ -33,6 +34,7 @@ use std::{
 use crate::model::{frame::Frame, session::Session};
 
 use app::App;
+use decode::Decoder;
 use history::{History, Limits};
 use mailbox::Mailbox;
 use palette::Depth;
@@ -109,7 +111,7 @@ impl Dashboard {
 fn screen(app: App, look: Look, outside: Outside, mailbox: Option<Arc<Mailbox>>) -> Result<Screen, TuiError> {
     let signals = Signals::listen()?;
     let terminal = Terminal::take_over(look.depth != Depth::None)?;
-    Ok(Screen { app, look, terminal, signals, mailbox, outside })
+    Ok(Screen { app, look, terminal, signals, decoder: Decoder::default(), mailbox, outside })
 }
 
 /// Shows a recording until somebody quits.

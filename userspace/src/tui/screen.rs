@@ -22,6 +22,7 @@ use crate::{
 
 use super::{
     app::{Action, App},
+    decode::Decoder,
     mailbox::{End, Mailbox},
     palette::{Depth, Look},
     render,
@@ -58,6 +59,7 @@ pub struct Screen {
     pub look: Look,
     pub terminal: Terminal,
     pub signals: Signals,
+    pub decoder: Decoder,
     pub mailbox: Option<Arc<Mailbox>>,
     pub outside: Outside,
 }
@@ -179,7 +181,7 @@ impl Screen {
     }
 
     fn take_keys(&mut self, dirty: &mut bool) -> Goes {
-        for key in terminal::pressed()? {
+        for key in self.decoder.decode(&terminal::typed()?) {
             let action = self.app.key(key);
             *dirty |= action != Action::None;
             match action {

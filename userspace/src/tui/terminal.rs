@@ -16,7 +16,6 @@ use ratatui::{
     buffer::Buffer,
     crossterm::{
         cursor::{Hide, Show},
-        event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
         queue,
         style::{ResetColor, force_color_output},
         terminal::{
@@ -28,10 +27,9 @@ use ratatui::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::OFlags,
+    io::Errno,
     termios::tcgetwinsize,
 };
-
-use super::keys::Key;
 
 /// The terminal that is to be given back, while one is taken over.
 static TAKEN: Mutex<Option<Arc<File>>> = Mutex::new(None);
@@ -195,42 +193,16 @@ fn hook_panics() {
     });
 }
 
-/// The keys that were pressed so far.
+/// What was typed so far; to be called when there is something.
 ///
 /// # Errors
 /// When the terminal is gone.
-pub fn pressed() -> io::Result<Vec<Key>> {
-    let mut keys = Vec::new();
-    while event::poll(Duration::ZERO)? {
-        if let Event::Key(event) = event::read()? {
-            keys.extend(logical(event));
-        }
+pub fn typed() -> io::Result<Vec<u8>> {
+    let mut bytes = [0; 1024];
+    match rustix::io::read(rustix::stdio::stdin(), &mut bytes) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(count) => Ok(bytes[..count].to_vec()),
+        Err(Errno::INTR | Errno::AGAIN) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
     }
-    Ok(keys)
-}
-
-fn logical(event: KeyEvent) -> Option<Key> {
-    if event.kind == KeyEventKind::Release {
-        return None;
-    }
-    let control = event.modifiers.contains(KeyModifiers::CONTROL);
-    Some(match event.code {
-        KeyCode::Char(c) if control => Key::Ctrl(c.to_ascii_lowercase()),
-        KeyCode::Char(c) => Key::Char(c),
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Esc,
-        KeyCode::Tab => Key::Tab,
-        KeyCode::BackTab => Key::BackTab,
-        KeyCode::Backspace => Key::Backspace,
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
-        KeyCode::F(number) => Key::F(number),
-        _ => return None,
-    })
 }

@@ -1,0 +1,232 @@
+//! The dashboard in a real terminal: tmux is one, and shows what is on it.
+
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::support::{Calls, export, installed, need, program, within};
+
+/// A terminal of its own, with the tool in it; gone when dropped.
+struct Terminal {
+    socket: String,
+    dir: tempfile::TempDir,
+}
+
+/// Long enough for a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Terminal {
+    /// Starts the tool on a terminal, in a directory of its own, under a shell that tells how it ended.
+    fn start(name: &str, (width, height): (u16, u16), arguments: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let terminal = Self { socket: format!("pulse-{name}-{}", std::process::id()), dir };
+        let tool = env!("CARGO_BIN_EXE_pulse-trace");
+        let script = format!("cd {}; {tool} {arguments}; echo ended with $?", terminal.dir.path().display());
+        let (width, height) = (width.to_string(), height.to_string());
+        let mut tmux =
+            terminal.tmux(&["-u", "-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height]);
+        tmux.env("TERM", "tmux-256color").env("LC_ALL", "C.UTF-8");
+        // A shell with job control: what is suspended comes back with `fg`.
+        tmux.args(["bash", "--norc", "--noprofile", "-i"]);
+        assert!(tmux.status().unwrap().success());
+        terminal.type_in(&["-l", &script]);
+        terminal.type_in(&["Enter"]);
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Command {
+        let mut tmux = Command::new("tmux");
+        tmux.args(["-L", &self.socket]).args(arguments).env_remove("TMUX").env_remove("NO_COLOR");
+        tmux
+    }
+
+    fn type_in(&self, keys: &[&str]) {
+        assert!(self.tmux(&["send-keys"]).args(keys).status().unwrap().success());
+    }
+
+    fn screen(&self) -> String {
+        String::from_utf8(self.tmux(&["capture-pane", "-p"]).output().unwrap().stdout).unwrap()
+    }
+
+    /// Waits until the screen holds something; the screen then.
+    fn shows(&self, what: &str) -> String {
+        let mut screen = String::new();
+        within(PATIENCE, &format!("{what:?} on the screen"), || {
+            screen = self.screen();
+            screen.contains(what)
+        });
+        screen
+    }
+
+    /// Presses a key and waits for what it brings.
+    fn press(&self, key: &str, brings: &str) -> String {
+        self.type_in(&[key]);
+        self.shows(brings)
+    }
+
+    /// Files of a kind that the tool has written.
+    fn written(&self, kind: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.dir.path()).unwrap().flatten().map(|entry| entry.path());
+        entries.filter(|path| path.extension().is_some_and(|it| it == kind)).collect()
+    }
+
+    /// The tool's process id, once it runs.
+    fn tool(&self) -> u32 {
+        let panes = self.tmux(&["list-panes", "-F", "#{pane_pid}"]).output().unwrap();
+        let shell = String::from_utf8(panes.stdout).unwrap().trim().to_owned();
+        let children = Path::new("/proc").join(&shell).join("task").join(&shell).join("children");
+        let mut found = None;
+        within(PATIENCE, "the tool to run", || {
+            let text = fs::read_to_string(&children).unwrap();
+            found = text.split_ascii_whitespace().next().and_then(|pid| pid.parse().ok());
+            found.is_some()
+        });
+        found.unwrap()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.tmux(&["kill-server"]).status();
+    }
+}
+
+/// The number in a column of a row that begins with a name.
+fn cell(screen: &str, name: &str, column: usize) -> Option<u64> {
+    let row = screen.lines().find(|line| line.split_ascii_whitespace().next() == Some(name))?;
+    row.split_ascii_whitespace().nth(column)?.parse().ok()
+}
+
+#[test]
+fn screens_hold_the_true_counts_and_so_does_the_json_saved_at_a_key() {
+    need!(installed("tmux"), "tmux is not installed");
+    let mut calls = Calls::start(&["--calls", "getppid,dup", "--count", "1009", "--rate", "700"]);
+    let attach = format!("attach -p {} -i 100ms --probes syscalls --json end.json", calls.pid());
+    let terminal = Terminal::start("counts", (120, 40), &attach);
+    terminal.shows("LIVE");
+    calls.go();
+    terminal.press("2", "getppid");
+    terminal.press("a", "A is");
+    // Every view, on the live program.
+    for (key, brings) in [
+        ("1", "Top system calls"),
+        ("3", "the scheduler probe does not run"),
+        ("4", "no probe for locks"),
+        ("5", "not marked yet: b"),
+        ("6", "Threads of"),
+        ("7", "Programs in the kernel"),
+        ("?", "this help"),
+        ("2", "syscall "),
+    ] {
+        terminal.press(key, brings);
+    }
+    terminal.press("Space", "HELD");
+    terminal.press("Left", "HELD");
+    terminal.press("End", "LIVE");
+    terminal.press("b", "B is");
+    terminal.press("5", "bars are shares");
+    terminal.press("2", "syscall ");
+    terminal.type_in(&["-l", "/dup"]);
+    within(PATIENCE, "the filter to hide getppid", || !terminal.screen().contains("getppid"));
+    terminal.press("Escape", "getppid");
+    assert!(terminal.tmux(&["resize-window", "-x", "80", "-y", "24"]).status().unwrap().success());
+    within(PATIENCE, "a screen of 80 columns", || {
+        terminal.screen().lines().nth(2).is_some_and(|it| it.len() <= 80)
+    });
+
+    let truth = calls.truth();
+    terminal.shows("every target has ended");
+    let screen = terminal.press("c", "SUMS");
+    for (name, count) in &truth.calls {
+        assert_eq!(cell(&screen, name, 1), Some(*count), "{name}:\n{screen}");
+        let errors: u64 = truth.errors.get(name).map_or(0, |errors| errors.values().sum());
+        assert_eq!(cell(&screen, name, 2), Some(errors), "{name}:\n{screen}");
+    }
+    terminal.press("w", "wrote");
+    terminal.press("e", ".json");
+    terminal.press("q", "ended with 0");
+    let report = terminal.screen();
+    assert!(report.contains("ledger: complete"), "{report}");
+
+    let text = fs::read_to_string(&terminal.written("txt")[0]).unwrap();
+    assert_eq!(cell(&text, "getppid", 1), Some(1009), "{text}");
+    let saved = terminal.written("json");
+    assert_eq!(saved.len(), 2);
+    for path in saved {
+        let process = &export(&path).processes[0];
+        for (name, count) in &truth.calls {
+            let call = process.syscalls.iter().find(|call| call.name == *name).unwrap();
+            assert_eq!(call.count, *count, "{name} in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_terminal_is_given_back_around_a_stop_and_at_the_end() {
+    need!(installed("tmux"), "tmux is not installed");
+    let calls = Calls::start(&["--calls", "getppid", "--count", "1"]);
+    let attach = format!("attach -p {} -i 100ms --probes syscalls", calls.pid());
+    let terminal = Terminal::start("stop", (100, 30), &attach);
+    terminal.shows("LIVE");
+    terminal.press("C-z", "Stopped");
+    assert!(!terminal.screen().contains("LIVE"));
+    terminal.type_in(&["-l", "stty -a | grep -o ' icanon'; fg"]);
+    terminal.type_in(&["Enter"]);
+    let screen = terminal.shows("LIVE");
+    assert!(screen.starts_with("pulse-trace"), "{screen}");
+    // SIGTERM ends the session as a key does.
+    let tool = rustix::process::Pid::from_raw(terminal.tool() as i32).unwrap();
+    rustix::process::kill_process(tool, rustix::process::Signal::TERM).unwrap();
+    let screen = terminal.shows("ledger: complete");
+    assert!(screen.contains("icanon") && !screen.contains("LIVE"), "{screen}");
+}
+
+#[test]
+fn a_terminal_that_vanishes_ends_the_session_and_keeps_the_recording() {
+    need!(installed("tmux"), "tmux is not installed");
+    let mut calls = Calls::start(&["--calls", "getppid", "--count", "101"]);
+    let dir = tempfile::tempdir().unwrap();
+    let recording = dir.path().join("session.rec");
+    let attach =
+        format!("attach -p {} -i 100ms --probes syscalls --record {}", calls.pid(), recording.display());
+    let terminal = Terminal::start("vanish", (100, 30), &attach);
+    terminal.shows("LIVE");
+    let tool = PathBuf::from(format!("/proc/{}", terminal.tool()));
+    calls.go();
+    terminal.press("2", "getppid");
+    drop(terminal);
+    within(PATIENCE, "the tool to end", || !tool.exists());
+    let report =
+        Command::new(env!("CARGO_BIN_EXE_pulse-trace")).arg("report").arg(&recording).output().unwrap();
+    assert_eq!(report.status.into_raw(), 0);
+    let text = String::from_utf8(report.stdout).unwrap();
+    assert_eq!(cell(&text, "getppid", 1), Some(101), "{text}");
+    assert!(text.contains("ledger: complete"), "{text}");
+}
+
+#[test]
+fn a_recording_is_replayed_with_the_numbers_of_its_report() {
+    need!(installed("tmux"), "tmux is not installed");
+    let dir = tempfile::tempdir().unwrap();
+    let recording = dir.path().join("session.rec");
+    let record = Command::new(env!("CARGO_BIN_EXE_pulse-trace"))
+        .args(["run", "--quiet", "--probes", "syscalls", "-i", "50ms", "--record"])
+        .arg(&recording)
+        .arg("--")
+        .arg(program())
+        .args(["--calls", "getppid,dup", "--count", "503"])
+        .output()
+        .unwrap();
+    assert!(record.status.success());
+    let terminal = Terminal::start("replay", (120, 40), &format!("report --tui {}", recording.display()));
+    terminal.shows("REPLAY");
+    let screen = terminal.press("2", "syscall ");
+    assert_eq!((cell(&screen, "getppid", 1), cell(&screen, "dup", 2)), (Some(503), Some(503)), "{screen}");
+    terminal.press("Left", "HELD");
+    terminal.press("End", "REPLAY");
+    terminal.press("q", "ended with 0");
+}
