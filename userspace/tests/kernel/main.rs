@@ -5,6 +5,7 @@
 
 mod counters;
 mod dashboard;
+mod budget;
 mod death;
 mod ledger;
 mod lifecycle;

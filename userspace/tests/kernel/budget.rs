@@ -1,0 +1,205 @@
+//! Where the time of programs went whose behaviour is known: the parts add up, and each lands where it belongs.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use pulse_trace::model::{
+    sched::{Budget, Place},
+    session::{Process, Session},
+    syscalls,
+};
+
+use crate::support::{Calls, How, Trace, blocked_in, installed, need, program, within};
+
+/// A command; killed when dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(command);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn traced(pid: u32, time: Duration) -> Session {
+    let mut trace = Trace::of(pid, &How { probes: &["sched"], ..How::default() });
+    thread::sleep(time / 2);
+    trace.step();
+    thread::sleep(time / 2);
+    trace.finish()
+}
+
+/// The one process, after checking that all of its budgets add up and that each thread has the whole session.
+fn checked(session: &Session) -> (&Process, &Budget) {
+    assert_eq!(session.processes.len(), 1);
+    let process = session.processes.values().next().unwrap();
+    let whole = &process.sched.as_ref().unwrap().budget;
+    let mut wall = 0;
+    for (tid, thread) in &process.sched_threads {
+        let budget = &thread.budget;
+        assert_eq!(budget.parts_ns(), budget.wall_ns, "{tid}: {budget:?}");
+        let apart = budget.wall_ns.abs_diff(session.duration_ns);
+        assert!(apart <= session.duration_ns / 100, "{tid}: {} of {}", budget.wall_ns, session.duration_ns);
+        wall += budget.wall_ns;
+    }
+    assert_eq!((whole.wall_ns, whole.parts_ns()), (wall, wall), "{whole:?}");
+    (process, whole)
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+/// Blocked time by name of the call.
+fn blocked(session: &Session, budget: &Budget) -> BTreeMap<String, u64> {
+    let name = |place: &Place| match place {
+        Place::Call(call) => syscalls::name(&session.header.arch, *call).into_owned(),
+        Place::Outside => "outside".to_owned(),
+        Place::Other => "other".to_owned(),
+    };
+    budget.blocked.iter().map(|(place, blocked)| (name(place), blocked.ns)).collect()
+}
+
+#[test]
+fn a_spinner_runs_in_user_code() {
+    let spinner = Running::start("sh", &["-c", "while :; do :; done"]);
+    let session = traced(spinner.pid(), Duration::from_millis(400));
+    let (_, budget) = checked(&session);
+    assert_eq!(budget.blocked_ns(), 0, "{budget:?}");
+    assert!(budget.user_ns > 20 * budget.kernel_ns, "{budget:?}");
+    assert!(share(budget.unknown_ns, budget.wall_ns) < 0.01, "{budget:?}");
+}
+
+#[test]
+fn a_sleeper_is_blocked_in_its_sleep() {
+    let sleeper = Running::start("sleep", &["100"]);
+    within(Duration::from_secs(10), "the sleep", || {
+        let call = fs::read_to_string(format!("/proc/{}/syscall", sleeper.pid())).unwrap_or_default();
+        [libc::SYS_clock_nanosleep, libc::SYS_nanosleep].iter().any(|nr| call.starts_with(&format!("{nr} ")))
+    });
+    let session = traced(sleeper.pid(), Duration::from_millis(300));
+    let (_, budget) = checked(&session);
+    let blocked = blocked(&session, budget);
+    assert!(blocked.keys().all(|name| name.ends_with("nanosleep")), "{blocked:?}");
+    assert_eq!(budget.blocked_ns(), budget.wall_ns);
+}
+
+#[test]
+fn two_threads_that_throw_a_byte_to_and_fro_are_blocked_in_read() {
+    need!(installed("perf"), "perf is not installed");
+    let bench = Running::start("perf", &["bench", "sched", "pipe", "-T", "-l", "100000000"]);
+    within(Duration::from_secs(10), "its two threads", || {
+        fs::read_dir(format!("/proc/{}/task", bench.pid())).is_ok_and(|tasks| tasks.count() == 3)
+    });
+    let session = traced(bench.pid(), Duration::from_millis(500));
+    let (process, _) = checked(&session);
+    let players = process.sched_threads.iter().filter(|(_, thread)| thread.switches() > 100);
+    assert_eq!(players.clone().count(), 2);
+    for (_, player) in players {
+        let blocked = blocked(&session, &player.budget);
+        let read = blocked.get("read").copied().unwrap_or_default();
+        assert!(share(read, player.budget.blocked_ns()) > 0.95, "{blocked:?}");
+        assert!(player.budget.kernel_ns > player.budget.user_ns, "{:?}", player.budget);
+    }
+    // Each of them is woken by the other, or by itself: both are threads of one process.
+    let wakers = &process.sched.as_ref().unwrap().wakers;
+    let own: u64 = wakers.iter().filter(|(waker, _)| waker.pid == bench.pid()).map(|it| it.1.count()).sum();
+    let all: u64 = wakers.values().map(pulse_trace::model::hist::Hist::count).sum();
+    assert!(share(own, all) > 0.9, "{own} of {all}");
+}
+
+#[test]
+fn nine_busy_threads_on_few_cpus_wait_for_them() {
+    let cpus = thread::available_parallelism().unwrap().get() as f64;
+    need!(cpus < 8.0, "this machine has a CPU for each of nine threads");
+    let mut calls = Calls::start(&["--forever", "--threads", "9", "--count", "1000", "--calls", "getppid"]);
+    calls.go();
+    within(Duration::from_secs(10), "nine threads", || {
+        fs::read_dir(format!("/proc/{}/task", calls.pid())).is_ok_and(|tasks| tasks.count() == 10)
+    });
+    let session = traced(calls.pid(), Duration::from_millis(600));
+    let (process, _) = checked(&session);
+    let busy = process.sched_threads.values().filter(|thread| thread.budget.blocked_ns() == 0);
+    let mut sum = Budget::default();
+    busy.for_each(|thread| sum.merge(&thread.budget));
+    assert!(sum.wall_ns >= 8 * session.duration_ns, "{sum:?}");
+    // All CPUs together can give them that much.
+    assert!(share(sum.on_cpu_ns(), session.duration_ns) <= cpus * 1.01, "{sum:?}");
+    assert!(share(sum.run_queue_ns(), sum.wall_ns) >= 1.0 - (cpus + 0.1) / 8.0, "{sum:?}");
+    assert!(sum.preempted_ns > sum.woken_ns, "{sum:?}");
+}
+
+#[test]
+fn the_aggregator_is_blocked_in_what_its_runtime_waits_in() {
+    let logagg = program().with_file_name("logagg");
+    need!(logagg.is_file(), "the workload logagg was not built");
+    let bench = Running::start(logagg.to_str().unwrap(), &["--variant", "unixsock", "--seconds", "30"]);
+    thread::sleep(Duration::from_millis(300));
+    let session = traced(bench.pid(), Duration::from_millis(500));
+    let (_, budget) = checked(&session);
+    let blocked = blocked(&session, budget);
+    let known = ["epoll_wait", "epoll_pwait", "futex", "wait4", "waitid", "poll", "ppoll", "read", "recvfrom", "clock_nanosleep"];
+    let elsewhere: u64 = blocked.iter().filter(|(name, _)| !known.contains(&name.as_str())).map(|it| it.1).sum();
+    assert!(share(elsewhere, budget.wall_ns) < 0.02, "{blocked:?}");
+}
+
+/// Time on a CPU and in the run queue of every thread, as the kernel counts them.
+fn schedstat(pid: u32) -> BTreeMap<u32, (u64, u64)> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    tasks.map(|task| {
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap();
+        let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().unwrap());
+        (task.file_name().to_str().unwrap().parse().unwrap(), (numbers.next().unwrap(), numbers.next().unwrap()))
+    })
+    .collect()
+}
+
+/// Time that a hypervisor took away from this machine, of all CPUs; the kernel's accounts do not hold it, a clock does.
+fn stolen_ns() -> u64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap();
+    let ticks: u64 = stat.lines().next().unwrap().split_ascii_whitespace().nth(8).unwrap().parse().unwrap();
+    ticks * 10_000_000
+}
+
+#[test]
+fn running_and_waiting_are_those_of_the_kernels_own_statistics() {
+    for threads in [1_u64, 2, 5, 16] {
+        let arguments = ["--calls", "getppid", "--count", "150001", "--sealed", "--threads"];
+        let number = threads.to_string();
+        let mut calls = Calls::start(&[&arguments[..], &[number.as_str()]].concat());
+        blocked_in(calls.pid(), libc::SYS_readv, threads as usize + 1);
+        let (before, stolen) = (schedstat(calls.pid()), stolen_ns());
+        let trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
+        calls.go();
+        calls.done(threads as usize);
+        blocked_in(calls.pid(), libc::SYS_readv, threads as usize + 1);
+        let (after, stolen) = (schedstat(calls.pid()), stolen_ns() - stolen);
+        let session = trace.finish();
+        let process = session.processes.values().next().unwrap();
+        let budget = &process.sched.as_ref().unwrap().budget;
+        let sum = |of: fn(&(u64, u64)) -> u64| -> u64 {
+            after.iter().map(|(tid, now)| of(now) - before.get(tid).map_or(0, of)).sum()
+        };
+        let allowed = |truth: u64| truth / 100 + 50_000 + session.duration_ns / 20_000 + stolen;
+        let (ran, waited) = (sum(|it| it.0), sum(|it| it.1));
+        assert!(budget.on_cpu_ns().abs_diff(ran) <= allowed(ran), "{threads}: {ran} and {budget:?}");
+        assert!(budget.run_queue_ns().abs_diff(waited) <= allowed(waited), "{threads}: {waited} and {budget:?}");
+    }
+}
