@@ -72,6 +72,9 @@ slots! {
     DistributionsFull = 12, "distributions_full", Degraded;
     /// A thread died faster than its accounts could be read: its time is missing from its process's budget.
     ThreadEndsFull = 13, "thread_ends_full", Degraded;
+    /// A thread left a CPU that it was not seen to get, or got one that it was not seen to leave: that time is booked as
+    /// unknown.
+    SwitchUnseen = 14, "switch_unseen", Degraded;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

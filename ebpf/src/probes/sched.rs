@@ -89,13 +89,18 @@ fn opened(seat: u32) -> Option<(&'static mut Thread, &'static mut Sched)> {
 fn leave(seat: u32, now: u64, waits: bool) -> Option<()> {
     let (thread, sched) = opened(seat)?;
     let ran = now.wrapping_sub(sched.since_ns);
-    sched.on_cpu_ns += ran;
-    if sched.state == state::RUNNING {
-        distribute(thread.row, purpose::ON_CPU, ran);
-    }
-    if let Some(cpu) = slot(&CPU_TIMES, thread.row * config::CPUS() + kernel::cpu()) {
-        cpu.ns += ran;
-        cpu.stretches += 1;
+    match sched.state {
+        state::RUNNING => {
+            sched.on_cpu_ns += ran;
+            distribute(thread.row, purpose::ON_CPU, ran);
+            if let Some(cpu) = slot(&CPU_TIMES, thread.row * config::CPUS() + kernel::cpu()) {
+                cpu.ns += ran;
+                cpu.stretches += 1;
+            }
+        }
+        // It has been running since its accounts were opened, and before.
+        state::UNKNOWN if !was_asleep(sched) => sched.on_cpu_ns += ran,
+        _ => unseen(sched, ran),
     }
     sched.cpu = kernel::cpu() + 1;
     sched.since_ns = now;
@@ -113,6 +118,19 @@ fn leave(seat: u32, now: u64, waits: bool) -> Option<()> {
     Some(())
 }
 
+/// Whether a thread that was not seen to move was blocked when its accounts were opened.
+#[inline(always)]
+fn was_asleep(sched: &Sched) -> bool {
+    sched.initial != initial::NOTHING && sched.initial != initial::RUNNABLE
+}
+
+/// One end of a stretch was not seen.
+#[inline(never)]
+fn unseen(sched: &mut Sched, ns: u64) {
+    loss::count(Slot::SwitchUnseen);
+    sched.unknown_ns += ns;
+}
+
 /// A thread gets a CPU.
 #[inline(always)]
 fn come(seat: u32, now: u64) -> Option<()> {
@@ -120,7 +138,7 @@ fn come(seat: u32, now: u64) -> Option<()> {
     let (was, since) = (sched.state, sched.since_ns);
     let off = now.wrapping_sub(since);
     let call = place_of(thread, sched);
-    if call != OUTSIDE {
+    if call != OUTSIDE && was != state::RUNNING {
         sched.off_in_calls_ns += off;
     }
     let cpu = kernel::cpu() + 1;
@@ -149,6 +167,7 @@ fn come(seat: u32, now: u64) -> Option<()> {
             blocked(sched, call, off);
             distribute(thread.row, purpose::OFF_CPU, off);
         }
+        state::RUNNING => unseen(sched, off),
         _ => first_seen(thread, sched, off, now),
     }
     Some(())

@@ -122,6 +122,9 @@ fn meaning(name: &str) -> &'static str {
         "wakeup_unseen" => {
             "threads that ran again without having been seen woken; their wait for a CPU is booked as blocked"
         }
+        "switch_unseen" => {
+            "stretches of which only one end was seen; that time is in the budget as unknown, and in no distribution"
+        }
         "wakers_full" => {
             "wakeups for which there was no room to note by whom they were made; counted, but missing among the wakers"
         }

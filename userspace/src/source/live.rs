@@ -134,7 +134,7 @@ impl Live {
         self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
         self.counting.collect(&mut self.gatherer);
         let losses = self.take_losses();
-        self.close_frame(losses)
+        self.close_frame(losses, host::monotonic_ns())
     }
 
     /// Lets go of everything; the last interval.
@@ -151,13 +151,12 @@ impl Live {
         let mut losses = self.take_losses();
         add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.costs.measure(false);
-        self.close_frame(losses)
+        self.close_frame(losses, end_ns)
     }
 
-    fn close_frame(&mut self, mut ledger: Ledger) -> Frame {
+    fn close_frame(&mut self, mut ledger: Ledger, now: u64) -> Frame {
         self.kernel.flush_log();
         let processes = self.gatherer.take();
-        let now = host::monotonic_ns();
         let overhead = self.costs.take(&self.kernel);
         let missed = overhead.programs.iter().map(|program| program.missed).sum();
         add_positive(&mut ledger.degraded, "recursion_misses", missed);
@@ -170,7 +169,7 @@ impl Live {
         let frame = Frame {
             sequence: self.sequence,
             at_ns: now - self.start_ns,
-            span_ns: now - self.last_ns,
+            span_ns: now.saturating_sub(self.last_ns),
             processes,
             ledger,
             overhead,

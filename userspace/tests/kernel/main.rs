@@ -3,9 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+<<<<<<< HEAD
+mod budget;
 mod counters;
 mod dashboard;
-mod budget;
 mod death;
 mod ledger;
 mod lifecycle;
