@@ -1,28 +1,10 @@
 //! The same run, counted by `strace` and by bpftrace at the same time.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Calls, How, Trace, assert_true, counts, installed, need};
-
-/// bpftrace, running the script that counts the same thing.
-struct Oracle {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-/// Longer than this it neither takes to start nor to end.
-const PATIENCE: Duration = Duration::from_secs(25);
+use crate::support::{Calls, How, Oracle, Trace, assert_true, counts, installed, need};
 
 /// What it says, by the number of the call.
 #[derive(Debug, Default)]
@@ -32,64 +14,14 @@ struct Said {
     ns: BTreeMap<u32, u64>,
 }
 
-impl Oracle {
-    /// Starts it and waits until it counts. It needs tracefs, which it gets to itself.
-    fn on(pid: u32) -> Self {
-        let mounted =
-            "mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing; exec \"$@\"";
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/syscalls.bt");
-        let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", mounted, "sh", "bpftrace", "-f", "json", script]);
-        command.arg(pid.to_string()).stdin(Stdio::null());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut oracle = Self { child, lines };
-        while let Some(line) = oracle.next() {
-            if line.contains("attached_probes") {
-                return oracle;
-            }
-        }
-        panic!("bpftrace did not start");
-    }
-
-    /// The next line; `None` at its end.
-    fn next(&mut self) -> Option<String> {
-        match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("bpftrace says nothing for {PATIENCE:?}"),
-        }
-    }
-
-    fn finish(mut self) -> Said {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
-        let mut said = Said::default();
-        while let Some(line) = self.next() {
-            let line: Value = serde_json::from_str(&line).unwrap_or_default();
-            let Some(maps) = line["data"].as_object() else { continue };
-            for (name, values) in maps {
-                let by_number = |values: &Value| {
-                    let values = values.as_object().into_iter().flatten();
-                    values.map(|(nr, value)| (nr.parse().unwrap(), value.as_u64().unwrap())).collect()
-                };
-                match name.as_str() {
-                    "@begun" => said.begun = by_number(values),
-                    "@calls" => said.calls = by_number(values),
-                    "@ns" => said.ns = by_number(values),
-                    _ => {}
-                }
-            }
-        }
-        said
-    }
-}
-
-impl Drop for Oracle {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Said {
+    fn by(oracle: Oracle) -> Self {
+        let maps = oracle.finish();
+        let by_number = |name: &str| {
+            let values = maps.get(name).and_then(Value::as_object).into_iter().flatten();
+            values.map(|(nr, value)| (nr.parse().unwrap(), value.as_u64().unwrap())).collect()
+        };
+        Self { begun: by_number("@begun"), calls: by_number("@calls"), ns: by_number("@ns") }
     }
 }
 
@@ -117,13 +49,13 @@ fn number(name: &str) -> u32 {
 fn bpftrace_counts_the_same_calls_and_times_on_the_same_run() {
     need!(installed("bpftrace"), "bpftrace is not installed");
     let mut calls = Calls::start(&["--threads", "4", "--count", "1000"]);
-    let oracle = Oracle::on(calls.pid());
+    let oracle = Oracle::on("syscalls.bt", calls.pid());
     let mut trace = Trace::of(calls.pid(), &How::default());
     calls.go();
     trace.until(|| calls.has_ended());
     let session = trace.finish();
     let truth = calls.truth();
-    let said = oracle.finish();
+    let said = Said::by(oracle);
     assert_true(&session, &truth);
     let counts = counts(&session);
     for (name, made) in &truth.calls {
@@ -144,12 +76,12 @@ fn bpftrace_counts_the_same_calls_and_times_on_the_same_run() {
 fn bpftrace_measures_the_same_sleeps_within_the_stated_error() {
     need!(installed("bpftrace"), "bpftrace is not installed");
     let mut calls = Calls::start(&["--nap", "1ms,3ms", "--count", "60"]);
-    let oracle = Oracle::on(calls.pid());
+    let oracle = Oracle::on("syscalls.bt", calls.pid());
     let mut trace = Trace::of(calls.pid(), &How::default());
     calls.go();
     trace.until(|| calls.has_ended());
     let session = trace.finish();
-    let said = oracle.finish();
+    let said = Said::by(oracle);
     let (ours, theirs) = (&counts(&session)["nanosleep"], said.ns[&number("nanosleep")]);
     assert_eq!((ours.count(), said.calls[&number("nanosleep")]), (120, 120));
     assert!(ours.total_ns().abs_diff(theirs) <= theirs / 32, "{} and {theirs}", ours.total_ns());
@@ -163,7 +95,7 @@ fn strace_counts_the_same_calls_on_the_same_run() {
     let strace = ["strace", "-c", "-f", "-o", file.to_str().unwrap()];
     // strace asks a program for its calls a thousand times slower than it makes them.
     let mut calls = Calls::start_under(&strace, &["--threads", "3", "--count", "60"]);
-    let bpftrace = installed("bpftrace").then(|| Oracle::on(calls.pid()));
+    let bpftrace = installed("bpftrace").then(|| Oracle::on("syscalls.bt", calls.pid()));
     let mut trace = Trace::of(calls.pid(), &How::default());
     calls.go();
     trace.until(|| calls.has_ended());
@@ -177,7 +109,7 @@ fn strace_counts_the_same_calls_on_the_same_run() {
         assert_eq!(strace.get(name.as_str()), Some(&(*made, errors)), "{name} in\n{table}");
     }
     if let Some(bpftrace) = bpftrace {
-        let said = bpftrace.finish();
+        let said = Said::by(bpftrace);
         assert!(truth.calls.iter().all(|(name, made)| said.calls[&number(name)] == *made));
     }
 }

@@ -1,14 +1,21 @@
 //! Switches are the kernel's own count, and the parts of every budget add up to the whole.
 
-use std::{collections::BTreeMap, fs, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use pulse_trace::model::{
     frame::{Abi, Call},
-    sched::{Budget, Place},
+    hist::Hist,
+    sched::{Budget, Place, WakerContext},
     session::{Process, Session},
 };
 
-use crate::support::{Calls, How, Trace, blocked_in, whole};
+use crate::support::{Calls, How, Oracle, Trace, blocked_in, installed, need, whole};
 
 /// Voluntary and involuntary switches of every thread, as the kernel counts them.
 fn switches(pid: u32) -> BTreeMap<u32, (u64, u64)> {
@@ -74,4 +81,89 @@ fn a_sleeper_that_never_moves_is_blocked_in_its_call_from_beginning_to_end() {
     let read = Place::Call(Call { abi: Abi::Native, nr: libc::SYS_readv as u32 });
     assert_eq!(budget.blocked.get(&read).map(|blocked| blocked.ns), Some(budget.wall_ns), "{budget:?}");
     assert_eq!(budget.blocked.len(), 1);
+}
+
+/// Switches and wakeups of which only one end could be seen.
+fn unseen(session: &Session) -> u64 {
+    let slots = ["wakeup_unseen", "switch_unseen"].map(|slot| session.ledger.degraded.get(slot).copied());
+    slots.into_iter().flatten().sum()
+}
+
+/// How many values lie below each power of two.
+fn below(hist: &Hist, bits: u32) -> u64 {
+    let edge = pulse_trace_common::hist::index(1 << bits);
+    hist.buckets().iter().filter(|(bucket, _)| usize::from(*bucket) < edge).map(|it| it.1).sum()
+}
+
+#[test]
+fn bpftrace_measures_the_same_waits_on_the_same_run() {
+    need!(installed("bpftrace"), "bpftrace is not installed");
+    let mut calls = Calls::start(&["--nap", "300us,1ms,2ms", "--count", "200"]);
+    let oracle = Oracle::on("sched.bt", calls.pid());
+    let mut trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
+    calls.go();
+    trace.until(|| calls.has_ended());
+    let session = trace.finish();
+    let said = oracle.finish();
+    let (waits, ns) = (said["@waits"]["0"].as_u64().unwrap(), said["@ns"]["0"].as_u64().unwrap());
+    let ours = &only(&session).sched.as_ref().unwrap().wakeup_to_run;
+    // It sees neither the first run of a new thread nor the end of a sleep that began before it looked.
+    let born = u64::from(only(&session).threads);
+    let apart = unseen(&session) + born + 1;
+    assert!(waits >= 580 && ours.count().abs_diff(waits) <= apart, "{} and {said:?}", ours.count());
+    // Each measures a part of the other's programs too.
+    assert!(ours.sum.abs_diff(ns) <= ns / 100 + (waits + apart) * 2000, "{} and {said:?}", ours.sum);
+    let mut theirs = 0;
+    for bucket in said["@log2"]["0"].as_array().unwrap() {
+        theirs += bucket["count"].as_u64().unwrap();
+        let edge = bucket["max"].as_u64().unwrap() + 1;
+        let near = below(ours, edge.ilog2());
+        assert!(near.abs_diff(theirs) <= apart + waits / 10, "below {edge}: {near} and {theirs}: {said:?}");
+    }
+}
+
+#[test]
+fn runqlat_counts_the_same_waits_for_a_cpu() {
+    need!(installed("runqlat"), "runqlat of libbpf-tools is not installed");
+    let mut calls = Calls::start(&["--nap", "500us,1ms", "--count", "400"]);
+    let mut peer = Command::new("runqlat");
+    peer.args(["-p", &calls.pid().to_string(), "6", "1"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let peer = peer.stderr(Stdio::null()).spawn().unwrap();
+    // It says when it traces only to a terminal: its first output comes at the end.
+    thread::sleep(Duration::from_secs(2));
+    let mut trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
+    calls.go();
+    trace.until(|| calls.has_ended());
+    let session = trace.finish();
+    let output = peer.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let count = |line: &str| line.split(':').nth(1)?.split_ascii_whitespace().next()?.parse::<u64>().ok();
+    let theirs: u64 = text.lines().filter(|line| line.contains("->")).filter_map(count).sum();
+    let sched = only(&session).sched.as_ref().unwrap();
+    let ours = sched.wakeup_to_run.count() + sched.preempted_to_run.count();
+    assert!(
+        ours >= 800 && ours.abs_diff(theirs) <= 10 + ours / 50 + unseen(&session),
+        "{ours} and {theirs}:\n{text}"
+    );
+}
+
+#[test]
+fn whoever_wakes_is_named() {
+    let mut calls = Calls::start(&["--nap", "1ms", "--count", "200"]);
+    let mut trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
+    calls.go();
+    trace.until(|| calls.has_ended());
+    let session = trace.finish();
+    let sched = only(&session).sched.as_ref().unwrap();
+    let woken: u64 = sched.wakers.values().map(Hist::count).sum();
+    let missing = session.ledger.degraded.get("wakeup_unseen").copied().unwrap_or(0);
+    assert!(sched.wakeup_to_run.count().abs_diff(woken) <= missing, "{:?}", sched.wakers);
+    // The timer's interrupt comes on top of the idle task, of a program's own code, or of somebody inside the kernel.
+    let by_interrupt: u64 = sched
+        .wakers
+        .iter()
+        .filter(|(waker, _)| waker.context == WakerContext::Interrupt)
+        .map(|(_, latency)| latency.count())
+        .sum();
+    assert!(by_interrupt * 2 > 200, "{:?}", sched.wakers);
 }

@@ -1,12 +1,14 @@
 //! What the tests have in common.
 
 mod numbers;
+mod oracle;
 mod skip;
 mod tool;
 mod trace;
 mod workload;
 
 pub use numbers::{assert_true, counts, entries, quantile, whole};
+pub use oracle::Oracle;
 pub use skip::{installed, skip};
 pub use tool::{HOOKS, Tool, export};
 pub use trace::{How, Trace};

@@ -1,0 +1,73 @@
+//! bpftrace, running a script that counts the same thing independently.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Longer than this it neither takes to start nor to end.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// A running bpftrace; killed when dropped.
+pub struct Oracle {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Oracle {
+    /// Starts a script of ours on a process and waits until it counts. It needs tracefs, which it gets to itself.
+    pub fn on(script: &str, pid: u32) -> Self {
+        let mounted =
+            "mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing; exec \"$@\"";
+        let script = format!("{}/../scripts/{script}", env!("CARGO_MANIFEST_DIR"));
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", mounted, "sh", "bpftrace", "-f", "json", &script]);
+        command.arg(pid.to_string()).stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut oracle = Self { child, lines };
+        while let Some(line) = oracle.next() {
+            if line.contains("attached_probes") {
+                return oracle;
+            }
+        }
+        panic!("bpftrace did not start");
+    }
+
+    /// The next line; `None` at its end.
+    fn next(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("bpftrace says nothing for {PATIENCE:?}"),
+        }
+    }
+
+    /// Ends it: its maps by name.
+    pub fn finish(mut self) -> BTreeMap<String, Value> {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        let mut maps = BTreeMap::new();
+        while let Some(line) = self.next() {
+            let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            let said = line["data"].as_object().into_iter().flatten();
+            maps.extend(said.map(|(name, value)| (name.clone(), value.clone())));
+        }
+        maps
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
