@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-<<<<<<< HEAD
 mod budget;
 mod counters;
 mod dashboard;

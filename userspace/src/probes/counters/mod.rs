@@ -28,7 +28,7 @@ pub const SPEC: Spec = Spec {
     summary: "CPU time, switches, migrations, page faults; cycles, stalls, instructions, branches and cache misses",
     hooks: &["perf_event_open, per thread"],
     needs: "CAP_PERFMON; Linux 5.13, or --children; a processor that shows its counters",
-    default: true,
+    default: false,
     cost: "0.6 us per context switch and 0.1 us per page fault of a target",
 };
 
