@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{
+    dashboard,
     failure::Failure,
     live,
     options::{TraceOptions, id},
@@ -39,9 +40,14 @@ impl Attach {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         self.options.validate()?;
-        let selection = Selection { pids: self.pids, tids: self.tids, comms: self.comm };
+        let mut selection = Selection { pids: self.pids, tids: self.tids, comms: self.comm };
         let nobody = selection == Selection::default();
-        if nobody && !self.all {
+        if nobody && !self.all && dashboard::can_ask(&self.options) {
+            match dashboard::ask(&self.options)? {
+                Some(pid) => selection.pids.push(pid),
+                None => return Ok(0),
+            }
+        } else if nobody && !self.all {
             return Err(Failure::usage(
                 "cannot attach: no target was given; name one with -p PID, -t TID or --comm NAME, or take --all",
             ));

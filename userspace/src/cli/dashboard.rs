@@ -17,6 +17,7 @@ use crate::{
     probes,
     record::Reader,
     session::Control,
+    target,
     tui::{self, Dashboard, Facts, Look, Outside, Request},
 };
 
@@ -82,6 +83,29 @@ pub fn replay(path: &Path, view: &ViewOptions) -> Result<(), Failure> {
     let outside = Outside { request: Box::new(|_| {}), json: Box::new(encode) };
     let look = Look::of_environment(view.wanted_colour());
     tui::replay(facts(reader.header()), look, frames, outside).map_err(Failure::usage)
+}
+
+/// Whether somebody can be asked which process is meant.
+pub fn can_ask(options: &TraceOptions) -> bool {
+    stdout().is_terminal() && wanted(options, true) == Wanted::Yes
+}
+
+/// Asks which process is meant.
+pub fn ask(options: &TraceOptions) -> Result<Option<u32>, Failure> {
+    let ns_per_tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    let list = || {
+        let all = target::candidates().unwrap_or_default().into_iter();
+        let entry = |one: target::Candidate| tui::Entry {
+            pid: one.pid,
+            comm: one.comm,
+            threads: one.threads,
+            cpu_ns: one.ticks * ns_per_tick,
+        };
+        all.map(entry).collect()
+    };
+    tui::pick(Look::of_environment(options.view.wanted_colour()), list).map_err(|cause| {
+        Failure::usage(format!("cannot use the terminal: {cause}; name a process with -p PID"))
+    })
 }
 
 fn facts(header: &Header) -> Facts {

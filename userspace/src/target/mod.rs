@@ -1,12 +1,14 @@
 //! Who is to be traced: finds processes, pins them so that a reused id is never mistaken for them, and starts commands
 //! held before their first instruction.
 
+mod candidates;
 mod doing;
 mod held;
 mod pinned;
 mod procfs;
 mod select;
 
+pub use candidates::{Candidate, candidates};
 pub use doing::{Doing, doing};
 pub use held::{HOLD, Held, hold_and_exec};
 pub use pinned::Pinned;

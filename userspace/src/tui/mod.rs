@@ -11,6 +11,7 @@ mod history;
 pub mod keys;
 mod mailbox;
 mod palette;
+mod picker;
 mod render;
 mod rows;
 mod screen;
@@ -19,10 +20,12 @@ mod signals;
 mod sums;
 mod tables;
 mod terminal;
+mod wait;
 
 pub use app::Facts;
 pub use mailbox::End;
 pub use palette::Look;
+pub use picker::{Entry, pick};
 pub use screen::{Outside, Request};
 
 use std::{

@@ -2,18 +2,12 @@
 
 use std::{
     io,
-    os::fd::BorrowedFd,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use ratatui::buffer::Buffer;
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-    process::{Signal, kill_current_process_group},
-};
 
 use crate::{
     files,
@@ -28,6 +22,7 @@ use super::{
     render,
     signals::{self, Signals, Wish},
     terminal::{self, Terminal},
+    wait,
 };
 
 /// What the screen asks of those who measure.
@@ -79,7 +74,7 @@ impl Screen {
             }
             let pause =
                 (dirty && self.terminal.is_idle()).then(|| FRAME_PAUSE.saturating_sub(drawn.elapsed()));
-            let ready = self.wait(pause)?;
+            let ready = wait::wait(&self.terminal, &self.signals, self.mailbox.as_deref(), pause)?;
             if ready.writable {
                 self.terminal.flush()?;
             }
@@ -88,7 +83,7 @@ impl Screen {
                 return Ok(());
             }
             let before = dirty;
-            if ready.signals && !self.heed_signals(&mut dirty)? {
+            if ready.news && !self.heed_signals(&mut dirty)? {
                 return Ok(());
             }
             if ready.keys && !self.take_keys(&mut dirty)? {
@@ -110,35 +105,6 @@ impl Screen {
         self.app.prepare();
         render::draw(&self.app, self.look, &mut screen);
         screen
-    }
-
-    fn wait(&self, pause: Option<Duration>) -> io::Result<Ready> {
-        // Safe to name: it lives as long as the process.
-        let stdin = rustix::stdio::stdin();
-        let mut waited: Vec<(BorrowedFd<'_>, PollFlags)> = vec![(stdin, PollFlags::IN)];
-        let out = if self.terminal.is_idle() { PollFlags::empty() } else { PollFlags::OUT };
-        waited.push((self.terminal.descriptor(), out));
-        waited.extend(self.signals.descriptors().map(|signal| (signal, PollFlags::IN)));
-        waited.extend(self.mailbox.as_ref().map(|mailbox| (mailbox.descriptor(), PollFlags::IN)));
-        let mut waited: Vec<PollFd<'_>> = waited.iter().map(|(fd, flags)| PollFd::new(fd, *flags)).collect();
-        let pause = pause.map(|pause| Timespec {
-            tv_sec: pause.as_secs() as i64,
-            tv_nsec: i64::from(pause.subsec_nanos()),
-        });
-        match poll(&mut waited, pause.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let came: Vec<PollFlags> = waited.iter().map(PollFd::revents).collect();
-        if came[..2].iter().any(|came| came.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)) {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        let signals = came[2..].iter().any(|came| came.contains(PollFlags::IN));
-        Ok(Ready {
-            keys: came[0].contains(PollFlags::IN),
-            writable: came[1].contains(PollFlags::OUT),
-            signals,
-        })
     }
 
     /// Takes what has come; whether the screen has changed.
@@ -188,8 +154,7 @@ impl Screen {
                 Action::None | Action::Draw => {}
                 Action::DrawAll => self.terminal.forget(),
                 Action::Quit => return Ok(false),
-                // All of a job stop together, as if the terminal had seen to it.
-                Action::Suspend => kill_current_process_group(Signal::TSTP)?,
+                Action::Suspend => signals::suspend_job()?,
                 Action::Interval(interval) => (self.outside.request)(Request::Interval(interval)),
                 Action::SaveText => self.save_text(),
                 Action::SaveJson => self.save_json(),
@@ -238,11 +203,4 @@ fn unused(name: &str, kind: &str) -> PathBuf {
     };
     let free = |path: &PathBuf| !Path::new(path).exists();
     (0..1000).map(numbered).find(free).unwrap_or_else(|| numbered(1000))
-}
-
-/// What there is to do.
-struct Ready {
-    keys: bool,
-    writable: bool,
-    signals: bool,
 }

@@ -80,6 +80,14 @@ impl Drop for Signals {
     }
 }
 
+/// Asks for a stop: all of a job stop together, as if the terminal had seen to it.
+///
+/// # Errors
+/// When the system refuses.
+pub fn suspend_job() -> io::Result<()> {
+    Ok(rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?)
+}
+
 /// Stops this process; returns when it goes on.
 ///
 /// # Errors

@@ -91,13 +91,12 @@ fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
             .iter()
             .map(|(name, count)| format!("{} {}", printable(name), units::count(**count)))
             .collect();
-        let words = format!(
-            "LOST {}, without a detail {} ({})",
-            units::count(lost),
-            units::count(degraded),
-            slots.join(", ")
-        );
-        (words, Tone::Alarm)
+        let slots = slots.join(", ");
+        let details = format!("without a detail {} ({slots})", units::count(degraded));
+        match lost {
+            0 => (format!("none lost, {details}"), Tone::Accent),
+            _ => (format!("LOST {}, {details}", units::count(lost)), Tone::Alarm),
+        }
     };
     let overhead = &session.overhead;
     let share = |share: f64| units::percent(share);

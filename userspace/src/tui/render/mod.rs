@@ -6,7 +6,7 @@ mod compare;
 mod help;
 mod locks;
 mod overview;
-mod parts;
+pub mod parts;
 mod probes;
 mod processes;
 mod scheduler;

@@ -1,0 +1,70 @@
+//! Processes that could be traced, and how busy they are.
+
+use std::fs;
+
+use super::{TargetError, procfs};
+
+/// A process of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its id.
+    pub pid: u32,
+    /// Its name, as bytes that nobody has vouched for.
+    pub comm: String,
+    /// Its threads.
+    pub threads: u32,
+    /// CPU time that it has used, clock ticks.
+    pub ticks: u64,
+}
+
+/// Every process but kernel threads, the dead, and the tool itself.
+///
+/// # Errors
+/// When the kernel's process table cannot be read.
+pub fn candidates() -> Result<Vec<Candidate>, TargetError> {
+    let me = std::process::id();
+    let all = procfs::processes()?.into_iter().filter(|pid| *pid != me);
+    Ok(all.filter_map(candidate).collect())
+}
+
+fn candidate(pid: u32) -> Option<Candidate> {
+    let line = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
+    let stat = procfs::stat(pid)?;
+    if stat.is_kernel_thread() || stat.is_dead() {
+        return None;
+    }
+    parse(pid, &line)
+}
+
+/// The name stands in parentheses and may hold some itself.
+fn parse(pid: u32, line: &str) -> Option<Candidate> {
+    let (begin, end) = (line.find('(')?, line.rfind(')')?);
+    let fields: Vec<&str> = line[end + 1..].split_ascii_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    Some(Candidate {
+        pid,
+        comm: line[begin + 1..end].to_owned(),
+        threads: u32::try_from(number(17)?).ok()?,
+        ticks: number(11)? + number(12)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_kernel_is_read_whatever_the_name_holds() {
+        let line = "7 (a) S (b) R 1 7 7 0 -1 4194560 10 0 0 0 30 12 0 0 20 0 5 0 4242 1000 50";
+        let found = parse(7, line).unwrap();
+        assert_eq!((found.comm.as_str(), found.ticks, found.threads), ("a) S (b", 42, 5));
+        assert_eq!(parse(7, "7 (cut) S 1"), None);
+    }
+
+    #[test]
+    fn the_parent_of_this_test_is_a_candidate_and_the_test_is_not() {
+        let all = candidates().unwrap();
+        assert!(all.iter().all(|one| one.pid != std::process::id()));
+        assert!(all.iter().any(|one| one.pid == std::os::unix::process::parent_id()));
+    }
+}
