@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn typing_filters_and_esc_undoes_it_before_it_leaves() {
         let mut picker = picker();
-        "INI".chars().for_each(|c| drop(picker.key(Key::Char(c), 5)));
+        "INI".chars().for_each(|c| assert_eq!(picker.key(Key::Char(c), 5), Picked::Not));
         picker.prepare();
         assert_eq!((picker.table.rows.len(), picker.selected()), (1, Some(1)));
         assert_eq!(picker.key(Key::Esc, 5), Picked::Not);
