@@ -150,7 +150,8 @@ fn come(seat: u32, now: u64) -> Option<()> {
     sched.since_ns = now;
     match was {
         state::WOKEN => {
-            let waited = now.wrapping_sub(sched.woken_ns);
+            // Whoever woke it may have read the clock just before it left its CPU.
+            let waited = now.wrapping_sub(sched.woken_ns.max(since));
             blocked(sched, call, off.wrapping_sub(waited));
             sched.woken_wait_ns += waited;
             distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
