@@ -75,6 +75,10 @@ slots! {
     /// A thread left a CPU that it was not seen to get, or got one that it was not seen to leave: that time is booked as
     /// unknown.
     SwitchUnseen = 14, "switch_unseen", Degraded;
+    /// No room for another operation on another futex: the call is counted as a call, but not by its futex.
+    FutexesFull = 15, "futexes_full", Degraded;
+    /// No room for another pair of lock and holder: the wait is counted, but not who made it necessary.
+    HoldersFull = 16, "holders_full", Degraded;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

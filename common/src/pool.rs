@@ -12,6 +12,14 @@ pub mod purpose {
     pub const OFF_CPU: u64 = 4;
     /// The times from being woken to running of one pair of waker and woken.
     pub const EDGE: u64 = 5;
+    /// The durations of one waiting operation on one futex.
+    pub const FUTEX_WAIT: u64 = 6;
+    /// Of those that slept: until they were woken.
+    pub const FUTEX_BLOCKED: u64 = 7;
+    /// Of those that slept: from then on until they ran.
+    pub const FUTEX_RUN_QUEUE: u64 = 8;
+    /// The running mean of the spin count of an adaptive mutex at the beginning of waits.
+    pub const FUTEX_SPINS: u64 = 9;
 }
 
 /// The key under which a histogram is registered, so that two CPUs that want the same one get the same one.

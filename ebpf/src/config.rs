@@ -43,6 +43,16 @@ settings! {
     COMPAT_MASK: u32 = 0;
     /// Offset in `pt_regs` of the number of the running call.
     REGS_NR: u32 = 0;
+    /// Whether futexes are looked at.
+    PROBE_FUTEX: u32 = 0;
+    /// Number of the call.
+    FUTEX: u32 = 0;
+    /// Offsets in `pt_regs` of the first three arguments of a call.
+    REGS_FIRST: u32 = 0;
+    /// See above.
+    REGS_SECOND: u32 = 0;
+    /// See above.
+    REGS_THIRD: u32 = 0;
     /// Offset of `task_struct.pid`.
     TASK_PID: u32 = 0;
     /// Offset of `task_struct.tgid`.

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     helpers::{
         bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_ktime_get_ns,
-        bpf_probe_read_kernel, generated::bpf_task_pt_regs,
+        bpf_probe_read_kernel, bpf_probe_read_user, generated::bpf_task_pt_regs,
     },
     programs::BtfTracePointContext,
 };
@@ -23,6 +23,13 @@ pub fn now() -> u64 {
 pub fn cpu() -> u32 {
     // SAFETY: reads a number.
     unsafe { bpf_get_smp_processor_id() }
+}
+
+/// A value in the running program's memory; `None` where that is not to be had.
+#[inline(always)]
+pub fn user<T>(address: u64) -> Option<T> {
+    // SAFETY: the helper checks the address and fails instead of faulting; the callers read plain integers.
+    unsafe { bpf_probe_read_user(address as *const T) }.ok()
 }
 
 /// A 32-bit field of the running task, read directly: only for programs attached through BTF, on kernels since 5.11.
@@ -93,14 +100,19 @@ impl Object {
         })
     }
 
+    /// The 64-bit field at an offset, likewise.
+    #[inline(always)]
+    pub fn double(self, offset: u32) -> u64 {
+        // SAFETY: as for `word`.
+        unsafe { bpf_probe_read_kernel((self.0 + u64::from(offset)) as *const u64) }.unwrap_or_else(|_| {
+            loss::count(Slot::KernelRead);
+            0
+        })
+    }
+
     /// The object that the field at an offset points to.
     #[inline(always)]
     pub fn follow(self, offset: u32) -> Self {
-        // SAFETY: as for `word`.
-        let pointer = unsafe { bpf_probe_read_kernel((self.0 + u64::from(offset)) as *const u64) };
-        Self(pointer.unwrap_or_else(|_| {
-            loss::count(Slot::KernelRead);
-            0
-        }))
+        Self(self.double(offset))
     }
 }

@@ -55,6 +55,13 @@ pub fn read(word: *const u32) -> u32 {
     unsafe { word.read() }
 }
 
+/// Counts one up in an entry of a hash map, which other CPUs may do at the same time.
+#[inline(always)]
+pub fn bump(count: *mut u64) {
+    // SAFETY: as for `read`, and values of hash maps are aligned to eight bytes.
+    unsafe { atomic_xadd::<u64, u64, { Relaxed }>(count, 1) };
+}
+
 /// An element of an array within a map value. The compiler must not be cleverer about the index than the verifier, or
 /// it removes the very check that the verifier wants to see.
 #[inline(always)]

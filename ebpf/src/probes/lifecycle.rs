@@ -17,8 +17,9 @@ use crate::{
     targets,
 };
 
-/// Wakes userspace up when a row is finished, so that it is read and given back soon. Only the waking counts: a record
-/// that does not fit is no loss, userspace looks at all rows.
+/// Wakes userspace up when a row is finished, so that it is read and given back soon, or when something about it can be
+/// found out only while it lives. Only the waking counts: a record that does not fit is no loss, userspace looks at all
+/// rows.
 #[map]
 static FINISHED: RingBuf = RingBuf::with_byte_size(4096, 0);
 
@@ -122,5 +123,11 @@ fn exit_status(task: Object, signal: Object) -> u32 {
 #[inline(always)]
 fn finish(id: u32, row: &mut Row, now: u64) {
     row.exited_ns = now;
-    let _ = FINISHED.output::<Finished>(Finished { row: id, tgid: row.tgid }, 0);
+    call_userspace(id, row.tgid);
+}
+
+/// Asks userspace to look at a row now.
+#[inline(always)]
+pub fn call_userspace(row: u32, tgid: u32) {
+    let _ = FINISHED.output::<Finished>(Finished { row, tgid }, 0);
 }

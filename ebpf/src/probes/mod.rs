@@ -1,6 +1,7 @@
 //! One file per probe; the body of each stands apart from the hooks that call it.
 
 mod calibration;
+mod futex;
 mod lifecycle;
 pub mod sched;
 mod syscalls;

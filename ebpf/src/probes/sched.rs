@@ -383,6 +383,14 @@ fn clear(sched: &mut Sched, now: u64) {
     }
 }
 
+/// When the running thread was last woken, and when it last got a CPU; `None` where it was not seen to be woken.
+#[inline(always)]
+pub fn last_wakeup(seat: u32) -> Option<(u64, u64)> {
+    let sched = slot(&SCHED, seat)?;
+    (sched.open != 0 && sched.state == state::RUNNING && sched.woken_ns != 0)
+        .then_some((sched.woken_ns, sched.since_ns))
+}
+
 /// The running thread was a held command until now: its accounts begin here.
 #[inline(always)]
 pub fn released(thread: &mut Thread) {

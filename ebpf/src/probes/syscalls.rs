@@ -13,11 +13,11 @@ use pulse_trace_common::{
 
 use crate::{
     config,
-    kernel::{self, Object},
+    kernel::{self, Given, Object},
     loss,
     memory::{MMAPABLE, add, add32, element, raise, slot},
     pool,
-    probes::sched,
+    probes::{futex, sched},
     targets,
 };
 
@@ -50,9 +50,8 @@ const SIGKILL_BIT: u32 = 1 << 8;
 /// Attached through BTF, so that the ABI of the call is one plain load away.
 #[btf_tracepoint(function = "sys_enter")]
 pub fn syscalls_enter(ctx: BtfTracePointContext) -> i32 {
-    let _ = try_enter(ctx.arg(1), || {
-        kernel::current_task_word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
-    });
+    let compat = || kernel::current_task_word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0;
+    let _ = try_enter(ctx.arg(1), compat, |register| Given::argument(&ctx, 0).double(register));
     0
 }
 
@@ -61,12 +60,12 @@ pub fn syscalls_enter(ctx: BtfTracePointContext) -> i32 {
 /// The same for kernels before 5.11, where reading the running task takes a helper.
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn syscalls_enter_raw(ctx: RawTracePointContext) -> i32 {
-    let _ = try_enter(ctx.arg(1), is_compat);
+    let _ = try_enter(ctx.arg(1), is_compat, |register| Object::at(ctx.arg(0)).double(register));
     0
 }
 
 #[inline(always)]
-fn try_enter(nr: u64, compat: impl Fn() -> bool) -> Option<()> {
+fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) -> Option<()> {
     let thread = targets::admit(true)?;
     let compat = config::COMPAT_MASK() != 0 && compat();
     let call = call_index(nr, compat, config::IS_X86() != 0);
@@ -77,6 +76,10 @@ fn try_enter(nr: u64, compat: impl Fn() -> bool) -> Option<()> {
         end_unseen(thread);
     }
     thread.call = call + 1;
+    if futex::is_one(call) {
+        let (first, second) = (register(config::REGS_FIRST()), register(config::REGS_SECOND()));
+        futex::enter(thread, first, second as u32, register(config::REGS_THIRD()) as u32);
+    }
     thread.entered_ns = kernel::now();
     Some(())
 }
@@ -121,6 +124,9 @@ fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
             return Some(());
         }
         failed(cell, errno);
+    }
+    if futex::is_one(call) {
+        futex::exit(thread, ret, now);
     }
     if elapsed as i64 >= 0 {
         record(cell, elapsed)
@@ -173,6 +179,9 @@ fn end_unseen(thread: &Thread) {
     loss::count(Slot::UnmatchedEntry);
     if let Some(cell) = cell_of(thread.row, thread.call - 1) {
         untimed(cell);
+        if futex::is_one(thread.call - 1) {
+            let _ = futex::ended(thread.seat, kernel::now());
+        }
     }
 }
 

@@ -16,6 +16,10 @@ pub struct Limits {
     pub distributions: u32,
     /// Pairs of waker and woken process.
     pub edges: u32,
+    /// Operations on futexes, by process.
+    pub futexes: u32,
+    /// Pairs of lock and thread that held it.
+    pub holders: u32,
     /// Further (row, call) pairs, for which only count, sum and maximum are kept.
     pub lean_cells: u32,
     /// Copies of each histogram, so that CPUs do not fight for its cache lines: a power of two.
@@ -38,7 +42,17 @@ impl Limits {
         while lanes > 1 && (histograms + distributions) * lanes > AFFORDABLE_HISTOGRAMS {
             lanes /= 2;
         }
-        Self { threads, rows, histograms, distributions, edges, lean_cells: histograms, lanes }
+        Self {
+            threads,
+            rows,
+            histograms,
+            distributions,
+            edges,
+            futexes: 1024,
+            holders: 4096,
+            lean_cells: histograms,
+            lanes,
+        }
     }
 
     /// Sets one limit by name.
@@ -52,6 +66,8 @@ impl Limits {
             "histograms" => &mut self.histograms,
             "distributions" => &mut self.distributions,
             "wakers" => &mut self.edges,
+            "futexes" => &mut self.futexes,
+            "holders" => &mut self.holders,
             "lean-cells" => &mut self.lean_cells,
             "lanes" if value.is_power_of_two() && value <= 64 => &mut self.lanes,
             "lanes" => return Err("lanes must be a power of two, at most 64".to_owned()),
@@ -67,8 +83,17 @@ impl Limits {
     }
 
     /// Names that [`Limits::set`] knows.
-    pub const NAMES: [&'static str; 7] =
-        ["threads", "processes", "histograms", "distributions", "wakers", "lean-cells", "lanes"];
+    pub const NAMES: [&'static str; 9] = [
+        "threads",
+        "processes",
+        "histograms",
+        "distributions",
+        "wakers",
+        "futexes",
+        "holders",
+        "lean-cells",
+        "lanes",
+    ];
     const MAX: u32 = 1 << 20;
 
     /// Histograms of both kinds.

@@ -22,6 +22,7 @@ use pulse_trace_common::{
 
 use super::{
     btf::{Btf, BtfError},
+    futex::FutexMaps,
     limits::Limits,
     log::KernelLog,
     mapped::Mapped,
@@ -37,6 +38,8 @@ use super::{
 pub struct Probes {
     /// Scheduling.
     pub sched: bool,
+    /// Futexes.
+    pub futex: bool,
     /// Performance counters are opened for every target.
     pub counters: bool,
 }
@@ -190,6 +193,7 @@ pub struct Kernel {
     pub(super) cells: Mapped<Cell>,
     pub(super) pool: Pool,
     pub(super) sched: SchedMaps,
+    pub(super) futex: FutexMaps,
     pub(super) free_threads: Queue<MapData, u32>,
     pub(super) free_rows: Queue<MapData, u32>,
     pub(super) free_cells: Queue<MapData, u32>,
@@ -229,6 +233,7 @@ impl Kernel {
             ("OWN_TGID", std::process::id()),
             ("CPUS", cpus),
             ("CELL_HISTOGRAMS", limits.histograms),
+            ("PROBE_FUTEX", u32::from(setup.probes.futex)),
         ]);
         let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
         let mut loader = EbpfLoader::new();
@@ -254,6 +259,7 @@ impl Kernel {
             cells: map(&mut ebpf, &mut maps, "CELLS", limits.cells() + 1)?,
             pool: Pool::open(&mut ebpf, &mut maps, &limits)?,
             sched: SchedMaps::open(&mut ebpf, &mut maps, &limits, cpus)?,
+            futex: FutexMaps::open(&mut ebpf, &mut maps, &limits)?,
             free_threads: filled(&mut ebpf, "FREE_THREADS", 1..=limits.threads)?,
             free_rows: filled(&mut ebpf, "FREE_ROWS", 1..=limits.rows)?,
             free_cells: filled(&mut ebpf, "FREE_CELLS", 1..=limits.histograms)?,
@@ -295,6 +301,11 @@ fn lengths(limits: &Limits, blocks: u32, cpus: u32, debug: bool) -> Vec<(&'stati
         ("EDGES", limits.edges + 1),
         ("FREE_EDGES", limits.edges.max(1)),
         ("EDGE_IDS", limits.edges.max(1)),
+        ("FUTEXES", limits.futexes + 1),
+        ("FREE_FUTEXES", limits.futexes.max(1)),
+        ("FUTEX_IDS", limits.futexes.max(1)),
+        ("HOLDERS", limits.holders.max(1)),
+        ("WAITING", limits.threads + 1),
         ("FINISHED", 1 << 16),
         ("AYA_LOGS", if debug { 1 << 20 } else { 1 << 12 }),
     ]

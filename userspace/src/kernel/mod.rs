@@ -6,6 +6,7 @@ mod attach;
 pub mod btf;
 mod cells;
 pub mod descriptors;
+mod futex;
 mod heap;
 pub mod limits;
 mod loaded;
@@ -23,6 +24,7 @@ mod settings;
 mod watch;
 
 pub use attach::{Attached, Hook, LIFECYCLE, SCHED, SYSCALLS};
+pub use futex::FreedFutexes;
 pub use heap::give_back;
 pub use loaded::{Kernel, LoadError, Probes, Setup};
 pub use pool::HistogramNow;

@@ -45,6 +45,10 @@ fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
         ("EXECVE", 59),
         ("EXECVEAT", 322),
         ("SIGRETURN", 15),
+        ("FUTEX", 202),
+        ("REGS_FIRST", btf.offset("pt_regs", "di")?),
+        ("REGS_SECOND", btf.offset("pt_regs", "si")?),
+        ("REGS_THIRD", btf.offset("pt_regs", "dx")?),
     ])
 }
 
@@ -52,6 +56,7 @@ fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
 #[cfg(target_arch = "aarch64")]
 fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
     const TIF_32BIT: u32 = 1 << 22;
+    let registers = btf.offset("pt_regs", "regs")?;
     Ok(vec![
         ("REGS_NR", btf.offset("pt_regs", "syscallno")?),
         ("COMPAT_OFFSET", btf.offset("task_struct", "thread_info.flags")?),
@@ -59,5 +64,9 @@ fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
         ("EXECVE", 221),
         ("EXECVEAT", 281),
         ("SIGRETURN", 139),
+        ("FUTEX", 98),
+        ("REGS_FIRST", registers),
+        ("REGS_SECOND", registers + 8),
+        ("REGS_THIRD", registers + 16),
     ])
 }

@@ -1,17 +1,19 @@
 //! The probes: for each stem its description and how its counters are read. The list is explicit and ordered.
 
 mod counters;
+mod futex;
 mod sched;
 mod syscalls;
 
 pub use counters::{Counters, Wanted};
+pub use futex::{FutexChange, Futexes};
 pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
 pub use syscalls::{Change, Syscalls};
 
 use crate::model::spec::Spec;
 
 /// Every probe.
-pub const ALL: &[Spec] = &[syscalls::SPEC, sched::SPEC, counters::SPEC];
+pub const ALL: &[Spec] = &[syscalls::SPEC, sched::SPEC, futex::SPEC, counters::SPEC];
 
 /// The probe of a name.
 ///

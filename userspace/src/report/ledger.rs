@@ -128,11 +128,24 @@ fn meaning(name: &str) -> &'static str {
         "wakers_full" => {
             "wakeups for which there was no room to note by whom they were made; counted, but missing among the wakers"
         }
+        "thread_ends_full" => {
+            "threads that ended faster than their accounts could be read; their time is missing in the budget"
+        }
+        _ => meaning_of_locks(name),
+    }
+}
+
+/// The same for those of locks, and of what they share with scheduling.
+fn meaning_of_locks(name: &str) -> &'static str {
+    match name {
         "distributions_full" => {
             "values without a histogram; counts and budgets have them, quantiles do not. Trace fewer processes"
         }
-        "thread_ends_full" => {
-            "threads that ended faster than their accounts could be read; their time is missing in the budget"
+        "futexes_full" => {
+            "futex calls for which there was no room to note on which futex; counted as calls. Raise --limit futexes="
+        }
+        "holders_full" => {
+            "waits for a mutex for which there was no room to note who held it; counted, but missing among the holders"
         }
         _ => UNKNOWN,
     }

@@ -51,7 +51,11 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
     let chosen = probes::chosen(&request.probes);
     Ok(Setup {
         limits,
-        probes: Probes { sched: chosen.contains(&"sched"), counters: chosen.contains(&"counters") },
+        probes: Probes {
+            sched: chosen.contains(&"sched"),
+            futex: chosen.contains(&"futex"),
+            counters: chosen.contains(&"counters"),
+        },
         follow_children: request.scope == Scope::Children,
         everybody: request.scope == Scope::Everybody,
         per_thread: request.per_thread,

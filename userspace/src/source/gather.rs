@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use pulse_trace_common::target::{Row, row_flag};
 
 use crate::{
-    kernel::Kernel,
+    kernel::{Kernel, Probes},
     model::{
         counters::Counters,
         frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
+        locks::FutexFrame,
         sched::{SchedFrame, SchedStats},
         text,
     },
-    probes::{Change, Sched, SchedChanges, Syscalls},
+    probes::{Change, FutexChange, Futexes, Sched, SchedChanges, Syscalls},
 };
 
 /// What has been read but not yet handed on.
@@ -21,6 +22,8 @@ pub struct Gatherer {
     syscalls: Syscalls,
     /// Where scheduling is followed.
     sched: Option<Sched>,
+    /// Where futexes are.
+    futexes: Option<Futexes>,
     pending: BTreeMap<ProcessKey, ProcessFrame>,
     /// What was last said of each process, to say only what is new.
     said: HashMap<ProcessKey, (String, u32, Option<Exit>)>,
@@ -30,10 +33,14 @@ pub struct Gatherer {
 }
 
 impl Gatherer {
-    /// One for a session that follows scheduling or does not.
+    /// One for a session that uses these probes.
     #[must_use]
-    pub fn new(sched: bool) -> Self {
-        Self { sched: sched.then(Sched::default), ..Self::default() }
+    pub fn new(probes: Probes) -> Self {
+        Self {
+            sched: probes.sched.then(Sched::default),
+            futexes: probes.futex.then(Futexes::default),
+            ..Self::default()
+        }
     }
 
     /// Notes when the session began, on the monotonic clock.
@@ -48,6 +55,8 @@ impl Gatherer {
             kernel.rows().filter(|(_, row)| is_finished(row)).map(|(id, _)| id).collect();
         let changes = self.syscalls.drain(kernel);
         let scheduling = self.sched.as_mut().map(|sched| sched.drain(kernel, now_ns));
+        let start_ns = self.start_ns;
+        let futexes = self.futexes.as_mut().map(|futexes| futexes.drain(kernel, start_ns));
         // Looked at afterwards: every row that has counters is in the picture.
         let rows = Rows::of(kernel);
         for row in rows.owners.values() {
@@ -59,10 +68,16 @@ impl Gatherer {
         if let Some(changes) = scheduling {
             self.add_scheduling(changes, &rows);
         }
+        for change in futexes.unwrap_or_default() {
+            self.add_futex(change, &rows);
+        }
         for row in finished {
             self.syscalls.forget(&kernel.free_cells(row));
             if let Some(sched) = &mut self.sched {
                 sched.forget(row, &kernel.free_sched(row));
+            }
+            if let Some(futexes) = &mut self.futexes {
+                futexes.forget(row, &kernel.free_futexes(row));
             }
             kernel.free_row(row);
         }
@@ -147,6 +162,17 @@ impl Gatherer {
             let frame = self.frame_of(row);
             merge_sched(frame, None, &change.stats);
             merge_sched(frame, Some(change.thread), &change.stats);
+        }
+    }
+
+    fn add_futex(&mut self, change: FutexChange, rows: &Rows) {
+        let Some(row) = rows.all.get(&change.row) else { return };
+        let (frame, new) = (self.frame_of(row), change.frame);
+        let same =
+            |it: &&mut FutexFrame| it.address == new.address && it.op == new.op && it.place == new.place;
+        match frame.futexes.iter_mut().find(same) {
+            Some(known) => known.stats.merge(&new.stats),
+            None => frame.futexes.push(new),
         }
     }
 

@@ -68,7 +68,7 @@ impl Live {
             kernel.attach(&SCHED, &mut attached)?;
         }
         give_back();
-        let mut gatherer = Gatherer::new(setup.probes.sched);
+        let mut gatherer = Gatherer::new(setup.probes);
         let counting = match (setup.probes.counters, setup.everybody) {
             (false, _) => Counting::default(),
             (true, true) => Counting::of_everybody(),
@@ -165,6 +165,8 @@ impl Live {
         add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
         let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
         add_positive(&mut ledger.events, "wakeups", wakeups);
+        let futexes = processes.iter().flat_map(|process| &process.futexes);
+        add_positive(&mut ledger.events, "futex_calls", futexes.map(|futex| futex.stats.count).sum());
         add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
         let frame = Frame {
             sequence: self.sequence,

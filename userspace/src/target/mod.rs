@@ -12,6 +12,7 @@ pub use candidates::{Candidate, candidates};
 pub use doing::{Doing, doing};
 pub use held::{HOLD, Held, hold_and_exec};
 pub use pinned::Pinned;
+pub use procfs::{comm, maps};
 pub use select::{Selection, in_initial_namespace, resolve};
 
 use std::io;

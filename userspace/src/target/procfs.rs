@@ -55,6 +55,11 @@ pub fn comm(tid: u32) -> Option<[u8; COMM_LEN]> {
     Some(comm)
 }
 
+/// What is mapped in a process, as the kernel writes it; `None` where that cannot be seen.
+pub fn maps(pid: u32) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/maps")).ok()
+}
+
 /// Process id of a thread.
 pub fn tgid(tid: u32) -> Option<u32> {
     status_field(tid, "Tgid:")?.parse().ok()

@@ -7,6 +7,7 @@ mod budget;
 mod counters;
 mod dashboard;
 mod death;
+mod futex;
 mod ledger;
 mod lifecycle;
 mod oracle;

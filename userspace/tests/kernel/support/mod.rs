@@ -12,12 +12,13 @@ pub use oracle::Oracle;
 pub use skip::{installed, skip};
 pub use tool::{HOOKS, Tool, export};
 pub use trace::{How, Trace};
-pub use workload::{Calls, Truth, blocked_in, in_call, program, within};
+pub use workload::{Calls, Truth, blocked_in, built, children_of, in_call, program, within};
 
 /// Leaves the test with a declared reason where something that it needs is not to be had.
 macro_rules! need {
     ($condition:expr, $($reason:tt)+) => {
-        if !$condition {
+        let holds: bool = $condition;
+        if !holds {
             let test = std::thread::current().name().unwrap_or("unknown").to_owned();
             return crate::support::skip(&test, &format!($($reason)+));
         }

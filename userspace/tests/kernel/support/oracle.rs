@@ -22,14 +22,19 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// Starts a script of ours on a process and waits until it counts. It needs tracefs, which it gets to itself.
+    /// Starts a script of ours on a process and waits until it counts.
     pub fn on(script: &str, pid: u32) -> Self {
+        Self::start(script, &[pid])
+    }
+
+    /// The same with more than a process id to tell it. It needs tracefs, which it gets to itself.
+    pub fn start(script: &str, arguments: &[u32]) -> Self {
         let mounted =
             "mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing; exec \"$@\"";
         let script = format!("{}/../scripts/{script}", env!("CARGO_MANIFEST_DIR"));
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", mounted, "sh", "bpftrace", "-f", "json", &script]);
-        command.arg(pid.to_string()).stdin(Stdio::null());
+        command.args(arguments.iter().map(u32::to_string)).stdin(Stdio::null());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();

@@ -43,11 +43,17 @@ impl Trace {
 
     /// Traces a process, or one thread of it, that was pinned before.
     pub fn of_pinned(pinned: &Pinned, how: &How<'_>) -> Self {
+        Self::of_all(&[pinned], how)
+    }
+
+    /// Traces several.
+    pub fn of_all(pinned: &[&Pinned], how: &How<'_>) -> Self {
         let limits = how.limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         let probes = how.probes.iter().map(|name| (*name).to_owned()).collect();
         let request = Request { scope: how.scope, per_thread: how.per_thread, probes, limits, debug: false };
-        let setup = kernel_setup(&request, &[pinned]).unwrap();
-        let live = Live::start(&setup, &[Target { pinned, held: false }]).unwrap();
+        let setup = kernel_setup(&request, pinned).unwrap();
+        let targets: Vec<Target<'_>> = pinned.iter().map(|pinned| Target { pinned, held: false }).collect();
+        let live = Live::start(&setup, &targets).unwrap();
         let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };
         Self { live, session: Session::new(header) }
     }

@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     os::fd::AsRawFd as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
     thread,
@@ -46,30 +46,29 @@ impl Truth {
     }
 }
 
-/// The program, built once if it is not: cargo knows binaries of other packages only when it is asked for them.
+/// The program, built once if it is not.
 pub fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let tool = PathBuf::from(env!("CARGO_BIN_EXE_pulse-trace"));
-        let profile = tool.parent().unwrap();
-        let program = profile.join("calls");
-        // Under sudo whatever cargo writes would belong to root; there the binaries were built before.
-        if std::env::var_os("SUDO_UID").is_none() {
-            let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "--quiet", "--bin", "calls", "--target-dir"]).arg(profile.parent().unwrap());
-            build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-            if profile.ends_with("release") {
-                build.arg("--release");
-            }
-            assert!(build.status().unwrap().success(), "cannot build the workload");
+    PROGRAM.get_or_init(|| built("calls"))
+}
+
+/// Another of the bundled programs: cargo knows binaries of other packages only when it is asked for them.
+pub fn built(name: &str) -> PathBuf {
+    let tool = PathBuf::from(env!("CARGO_BIN_EXE_pulse-trace"));
+    let profile = tool.parent().unwrap();
+    let program = profile.join(name);
+    // Under sudo whatever cargo writes would belong to root; there the binaries were built before.
+    if std::env::var_os("SUDO_UID").is_none() {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--bin", name, "--target-dir"]).arg(profile.parent().unwrap());
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        if profile.ends_with("release") {
+            build.arg("--release");
         }
-        assert!(
-            program.is_file(),
-            "{} is missing; build it with `cargo build --bin calls`",
-            program.display()
-        );
-        program
-    })
+        assert!(build.status().unwrap().success(), "cannot build the workload");
+    }
+    assert!(program.is_file(), "{} is missing; build it with `cargo build --bin {name}`", program.display());
+    program
 }
 
 /// A started workload; killed when dropped.
@@ -88,8 +87,13 @@ impl Calls {
 
     /// The same as an argument of another command, which becomes it or has it as its child.
     pub fn start_under(wrapper: &[&str], arguments: &[&str]) -> Self {
+        Self::start_program(wrapper, program(), arguments)
+    }
+
+    /// The same with any program that keeps the contract of the bundled ones.
+    pub fn start_program(wrapper: &[&str], program: &Path, arguments: &[&str]) -> Self {
         let words: Vec<String> = wrapper.iter().map(|word| (*word).to_owned()).collect();
-        let ours = program().to_string_lossy().into_owned();
+        let ours = program.to_string_lossy().into_owned();
         let words: Vec<String> =
             words.into_iter().chain([ours]).chain(arguments.iter().map(|word| (*word).to_owned())).collect();
         let (ready, theirs) = pipe().unwrap();
@@ -118,6 +122,11 @@ impl Calls {
         self.pid
     }
 
+    /// The process that was started, wrapper or not.
+    pub fn outermost(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub fn go(&mut self) {
         self.go.write_all(b"g").unwrap();
     }
@@ -138,12 +147,19 @@ impl Calls {
         child.wait().unwrap()
     }
 
-    /// Waits for its end; its truth.
-    pub fn truth(mut self) -> Truth {
+    /// Waits for its end; what it says.
+    pub fn output(mut self) -> String {
         let mut child = self.child.take().unwrap();
         let mut output = String::new();
         child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-        assert!(child.wait().unwrap().success());
+        let status = child.wait().unwrap();
+        assert!(status.success(), "the workload itself went wrong, {status}: {output}");
+        output
+    }
+
+    /// Waits for its end; its truth.
+    pub fn truth(self) -> Truth {
+        let output = self.output();
         let truth = Truth::read(&output);
         assert!(truth.holds, "the workload itself went wrong: {output}");
         truth
@@ -160,8 +176,13 @@ impl Drop for Calls {
 }
 
 fn child_of(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_ascii_whitespace().next()?.parse().ok()
+    children_of(pid).first().copied()
+}
+
+/// Processes that a process has started.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
 /// The number of the call that a thread sleeps in; `None` while it runs.

@@ -1,0 +1,257 @@
+//! Wire types of the `futex` probe.
+
+#[cfg(feature = "user")]
+use bytemuck::{Pod, Zeroable};
+
+/// Operations of `futex(2)`, without its flags.
+pub mod op {
+    /// Sleeps while the word has a value.
+    pub const WAIT: u32 = 0;
+    /// Wakes sleepers.
+    pub const WAKE: u32 = 1;
+    /// Wakes some, and moves the others to another futex.
+    pub const REQUEUE: u32 = 3;
+    /// The same, if the word has a value.
+    pub const CMP_REQUEUE: u32 = 4;
+    /// Wakes, changes another word, and wakes there too.
+    pub const WAKE_OP: u32 = 5;
+    /// Takes a lock that inherits priorities.
+    pub const LOCK_PI: u32 = 6;
+    /// Lets go of one.
+    pub const UNLOCK_PI: u32 = 7;
+    /// Takes one if it is free.
+    pub const TRYLOCK_PI: u32 = 8;
+    /// Waits for some of the bits of a wake.
+    pub const WAIT_BITSET: u32 = 9;
+    /// Wakes those that wait for some bits.
+    pub const WAKE_BITSET: u32 = 10;
+    /// Waits, to be moved to a lock that inherits priorities.
+    pub const WAIT_REQUEUE_PI: u32 = 11;
+    /// Moves such waiters.
+    pub const CMP_REQUEUE_PI: u32 = 12;
+    /// `LOCK_PI` with a clock of the caller's choice.
+    pub const LOCK_PI2: u32 = 13;
+}
+
+/// Flag of the operation's argument: no other process uses the futex.
+pub const PRIVATE_FLAG: u32 = 128;
+/// Flag of the operation's argument: which clock a timeout is of.
+pub const CLOCK_REALTIME: u32 = 256;
+/// Bit of [`Futex::op`]: the call said that other processes may use the futex.
+pub const SHARED: u32 = 1 << 31;
+
+/// Counters of errnos: the first so many are their own index.
+const SMALL_ERRNOS: u32 = 40;
+const ETIMEDOUT: u32 = 110;
+const FIRST_RESTART: u32 = 512;
+const RESTARTS: u32 = 6;
+/// Length of [`Futex::errors`].
+pub const ERRORS: usize = 48;
+const OTHER: u32 = ERRORS as u32 - 1;
+
+/// Where an errno is counted.
+#[inline(always)]
+#[must_use]
+pub const fn error_index(errno: u32) -> u32 {
+    if errno < SMALL_ERRNOS {
+        errno
+    } else if errno == ETIMEDOUT {
+        SMALL_ERRNOS
+    } else if errno >= FIRST_RESTART && errno - FIRST_RESTART < RESTARTS {
+        SMALL_ERRNOS + 1 + (errno - FIRST_RESTART)
+    } else {
+        OTHER
+    }
+}
+
+/// The errno that is counted at an index; `None` for the index of those that have no place.
+#[must_use]
+pub const fn error_at(index: u32) -> Option<u32> {
+    if index < SMALL_ERRNOS {
+        Some(index)
+    } else if index == SMALL_ERRNOS {
+        Some(ETIMEDOUT)
+    } else if index < OTHER {
+        Some(FIRST_RESTART + index - SMALL_ERRNOS - 1)
+    } else {
+        None
+    }
+}
+
+/// What a thread was told when its call began. One per seat.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Waiting {
+    /// The entry of the futex and the operation; 0 where there was no room for one.
+    pub entry: u32,
+    /// One of the constants in [`op`], with or without [`SHARED`].
+    pub op: u32,
+    /// What the word has to be for a wait to sleep.
+    pub expected: u32,
+    /// Keeps the size a multiple of eight.
+    pub padding: u32,
+}
+
+/// One operation on one futex of one process. Counters of 32 bits wrap; userspace adds up differences.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Futex {
+    /// The futex.
+    pub address: u64,
+    /// The row of the process; 0 marks a free entry.
+    pub row: u32,
+    /// One of the constants in [`op`], with or without [`SHARED`].
+    pub op: u32,
+    /// Calls that ended.
+    pub count: u64,
+    /// Waiters that were woken (by `REQUEUE` and its kin: or moved).
+    pub woken: u64,
+    /// Wakes that found nobody.
+    pub vain: u64,
+    /// When the first call ended.
+    pub first_ns: u64,
+    /// When the last one did.
+    pub last_ns: u64,
+    /// Waits that found a mutex which a followed thread held.
+    pub like_mutex: u64,
+    /// Waits that found something else.
+    pub unlike_mutex: u64,
+    /// Histograms in the pool, in the order of the purposes from [`crate::pool::purpose::FUTEX_WAIT`] on.
+    pub histograms: [u32; 4],
+    /// The kind of the mutex that was last found: the C library's bits.
+    pub kind: u32,
+    /// Keeps the size a multiple of eight.
+    pub padding: u32,
+    /// Failed calls by [`error_index`].
+    pub errors: [u32; ERRORS],
+}
+
+/// The key of an entry.
+#[inline(always)]
+#[must_use]
+pub const fn key(row: u32, op: u32, address: u64) -> [u64; 2] {
+    [address, (row as u64) << 32 | op as u64]
+}
+
+/// An entry and the thread that was found to hold it.
+#[inline(always)]
+#[must_use]
+pub const fn holder_key(entry: u32, tid: u32) -> u64 {
+    (entry as u64) << 32 | tid as u64
+}
+
+/// Entry and thread id of a key.
+#[must_use]
+pub const fn holder_parts(key: u64) -> (u32, u32) {
+    ((key >> 32) as u32, key as u32)
+}
+
+/// A `pthread_mutex_t`, as glibc lays it out on 64-bit machines.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mutex {
+    /// The futex.
+    pub word: u32,
+    /// How often its holder took it, where it may do so again.
+    pub count: u32,
+    /// The holder's thread id.
+    pub owner: u32,
+    /// Those that have it, and those that wait on a condition with it.
+    pub users: u32,
+    /// See [`kind`].
+    pub kind: u32,
+    /// Running mean of the spin count, in the lower half.
+    pub spins: u32,
+}
+
+/// Bits of [`Mutex::kind`].
+pub mod kind {
+    /// Normal, recursive, error-checking, adaptive.
+    pub const FORM: u32 = 3;
+    /// The form that spins.
+    pub const ADAPTIVE: u32 = 3;
+    /// Survives the death of its holder.
+    pub const ROBUST: u32 = 0x10;
+    /// Inherits priorities.
+    pub const INHERITS: u32 = 0x20;
+    /// Has a priority ceiling.
+    pub const PROTECTS: u32 = 0x40;
+    /// May be shared between processes.
+    pub const SHARED: u32 = 0x80;
+    /// Every bit that there is, those of lock elision included.
+    pub const KNOWN: u32 = FORM | ROBUST | INHERITS | PROTECTS | SHARED | 0x300;
+}
+
+/// Bits of a word that name the holder, where the word does.
+pub const TID_MASK: u32 = 0x3fff_ffff;
+/// The word of a mutex that is held and waited for.
+const HELD_AND_WANTED: u32 = 2;
+/// Bits of the word below those of a priority ceiling.
+const BELOW_CEILING: u32 = 0x7_ffff;
+/// More users than this, nothing has.
+const MOST_USERS: u32 = 1 << 20;
+
+/// Whether this is what a mutex looks like while somebody holds it.
+#[inline(always)]
+#[must_use]
+pub const fn looks_held(mutex: &Mutex) -> bool {
+    let by_word = if mutex.kind & (kind::ROBUST | kind::INHERITS) != 0 {
+        mutex.word & TID_MASK == mutex.owner
+    } else if mutex.kind & kind::PROTECTS != 0 {
+        mutex.word & BELOW_CEILING == HELD_AND_WANTED
+    } else {
+        mutex.word == HELD_AND_WANTED
+    };
+    by_word
+        && mutex.kind & !kind::KNOWN == 0
+        && mutex.owner != 0
+        && mutex.users != 0
+        && mutex.users < MOST_USERS
+}
+
+const _: () = assert!(size_of::<Futex>() == 288 && size_of::<Waiting>() == 16 && size_of::<Mutex>() == 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errno_comes_back_from_its_index() {
+        for errno in (0..40).chain([110]).chain(512..=517) {
+            assert_eq!(error_at(error_index(errno)), Some(errno));
+        }
+        for errno in [40, 109, 111, 511, 518, 4095] {
+            assert_eq!(error_at(error_index(errno)), None);
+        }
+    }
+
+    #[test]
+    fn keys_come_apart_again() {
+        assert_eq!(holder_parts(holder_key(7, 4_194_303)), (7, 4_194_303));
+        assert_ne!(key(1, op::WAIT, 64), key(1, op::WAIT | SHARED, 64));
+        assert_ne!(key(1, op::WAIT, 64), key(2, op::WAIT, 64));
+    }
+
+    #[test]
+    fn a_held_mutex_is_told_from_anything_else() {
+        let held = Mutex { word: 2, owner: 77, users: 1, ..Mutex::default() };
+        assert!(looks_held(&held));
+        assert!(looks_held(&Mutex { kind: kind::ADAPTIVE | kind::SHARED, spins: 12, ..held }));
+        let robust = Mutex { word: 77 | 1 << 31, kind: kind::ROBUST, ..held };
+        assert!(looks_held(&robust));
+        assert!(looks_held(&Mutex { word: 99 << 19 | 2, kind: kind::PROTECTS, ..held }));
+        let others = [
+            Mutex { word: 1, ..held },
+            Mutex { owner: 0, ..held },
+            Mutex { users: 0, ..held },
+            Mutex { users: u32::MAX, ..held },
+            Mutex { kind: 4, ..held },
+            Mutex { owner: 78, ..robust },
+        ];
+        for other in others {
+            assert!(!looks_held(&other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What happens on each futex, and whose mutex it is. Called by the hooks of the system calls.
+
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    macros::map,
+    maps::{Array, HashMap, Queue},
+};
+use pulse_trace_common::{
+    loss::Slot,
+    pool::{owner, purpose},
+    probes::futex::{
+        CLOCK_REALTIME, Futex, Mutex, PRIVATE_FLAG, SHARED, TID_MASK, Waiting, error_index, holder_key, key,
+        kind, looks_held, op,
+    },
+    target::Thread,
+};
+
+use crate::{
+    config, kernel, loss,
+    memory::{self, MMAPABLE, add, add32, element, slot},
+    pool,
+    probes::{lifecycle, sched},
+    targets,
+};
+
+/// Operations on futexes.
+#[map]
+static FUTEXES: Array<Futex> = Array::with_max_entries(1, MMAPABLE);
+/// Those that nobody uses.
+#[map]
+static FREE_FUTEXES: Queue<u32> = Queue::with_max_entries(1, 0);
+/// Key to entry.
+#[map]
+static FUTEX_IDS: HashMap<[u64; 2], u32> = HashMap::with_max_entries(1, 0);
+/// Who was found to hold a lock, and how often.
+#[map]
+static HOLDERS: HashMap<u64, u64> = HashMap::with_max_entries(1, 0);
+/// By seat.
+#[map]
+static WAITING: Array<Waiting> = Array::with_max_entries(1, 0);
+
+/// Whether this call is what this probe is about. One comparison; none where the probe is off.
+#[inline(always)]
+pub fn is_one(call: u32) -> bool {
+    config::PROBE_FUTEX() != 0 && call == config::FUTEX()
+}
+
+/// A call begins.
+#[inline(never)]
+pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) {
+    let Some(waiting) = slot(&WAITING, thread.seat) else { return };
+    let shared = if command & PRIVATE_FLAG == 0 { SHARED } else { 0 };
+    waiting.op = command & !(PRIVATE_FLAG | CLOCK_REALTIME | SHARED) | shared;
+    waiting.expected = expected;
+    waiting.entry = entry(thread, address, waiting.op);
+    if waiting.entry != 0
+        && let op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 = waiting.op & !SHARED
+    {
+        look(thread, waiting, address);
+    }
+}
+
+/// The entry of an operation on a futex, made on first use; 0 where there is none left.
+#[inline(always)]
+fn entry(thread: &Thread, address: u64, op: u32) -> u32 {
+    let key = key(thread.process, op, address);
+    match FUTEX_IDS.get_ptr(key) {
+        Some(id) => memory::read(id),
+        None => new_entry(thread, address, op),
+    }
+}
+
+#[inline(never)]
+fn new_entry(thread: &Thread, address: u64, op: u32) -> u32 {
+    let key = key(thread.process, op, address);
+    let Ok(Some(id)) = FREE_FUTEXES.pop() else { return 0 };
+    if FUTEX_IDS.insert(key, id, u64::from(BPF_NOEXIST)).is_err() {
+        // Another CPU was faster.
+        let _ = FREE_FUTEXES.push(id, 0);
+        return FUTEX_IDS.get_ptr(key).map_or(0, memory::read);
+    }
+    if let Some(futex) = slot(&FUTEXES, id) {
+        futex.address = address;
+        futex.op = op;
+        futex.row = thread.process;
+    }
+    if op & SHARED != 0 {
+        // What is mapped there can be found out while the process lives.
+        lifecycle::call_userspace(thread.process, thread.tgid);
+    }
+    id
+}
+
+/// Reads the memory at the address: what is a mutex that a followed thread holds, looks like one. Where the word has
+/// changed since the program looked, somebody has just let go, and nothing can be said.
+#[inline(never)]
+fn look(thread: &Thread, waiting: &Waiting, address: u64) {
+    let (id, op) = (waiting.entry, waiting.op & !SHARED);
+    let Some(futex) = slot(&FUTEXES, id) else { return };
+    let Some(mutex) = kernel::user::<Mutex>(address) else { return add(&mut futex.unlike_mutex, 1) };
+    let released = if op == op::WAIT || op == op::WAIT_BITSET {
+        mutex.word != waiting.expected
+    } else {
+        mutex.word & TID_MASK == 0
+    };
+    if released {
+        return;
+    }
+    if !looks_held(&mutex) || !is_followed(thread, mutex.owner, waiting.op & SHARED != 0) {
+        return add(&mut futex.unlike_mutex, 1);
+    }
+    add(&mut futex.like_mutex, 1);
+    futex.kind = mutex.kind;
+    if mutex.kind & (kind::FORM | kind::ROBUST | kind::INHERITS | kind::PROTECTS) == kind::ADAPTIVE {
+        let spins = (mutex.spins as i16).max(0) as u64;
+        distribute(futex, id, purpose::FUTEX_SPINS, spins);
+    }
+    held_by(holder_key(id, mutex.owner));
+}
+
+/// Whether this thread id can be that of a lock's holder: a followed thread of the same process, or of any where the
+/// lock is shared.
+#[inline(always)]
+fn is_followed(thread: &Thread, tid: u32, shared: bool) -> bool {
+    targets::find(tid).is_some_and(|holder| shared || holder.tgid == thread.tgid)
+}
+
+#[inline(always)]
+fn held_by(key: u64) {
+    if let Some(count) = HOLDERS.get_ptr_mut(key) {
+        return memory::bump(count);
+    }
+    if HOLDERS.insert(key, 1, u64::from(BPF_NOEXIST)).is_ok() {
+        return;
+    }
+    match HOLDERS.get_ptr_mut(key) {
+        // Another CPU was faster.
+        Some(count) => memory::bump(count),
+        None => loss::count(Slot::HoldersFull),
+    }
+}
+
+/// A call ended of which nothing else is known.
+#[inline(always)]
+pub fn ended(seat: u32, now: u64) -> Option<&'static mut Futex> {
+    let id = slot(&WAITING, seat)?.entry;
+    if id == 0 {
+        loss::count(Slot::FutexesFull);
+        return None;
+    }
+    let futex = slot(&FUTEXES, id)?;
+    add(&mut futex.count, 1);
+    if futex.first_ns == 0 {
+        futex.first_ns = now;
+    }
+    futex.last_ns = now;
+    Some(futex)
+}
+
+/// A call ended with a result, after so long a time, if that is known.
+#[inline(never)]
+pub fn exit(thread: &Thread, ret: u64, now: u64) {
+    let Some(futex) = ended(thread.seat, now) else { return };
+    let Some(waiting) = slot(&WAITING, thread.seat) else { return };
+    let failed = (ret as i64) < 0;
+    if failed
+        && let Some(counter) = element(&mut futex.errors, error_index(ret.wrapping_neg() as u32) as usize)
+    {
+        add32(counter, 1);
+    }
+    match waiting.op & !SHARED {
+        op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT_REQUEUE_PI => {
+            waited(thread, futex, waiting.entry, now);
+        }
+        op::WAKE | op::WAKE_BITSET | op::WAKE_OP | op::REQUEUE | op::CMP_REQUEUE | op::CMP_REQUEUE_PI => {
+            if ret == 0 {
+                add(&mut futex.vain, 1);
+            } else if !failed {
+                add(&mut futex.woken, ret);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// How long a wait took, and where it slept, which part of that was whose fault.
+#[inline(always)]
+fn waited(thread: &Thread, futex: &mut Futex, id: u32, now: u64) {
+    let elapsed = now.wrapping_sub(thread.entered_ns);
+    if (elapsed as i64) < 0 {
+        return;
+    }
+    distribute(futex, id, purpose::FUTEX_WAIT, elapsed);
+    if let Some((woken, ran)) = sched::last_wakeup(thread.seat)
+        && woken >= thread.entered_ns
+        && ran >= woken
+        && now >= ran
+    {
+        distribute(futex, id, purpose::FUTEX_BLOCKED, woken - thread.entered_ns);
+        distribute(futex, id, purpose::FUTEX_RUN_QUEUE, ran - woken);
+    }
+}
+
+/// Adds to one of an entry's distributions.
+#[inline(always)]
+fn distribute(futex: &mut Futex, id: u32, purpose: u64, value: u64) {
+    if let Some(histogram) = futex.histograms.get_mut((purpose - purpose::FUTEX_WAIT) as usize) {
+        pool::record_for(histogram, owner(purpose, id), value);
+    }
+}

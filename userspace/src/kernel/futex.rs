@@ -1,0 +1,97 @@
+//! The entries of the `futex` probe, as raw values of the kernel side.
+
+use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData, Queue},
+};
+use bytemuck::Zeroable as _;
+use pulse_trace_common::{
+    pool::{owner, purpose},
+    probes::futex::{Futex, holder_parts, key},
+};
+
+use super::{
+    Kernel,
+    limits::Limits,
+    loaded::{LoadError, filled, map, typed},
+    mapped::Mapped,
+};
+
+/// Purposes of an entry's histograms, in the order of [`Futex::histograms`].
+const PURPOSES: [u64; 4] =
+    [purpose::FUTEX_WAIT, purpose::FUTEX_BLOCKED, purpose::FUTEX_RUN_QUEUE, purpose::FUTEX_SPINS];
+
+/// Maps of the probe.
+pub(super) struct FutexMaps {
+    entries: Mapped<Futex>,
+    free: Queue<MapData, u32>,
+    ids: HashMap<MapData, [u64; 2], u32>,
+    holders: HashMap<MapData, u64, u64>,
+}
+
+impl FutexMaps {
+    pub(super) fn open(ebpf: &mut Ebpf, maps: &mut Vec<MapData>, limits: &Limits) -> Result<Self, LoadError> {
+        Ok(Self {
+            entries: map(ebpf, maps, "FUTEXES", limits.futexes + 1)?,
+            free: filled(ebpf, "FREE_FUTEXES", 1..=limits.futexes)?,
+            ids: typed(ebpf, "FUTEX_IDS")?,
+            holders: typed(ebpf, "HOLDERS")?,
+        })
+    }
+}
+
+/// What was given back with a row.
+#[derive(Debug, Default)]
+pub struct FreedFutexes {
+    /// Entries.
+    pub entries: Vec<u32>,
+    /// Histograms.
+    pub histograms: Vec<u32>,
+}
+
+impl Kernel {
+    /// Entries in use.
+    pub fn futexes(&self) -> impl Iterator<Item = (u32, Futex)> + '_ {
+        (1..self.futex.entries.len()).filter_map(|id| {
+            let used = self.futex.entries.word(id, offset_of!(Futex, row))?.load(Relaxed) != 0;
+            if used { Some((id as u32, self.futex.entries.read(id)?)) } else { None }
+        })
+    }
+
+    /// Who was found to hold the lock of an entry, and how often: entry, thread id, count.
+    pub fn holders(&self) -> impl Iterator<Item = (u32, u32, u64)> + '_ {
+        self.futex.holders.iter().filter_map(|pair| {
+            let (key, count) = pair.ok()?;
+            let (entry, tid) = holder_parts(key);
+            Some((entry, tid, count))
+        })
+    }
+
+    /// Gives back what a finished row had, and tells what that was.
+    pub fn free_futexes(&mut self, row: u32) -> FreedFutexes {
+        let mut freed = FreedFutexes::default();
+        let mine: Vec<(u32, Futex)> = self.futexes().filter(|(_, futex)| futex.row == row).collect();
+        if mine.is_empty() {
+            return freed;
+        }
+        for (id, futex) in mine {
+            for (purpose, histogram) in PURPOSES.into_iter().zip(futex.histograms) {
+                self.pool.free(owner(purpose, id), histogram);
+                freed.histograms.push(histogram);
+            }
+            self.futex.entries.write(id as usize, Futex::zeroed());
+            // Both had room for it before.
+            let _ = self.futex.ids.remove(&key(row, futex.op, futex.address));
+            let _ = self.futex.free.push(id, 0);
+            freed.entries.push(id);
+        }
+        let keys = self.futex.holders.keys().filter_map(Result::ok);
+        let gone: Vec<u64> = keys.filter(|key| freed.entries.contains(&holder_parts(*key).0)).collect();
+        for key in gone {
+            let _ = self.futex.holders.remove(&key);
+        }
+        freed
+    }
+}

@@ -1,0 +1,264 @@
+//! Futexes: from the kernel side's entries to what happened since the last look.
+
+use std::collections::HashMap;
+
+use pulse_trace_common::{
+    probes::futex::{Futex, SHARED, error_at, kind, op},
+    target::Row,
+};
+
+mod places;
+
+use crate::{
+    kernel::{FreedFutexes, HistogramNow, Kernel, Seen},
+    model::{
+        hist::Hist,
+        locks::{FutexFrame, FutexStats, MutexKind, MutexSeen},
+        spec::Spec,
+        text,
+    },
+    target,
+};
+use places::Places;
+
+/// The probe's description.
+pub const SPEC: Spec = Spec {
+    name: "futex",
+    summary: "every futex by address and operation: outcomes, waits, wakes; whose mutex it is and who held it",
+    hooks: &["raw_tp:sys_exit", "tp_btf:sys_enter"],
+    needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; `sched` to tell blocked from waiting for a CPU",
+    default: true,
+    cost: "to be measured",
+};
+
+/// Errnos that do not fit into the kernel side's table are counted under this number.
+const OTHER_ERRNO: u32 = u32::MAX;
+
+/// What one operation on one futex did since the last look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FutexChange {
+    /// The row of the process.
+    pub row: u32,
+    /// The futex and its numbers.
+    pub frame: FutexFrame,
+}
+
+/// The reader of the probe's entries: remembers what it has seen.
+#[derive(Default)]
+pub struct Futexes {
+    tallies: HashMap<u32, Tally>,
+    histograms: HashMap<u32, Seen>,
+    /// Times that a thread was found to hold the lock of an entry.
+    holders: HashMap<(u32, u32), u64>,
+    /// Names of threads that held one.
+    names: HashMap<u32, String>,
+    places: Places,
+    /// Where histograms are read into.
+    now: Box<HistogramNow>,
+}
+
+/// What was seen of an entry.
+#[derive(Default)]
+struct Tally {
+    total: FutexStats,
+    like_mutex: u64,
+    /// What was read of it before it was known for a mutex.
+    spins: Hist,
+}
+
+impl Futexes {
+    /// What happened since the last look, in a session that began at this time of the monotonic clock.
+    pub fn drain(&mut self, kernel: &Kernel, start_ns: u64) -> Vec<FutexChange> {
+        self.places.begin();
+        let mut changes = Vec::new();
+        let mut held: Option<HashMap<u32, Vec<(u32, u64)>>> = None;
+        for (id, futex) in kernel.futexes() {
+            let Some(row) = kernel.row(futex.row) else { continue };
+            // While the process lives, whether or not a call has ended yet.
+            let place = self.places.resolve(&futex, &row);
+            let [wait, blocked, run_queue, spins] = futex.histograms.map(|id| self.take(kernel, id));
+            let tally = self.tallies.entry(id).or_default();
+            let mut stats = FutexStats { wait, blocked, run_queue, ..tally.take_counters(&futex, start_ns) };
+            tally.spins.merge(&spins);
+            let found = std::mem::replace(&mut tally.like_mutex, futex.like_mutex) != futex.like_mutex;
+            if is_mutex(&futex) && (found || tally.spins.count() != 0) {
+                let spins = std::mem::take(&mut tally.spins);
+                let held = held.get_or_insert_with(|| by_entry(kernel));
+                stats.mutex = Some(self.mutex(id, &futex, &row, held.remove(&id).unwrap_or_default(), spins));
+            }
+            if stats == FutexStats::default() {
+                continue;
+            }
+            let op = name(futex.op & !SHARED);
+            let frame = FutexFrame { place, address: futex.address, op, stats };
+            changes.push(FutexChange { row: futex.row, frame });
+        }
+        changes
+    }
+
+    fn mutex(
+        &mut self,
+        id: u32,
+        futex: &Futex,
+        row: &Row,
+        holders: Vec<(u32, u64)>,
+        spins: Hist,
+    ) -> MutexSeen {
+        let mut seen = MutexSeen { kind: kind_of(futex.kind), spins, ..MutexSeen::default() };
+        for (tid, count) in holders {
+            let known = self.holders.insert((id, tid), count).unwrap_or(0);
+            if count > known {
+                *seen.holders.entry((tid, self.name_of(tid, row))).or_default() += count - known;
+            }
+        }
+        seen
+    }
+
+    /// The name of a thread when it was first found to hold a lock: one name, so that its counts stay together.
+    fn name_of(&mut self, tid: u32, row: &Row) -> String {
+        if let Some(name) = self.names.get(&tid) {
+            return name.clone();
+        }
+        let of_row = || (tid == row.tgid).then_some(row.comm);
+        let name = target::comm(tid).or_else(of_row).map_or_else(String::new, |comm| text::of_comm(&comm));
+        self.names.insert(tid, name.clone());
+        name
+    }
+
+    fn take(&mut self, kernel: &Kernel, id: u32) -> Hist {
+        if id == 0 {
+            return Hist::default();
+        }
+        self.histograms.entry(id).or_default().take(kernel, id, &mut self.now)
+    }
+
+    /// Forgets what was given back with a row.
+    pub fn forget(&mut self, row: u32, freed: &FreedFutexes) {
+        for id in &freed.entries {
+            self.tallies.remove(id);
+        }
+        for id in &freed.histograms {
+            self.histograms.remove(id);
+        }
+        if !freed.entries.is_empty() {
+            self.holders.retain(|(id, _), _| !freed.entries.contains(id));
+        }
+        self.places.forget(row);
+    }
+}
+
+/// Whether a futex is to be called a mutex: at least as often as not, it looked like one that somebody holds.
+fn is_mutex(futex: &Futex) -> bool {
+    futex.like_mutex > 0 && futex.like_mutex >= futex.unlike_mutex
+}
+
+/// Holders of each entry's lock, and how often they were found.
+fn by_entry(kernel: &Kernel) -> HashMap<u32, Vec<(u32, u64)>> {
+    let mut all: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+    for (entry, tid, count) in kernel.holders() {
+        all.entry(entry).or_default().push((tid, count));
+    }
+    all
+}
+
+impl Tally {
+    /// Everything but histograms and mutex.
+    fn take_counters(&mut self, futex: &Futex, start_ns: u64) -> FutexStats {
+        let seen = &self.total;
+        let mut change = FutexStats {
+            count: futex.count - seen.count,
+            woken: futex.woken - seen.woken,
+            vain: futex.vain - seen.vain,
+            unlike_mutex: futex.unlike_mutex - seen.unlike_mutex,
+            ..FutexStats::default()
+        };
+        if change.count != 0 {
+            let since = |at: u64| at.saturating_sub(start_ns);
+            change.seen_ns = Some((since(futex.first_ns), since(futex.last_ns)));
+        }
+        for (index, counter) in futex.errors.iter().enumerate().filter(|(_, counter)| **counter != 0) {
+            let errno = error_at(index as u32).unwrap_or(OTHER_ERRNO);
+            let known = seen.errors.get(&errno).copied().unwrap_or(0);
+            // Counters wrap at 32 bits, and are looked at far more often than that.
+            let new = counter.wrapping_sub(known as u32);
+            if new != 0 {
+                change.errors.insert(errno, u64::from(new));
+            }
+        }
+        self.total.merge(&change);
+        change
+    }
+}
+
+fn kind_of(bits: u32) -> MutexKind {
+    MutexKind {
+        form: (bits & kind::FORM) as u8,
+        robust: bits & kind::ROBUST != 0,
+        inherits: bits & kind::INHERITS != 0,
+        protects: bits & kind::PROTECTS != 0,
+        shared: bits & kind::SHARED != 0,
+    }
+}
+
+/// An operation as `futex(2)` names it.
+fn name(number: u32) -> String {
+    let name = match number {
+        op::WAIT => "WAIT",
+        op::WAKE => "WAKE",
+        op::REQUEUE => "REQUEUE",
+        op::CMP_REQUEUE => "CMP_REQUEUE",
+        op::WAKE_OP => "WAKE_OP",
+        op::LOCK_PI => "LOCK_PI",
+        op::UNLOCK_PI => "UNLOCK_PI",
+        op::TRYLOCK_PI => "TRYLOCK_PI",
+        op::WAIT_BITSET => "WAIT_BITSET",
+        op::WAKE_BITSET => "WAKE_BITSET",
+        op::WAIT_REQUEUE_PI => "WAIT_REQUEUE_PI",
+        op::CMP_REQUEUE_PI => "CMP_REQUEUE_PI",
+        op::LOCK_PI2 => "LOCK_PI2",
+        _ => return format!("operation {number}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytemuck::Zeroable as _;
+    use pulse_trace_common::probes::futex::error_index;
+
+    use super::*;
+    use crate::model::locks::{waits, wakes};
+
+    #[test]
+    fn a_look_is_the_difference_to_the_last_one() {
+        let mut tally = Tally::default();
+        let mut futex = Futex { count: 5, woken: 3, vain: 1, first_ns: 150, last_ns: 400, ..Futex::zeroed() };
+        futex.errors[error_index(11) as usize] = u32::MAX;
+        let first = tally.take_counters(&futex, 100);
+        assert_eq!((first.count, first.woken, first.vain, first.seen_ns), (5, 3, 1, Some((50, 300))));
+        (futex.count, futex.last_ns) = (7, 500);
+        futex.errors[error_index(11) as usize] = 1;
+        futex.errors[error_index(110) as usize] = 1;
+        let second = tally.take_counters(&futex, 100);
+        assert_eq!((second.count, second.seen_ns), (2, Some((50, 400))));
+        assert_eq!(second.errors.into_iter().collect::<Vec<_>>(), [(11, 2), (110, 1)]);
+        assert_eq!(tally.take_counters(&futex, 100), FutexStats::default());
+    }
+
+    #[test]
+    fn every_operation_that_waits_or_wakes_is_known_as_such() {
+        for number in [op::WAIT, op::WAIT_BITSET, op::LOCK_PI, op::LOCK_PI2, op::WAIT_REQUEUE_PI] {
+            assert!(waits(&name(number)), "{number}");
+        }
+        for number in [op::WAKE, op::WAKE_BITSET, op::WAKE_OP, op::REQUEUE, op::CMP_REQUEUE, op::UNLOCK_PI] {
+            assert!(wakes(&name(number)), "{number}");
+        }
+        assert_eq!(name(77), "operation 77");
+    }
+
+    #[test]
+    fn kinds_are_read_from_the_librarys_bits() {
+        assert_eq!(kind_of(0x83).name(), "adaptive shared");
+        assert_eq!(kind_of(0x30).name(), "normal robust PI");
+    }
+}
