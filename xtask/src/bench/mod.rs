@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME`: measurements that are no tests, because their result is a number.
 
 mod overhead;
+mod sched;
 
 use std::fmt::Write as _;
 
@@ -12,11 +13,14 @@ use crate::say;
 type Bench = (&'static str, &'static str, fn(&[String]) -> Result<()>);
 
 /// Every benchmark, one row each.
-const BENCHES: &[Bench] = &[(
-    "overhead",
-    "what tracing system calls costs, beside its peers: [--rounds N] [--tool FILE]",
-    overhead::run,
-)];
+const BENCHES: &[Bench] = &[
+    (
+        "overhead",
+        "what tracing system calls costs, beside its peers: [--rounds N] [--tool FILE]",
+        overhead::run,
+    ),
+    ("sched", "what tracing the scheduler costs, beside its peers: [--rounds N] [--tool FILE]", sched::run),
+];
 
 /// The verb.
 pub fn run(arguments: &[String]) -> Result<()> {

@@ -12,6 +12,13 @@ mod rounds;
 mod running;
 mod spread;
 
+pub use self::{
+    peers::{Left, Ready},
+    readings::{Programs, Statistics, ran},
+    running::Bench,
+    spread::Spread,
+};
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -23,10 +30,8 @@ use anyhow::{Context as _, Result, bail};
 use self::{
     first_data::FirstData,
     many::{Flood, Many},
-    readings::{Memory, Statistics},
+    readings::Memory,
     rounds::Row,
-    running::Bench,
-    spread::Spread,
 };
 use crate::{
     process::{self, capture, cargo, command},
@@ -162,7 +167,8 @@ fn read_options(arguments: &[String]) -> Result<Options> {
     Ok(options)
 }
 
-fn build() -> Result<PathBuf> {
+/// Builds our tool as it is released.
+pub fn build() -> Result<PathBuf> {
     process::run(&mut cargo(["build", "--release", "--package", "pulse-trace", "--bin", "pulse-trace"]))?;
     Ok(workspace::target()?.join("release/pulse-trace"))
 }

@@ -129,7 +129,17 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 fn ours(start: &Start, target: u32) -> Vec<String> {
-    words(&[OURS, "attach", "-p", &target.to_string(), "--quiet", "--json", start.json])
+    words(&[
+        OURS,
+        "attach",
+        "-p",
+        &target.to_string(),
+        "--quiet",
+        "--probes",
+        "syscalls",
+        "--json",
+        start.json,
+    ])
 }
 
 /// The count of one call in our JSON; 0 where the process made none.
