@@ -227,3 +227,51 @@ fn running_and_waiting_are_those_of_the_kernels_own_statistics() {
         );
     }
 }
+
+#[test]
+fn threads_that_live_for_microseconds_are_all_accounted() {
+    let mut calls = Calls::start(&["--forever", "--threads", "16", "--count", "1", "--calls", "getppid"]);
+    let mut trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
+    calls.go();
+    let end = std::time::Instant::now() + Duration::from_millis(600);
+    trace.until(|| std::time::Instant::now() > end);
+    let session = trace.finish();
+    let process = session.processes.values().next().unwrap();
+    assert!(process.threads > 500, "{}", process.threads);
+    // Threads that were born, and not yet let loose, have no accounts; ids can come back.
+    let named = process.sched_threads.len() as u64;
+    let missing = u64::from(process.threads).saturating_sub(named);
+    assert!(missing <= u64::from(process.threads) / 50, "{named} of {}", process.threads);
+    let whole = &process.sched.as_ref().unwrap().budget;
+    let sum: u64 = process.sched_threads.values().map(|thread| thread.budget.wall_ns).sum();
+    assert_eq!((whole.wall_ns, whole.parts_ns()), (sum, sum));
+    assert_eq!(session.ledger.degraded.get("thread_ends_full"), None);
+}
+
+#[test]
+fn threads_that_end_faster_than_they_are_read_are_counted() {
+    let mut calls = Calls::start(&["--forever", "--threads", "32", "--count", "1", "--calls", "getppid"]);
+    let trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
+    calls.go();
+    // Nobody reads meanwhile, and the ring has room for some two and a half thousand. Ids tell how many were born.
+    let newest = || -> u64 {
+        let text = fs::read_to_string("/proc/loadavg").unwrap();
+        text.split_ascii_whitespace().next_back().unwrap().parse().unwrap()
+    };
+    let (mut last, mut born) = (newest(), 0);
+    within(Duration::from_secs(60), "more threads than fit", || {
+        let now = newest();
+        born += now.saturating_sub(last);
+        last = now;
+        born > 12_000
+    });
+    let session = trace.finish();
+    let process = session.processes.values().next().unwrap();
+    let lost = session.ledger.degraded["thread_ends_full"];
+    assert!(lost > 100);
+    let seen = process.sched_threads.len() as u64;
+    assert!(seen + lost <= u64::from(process.threads) + 1, "{seen}, {lost} of {}", process.threads);
+    assert!(seen + lost >= u64::from(process.threads) * 49 / 50, "{seen}, {lost} of {}", process.threads);
+    let whole = &process.sched.as_ref().unwrap().budget;
+    assert_eq!(whole.parts_ns(), whole.wall_ns);
+}
