@@ -108,7 +108,8 @@ fn check_benchmark(result: &Value) {
         match verdict {
             "met" => assert!(high < below, "{name}"),
             "missed" => assert!(low >= below, "{name}"),
-            "unsure" => assert!(low < below && high >= below, "{name}"),
+            // Where strangers had the CPU, a target that looks missed is not called so.
+            "unsure" => assert!(high >= below, "{name}"),
             "untested" => assert!(name.starts_with("contention/"), "{name}"),
             other => panic!("{name}: verdict {other}"),
         }

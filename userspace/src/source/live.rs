@@ -144,13 +144,13 @@ impl Live {
         self.attached.detach("sys_enter");
         // What a thread does from here on is no part of the session.
         let end_ns = host::monotonic_ns();
+        self.costs.measure(false);
         self.attached.detach_all();
         self.gatherer.collect(&mut self.kernel, end_ns);
         self.gatherer.collect_in_flight(&self.kernel);
         self.counting.finish(&mut self.gatherer);
         let mut losses = self.take_losses();
         add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
-        self.costs.measure(false);
         self.close_frame(losses, end_ns)
     }
 

@@ -242,7 +242,7 @@ fn a_command_is_counted_from_its_first_instruction() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("json");
     let workload = program().to_str().unwrap();
-    let tool = ["run", "--quiet", "--json", file.to_str().unwrap(), "--", workload];
+    let tool = ["run", "--quiet", "--probes", "counters", "--json", file.to_str().unwrap(), "--", workload];
     let more = ["--spin", "200ms", "--touch-pages", "5003", "--json"];
     let (status, out, err) = Tool::start(tool.iter().chain(&more)).end();
     assert_eq!((status.code(), err.as_str()), (Some(0), ""));
@@ -265,7 +265,15 @@ fn few_descriptors_cost_counters_and_not_the_session() {
         let limited = format!("ulimit -n {limit}; exec \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_pulse-trace")]);
-        command.args(["attach", "-p", &calls.pid().to_string(), "--duration", "300ms"]);
+        command.args([
+            "attach",
+            "-p",
+            &calls.pid().to_string(),
+            "--duration",
+            "300ms",
+            "--probes",
+            "counters",
+        ]);
         let output = command.stdin(Stdio::null()).output().unwrap();
         let (text, error) =
             (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
