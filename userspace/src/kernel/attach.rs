@@ -90,6 +90,11 @@ impl Kernel {
         }
     }
 
+    /// Lets go of the kernel's types, which are only needed to load programs and take some 14 MB.
+    pub fn forget_types(&mut self) {
+        self.btf = None;
+    }
+
     /// Has the kernel verify a program.
     ///
     /// # Errors

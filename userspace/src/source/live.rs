@@ -67,6 +67,7 @@ impl Live {
         if setup.probes.sched {
             kernel.attach(&SCHED, &mut attached)?;
         }
+        kernel.forget_types();
         give_back();
         let mut gatherer = Gatherer::new(setup.probes);
         let counting = match (setup.probes.counters, setup.everybody) {
