@@ -14,6 +14,7 @@ mod loss;
 mod memory;
 mod pool;
 mod probes;
+mod registry;
 mod targets;
 
 /// Helpers that the kernel offers to GPL-compatible programs only are used.

@@ -1,7 +1,6 @@
 //! Histograms: those of system calls belong to their cells, the others are handed out on first use.
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
     macros::map,
     maps::{Array, HashMap, Queue},
 };
@@ -12,7 +11,8 @@ use pulse_trace_common::{
 
 use crate::{
     config, kernel, loss,
-    memory::{self, MMAPABLE, add, add32, raise, slot},
+    memory::{MMAPABLE, add, add32, raise, slot},
+    registry::{self, Entry},
 };
 
 /// One per lane of each histogram. Those of cells have the ids of their cells and come first.
@@ -21,7 +21,7 @@ static HISTOGRAMS: Array<Histogram> = Array::with_max_entries(1, MMAPABLE);
 /// Those that nobody uses.
 #[map]
 static FREE_HISTOGRAMS: Queue<u32> = Queue::with_max_entries(1, 0);
-/// Owner to histogram: two CPUs that want the same one for the first time must get the same one.
+/// Owner to histogram.
 #[map]
 static OWNERS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 
@@ -41,31 +41,23 @@ pub fn record(id: u32, value: u64) -> bool {
     true
 }
 
-/// Records a value into the histogram that an entry names, which is fetched from the pool the first time; false where
-/// the pool is empty.
+/// Records a value into the histogram that an entry names, which is fetched from the pool the first time.
 #[inline(always)]
-pub fn record_for(entry: &mut u32, owner: u64, value: u64) -> bool {
+pub fn record_for(entry: &mut u32, owner: u64, value: u64) {
     if *entry == 0 {
         *entry = fetch(owner);
         if *entry == 0 {
-            loss::count(Slot::DistributionsFull);
-            return false;
+            return loss::count(Slot::DistributionsFull);
         }
     }
-    record(*entry, value)
+    record(*entry, value);
 }
 
 /// The owner's histogram; 0 where there is none left.
 #[inline(never)]
 fn fetch(owner: u64) -> u32 {
-    if let Some(id) = OWNERS.get_ptr(owner) {
-        return memory::read(id);
+    match registry::fetch(&OWNERS, &FREE_HISTOGRAMS, &owner) {
+        Entry::Known(id) | Entry::New(id) => id,
+        Entry::None => 0,
     }
-    let Ok(Some(id)) = FREE_HISTOGRAMS.pop() else { return 0 };
-    if OWNERS.insert(owner, id, u64::from(BPF_NOEXIST)).is_ok() {
-        return id;
-    }
-    // Another CPU was faster, or there is no room, which cannot be: as many owners fit as there are histograms.
-    let _ = FREE_HISTOGRAMS.push(id, 0);
-    OWNERS.get_ptr(owner).map_or(0, memory::read)
 }

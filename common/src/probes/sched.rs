@@ -26,9 +26,9 @@ pub mod initial {
     /// Nothing.
     pub const NOTHING: u32 = 0;
     /// It was running or waiting for a CPU.
-    pub const RUNNABLE: u32 = u32::MAX;
+    pub const RUNNABLE: u32 = u32::MAX - 1;
     /// It was blocked outside of any system call.
-    pub const OUTSIDE: u32 = u32::MAX - 1;
+    pub const OUTSIDE: u32 = super::OUTSIDE;
 }
 
 /// Places of blocked time that a thread can tell apart.
@@ -131,10 +131,6 @@ pub struct CpuTime {
 pub struct Edge {
     /// See [`edge_key`]; 0 marks a free one.
     pub key: u64,
-    /// Wakeups for which there was no histogram, and their time.
-    pub lean_count: u64,
-    /// See above.
-    pub lean_ns: u64,
     /// Its histogram in the pool.
     pub histogram: u32,
     /// Keeps the size a multiple of eight.
@@ -204,7 +200,7 @@ pub struct EndedRest {
 }
 
 const _: () = assert!(size_of::<Place>() == 16 && size_of::<Sched>() == 320 && size_of::<Ended>() == 384);
-const _: () = assert!(size_of::<Edge>() == 48 && size_of::<CpuTime>() == 16);
+const _: () = assert!(size_of::<Edge>() == 32 && size_of::<CpuTime>() == 16);
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,7 @@ use crate::{
     memory::{self, MMAPABLE, add, add32, element, slot},
     pool,
     probes::{lifecycle, sched},
+    registry::{self, Entry},
     targets,
 };
 
@@ -61,24 +62,13 @@ pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) {
 }
 
 /// The entry of an operation on a futex, made on first use; 0 where there is none left.
-#[inline(always)]
-fn entry(thread: &Thread, address: u64, op: u32) -> u32 {
-    let key = key(thread.process, op, address);
-    match FUTEX_IDS.get_ptr(key) {
-        Some(id) => memory::read(id),
-        None => new_entry(thread, address, op),
-    }
-}
-
 #[inline(never)]
-fn new_entry(thread: &Thread, address: u64, op: u32) -> u32 {
-    let key = key(thread.process, op, address);
-    let Ok(Some(id)) = FREE_FUTEXES.pop() else { return 0 };
-    if FUTEX_IDS.insert(key, id, u64::from(BPF_NOEXIST)).is_err() {
-        // Another CPU was faster.
-        let _ = FREE_FUTEXES.push(id, 0);
-        return FUTEX_IDS.get_ptr(key).map_or(0, memory::read);
-    }
+fn entry(thread: &Thread, address: u64, op: u32) -> u32 {
+    let id = match registry::fetch(&FUTEX_IDS, &FREE_FUTEXES, &key(thread.process, op, address)) {
+        Entry::Known(id) => return id,
+        Entry::New(id) => id,
+        Entry::None => return 0,
+    };
     if let Some(futex) = slot(&FUTEXES, id) {
         futex.address = address;
         futex.op = op;

@@ -191,8 +191,7 @@ fn first_seen(thread: &Thread, sched: &mut Sched, off: u64, now: u64) {
     }
     match sched.initial {
         initial::NOTHING | initial::RUNNABLE => sched.unknown_ns += before,
-        initial::OUTSIDE => blocked(sched, OUTSIDE, before),
-        call => blocked(sched, call, before),
+        place => blocked(sched, place, before),
     }
 }
 
@@ -201,10 +200,7 @@ fn first_seen(thread: &Thread, sched: &mut Sched, off: u64, now: u64) {
 fn place_of(thread: &Thread, sched: &Sched) -> u32 {
     if thread.call != 0 {
         thread.call
-    } else if thread.phase == phase::FRESH
-        && sched.initial != initial::NOTHING
-        && sched.initial < initial::OUTSIDE
-    {
+    } else if thread.phase == phase::FRESH && was_asleep(sched) {
         sched.initial
     } else {
         OUTSIDE
@@ -412,7 +408,7 @@ pub fn left_first_call(thread: &mut Thread) {
         return;
     }
     thread.phase = phase::LEFT;
-    if sched.initial != initial::NOTHING && sched.initial < initial::OUTSIDE {
+    if was_asleep(sched) && sched.initial != initial::OUTSIDE {
         thread.in_calls_ns += kernel::now().wrapping_sub(sched.began_ns);
     }
 }

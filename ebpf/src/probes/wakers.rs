@@ -1,7 +1,6 @@
 //! Who wakes whom: a part of the `sched` probe.
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
     helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
     macros::map,
     maps::{Array, HashMap, Queue},
@@ -15,8 +14,9 @@ use pulse_trace_common::{
 
 use crate::{
     loss,
-    memory::{self, MMAPABLE, add, slot},
+    memory::{MMAPABLE, slot},
     pool,
+    registry::{self, Entry},
 };
 
 /// Pairs of waker and woken row.
@@ -50,18 +50,14 @@ pub fn note(thread: &Thread, sched: &mut Sched, context: impl Fn() -> u64) {
 
 #[inline(never)]
 fn edge(key: u64) -> u32 {
-    if let Some(id) = EDGE_IDS.get_ptr(key) {
-        return memory::read(id);
-    }
-    let Ok(Some(id)) = FREE_EDGES.pop() else {
-        loss::count(Slot::WakersFull);
-        return 0;
+    let id = match registry::fetch(&EDGE_IDS, &FREE_EDGES, &key) {
+        Entry::Known(id) => return id,
+        Entry::New(id) => id,
+        Entry::None => {
+            loss::count(Slot::WakersFull);
+            return 0;
+        }
     };
-    if EDGE_IDS.insert(key, id, u64::from(BPF_NOEXIST)).is_err() {
-        // Another CPU was faster.
-        let _ = FREE_EDGES.push(id, 0);
-        return EDGE_IDS.get_ptr(key).map_or(0, memory::read);
-    }
     if let Some(edge) = slot(&EDGES, id) {
         edge.comm = bpf_get_current_comm().unwrap_or_default();
         edge.key = key;
@@ -75,10 +71,7 @@ pub fn record(id: u32, waited: u64) {
     if id == 0 {
         return;
     }
-    if let Some(edge) = slot(&EDGES, id)
-        && !pool::record_for(&mut edge.histogram, owner(purpose::EDGE, id), waited)
-    {
-        add(&mut edge.lean_count, 1);
-        add(&mut edge.lean_ns, waited);
+    if let Some(edge) = slot(&EDGES, id) {
+        pool::record_for(&mut edge.histogram, owner(purpose::EDGE, id), waited);
     }
 }

@@ -5,7 +5,7 @@ use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 use bytemuck::Zeroable as _;
 use pulse_trace_common::probes::syscalls::{Cell, Directory};
 
-use super::{Kernel, pool::HistogramNow};
+use super::Kernel;
 
 impl Kernel {
     /// Cells in use: id, row, and the call's index in the row's directory.
@@ -20,17 +20,6 @@ impl Kernel {
     #[must_use]
     pub fn cell(&self, id: u32) -> Option<Cell> {
         self.cells.read(id as usize)
-    }
-
-    /// A histogram of the pool, all lanes together, in place of what was there.
-    pub fn histogram(&self, id: u32, into: &mut HistogramNow) {
-        self.pool.read(id, into);
-    }
-
-    /// A number that changes whenever a histogram of the pool does.
-    #[must_use]
-    pub fn histogram_stamp(&self, id: u32) -> u64 {
-        self.pool.stamp(id)
     }
 
     /// Whether a cell has a histogram: it has the cell's number.

@@ -34,7 +34,7 @@ pub(super) struct FutexMaps {
 impl FutexMaps {
     pub(super) fn open(ebpf: &mut Ebpf, maps: &mut Vec<MapData>, limits: &Limits) -> Result<Self, LoadError> {
         Ok(Self {
-            entries: map(ebpf, maps, "FUTEXES", limits.futexes + 1)?,
+            entries: map(ebpf, maps, "FUTEXES")?,
             free: filled(ebpf, "FREE_FUTEXES", 1..=limits.futexes)?,
             ids: typed(ebpf, "FUTEX_IDS")?,
             holders: typed(ebpf, "HOLDERS")?,

@@ -55,6 +55,21 @@ impl Limits {
         }
     }
 
+    /// These limits for a session that leaves probes out: what they would use takes neither memory nor time.
+    #[must_use]
+    pub const fn of_use_with(mut self, sched: bool, futex: bool) -> Self {
+        if !sched {
+            self.edges = 0;
+        }
+        if !futex {
+            (self.futexes, self.holders) = (0, 0);
+        }
+        if !sched && !futex {
+            self.distributions = 0;
+        }
+        self
+    }
+
     /// Sets one limit by name.
     ///
     /// # Errors

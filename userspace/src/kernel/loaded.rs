@@ -222,7 +222,7 @@ impl Kernel {
     /// # Errors
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
-        let limits = setup.limits;
+        let limits = setup.limits.of_use_with(setup.probes.sched, setup.probes.futex);
         let cpus = nr_cpus().map_err(|(_, cause)| LoadError::Cpus(cause))? as u32;
         let mut constants = settings::offsets(&Btf::of_kernel()?)?;
         constants.extend([
@@ -245,18 +245,18 @@ impl Kernel {
         // Below the lowest level, the verifier removes every line of the log.
         let log_level = if setup.debug { u8::MAX } else { 0 };
         loader.override_global("AYA_LOG_LEVEL", &log_level, true);
-        for (name, length) in lengths(&limits, blocks, cpus, setup.debug) {
+        for (name, length) in lengths(setup, &limits, blocks, cpus) {
             loader.map_max_entries(name, length);
         }
         let mut ebpf = loader.load(OBJECT)?;
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
         let mut maps = Vec::new();
         Ok(Self {
-            tids: map(&mut ebpf, &mut maps, "TIDS", blocks)?,
-            threads: map(&mut ebpf, &mut maps, "THREADS", limits.threads + 1)?,
-            rows: map(&mut ebpf, &mut maps, "ROWS", limits.rows + 1)?,
-            directories: map(&mut ebpf, &mut maps, "DIRECTORIES", limits.rows + 1)?,
-            cells: map(&mut ebpf, &mut maps, "CELLS", limits.cells() + 1)?,
+            tids: map(&mut ebpf, &mut maps, "TIDS")?,
+            threads: map(&mut ebpf, &mut maps, "THREADS")?,
+            rows: map(&mut ebpf, &mut maps, "ROWS")?,
+            directories: map(&mut ebpf, &mut maps, "DIRECTORIES")?,
+            cells: map(&mut ebpf, &mut maps, "CELLS")?,
             pool: Pool::open(&mut ebpf, &mut maps, &limits)?,
             sched: SchedMaps::open(&mut ebpf, &mut maps, &limits, cpus)?,
             futex: FutexMaps::open(&mut ebpf, &mut maps, &limits)?,
@@ -280,7 +280,9 @@ impl Kernel {
 }
 
 /// How long each map has to be; those that are not here are as the object has them.
-fn lengths(limits: &Limits, blocks: u32, cpus: u32, debug: bool) -> Vec<(&'static str, u32)> {
+fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'static str, u32)> {
+    let where_used = |used: bool, length: u32| if used { length + 1 } else { 1 };
+    let Probes { sched, futex, .. } = setup.probes;
     vec![
         ("TIDS", blocks),
         ("THREADS", limits.threads + 1),
@@ -295,9 +297,9 @@ fn lengths(limits: &Limits, blocks: u32, cpus: u32, debug: bool) -> Vec<(&'stati
         ("HISTOGRAMS", (limits.all_histograms() + 1) * limits.lanes),
         ("FREE_HISTOGRAMS", limits.distributions.max(1)),
         ("OWNERS", limits.distributions.max(1)),
-        ("SCHED", limits.threads + 1),
-        ("SCHED_ROWS", limits.rows + 1),
-        ("CPU_TIMES", (limits.rows + 1) * cpus),
+        ("SCHED", where_used(sched, limits.threads)),
+        ("SCHED_ROWS", where_used(sched, limits.rows)),
+        ("CPU_TIMES", where_used(sched, limits.rows) * cpus),
         ("EDGES", limits.edges + 1),
         ("FREE_EDGES", limits.edges.max(1)),
         ("EDGE_IDS", limits.edges.max(1)),
@@ -305,9 +307,9 @@ fn lengths(limits: &Limits, blocks: u32, cpus: u32, debug: bool) -> Vec<(&'stati
         ("FREE_FUTEXES", limits.futexes.max(1)),
         ("FUTEX_IDS", limits.futexes.max(1)),
         ("HOLDERS", limits.holders.max(1)),
-        ("WAITING", limits.threads + 1),
+        ("WAITING", where_used(futex, limits.threads)),
         ("FINISHED", 1 << 16),
-        ("AYA_LOGS", if debug { 1 << 20 } else { 1 << 12 }),
+        ("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 }),
     ]
 }
 
@@ -338,9 +340,9 @@ pub(super) fn map<T: Pod>(
     ebpf: &mut Ebpf,
     maps: &mut Vec<MapData>,
     name: &'static str,
-    len: u32,
 ) -> Result<Mapped<T>, LoadError> {
     let Some(Map::Array(data)) = ebpf.take_map(name) else { return Err(LoadError::Missing { name }) };
+    let len = data.info().map_err(|cause| LoadError::Map { name, cause })?.max_entries();
     let mapped = Mapped::new(data.fd().as_fd(), len as usize);
     maps.push(data);
     mapped.map_err(|cause| LoadError::Memory { name, cause })

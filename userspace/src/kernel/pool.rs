@@ -16,15 +16,15 @@ use super::{
 };
 
 /// A histogram as the kernel side has it now.
-pub struct HistogramNow {
+pub(super) struct HistogramNow {
     /// Sum of the values; wraps.
-    pub sum: u64,
+    pub(super) sum: u64,
     /// The largest value.
-    pub max: Option<u64>,
+    pub(super) max: Option<u64>,
     /// The smallest value.
-    pub min: Option<u64>,
+    pub(super) min: Option<u64>,
     /// Counts by bucket; they wrap.
-    pub buckets: [u32; BUCKETS],
+    pub(super) buckets: [u32; BUCKETS],
 }
 
 impl Default for HistogramNow {
@@ -35,7 +35,7 @@ impl Default for HistogramNow {
 
 impl HistogramNow {
     /// Adds what a lane says besides its buckets. The smallest value is stored plus one: 0 means that there is none.
-    pub fn add_lane(&mut self, sum: u64, max: u64, min_plus_1: u64) {
+    pub(super) fn add_lane(&mut self, sum: u64, max: u64, min_plus_1: u64) {
         self.sum = self.sum.wrapping_add(sum);
         if let Some(min) = min_plus_1.checked_sub(1) {
             self.max = self.max.max(Some(max));
@@ -55,7 +55,7 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn open(ebpf: &mut Ebpf, maps: &mut Vec<MapData>, limits: &Limits) -> Result<Self, LoadError> {
         Ok(Self {
-            histograms: map(ebpf, maps, "HISTOGRAMS", (limits.all_histograms() + 1) * limits.lanes)?,
+            histograms: map(ebpf, maps, "HISTOGRAMS")?,
             free: filled(ebpf, "FREE_HISTOGRAMS", limits.histograms + 1..=limits.all_histograms())?,
             owners: typed(ebpf, "OWNERS")?,
             lanes: limits.lanes,

@@ -43,12 +43,11 @@ impl SchedMaps {
         limits: &Limits,
         cpus: u32,
     ) -> Result<Self, LoadError> {
-        let rows = limits.rows + 1;
         Ok(Self {
-            seats: map(ebpf, maps, "SCHED", limits.threads + 1)?,
-            rows: map(ebpf, maps, "SCHED_ROWS", rows)?,
-            cpus: map(ebpf, maps, "CPU_TIMES", rows * cpus)?,
-            edges: map(ebpf, maps, "EDGES", limits.edges + 1)?,
+            seats: map(ebpf, maps, "SCHED")?,
+            rows: map(ebpf, maps, "SCHED_ROWS")?,
+            cpus: map(ebpf, maps, "CPU_TIMES")?,
+            edges: map(ebpf, maps, "EDGES")?,
             free_edges: filled(ebpf, "FREE_EDGES", 1..=limits.edges)?,
             edge_ids: typed(ebpf, "EDGE_IDS")?,
             ended: typed(ebpf, "ENDED")?,
@@ -103,14 +102,21 @@ impl Kernel {
             .filter(|(_, thread)| thread.tid != 0)
     }
 
-    /// A seat's accounts and its thread, read at one moment; `None` for a seat without open accounts.
-    #[must_use]
-    pub fn accounts(&self, seat: u32) -> Option<(Thread, Sched)> {
-        let mut before = self.sched.seats.read(seat as usize)?;
+    /// Threads with open accounts, each read together with them.
+    pub fn accounts(&self) -> impl Iterator<Item = (Thread, Sched)> + '_ {
+        let open = |seat: &usize| {
+            let word = self.sched.seats.word(*seat, offset_of!(Sched, open));
+            word.is_some_and(|word| word.load(Relaxed) != 0)
+        };
+        (1..self.sched.seats.len()).filter(open).filter_map(|seat| self.account(seat))
+    }
+
+    fn account(&self, seat: usize) -> Option<(Thread, Sched)> {
+        let mut before = self.sched.seats.read(seat)?;
         // The kernel side may be writing: two equal copies are a whole one.
         for _ in 0..8 {
-            let thread = self.threads.read(seat as usize)?;
-            let after = self.sched.seats.read(seat as usize)?;
+            let thread = self.threads.read(seat)?;
+            let after = self.sched.seats.read(seat)?;
             if after == before {
                 return (after.open != 0 && thread.tid != 0).then_some((thread, after));
             }

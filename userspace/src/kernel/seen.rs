@@ -1,27 +1,49 @@
 //! Histograms of the kernel side count up for ever: what is new since the last look.
 
-use super::{HistogramNow, Kernel};
+use std::collections::HashMap;
+
+use super::{Kernel, pool::HistogramNow};
 use crate::model::hist::Hist;
+
+/// A probe's histograms as they were last seen.
+#[derive(Default)]
+pub struct Histograms {
+    seen: HashMap<u32, Seen>,
+    /// Where they are read into.
+    now: Box<HistogramNow>,
+}
+
+impl Histograms {
+    /// What was recorded since the last look. Nothing where there is no histogram yet: its id is 0 then.
+    pub fn take(&mut self, kernel: &Kernel, id: u32) -> Hist {
+        if id == 0 {
+            return Hist::default();
+        }
+        let (seen, stamp) = (self.seen.entry(id).or_default(), kernel.pool.stamp(id));
+        if seen.stamp == Some(stamp) {
+            return Hist::default();
+        }
+        seen.stamp = Some(stamp);
+        kernel.pool.read(id, &mut self.now);
+        seen.difference(&self.now)
+    }
+
+    /// Forgets those that were given back.
+    pub fn forget(&mut self, ids: &[u32]) {
+        for id in ids {
+            self.seen.remove(id);
+        }
+    }
+}
 
 /// What was seen of a histogram.
 #[derive(Default)]
-pub struct Seen {
+struct Seen {
     stamp: Option<u64>,
     total: Hist,
 }
 
 impl Seen {
-    /// What was recorded since the last look; `now` is a place to read into.
-    pub fn take(&mut self, kernel: &Kernel, id: u32, now: &mut HistogramNow) -> Hist {
-        let stamp = kernel.histogram_stamp(id);
-        if self.stamp == Some(stamp) {
-            return Hist::default();
-        }
-        self.stamp = Some(stamp);
-        kernel.histogram(id, now);
-        self.difference(now)
-    }
-
     fn difference(&mut self, now: &HistogramNow) -> Hist {
         let mut change = Hist::default();
         change.sum = now.sum.wrapping_sub(self.total.sum);

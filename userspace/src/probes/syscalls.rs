@@ -1,12 +1,13 @@
 //! System calls: from the kernel side's cumulative counters to what happened since the last look.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use pulse_trace_common::probes::syscalls::{Cell, NATIVE_CALLS, errno_at};
 
 use crate::{
-    kernel::{HistogramNow, Kernel, Seen},
+    kernel::{Histograms, Kernel},
     model::{
+        errno,
         frame::{Abi, Call, CallStats, Lean},
         spec::Spec,
     },
@@ -22,9 +23,6 @@ pub const SPEC: Spec = Spec {
     cost: "120 ns per call of a target, 10 ns per call of anybody else",
 };
 
-/// Errnos that do not fit into the kernel side's table are counted under this number.
-const OTHER_ERRNO: u32 = u32::MAX;
-
 /// What one (row, call) pair did since the last look.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -36,18 +34,12 @@ pub struct Change {
     pub stats: CallStats,
 }
 
-#[derive(Default)]
-struct Tally {
-    latency: Seen,
-    total: CallStats,
-}
-
 /// The reader of the probe's counters: remembers what it has seen.
 #[derive(Default)]
 pub struct Syscalls {
-    tallies: HashMap<u32, Tally>,
-    /// Where histograms are read into.
-    now: Box<HistogramNow>,
+    /// What was seen of each cell, but for its histogram.
+    totals: HashMap<u32, CallStats>,
+    histograms: Histograms,
 }
 
 impl Syscalls {
@@ -56,10 +48,9 @@ impl Syscalls {
         let mut changes = Vec::new();
         for (id, row, call) in kernel.cells() {
             let Some(cell) = kernel.cell(id) else { continue };
-            let tally = self.tallies.entry(id).or_default();
-            let mut stats = tally.take_counters(&cell);
+            let mut stats = take_counters(self.totals.entry(id).or_default(), &cell);
             if kernel.cell_has_histogram(id) {
-                stats.latency = tally.latency.take(kernel, id, &mut self.now);
+                stats.latency = self.histograms.take(kernel, id);
             }
             if !stats.is_empty() || !stats.errors.is_empty() {
                 changes.push(Change { row, call: call_of(call), stats });
@@ -81,8 +72,9 @@ impl Syscalls {
     /// Forgets cells that were given back.
     pub fn forget(&mut self, cells: &[u32]) {
         for cell in cells {
-            self.tallies.remove(cell);
+            self.totals.remove(cell);
         }
+        self.histograms.forget(cells);
     }
 }
 
@@ -95,31 +87,37 @@ pub(super) fn call_of(index: u32) -> Call {
     }
 }
 
-impl Tally {
-    /// Everything but the histogram.
-    fn take_counters(&mut self, cell: &Cell) -> CallStats {
-        let mut change = CallStats {
-            lean: Lean {
-                count: cell.lean_count - self.total.lean.count,
-                sum_ns: cell.lean_sum_ns - self.total.lean.sum_ns,
-                max_ns: cell.lean_max_ns,
-            },
-            untimed: cell.untimed - self.total.untimed,
-            unreturned: cell.unreturned - self.total.unreturned,
-            ..CallStats::default()
-        };
-        for (index, counter) in cell.errors.iter().enumerate().filter(|(_, counter)| **counter != 0) {
-            let errno = errno_at(index as u32).unwrap_or(OTHER_ERRNO);
-            let known = self.total.errors.get(&errno).copied().unwrap_or(0);
-            // Counters wrap at 32 bits, and are looked at far more often than that.
-            let new = counter.wrapping_sub(known as u32);
-            if new != 0 {
-                change.errors.insert(errno, u64::from(new));
-            }
-        }
-        self.total.merge(&change);
-        change
-    }
+/// What a cell's counters say that the total of what was seen does not.
+fn take_counters(total: &mut CallStats, cell: &Cell) -> CallStats {
+    let change = CallStats {
+        lean: Lean {
+            count: cell.lean_count - total.lean.count,
+            sum_ns: cell.lean_sum_ns - total.lean.sum_ns,
+            max_ns: cell.lean_max_ns,
+        },
+        untimed: cell.untimed - total.untimed,
+        unreturned: cell.unreturned - total.unreturned,
+        errors: new_errors(&cell.errors, errno_at, &total.errors),
+        ..CallStats::default()
+    };
+    total.merge(&change);
+    change
+}
+
+/// Errors of a table of the kernel side, which has an index for each errno, that were not seen before.
+pub(super) fn new_errors(
+    table: &[u32],
+    errno_at: impl Fn(u32) -> Option<u32>,
+    seen: &BTreeMap<u32, u64>,
+) -> BTreeMap<u32, u64> {
+    let counted = table.iter().enumerate().filter(|(_, counter)| **counter != 0);
+    let new = counted.map(|(index, counter)| {
+        let errno = errno_at(index as u32).unwrap_or(errno::OTHER);
+        // Counters wrap at 32 bits, and are looked at far more often than that.
+        let known = seen.get(&errno).map_or(0, |known| *known as u32);
+        (errno, u64::from(counter.wrapping_sub(known)))
+    });
+    new.filter(|(_, new)| *new != 0).collect()
 }
 
 #[cfg(test)]
@@ -130,11 +128,11 @@ mod tests {
 
     #[test]
     fn counters_that_wrap_lose_nothing() {
-        let mut tally = Tally::default();
+        let mut total = CallStats::default();
         let mut cell = Cell::zeroed();
         cell.errors[11] = u32::MAX;
-        tally.take_counters(&cell);
+        take_counters(&mut total, &cell);
         cell.errors[11] = 1;
-        assert_eq!(tally.take_counters(&cell).errors.get(&11), Some(&2));
+        assert_eq!(take_counters(&mut total, &cell).errors.get(&11), Some(&2));
     }
 }

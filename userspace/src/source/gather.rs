@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use pulse_trace_common::target::{Row, row_flag};
 
+use super::pending::Pending;
 use crate::{
     kernel::{Kernel, Probes},
     model::{
         counters::Counters,
         frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
-        locks::FutexFrame,
-        sched::{SchedFrame, SchedStats},
         text,
     },
     probes::{Change, FutexChange, Futexes, Sched, SchedChanges, Syscalls},
@@ -24,7 +23,7 @@ pub struct Gatherer {
     sched: Option<Sched>,
     /// Where futexes are.
     futexes: Option<Futexes>,
-    pending: BTreeMap<ProcessKey, ProcessFrame>,
+    pending: BTreeMap<ProcessKey, Pending>,
     /// What was last said of each process, to say only what is new.
     said: HashMap<ProcessKey, (String, u32, Option<Exit>)>,
     start_ns: u64,
@@ -106,13 +105,13 @@ impl Gatherer {
     /// Adds what performance counters of a process have counted.
     pub fn add_counters(&mut self, key: ProcessKey, counters: &Counters) {
         let Some(seen) = self.counted.get(&key) else { return };
-        let frame = self.pending.entry(key).or_insert_with(|| seen.clone());
-        frame.counters.get_or_insert_default().merge(counters);
+        let pending = self.pending.entry(key).or_insert_with(|| Pending::of(seen.clone()));
+        pending.frame.counters.get_or_insert_default().merge(counters);
     }
 
     /// Hands over what was gathered.
     pub fn take(&mut self) -> Vec<ProcessFrame> {
-        std::mem::take(&mut self.pending).into_values().collect()
+        std::mem::take(&mut self.pending).into_values().map(|pending| pending.frame).collect()
     }
 
     /// Notes a process if there is anything new about it.
@@ -124,7 +123,7 @@ impl Gatherer {
             seen.parent = (row.parent != 0).then_some(row.parent);
         }
         if self.said.get(&key) != Some(&now) {
-            let frame = self.frame_of(row);
+            let frame = &mut self.pending_of(row).frame;
             (frame.comm, frame.threads, frame.exit) = now.clone();
             if now.2.is_some() {
                 self.said.remove(&key);
@@ -138,12 +137,7 @@ impl Gatherer {
         let Some(row) = rows.all.get(&change.row) else { return };
         let Some(owner) = rows.owners.get(&row.tgid) else { return };
         let thread = (row.tid != 0).then(|| ThreadName { tid: row.tid, comm: text::of_comm(&row.comm) });
-        let frame = self.frame_of(owner);
-        let same = |call: &&mut CallFrame| call.call == change.call && call.thread == thread;
-        match frame.syscalls.iter_mut().find(same) {
-            Some(call) => call.stats.merge(&change.stats),
-            None => frame.syscalls.push(CallFrame { thread, call: change.call, stats: change.stats }),
-        }
+        self.pending_of(owner).add_call(CallFrame { thread, call: change.call, stats: change.stats });
     }
 
     fn add_scheduling(&mut self, changes: SchedChanges, rows: &Rows) {
@@ -151,29 +145,23 @@ impl Gatherer {
             let Some(row) = rows.all.get(&change.row) else { continue };
             let Some(owner) = rows.owners.get(&row.tgid) else { continue };
             let thread = ThreadName { tid: row.tid, comm: text::of_comm(&row.comm) };
-            let frame = self.frame_of(owner);
+            let pending = self.pending_of(owner);
             if row.tid != 0 {
-                merge_sched(frame, Some(thread), &change.stats);
+                pending.add_sched(Some(thread), &change.stats);
             }
-            merge_sched(frame, None, &change.stats);
+            pending.add_sched(None, &change.stats);
         }
         for change in changes.threads {
             let Some(row) = rows.all.get(&change.process) else { continue };
-            let frame = self.frame_of(row);
-            merge_sched(frame, None, &change.stats);
-            merge_sched(frame, Some(change.thread), &change.stats);
+            let pending = self.pending_of(row);
+            pending.add_sched(None, &change.stats);
+            pending.add_sched(Some(change.thread), &change.stats);
         }
     }
 
     fn add_futex(&mut self, change: FutexChange, rows: &Rows) {
         let Some(row) = rows.all.get(&change.row) else { return };
-        let (frame, new) = (self.frame_of(row), change.frame);
-        let same =
-            |it: &&mut FutexFrame| it.address == new.address && it.op == new.op && it.place == new.place;
-        match frame.futexes.iter_mut().find(same) {
-            Some(known) => known.stats.merge(&new.stats),
-            None => frame.futexes.push(new),
-        }
+        self.pending_of(row).add_futex(change.frame);
     }
 
     fn exit_of(&self, row: &Row) -> Option<Exit> {
@@ -183,25 +171,18 @@ impl Gatherer {
         })
     }
 
-    fn frame_of(&mut self, row: &Row) -> &mut ProcessFrame {
+    fn pending_of(&mut self, row: &Row) -> &mut Pending {
         let exit = self.exit_of(row);
-        self.pending.entry(key_of(row)).or_insert_with(|| ProcessFrame {
-            key: key_of(row),
-            comm: text::of_comm(&row.comm),
-            parent: (row.parent != 0).then_some(row.parent),
-            threads: row.threads,
-            exit,
-            ..ProcessFrame::default()
+        self.pending.entry(key_of(row)).or_insert_with(|| {
+            Pending::of(ProcessFrame {
+                key: key_of(row),
+                comm: text::of_comm(&row.comm),
+                parent: (row.parent != 0).then_some(row.parent),
+                threads: row.threads,
+                exit,
+                ..ProcessFrame::default()
+            })
         })
-    }
-}
-
-fn merge_sched(frame: &mut ProcessFrame, thread: Option<ThreadName>, stats: &SchedStats) {
-    let tid = thread.as_ref().map(|thread| thread.tid);
-    let same = |it: &&mut SchedFrame| it.thread.as_ref().map(|thread| thread.tid) == tid;
-    match frame.sched.iter_mut().find(same) {
-        Some(known) => known.stats.merge(stats),
-        None => frame.sched.push(SchedFrame { thread, stats: stats.clone() }),
     }
 }
 

@@ -5,3 +5,4 @@ mod counting;
 pub mod gather;
 pub mod host;
 pub mod live;
+mod pending;

@@ -9,8 +9,9 @@ use pulse_trace_common::{
 
 mod places;
 
+use super::syscalls::new_errors;
 use crate::{
-    kernel::{FreedFutexes, HistogramNow, Kernel, Seen},
+    kernel::{FreedFutexes, Histograms, Kernel},
     model::{
         hist::Hist,
         locks::{FutexFrame, FutexStats, MutexKind, MutexSeen},
@@ -31,9 +32,6 @@ pub const SPEC: Spec = Spec {
     cost: "45 ns per futex call of a target, on top of that of its system call",
 };
 
-/// Errnos that do not fit into the kernel side's table are counted under this number.
-const OTHER_ERRNO: u32 = u32::MAX;
-
 /// What one operation on one futex did since the last look.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FutexChange {
@@ -47,14 +45,12 @@ pub struct FutexChange {
 #[derive(Default)]
 pub struct Futexes {
     tallies: HashMap<u32, Tally>,
-    histograms: HashMap<u32, Seen>,
+    histograms: Histograms,
     /// Times that a thread was found to hold the lock of an entry.
     holders: HashMap<(u32, u32), u64>,
     /// Names of threads that held one.
     names: HashMap<u32, String>,
     places: Places,
-    /// Where histograms are read into.
-    now: Box<HistogramNow>,
 }
 
 /// What was seen of an entry.
@@ -76,7 +72,8 @@ impl Futexes {
             let Some(row) = kernel.row(futex.row) else { continue };
             // While the process lives, whether or not a call has ended yet.
             let place = self.places.resolve(&futex, &row);
-            let [wait, blocked, run_queue, spins] = futex.histograms.map(|id| self.take(kernel, id));
+            let [wait, blocked, run_queue, spins] =
+                futex.histograms.map(|id| self.histograms.take(kernel, id));
             let tally = self.tallies.entry(id).or_default();
             let mut stats = FutexStats { wait, blocked, run_queue, ..tally.take_counters(&futex, start_ns) };
             tally.spins.merge(&spins);
@@ -125,21 +122,12 @@ impl Futexes {
         name
     }
 
-    fn take(&mut self, kernel: &Kernel, id: u32) -> Hist {
-        if id == 0 {
-            return Hist::default();
-        }
-        self.histograms.entry(id).or_default().take(kernel, id, &mut self.now)
-    }
-
     /// Forgets what was given back with a row.
     pub fn forget(&mut self, row: u32, freed: &FreedFutexes) {
         for id in &freed.entries {
             self.tallies.remove(id);
         }
-        for id in &freed.histograms {
-            self.histograms.remove(id);
-        }
+        self.histograms.forget(&freed.histograms);
         if !freed.entries.is_empty() {
             self.holders.retain(|(id, _), _| !freed.entries.contains(id));
         }
@@ -170,20 +158,12 @@ impl Tally {
             woken: futex.woken - seen.woken,
             vain: futex.vain - seen.vain,
             unlike_mutex: futex.unlike_mutex - seen.unlike_mutex,
+            errors: new_errors(&futex.errors, error_at, &seen.errors),
             ..FutexStats::default()
         };
         if change.count != 0 {
             let since = |at: u64| at.saturating_sub(start_ns);
             change.seen_ns = Some((since(futex.first_ns), since(futex.last_ns)));
-        }
-        for (index, counter) in futex.errors.iter().enumerate().filter(|(_, counter)| **counter != 0) {
-            let errno = error_at(index as u32).unwrap_or(OTHER_ERRNO);
-            let known = seen.errors.get(&errno).copied().unwrap_or(0);
-            // Counters wrap at 32 bits, and are looked at far more often than that.
-            let new = counter.wrapping_sub(known as u32);
-            if new != 0 {
-                change.errors.insert(errno, u64::from(new));
-            }
         }
         self.total.merge(&change);
         change

@@ -97,7 +97,7 @@ fn place(call: u32) -> Place {
 /// Where a thread is that is off the CPU now.
 fn place_now(sched: &Sched, calls: Calls) -> Place {
     match (calls.call, sched.initial) {
-        (0, initial::NOTHING | initial::RUNNABLE | initial::OUTSIDE) => Place::Outside,
+        (0, initial::NOTHING | initial::RUNNABLE) => Place::Outside,
         (0, call) if calls.fresh => place(call),
         (0, _) => Place::Outside,
         (call, _) => place(call),

@@ -10,10 +10,9 @@ use pulse_trace_common::{
 mod accounts;
 
 use crate::{
-    kernel::{HistogramNow, Kernel, Seen},
+    kernel::{Histograms, Kernel},
     model::{
         frame::ThreadName,
-        hist::Hist,
         sched::{CpuShare, SchedStats, Waker, WakerContext},
         spec::Spec,
         text,
@@ -66,11 +65,9 @@ type Life = (u32, u64);
 /// The reader of the probe's accounts: remembers what it has seen.
 #[derive(Default)]
 pub struct Sched {
-    histograms: HashMap<u32, Seen>,
+    histograms: Histograms,
     cpus: HashMap<(u32, u32), CpuShare>,
     threads: HashMap<Life, SchedStats>,
-    /// Where histograms are read into.
-    now: Box<HistogramNow>,
 }
 
 impl Sched {
@@ -79,8 +76,7 @@ impl Sched {
         let ended = kernel.ended_threads();
         let mut changes = SchedChanges::default();
         let mut alive = HashSet::new();
-        for (seat, _) in kernel.seated().collect::<Vec<_>>() {
-            let Some((thread, sched)) = kernel.accounts(seat) else { continue };
+        for (thread, sched) in kernel.accounts() {
             if sched.state == state::BORN {
                 continue;
             }
@@ -103,9 +99,8 @@ impl Sched {
     /// Threads that are off the CPU now.
     #[must_use]
     pub fn waiting(kernel: &Kernel) -> u64 {
-        let seats = kernel.seated().filter_map(|(seat, _)| kernel.accounts(seat));
         let states = [state::BLOCKED, state::WOKEN, state::PREEMPTED];
-        seats.filter(|(_, sched)| states.contains(&sched.state)).count() as u64
+        kernel.accounts().filter(|(_, sched)| states.contains(&sched.state)).count() as u64
     }
 
     fn add_thread(
@@ -127,7 +122,7 @@ impl Sched {
         for (row, _) in kernel.rows() {
             let stats = rows.entry(row).or_default();
             let [wakeup, preempted, on_cpu, off_cpu] =
-                kernel.row_histograms(row).map(|id| self.take(kernel, id));
+                kernel.row_histograms(row).map(|id| self.histograms.take(kernel, id));
             (stats.wakeup_to_run, stats.preempted_to_run) = (wakeup, preempted);
             (stats.on_cpu, stats.off_cpu) = (on_cpu, off_cpu);
             for (cpu, time) in kernel.cpu_times(row) {
@@ -140,7 +135,7 @@ impl Sched {
             }
         }
         for (_, edge) in kernel.edges() {
-            let latency = self.take(kernel, edge.histogram);
+            let latency = self.histograms.take(kernel, edge.histogram);
             if latency.count() != 0 {
                 let row = edge_parts(edge.key).0;
                 rows.entry(row).or_default().wakers.entry(waker(&edge)).or_default().merge(&latency);
@@ -150,16 +145,9 @@ impl Sched {
         changes.rows.extend(changed.map(|(row, stats)| RowChange { row, stats }));
     }
 
-    fn take(&mut self, kernel: &Kernel, id: u32) -> Hist {
-        if id == 0 {
-            return Hist::default();
-        }
-        self.histograms.entry(id).or_default().take(kernel, id, &mut self.now)
-    }
-
     /// Forgets a row that was given back, and its histograms.
     pub fn forget(&mut self, row: u32, histograms: &[u32]) {
-        histograms.iter().for_each(|id| drop(self.histograms.remove(id)));
+        self.histograms.forget(histograms);
         self.cpus.retain(|(of, _), _| *of != row);
     }
 }

@@ -1,0 +1,62 @@
+//! What a process did since the last frame, with the places of its parts: thousands of threads add to it in every frame.
+
+use std::collections::HashMap;
+
+use crate::model::{
+    frame::{Call, CallFrame, ProcessFrame, ThreadName},
+    locks::{FutexFrame, LockPlace},
+    sched::{SchedFrame, SchedStats},
+};
+
+/// A frame of one process in the making.
+pub struct Pending {
+    pub frame: ProcessFrame,
+    calls: HashMap<(Option<ThreadName>, Call), usize>,
+    /// By thread id; `None` is the process.
+    sched: HashMap<Option<u32>, usize>,
+    futexes: HashMap<(LockPlace, u64, String), usize>,
+}
+
+impl Pending {
+    /// One to which nothing was added yet.
+    pub fn of(frame: ProcessFrame) -> Self {
+        Self { frame, calls: HashMap::new(), sched: HashMap::new(), futexes: HashMap::new() }
+    }
+
+    /// Adds what happened in a call.
+    pub fn add_call(&mut self, new: CallFrame) {
+        let all = &mut self.frame.syscalls;
+        match self.calls.get(&(new.thread.clone(), new.call)).and_then(|at| all.get_mut(*at)) {
+            Some(known) => known.stats.merge(&new.stats),
+            None => {
+                self.calls.insert((new.thread.clone(), new.call), all.len());
+                all.push(new);
+            }
+        }
+    }
+
+    /// Adds what a thread did, or the process as a whole.
+    pub fn add_sched(&mut self, thread: Option<ThreadName>, stats: &SchedStats) {
+        let (all, tid) = (&mut self.frame.sched, thread.as_ref().map(|thread| thread.tid));
+        match self.sched.get(&tid).and_then(|at| all.get_mut(*at)) {
+            Some(known) => known.stats.merge(stats),
+            None => {
+                self.sched.insert(tid, all.len());
+                all.push(SchedFrame { thread, stats: stats.clone() });
+            }
+        }
+    }
+
+    /// Adds what happened on a futex.
+    pub fn add_futex(&mut self, new: FutexFrame) {
+        let all = &mut self.frame.futexes;
+        let key = (new.place.clone(), new.address, new.op.clone());
+        match self.futexes.get(&key).and_then(|at| all.get_mut(*at)) {
+            Some(known) => known.stats.merge(&new.stats),
+            None => {
+                self.futexes.insert(key, all.len());
+                all.push(new);
+            }
+        }
+    }
+}
