@@ -1,7 +1,11 @@
 //! `cargo xtask bench NAME`: measurements that are no tests, because their result is a number.
 
+mod ground;
 mod overhead;
+mod readings;
+mod running;
 mod sched;
+mod spread;
 
 use std::fmt::Write as _;
 

@@ -3,10 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     fmt::Write as _,
     fs,
-    path::PathBuf,
     process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
@@ -14,12 +12,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::overhead::{Bench, Left, Programs, Ready, Spread, Statistics, build, ran};
+use super::{
+    ground::{Circumstances, Options, directory, publish},
+    readings::{Programs, Statistics, ran},
+    running::{Bench, Left, OURS as TOOL, Ready},
+    spread::Spread,
+};
 use crate::{
     process::{self, capture, command},
-    say, setup,
-    test::tools,
-    workspace,
+    say,
 };
 
 const PAGE: &str = "docs/results/sched.md";
@@ -59,8 +60,7 @@ const TOOLS: [Tool; 5] = [
 ];
 
 fn ours(pids: &[u32]) -> Vec<String> {
-    let mut words =
-        ["pulse-trace", "attach", "--plain", "--quiet", "--probes", "sched"].map(str::to_owned).to_vec();
+    let mut words = [TOOL, "attach", "--plain", "--quiet", "--probes", "sched"].map(str::to_owned).to_vec();
     pids.iter().for_each(|pid| words.extend(["-p".to_owned(), pid.to_string()]));
     words
 }
@@ -129,27 +129,15 @@ impl Drop for Pair {
 
 /// The benchmark.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (rounds, tool) = options(arguments)?;
-    setup::ensure()?;
-    tools::ensure(tools::ALL);
-    let tool = tool.map_or_else(build, Ok)?;
-    if !process::is_root() {
-        bail!(
-            "cannot measure: the BPF statistics of other tools are readable by root only; run this as root"
-        );
-    }
-    for peer in ["bpftrace", "runqlat", "perf", "bpftool"] {
-        if process::which(peer).is_none() {
-            bail!("cannot compare: {peer} is not installed; `cargo xtask test` installs it");
-        }
-    }
-    let dir = env::temp_dir().join(format!("pulse-trace-sched-{}", std::process::id()));
-    fs::create_dir_all(&dir)?;
+    let options = Options::read(arguments)?;
+    let tool = options.prepare("sched", &["bpftrace", "runqlat", "perf", "bpftool"])?;
+    let circumstances = Circumstances::before();
+    let dir = directory("sched")?;
     let statistics = Statistics::take()?;
     let bench = Bench { tool: &tool, dir: &dir, statistics: &statistics };
     let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
-    for round in 1..=rounds {
-        say::note(format_args!("round {round} of {rounds}"));
+    for round in 1..=options.rounds {
+        say::note(format_args!("round {round} of {}", options.rounds));
         for tool in &TOOLS {
             let row = rows.entry(tool.name).or_default();
             watch(&bench, tool, row)?;
@@ -160,31 +148,15 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     drop(statistics);
     fs::remove_dir_all(&dir)?;
-    let page = page(&rows, rounds);
-    fs::write(workspace::root().join(PAGE), &page).with_context(|| format!("cannot write {PAGE}"))?;
-    say::out(page);
-    say::note(format_args!("written: {PAGE}"));
-    Ok(())
-}
-
-fn options(arguments: &[String]) -> Result<(u32, Option<PathBuf>)> {
-    let (mut rounds, mut tool) = (5, None);
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        let value = words.next().with_context(|| format!("cannot read `{word}`: a value is missing"))?;
-        match word.as_str() {
-            "--rounds" => rounds = value.parse().context("cannot read --rounds: it takes a number")?,
-            "--tool" => tool = Some(PathBuf::from(value)),
-            _ => bail!("cannot heed `{word}`: the options are --rounds N and --tool FILE"),
-        }
-    }
-    Ok((rounds.max(1), tool))
+    let page = page(&rows, options.rounds, &circumstances.after().sentence("sched"));
+    say::out(&page);
+    publish(PAGE, &page)
 }
 
 /// Reads the kernel's statistics of a tool's programs while the pair runs.
 fn watch(bench: &Bench<'_>, tool: &Tool, row: &mut Row) -> Result<()> {
     let pair = Pair::start()?;
-    let running = bench.start_words(&(tool.words)(&pair.pids, std::process::id()), Ready::ProgramsRun)?;
+    let running = bench.start(&(tool.words)(&pair.pids, std::process::id()), Ready::ProgramsRun)?;
     let programs = Programs::of(running.pid());
     let names = names()?;
     bench.statistics.switch(true)?;
@@ -226,7 +198,7 @@ fn names() -> Result<BTreeMap<u64, String>> {
 fn slowdown(bench: &Bench<'_>, tool: &Tool) -> Result<f64> {
     let pair = Pair::start()?;
     let alone = pair.trip_ns();
-    let running = bench.start_words(&(tool.words)(&pair.pids, std::process::id()), Ready::ProgramsRun)?;
+    let running = bench.start(&(tool.words)(&pair.pids, std::process::id()), Ready::ProgramsRun)?;
     let under = pair.trip_ns();
     let _: Left = running.stop()?;
     Ok(under / alone)
@@ -247,20 +219,14 @@ impl Pair {
     }
 }
 
-fn page(rows: &BTreeMap<&str, Row>, rounds: u32) -> String {
-    let said = |program: &str, arguments: &[&str]| -> String {
-        capture(command(program).args(arguments)).unwrap_or_default().trim().to_owned()
-    };
+fn page(rows: &BTreeMap<&str, Row>, rounds: u32, made: &str) -> String {
     let mut page = format!(
-        "# What tracing the scheduler costs\n\nMade by `cargo xtask bench sched` on {} (Linux {}, {} CPUs), {rounds} rounds, \
-         medians, with smallest and largest.\n\nTwo processes of `perf bench sched pipe` pass a byte to and fro. In each round \
+        "# What tracing the scheduler costs\n\n{made} {rounds} rounds, medians, with smallest and \
+         largest.\n\nTwo processes of `perf bench sched pipe` pass a byte to and fro. In each round \
          every tool is started on them in turn; the kernel's run statistics tell how long its programs ran per switch and per \
          wakeup, added up where there are several, each net of an empty program on the same tracepoint in the same round. The \
          slow-down is the time of a round trip under the tool over the time right before, of the same two processes.\n\n\
          | tool | ns per switch, net | ns per wakeup, net | slow-down |\n| --- | ---: | ---: | ---: |\n",
-        said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
-        said("uname", &["-r"]),
-        thread::available_parallelism().map_or(1, std::num::NonZero::get),
     );
     let empty = Row::default();
     let base = rows.get(EMPTY).unwrap_or(&empty);
@@ -302,7 +268,7 @@ mod tests {
             slowdown: vec![1.25],
         };
         let rows = [(EMPTY, row(50.0, 1.0)), (OURS, row(200.0, 2.0))].into();
-        let page = page(&rows, 2);
+        let page = page(&rows, 2, "Made today.");
         assert!(
             page.contains("| pulse-trace --probes sched | 100 (100 to 100) | - | 1.25 (1.25 to 1.25) |"),
             "{page}"

@@ -10,7 +10,13 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{caller::Caller, peers::OURS, running::Bench, spread::Spread};
+use super::{
+    super::{
+        running::{Bench, OURS},
+        spread::Spread,
+    },
+    caller::Caller,
+};
 
 const TRIES: usize = 7;
 /// Frames are this long, so that the first one is due soon after the attachment.

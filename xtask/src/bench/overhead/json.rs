@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Outcome, goals, rounds::Round, spread::Spread};
+use super::{super::spread::Spread, Outcome, goals, rounds::Round};
 
 /// Everything as one object.
 pub fn render(outcome: &Outcome) -> Value {

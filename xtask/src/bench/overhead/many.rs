@@ -9,10 +9,12 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{
+    super::{
+        readings::{self, Memory},
+        running::{Bench, OURS, Ready, Running},
+    },
     caller::Caller,
-    peers::{OURS, Ready, of_pulse_trace},
-    readings::{self, Memory},
-    running::{Bench, Running},
+    peers::of_pulse_trace,
 };
 
 /// Targets at once.
@@ -91,7 +93,7 @@ fn attach(bench: &Bench, callers: &[Caller]) -> Result<Running> {
     let pids: Vec<String> = callers.iter().map(|caller| caller.pid().to_string()).collect();
     let json = bench.dir.join("json").display().to_string();
     let words = [OURS, "attach", "--quiet", "--json", &json, "-p", &pids.join(",")];
-    bench.start_words(&words.map(str::to_owned), Ready::ProgramsRun)
+    bench.start(&words.map(str::to_owned), Ready::ProgramsRun)
 }
 
 fn beat(callers: &mut [Caller], duration: Duration) -> Result<()> {

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{
+    super::spread::Spread,
     Outcome,
     goals::{self, megabytes},
     peers::{EMPTY, histogram},
     rounds::{Round, Row},
-    spread::Spread,
 };
 
 /// The page.

@@ -2,16 +2,7 @@
 
 use serde_json::Value;
 
-/// How one can tell that a tool counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ready {
-    /// Two BPF programs of it run.
-    ProgramsRun,
-    /// It says so.
-    Says(&'static str),
-    /// It has mapped the buffers of its perf events.
-    BuffersMapped,
-}
+use super::super::running::{Left, OURS, Ready};
 
 /// What a tool is started with.
 pub struct Start<'a> {
@@ -21,15 +12,6 @@ pub struct Start<'a> {
     pub bystander: u32,
     /// Where the tool's JSON goes, if it writes any.
     pub json: &'a str,
-}
-
-/// What a tool has left when it has ended.
-#[derive(Default)]
-pub struct Left {
-    /// Its standard output and error.
-    pub text: String,
-    /// Its JSON.
-    pub json: String,
 }
 
 /// A row of the comparison.
@@ -46,8 +28,6 @@ pub struct Peer {
     pub calls: u64,
 }
 
-/// Placeholder in a command for the path of our tool.
-pub const OURS: &str = "pulse-trace";
 /// The row that all others are net of.
 pub const EMPTY: &str = "empty program";
 /// Our tool, tracing the process that makes the calls.

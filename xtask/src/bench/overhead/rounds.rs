@@ -5,10 +5,12 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use super::{
+    super::{
+        readings::{self, Memory, Programs, Runs},
+        running::{Bench, Running},
+    },
     caller::Caller,
-    peers::{PEERS, Peer, SYSCOUNT},
-    readings::{self, Memory, Programs, Runs},
-    running::{Bench, Running},
+    peers::{PEERS, Peer, SYSCOUNT, Start},
 };
 use crate::say;
 
@@ -69,7 +71,9 @@ pub fn measure(bench: &Bench, rounds: u32) -> Result<Vec<Row>> {
 
 fn round(bench: &Bench, peer: &Peer, caller: &mut Caller, bystander: u32) -> Result<Round> {
     let untraced_ns = caller.calls(peer.calls)?.ns_per_call;
-    let tool = bench.start(peer, caller.pid(), bystander)?;
+    let json = bench.json().display().to_string();
+    let words = (peer.command)(&Start { caller: caller.pid(), bystander, json: &json });
+    let tool = bench.start(&words, peer.ready)?;
     let cpu_before = readings::cpu_ns(tool.pid());
     let traced_ns = caller.calls(peer.calls)?.ns_per_call;
     let samples = statistics(bench, caller, &tool)?;

@@ -10,10 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{
-    peers::{Left, OURS, Peer, Ready, Start},
-    readings::{Programs, Statistics, ran},
-};
+use super::readings::{Programs, Statistics, ran};
 use crate::process::{command, quietly};
 
 /// Longest time that a tool has to begin or to end.
@@ -23,6 +20,29 @@ const INSISTENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
 /// From the first sign of life until all of a tool is in place.
 const SETTLING: Duration = Duration::from_millis(200);
+
+/// Placeholder in a command for the path of our tool.
+pub const OURS: &str = "pulse-trace";
+
+/// How one can tell that a tool counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// Two BPF programs of it run.
+    ProgramsRun,
+    /// It says so.
+    Says(&'static str),
+    /// It has mapped the buffers of its perf events.
+    BuffersMapped,
+}
+
+/// What a tool has left when it has ended.
+#[derive(Default)]
+pub struct Left {
+    /// Its standard output and error.
+    pub text: String,
+    /// Its JSON.
+    pub json: String,
+}
 
 /// A started tool. It is killed when this is dropped before it was stopped.
 pub struct Running {
@@ -41,15 +61,13 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Starts a tool and waits until it counts.
-    pub fn start(&self, peer: &Peer, caller: u32, bystander: u32) -> Result<Running> {
-        let json = self.dir.join("json").display().to_string();
-        let words = (peer.command)(&Start { caller, bystander, json: &json });
-        self.start_words(&words, peer.ready)
+    /// Where a tool's JSON goes.
+    pub fn json(&self) -> PathBuf {
+        self.dir.join("json")
     }
 
     /// Starts a command and waits until it counts.
-    pub fn start_words(&self, words: &[String], ready: Ready) -> Result<Running> {
+    pub fn start(&self, words: &[String], ready: Ready) -> Result<Running> {
         let mut running = self.spawn(words)?;
         self.wait(&mut running, ready)?;
         Ok(running)
@@ -58,7 +76,7 @@ impl Bench<'_> {
     /// Starts a command; its first word may stand for our tool.
     pub fn spawn(&self, words: &[String]) -> Result<Running> {
         let file = |name: &str| File::create(self.dir.join(name));
-        let _ = fs::remove_file(self.dir.join("json"));
+        let _ = fs::remove_file(self.json());
         let child = self
             .command(words)
             .stdin(Stdio::null())
