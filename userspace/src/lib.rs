@@ -1,6 +1,7 @@
 //! The library behind `pulse-trace`. `docs/architecture.md` tells the ranks; a module imports only lower ones.
 
 pub mod cli;
+pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod files;
@@ -13,6 +14,7 @@ pub mod report;
 pub mod selftest;
 pub mod session;
 pub mod source;
+pub mod stats;
 pub mod symbolize;
 pub mod target;
 pub mod tui;

@@ -6,3 +6,5 @@ pub mod folded;
 pub mod json;
 #[cfg(test)]
 mod schema;
+
+pub use build::distribution;

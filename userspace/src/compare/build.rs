@@ -1,0 +1,268 @@
+//! From rounds to a comparison.
+
+use std::collections::BTreeMap;
+
+use super::{
+    json::{
+        Anatomy, Better, Cell, Column, Comparison, Difference, Environment, Histogram, Method, Part, Round,
+        Row, SCHEMA, Verdict,
+    },
+    sample::{Measure, PARTS, Sample, Variant, WHOLE},
+    warnings,
+};
+use crate::{
+    export::{
+        self,
+        json::{Ledger, Tool, Unit},
+    },
+    model::{frame, hist::Hist},
+    stats::{self, Family},
+};
+
+/// What is known of a comparison beside its rounds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Frame {
+    /// What is compared.
+    pub title: String,
+    /// Where.
+    pub environment: Environment,
+    /// How.
+    pub method: Method,
+    /// Which variant the differences are to.
+    pub reference: usize,
+    /// Whether all rounds were done.
+    pub finished: bool,
+}
+
+/// Compares variants.
+#[must_use]
+pub fn build(frame: Frame, variants: &[Variant]) -> Comparison {
+    let heads = heads(variants);
+    let family = Family(heads.len() * variants.len().saturating_sub(1));
+    let rows = heads.iter().map(|head| row(head, variants, frame.reference, family)).collect();
+    let warnings = warnings::all(&frame, variants);
+    Comparison {
+        schema: SCHEMA.to_owned(),
+        tool: Tool { name: "pulse-trace".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        title: frame.title,
+        environment: frame.environment,
+        method: Method { confidence_percent: stats::CONFIDENCE * 100.0, family: family.0, ..frame.method },
+        columns: variants.iter().map(column).collect(),
+        reference: frame.reference,
+        rows,
+        warnings,
+        finished: frame.finished,
+    }
+}
+
+/// One measure of each key, by section, in the order in which they were first seen.
+fn heads(variants: &[Variant]) -> Vec<&Measure> {
+    let mut heads: Vec<&Measure> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    let rounds = variants.iter().flat_map(|variant| &variant.rounds);
+    for measure in rounds.flat_map(|round| &round.measures) {
+        if seen.insert(&measure.key) {
+            heads.push(measure);
+        }
+    }
+    heads.sort_by_key(|measure| measure.section);
+    heads
+}
+
+/// The rounds' values of a key. A variant of which any round lacks it has none: what is missing is not at random.
+fn values(variant: &Variant, key: &str) -> Vec<f64> {
+    let values: Vec<f64> = variant.rounds.iter().filter_map(|round| round.value(key)).collect();
+    if values.len() == variant.rounds.len() { values } else { Vec::new() }
+}
+
+fn row(head: &Measure, variants: &[Variant], reference: usize, family: Family) -> Row {
+    let all: Vec<Vec<f64>> = variants.iter().map(|variant| values(variant, &head.key)).collect();
+    let cell = |values: &Vec<f64>| {
+        stats::estimate(values).map(|estimate| Cell {
+            mean: estimate.mean,
+            low: estimate.interval.map(|interval| interval.low),
+            high: estimate.interval.map(|interval| interval.high),
+            rounds: estimate.rounds,
+        })
+    };
+    let difference = |(nth, values): (usize, &Vec<f64>)| {
+        if nth == reference {
+            return None;
+        }
+        stats::difference(&all[reference], values, head.resolution, family).map(|it| shown(&it, head.better))
+    };
+    Row {
+        key: head.key.clone(),
+        name: head.name.clone(),
+        section: head.section,
+        unit: head.unit,
+        better: head.better,
+        cells: all.iter().map(cell).collect(),
+        differences: all.iter().enumerate().map(difference).collect(),
+        best: best(head, &all, family),
+    }
+}
+
+fn shown(found: &stats::Difference, better: Option<Better>) -> Difference {
+    let verdict = match (found.verdict, better) {
+        (stats::Verdict::Unknown, _) => Verdict::Unknown,
+        (stats::Verdict::Same, _) => Verdict::Same,
+        (stats::Verdict::Undecided { .. }, _) => Verdict::Undecided,
+        (stats::Verdict::Real, None) => Verdict::Different,
+        (stats::Verdict::Real, Some(better)) => {
+            if (better == Better::Higher) == (found.absolute > 0.0) {
+                Verdict::Better
+            } else {
+                Verdict::Worse
+            }
+        }
+    };
+    let more_rounds = match found.verdict {
+        stats::Verdict::Undecided { more_rounds } => more_rounds,
+        _ => None,
+    };
+    Difference {
+        absolute: found.absolute,
+        percent: found.relative.map(|share| share * 100.0),
+        low: found.interval.map(|interval| interval.low),
+        high: found.interval.map(|interval| interval.high),
+        cliffs_delta: found.delta,
+        verdict,
+        more_rounds,
+    }
+}
+
+/// The one that is better than each of the others by more than chance. Every pair counts for the error.
+fn best(head: &Measure, all: &[Vec<f64>], family: Family) -> Option<usize> {
+    let better = head.better?;
+    let pairs = Family(family.0 * all.len() / 2);
+    let mean = |values: &Vec<f64>| stats::estimate(values).map(|estimate| estimate.mean);
+    let means: Vec<(usize, f64)> =
+        all.iter().enumerate().filter_map(|(nth, values)| Some((nth, mean(values)?))).collect();
+    let order = |left: &&(usize, f64), right: &&(usize, f64)| left.1.total_cmp(&right.1);
+    let (leader, _) = *match better {
+        Better::Lower => means.iter().min_by(order),
+        Better::Higher => means.iter().max_by(order),
+    }?;
+    let beaten = |other: usize| {
+        let found = stats::difference(&all[leader], &all[other], head.resolution, pairs);
+        found.is_some_and(|found| found.verdict == stats::Verdict::Real)
+    };
+    let others = || means.iter().map(|(nth, _)| *nth).filter(|nth| *nth != leader);
+    (others().count() > 0 && others().all(beaten)).then_some(leader)
+}
+
+fn column(variant: &Variant) -> Column {
+    let rounds = &variant.rounds;
+    let mut ledger: Option<frame::Ledger> = None;
+    for theirs in rounds.iter().filter_map(|round| round.ledger.as_ref()) {
+        ledger.get_or_insert_default().merge(theirs);
+    }
+    let cpu: Vec<f64> = rounds.iter().filter_map(|round| round.tracer_cpu_percent).collect();
+    let mut notes: Vec<String> = Vec::new();
+    for note in rounds.iter().chain(&variant.untraced).flat_map(|round| &round.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
+    Column {
+        label: variant.label.clone(),
+        source: variant.source.clone(),
+        rounds: rounds.iter().map(round).collect(),
+        untraced: variant.untraced.as_ref().map(round),
+        histograms: histograms(rounds),
+        anatomy: anatomy(variant),
+        ledger: ledger.map(|ledger| Ledger {
+            complete: ledger.complete(),
+            counted: ledger.counted,
+            events: ledger.events,
+            lost: ledger.lost,
+            censored: ledger.censored,
+            degraded: ledger.degraded,
+        }),
+        tracer_cpu_percent: stats::estimate(&cpu).map(|estimate| estimate.mean),
+        notes,
+    }
+}
+
+fn round(sample: &Sample) -> Round {
+    Round {
+        position: sample.position,
+        start_unix_ns: sample.start_unix_ns,
+        wall_ns: sample.wall_ns,
+        status: sample.status,
+        values: sample.measures.iter().map(|measure| (measure.key.clone(), measure.value)).collect(),
+    }
+}
+
+fn histograms(rounds: &[Sample]) -> Vec<Histogram> {
+    let mut order: Vec<(&str, &str, bool)> = Vec::new();
+    let mut sums: BTreeMap<&str, Hist> = BTreeMap::new();
+    for it in rounds.iter().flat_map(|round| &round.distributions) {
+        if !sums.contains_key(it.key.as_str()) {
+            order.push((&it.key, &it.name, it.time));
+        }
+        sums.entry(&it.key).or_default().merge(&it.values);
+    }
+    let exported = |(key, name, time): (&str, &str, bool)| Histogram {
+        key: key.to_owned(),
+        name: name.to_owned(),
+        values: export::distribution(&sums[key], if time { Unit::Ns } else { Unit::Count }),
+    };
+    order.into_iter().map(exported).collect()
+}
+
+fn anatomy(variant: &Variant) -> Option<Anatomy> {
+    let mean = |key: &str| stats::estimate(&values(variant, key)).map(|estimate| estimate.mean);
+    let whole_ns = mean(WHOLE)?;
+    let part = |(key, name): &(&str, &str)| {
+        let ns = mean(&format!("anatomy.{key}"))?;
+        Some(Part { key: (*key).to_owned(), name: (*name).to_owned(), ns })
+    };
+    let parts: Vec<Part> = PARTS.iter().map(part).collect::<Option<_>>()?;
+    let sum: f64 = parts.iter().map(|part| part.ns).sum();
+    (whole_ns > 0.0).then(|| Anatomy { whole_ns, parts, explained_percent: 100.0 * sum / whole_ns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+
+    #[test]
+    fn the_best_is_marked_only_where_it_beats_everybody() {
+        let comparison = synthetic::comparison(5);
+        let best = |key: &str| comparison.rows.iter().find(|row| row.key == key).unwrap().best;
+        assert_eq!(best("throughput"), Some(1));
+        assert_eq!((best("write.count"), best("lost")), (Some(0), None));
+        let mean = comparison.rows.iter().find(|row| row.key == "latency.mean").unwrap();
+        assert_eq!(mean.differences[2].unwrap().verdict, Verdict::Undecided);
+    }
+
+    #[test]
+    fn a_number_that_a_round_lacks_is_no_number_of_the_variant() {
+        let mut variants = synthetic::variants(3);
+        variants[1].rounds[2].measures.retain(|measure| measure.key != "throughput");
+        let comparison = build(Frame::default(), &variants);
+        let row = comparison.rows.iter().find(|row| row.key == "throughput").unwrap();
+        assert_eq!((row.cells[1], row.differences[1]), (None, None));
+        assert!(row.cells[0].is_some());
+    }
+
+    #[test]
+    fn a_single_round_has_values_and_no_verdicts() {
+        let comparison = build(Frame::default(), &synthetic::variants(1));
+        let verdicts = comparison.rows.iter().flat_map(|row| row.differences.iter().flatten());
+        assert!(verdicts.clone().count() > 0);
+        assert!(verdicts.into_iter().all(|difference| difference.verdict == Verdict::Unknown));
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole_and_histograms_to_all_rounds() {
+        let comparison = synthetic::comparison(5);
+        let anatomy = comparison.columns[0].anatomy.as_ref().unwrap();
+        assert!((anatomy.explained_percent - 100.0).abs() < 1e-6, "{anatomy:?}");
+        let latency = &comparison.columns[0].histograms[0];
+        assert_eq!((latency.key.as_str(), latency.values.count), ("latency", 5 * 400));
+    }
+}

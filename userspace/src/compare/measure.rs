@@ -1,0 +1,90 @@
+//! What a traced session says of a round: calls, scheduling, locks, and who woke whom.
+
+mod calls;
+mod locks;
+mod sched;
+
+use super::{Distribution, HistError, Measure, json::Unit};
+use crate::{
+    export::json::{Export, Process},
+    model::hist::Hist,
+};
+
+/// How far a quantile may be off: half a bucket on either side, as a share of it.
+const RESOLUTION: f64 = pulse_trace_common::hist::MAX_RELATIVE_ERROR / 2.0;
+/// Quantiles that are shown.
+const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)];
+
+/// Which processes of a session, and what their numbers are divided by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Selection<'a> {
+    /// Those of this name; `None` for all.
+    pub comm: Option<&'a str>,
+    /// What is put before keys and names, where several names are compared.
+    pub prefix: &'a str,
+    /// Messages or operations, where counts are to be given per each.
+    pub per: Option<f64>,
+}
+
+/// The numbers of a session, and its distributions.
+///
+/// # Errors
+/// When a distribution does not add up, or has another geometry.
+pub fn measures(
+    export: &Export,
+    selection: Selection<'_>,
+) -> Result<(Vec<Measure>, Vec<Distribution>), HistError> {
+    let chosen = |process: &&Process| selection.comm.is_none_or(|comm| process.comm == comm);
+    let processes: Vec<&Process> = export.processes.iter().filter(chosen).collect();
+    let mut found = Found { selection, measures: Vec::new(), distributions: Vec::new() };
+    calls::add(&mut found, &processes)?;
+    sched::add(&mut found, &processes)?;
+    locks::add(&mut found, &processes)?;
+    Ok((found.measures, found.distributions))
+}
+
+/// What was found so far.
+struct Found<'a> {
+    selection: Selection<'a>,
+    measures: Vec<Measure>,
+    distributions: Vec<Distribution>,
+}
+
+impl Found<'_> {
+    /// A number of things, divided by what counts are given per.
+    fn count(&mut self, measure: Measure) {
+        let value = measure.value / self.selection.per.unwrap_or(1.0);
+        self.plain(Measure { value, ..measure });
+    }
+
+    /// A number as it is.
+    fn plain(&mut self, measure: Measure) {
+        let (key, name) = (self.prefixed(&measure.key), self.prefixed(&measure.name));
+        self.measures.push(Measure { key, name, ..measure });
+    }
+
+    /// Mean and quantiles of times, and their distribution.
+    fn times(&mut self, like: &Measure, values: Hist) {
+        let Some(mean) = values.mean() else { return };
+        let with = |tail: &str, value: f64| Measure {
+            key: format!("{}.{tail}", like.key),
+            name: format!("{} {tail}", like.name),
+            value,
+            ..like.clone()
+        };
+        self.plain(with("mean", mean));
+        for (tail, share) in QUANTILES {
+            let value = values.quantile(share).unwrap_or_default() as f64;
+            self.plain(Measure { resolution: RESOLUTION, ..with(tail, value) });
+        }
+        if let Some(max) = values.max {
+            self.plain(with("max", max as f64));
+        }
+        let (key, name) = (self.prefixed(&like.key), self.prefixed(&like.name));
+        self.distributions.push(Distribution { key, name, time: like.unit == Unit::Ns, values });
+    }
+
+    fn prefixed(&self, text: &str) -> String {
+        format!("{}{text}", self.selection.prefix)
+    }
+}

@@ -1,0 +1,151 @@
+//! What the reader must know before believing a comparison.
+
+use super::{
+    build::Frame,
+    json::{Warning, WarningKind},
+    sample::{Sample, Variant, WHOLE},
+};
+use crate::stats;
+
+/// Rounds below which intervals are so wide that they rarely decide.
+const FEW: usize = 5;
+/// What tracing may change without a warning, percent.
+const PERTURBED: f64 = 5.0;
+/// CPU time that others may take without a warning, percent.
+const STOLEN: f64 = 2.0;
+/// The quantities that stand for a round: the first that it has.
+const MAIN: [&str; 4] = ["throughput", "operation", WHOLE, "wall"];
+
+/// All of them.
+pub fn all(frame: &Frame, variants: &[Variant]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let fewest = variants.iter().map(|variant| variant.rounds.len()).min().unwrap_or(0);
+    if fewest < FEW {
+        let text = match fewest {
+            0 => "a variant has no round at all".to_owned(),
+            1 => "a single round of a variant: nothing can be said about chance, so no difference is claimed"
+                .to_owned(),
+            _ => format!("{fewest} rounds only: intervals are wide; {FEW} or more say far more"),
+        };
+        warnings.push(Warning { kind: WarningKind::FewRounds, column: None, text });
+    }
+    for (nth, variant) in variants.iter().enumerate() {
+        let found =
+            [drift(variant), outlier(variant), perturbed(variant), incomplete(variant), failed(variant)];
+        let found = found.into_iter().flatten();
+        warnings.extend(found.map(|(kind, text)| Warning { kind, column: Some(nth), text }));
+    }
+    if let Some(stolen) = frame.environment.stolen_percent.filter(|stolen| *stolen > STOLEN) {
+        let text = format!("the hypervisor gave {stolen:.1} % of the CPU time to others meanwhile");
+        warnings.push(Warning { kind: WarningKind::Throttling, column: None, text });
+    }
+    warnings
+}
+
+type Found = Option<(WarningKind, String)>;
+
+/// The key that stands for the variant's rounds, and its values.
+fn main_values(variant: &Variant) -> Option<(&'static str, Vec<f64>)> {
+    MAIN.into_iter().find_map(|key| {
+        let values: Vec<f64> = variant.rounds.iter().filter_map(|round| round.value(key)).collect();
+        (!values.is_empty() && values.len() == variant.rounds.len()).then_some((key, values))
+    })
+}
+
+fn drift(variant: &Variant) -> Found {
+    let (key, values) = main_values(variant)?;
+    let way = match stats::drifts(&values) {
+        0 => return None,
+        1 => "rises",
+        _ => "falls",
+    };
+    let text =
+        format!("{key} of {} {way} from round to round: the machine, or the program, drifts", variant.label);
+    Some((WarningKind::Drift, text))
+}
+
+fn outlier(variant: &Variant) -> Found {
+    let (key, values) = main_values(variant)?;
+    let outside: Vec<String> = stats::outliers(&values).iter().map(|nth| format!("{}", nth + 1)).collect();
+    if outside.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "{key} of {} is unlike the others in round {}; it counts like every other",
+        variant.label,
+        outside.join(", ")
+    );
+    Some((WarningKind::Outlier, text))
+}
+
+fn perturbed(variant: &Variant) -> Found {
+    let (key, values) = main_values(variant)?;
+    let untraced = variant.untraced.as_ref()?.value(key).filter(|value| *value != 0.0)?;
+    let gap = 100.0 * (stats::estimate(&values)?.mean - untraced) / untraced;
+    let text = format!(
+        "tracing changed {key} of {} by {gap:+.1} % (one untraced round beside {} traced ones)",
+        variant.label,
+        values.len()
+    );
+    (gap.abs() > PERTURBED).then_some((WarningKind::Perturbation, text))
+}
+
+fn incomplete(variant: &Variant) -> Found {
+    let short = |round: &&Sample| round.ledger.as_ref().is_some_and(|ledger| !ledger.complete());
+    let count = variant.rounds.iter().filter(short).count();
+    let text = format!(
+        "{count} of {} rounds of {} have events that are lost or incomplete; the ledger names them",
+        variant.rounds.len(),
+        variant.label
+    );
+    (count > 0).then_some((WarningKind::Incomplete, text))
+}
+
+fn failed(variant: &Variant) -> Found {
+    let bad = |round: &&Sample| round.status.is_some_and(|status| status != 0);
+    let first = variant.rounds.iter().find(bad)?.status?;
+    let count = variant.rounds.iter().filter(bad).count();
+    let text = format!("{count} rounds of {} ended with status {first}, not 0", variant.label);
+    Some((WarningKind::Unequal, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+
+    fn kinds(variants: &[Variant]) -> Vec<(WarningKind, Option<usize>)> {
+        all(&Frame::default(), variants).iter().map(|warning| (warning.kind, warning.column)).collect()
+    }
+
+    #[test]
+    fn quiet_rounds_need_no_warning() {
+        assert_eq!(kinds(&synthetic::variants(6)), []);
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_variant() {
+        let mut variants = synthetic::variants(6);
+        let set = |sample: &mut Sample, value: f64| {
+            sample.measures.iter_mut().find(|it| it.key == "throughput").unwrap().value = value;
+        };
+        for (nth, round) in variants[0].rounds.iter_mut().enumerate() {
+            set(round, 1000.0 + nth as f64);
+        }
+        set(variants[1].untraced.as_mut().unwrap(), 1e9);
+        set(&mut variants[1].rounds[3], 1.0);
+        variants[1].rounds[0].status = Some(3);
+        let ledger = variants[1].rounds[0].ledger.as_mut().unwrap();
+        ledger.lost.insert("cells_full".to_owned(), 1);
+        let expected = [
+            (WarningKind::Drift, Some(0)),
+            (WarningKind::Perturbation, Some(0)),
+            (WarningKind::Outlier, Some(1)),
+            (WarningKind::Perturbation, Some(1)),
+            (WarningKind::Incomplete, Some(1)),
+            (WarningKind::Unequal, Some(1)),
+        ];
+        assert_eq!(kinds(&variants), expected);
+        assert_eq!(kinds(&synthetic::variants(2)), [(WarningKind::FewRounds, None)]);
+    }
+}
