@@ -5,4 +5,5 @@ pub mod hist;
 pub mod loss;
 pub mod pool;
 pub mod probes;
+pub mod stack;
 pub mod target;

@@ -79,6 +79,10 @@ slots! {
     FutexesFull = 15, "futexes_full", Degraded;
     /// No room for another pair of lock and holder: the wait is counted, but not who made it necessary.
     HoldersFull = 16, "holders_full", Degraded;
+    /// No room in the ring for another stack: the event is counted, but not where it came from.
+    StacksLost = 17, "stacks_lost", Degraded;
+    /// A thread's stack could not be read: likewise.
+    StackUnreadable = 18, "stack_unreadable", Degraded;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

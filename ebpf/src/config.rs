@@ -53,6 +53,16 @@ settings! {
     REGS_SECOND: u32 = 0;
     /// See above.
     REGS_THIRD: u32 = 0;
+    /// Whether stacks are taken.
+    TAKE_STACKS: u32 = 0;
+    /// Offsets in `pt_regs` of what a stack is followed from: instruction, stack and frame pointer, link register.
+    REGS_IP: u32 = 0;
+    /// See above.
+    REGS_SP: u32 = 0;
+    /// See above.
+    REGS_BP: u32 = 0;
+    /// See above.
+    REGS_LR: u32 = 0;
     /// Offset of `task_struct.pid`.
     TASK_PID: u32 = 0;
     /// Offset of `task_struct.tgid`.

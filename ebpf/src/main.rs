@@ -15,6 +15,8 @@ mod memory;
 mod pool;
 mod probes;
 mod registry;
+#[expect(unsafe_code, reason = "fills a record of a ring in place: it is larger than the stack of a program")]
+mod stacks;
 mod targets;
 
 /// Helpers that the kernel offers to GPL-compatible programs only are used.

@@ -12,6 +12,7 @@ use pulse_trace_common::{
         CLOCK_REALTIME, Futex, Mutex, PRIVATE_FLAG, SHARED, TID_MASK, Waiting, error_index, holder_key, key,
         kind, looks_held, op,
     },
+    stack,
     target::Thread,
 };
 
@@ -21,7 +22,7 @@ use crate::{
     pool,
     probes::{lifecycle, sched},
     registry::{self, Entry},
-    targets,
+    stacks, targets,
 };
 
 /// Operations on futexes.
@@ -46,19 +47,38 @@ pub fn is_one(call: u32) -> bool {
     config::PROBE_FUTEX() != 0 && call == config::FUTEX()
 }
 
-/// A call begins.
+/// A call begins. Tells for what its stack is to be taken; 0 where it is not.
 #[inline(never)]
-pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) {
-    let Some(waiting) = slot(&WAITING, thread.seat) else { return };
+pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) -> u64 {
+    let Some(waiting) = slot(&WAITING, thread.seat) else { return 0 };
     let shared = if command & PRIVATE_FLAG == 0 { SHARED } else { 0 };
     waiting.op = command & !(PRIVATE_FLAG | CLOCK_REALTIME | SHARED) | shared;
     waiting.expected = expected;
     waiting.entry = entry(thread, address, waiting.op);
-    if waiting.entry != 0
-        && let op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 = waiting.op & !SHARED
-    {
-        look(thread, waiting, address);
+    if waiting.entry == 0 {
+        return 0;
     }
+    match waiting.op & !SHARED {
+        op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 => look(thread, waiting, address),
+        op::WAIT_REQUEUE_PI => {}
+        _ => return 0,
+    }
+    stack_of(thread, waiting.entry)
+}
+
+/// Whether the stack of this wait is to be taken, and for what.
+#[inline(always)]
+fn stack_of(thread: &Thread, id: u32) -> u64 {
+    let Some(futex) = slot(&FUTEXES, id) else { return 0 };
+    let weight = stacks::weight(futex.count);
+    if weight == 0 {
+        return 0;
+    }
+    if futex.count == 0 {
+        // Whose code it is can be found out while the process lives.
+        lifecycle::call_userspace(thread.process, thread.tgid);
+    }
+    stack::owner(stack::kind::FUTEX, id, weight)
 }
 
 /// The entry of an operation on a futex, made on first use; 0 where there is none left.

@@ -2,7 +2,7 @@
 
 mod calibration;
 mod futex;
-mod lifecycle;
+pub mod lifecycle;
 pub mod sched;
 mod syscalls;
 mod wakers;

@@ -18,7 +18,7 @@ use crate::{
     memory::{MMAPABLE, add, add32, element, raise, slot},
     pool,
     probes::{futex, sched},
-    targets,
+    stacks, targets,
 };
 
 /// A row's cells by call.
@@ -78,7 +78,16 @@ fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) 
     thread.call = call + 1;
     if futex::is_one(call) {
         let (first, second) = (register(config::REGS_FIRST()), register(config::REGS_SECOND()));
-        futex::enter(thread, first, second as u32, register(config::REGS_THIRD()) as u32);
+        let owner = futex::enter(thread, first, second as u32, register(config::REGS_THIRD()) as u32);
+        if owner != 0 {
+            stacks::take(
+                owner,
+                register(config::REGS_IP()),
+                register(config::REGS_SP()),
+                register(config::REGS_BP()),
+                register(config::REGS_LR()),
+            );
+        }
     }
     thread.entered_ns = kernel::now();
     Some(())

@@ -31,6 +31,9 @@ pub struct TraceOptions {
     /// Tell threads apart
     #[arg(long)]
     pub threads: bool,
+    /// Do not look at where waits come from: no stacks and no names of functions
+    #[arg(long)]
+    pub no_stacks: bool,
     /// Write the session as JSON to FILE when it ends; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -97,6 +100,7 @@ impl TraceOptions {
             scope,
             per_thread: self.threads,
             probes: self.probes.clone(),
+            stacks: !self.no_stacks,
             limits: self.limits.clone(),
             debug: self.debug,
         }

@@ -31,6 +31,7 @@ use super::{
     privileges,
     sched::SchedMaps,
     settings,
+    stacks::{RING, StackRing},
 };
 
 /// The probes that a session uses besides system calls, which all others build on.
@@ -40,6 +41,8 @@ pub struct Probes {
     pub sched: bool,
     /// Futexes.
     pub futex: bool,
+    /// Stacks of a sample of waits.
+    pub stacks: bool,
     /// Performance counters are opened for every target.
     pub counters: bool,
 }
@@ -194,6 +197,7 @@ pub struct Kernel {
     pub(super) pool: Pool,
     pub(super) sched: SchedMaps,
     pub(super) futex: FutexMaps,
+    pub(super) stacks: StackRing,
     pub(super) free_threads: Queue<MapData, u32>,
     pub(super) free_rows: Queue<MapData, u32>,
     pub(super) free_cells: Queue<MapData, u32>,
@@ -234,6 +238,7 @@ impl Kernel {
             ("CPUS", cpus),
             ("CELL_HISTOGRAMS", limits.histograms),
             ("PROBE_FUTEX", u32::from(setup.probes.futex)),
+            ("TAKE_STACKS", u32::from(setup.probes.stacks)),
         ]);
         let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
         let mut loader = EbpfLoader::new();
@@ -260,6 +265,7 @@ impl Kernel {
             pool: Pool::open(&mut ebpf, &mut maps, &limits)?,
             sched: SchedMaps::open(&mut ebpf, &mut maps, &limits, cpus)?,
             futex: FutexMaps::open(&mut ebpf, &mut maps, &limits)?,
+            stacks: StackRing::open(&mut ebpf)?,
             free_threads: filled(&mut ebpf, "FREE_THREADS", 1..=limits.threads)?,
             free_rows: filled(&mut ebpf, "FREE_ROWS", 1..=limits.rows)?,
             free_cells: filled(&mut ebpf, "FREE_CELLS", 1..=limits.histograms)?,
@@ -282,7 +288,7 @@ impl Kernel {
 /// How long each map has to be; those that are not here are as the object has them.
 fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'static str, u32)> {
     let where_used = |used: bool, length: u32| if used { length + 1 } else { 1 };
-    let Probes { sched, futex, .. } = setup.probes;
+    let Probes { sched, futex, stacks, .. } = setup.probes;
     vec![
         ("TIDS", blocks),
         ("THREADS", limits.threads + 1),
@@ -309,6 +315,7 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
         ("HOLDERS", limits.holders.max(1)),
         ("WAITING", where_used(futex, limits.threads)),
         ("FINISHED", 1 << 16),
+        ("STACKS", if stacks { RING } else { 1 << 12 }),
         ("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 }),
     ]
 }

@@ -21,6 +21,7 @@ mod sched;
 mod seats;
 mod seen;
 mod settings;
+mod stacks;
 mod watch;
 
 pub use attach::{Attached, Hook, LIFECYCLE, SCHED, SYSCALLS};

@@ -49,6 +49,9 @@ fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
         ("REGS_FIRST", btf.offset("pt_regs", "di")?),
         ("REGS_SECOND", btf.offset("pt_regs", "si")?),
         ("REGS_THIRD", btf.offset("pt_regs", "dx")?),
+        ("REGS_IP", btf.offset("pt_regs", "ip")?),
+        ("REGS_SP", btf.offset("pt_regs", "sp")?),
+        ("REGS_BP", btf.offset("pt_regs", "bp")?),
     ])
 }
 
@@ -68,5 +71,9 @@ fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
         ("REGS_FIRST", registers),
         ("REGS_SECOND", registers + 8),
         ("REGS_THIRD", registers + 16),
+        ("REGS_IP", btf.offset("pt_regs", "pc")?),
+        ("REGS_SP", btf.offset("pt_regs", "sp")?),
+        ("REGS_BP", registers + 29 * 8),
+        ("REGS_LR", registers + 30 * 8),
     ])
 }

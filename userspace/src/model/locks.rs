@@ -75,7 +75,9 @@ pub struct FutexStats {
     pub mutex: Option<MutexSeen>,
     /// Waits during which the word did not look like a mutex that somebody holds.
     pub unlike_mutex: u64,
-    /// Where it was called from, sampled.
+    /// Waits whose stack was taken.
+    pub sampled: u64,
+    /// Where it was called from. Their counts are the waits that the sampled ones stand for.
     pub stacks: Vec<StackCount>,
 }
 
@@ -124,7 +126,7 @@ impl MutexKind {
     }
 }
 
-/// Equal stacks, and how many samples showed them.
+/// Equal stacks, and how often they were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackCount {
     /// Functions from the innermost outwards, as they are to be shown.
@@ -133,7 +135,7 @@ pub struct StackCount {
     pub caller: Option<String>,
     /// Why the outer end is missing, where it is.
     pub cut: Option<String>,
-    /// Samples.
+    /// How many events its samples stand for.
     pub count: u64,
 }
 
@@ -217,6 +219,7 @@ impl FutexStats {
             (mine @ None, theirs) => mine.clone_from(theirs),
             (Some(_), None) => {}
         }
+        self.sampled += other.sampled;
         merge_stacks(&mut self.stacks, &other.stacks);
     }
 }
@@ -231,10 +234,28 @@ impl MutexSeen {
     }
 }
 
-fn merge_stacks(mine: &mut Vec<StackCount>, theirs: &[StackCount]) {
+/// Different stacks of one lock that are kept apart.
+pub const MOST_STACKS: usize = 256;
+/// What stands for all further ones.
+const FURTHER: &str = "further stacks, too many to be kept apart";
+
+impl StackCount {
+    /// All stacks that are not kept apart.
+    #[must_use]
+    pub fn further(count: u64) -> Self {
+        Self { frames: Vec::new(), caller: None, cut: Some(FURTHER.to_owned()), count }
+    }
+}
+
+/// Adds stacks to others: equal ones become one.
+pub fn merge_stacks(mine: &mut Vec<StackCount>, theirs: &[StackCount]) {
     for stack in theirs {
-        match mine.iter_mut().find(|known| known.frames == stack.frames && known.cut == stack.cut) {
-            Some(known) => known.count += stack.count,
+        let is_full = mine.len() >= MOST_STACKS;
+        let same = mine.iter().position(|known| known.frames == stack.frames && known.cut == stack.cut);
+        let further = || mine.iter().position(|known| known.cut.as_deref() == Some(FURTHER));
+        match same.or_else(|| further().filter(|_| is_full)) {
+            Some(at) => mine[at].count += stack.count,
+            None if is_full => mine.push(StackCount::further(stack.count)),
             None => mine.push(stack.clone()),
         }
     }

@@ -147,6 +147,17 @@ fn meaning_of_locks(name: &str) -> &'static str {
         "holders_full" => {
             "waits for a mutex for which there was no room to note who held it; counted, but missing among the holders"
         }
+        "stacks_lost" => {
+            "waits whose stack found no room on its way; counted, but where they came from is not. Their locks have others"
+        }
+        "stack_unreadable" => {
+            "waits whose stack was not in memory, or none; counted, but where they came from is not"
+        }
+        "stacks_cut" => "stacks deeper than what is copied of them: their outermost callers are missing",
+        "stacks_broken" => "stacks that end in code without unwind information, or at what can be no caller",
+        "stacks_unobserved" => {
+            "stacks of programs that had ended before their code was known: they have no names"
+        }
         _ => UNKNOWN,
     }
 }

@@ -132,9 +132,16 @@ fn details(lock: &Lock) -> Vec<String> {
         notes.extend(holders(seen));
         notes.extend(spins(seen));
     }
-    let stacks = place::stacks(&lock.sum.stacks, STACKS).into_iter();
-    notes.extend(stacks);
+    notes.extend(sampled(lock));
+    notes.extend(place::stacks(&lock.sum.stacks, STACKS));
     notes
+}
+
+/// How many waits the stacks are of, where it is not all of them.
+fn sampled(lock: &Lock) -> Option<String> {
+    let (sampled, waits) = (lock.sum.sampled, lock.sum.wait.count());
+    let text = || format!("stacks of {} of {} waits", units::count(sampled), units::count(waits));
+    (sampled > 0 && sampled < waits).then(text)
 }
 
 fn outline(lock: &Lock) -> Vec<String> {

@@ -14,7 +14,7 @@ const LONGEST_NAME: usize = 48;
 const LONGEST_FUNCTION: usize = 60;
 
 /// Functions of a stack that are shown in one line.
-const FRAMES: usize = 6;
+const FRAMES: usize = 4;
 /// Processes that share a lock and are listed.
 const USERS: usize = 4;
 
@@ -41,7 +41,7 @@ pub fn users(place: &LockPlace, users: &BTreeSet<(u32, u64)>) -> String {
     listed.join(", ")
 }
 
-/// The most frequent stacks, each with its share of the samples.
+/// The most frequent stacks, each with its share of the events that they stand for.
 pub fn stacks(stacks: &[StackCount], shown: usize) -> Vec<String> {
     let mut order: Vec<&StackCount> = stacks.iter().filter(|stack| stack.count > 0).collect();
     order.sort_by_key(|stack| (std::cmp::Reverse(stack.count), &stack.frames));

@@ -79,7 +79,8 @@ fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error:
     BufReader::new(child.stdout.take().ok_or("no pipe from the caller")?).read_line(&mut ready)?;
     let pinned = Pinned::process(child.id())?;
     let probes = vec![crate::probes::AUTO.to_owned()];
-    let request = Request { scope, per_thread: false, probes, limits: Vec::new(), debug: false };
+    let request =
+        Request { scope, per_thread: false, probes, stacks: true, limits: Vec::new(), debug: false };
     let setup = kernel_setup(&request, &[&pinned])?;
     let mut live = Live::start(&setup, &[Target { pinned: &pinned, held: false }])?;
     child.stdin.take().ok_or("no pipe to the caller")?.write_all(b"go\n")?;

@@ -27,6 +27,8 @@ pub struct Request {
     pub per_thread: bool,
     /// Names of the probes.
     pub probes: Vec<String>,
+    /// Whether stacks of waits are taken.
+    pub stacks: bool,
     /// Limits that were set by hand.
     pub limits: Vec<(String, u32)>,
     /// Whether the kernel side writes a log of what it does.
@@ -54,6 +56,7 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
         probes: Probes {
             sched: chosen.contains(&"sched"),
             futex: chosen.contains(&"futex"),
+            stacks: request.stacks && chosen.contains(&"futex"),
             counters: chosen.contains(&"counters"),
         },
         follow_children: request.scope == Scope::Children,

@@ -2,9 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pulse_trace_common::target::{Row, row_flag};
+use pulse_trace_common::{
+    stack::kind,
+    target::{Row, row_flag},
+};
 
-use super::pending::Pending;
+use super::{
+    pending::Pending,
+    stacks::{Stacks, Wait},
+};
 use crate::{
     kernel::{Kernel, Probes},
     model::{
@@ -23,6 +29,8 @@ pub struct Gatherer {
     sched: Option<Sched>,
     /// Where futexes are.
     futexes: Option<Futexes>,
+    /// Where waits came from, where stacks are taken.
+    stacks: Option<Stacks>,
     pending: BTreeMap<ProcessKey, Pending>,
     /// What was last said of each process, to say only what is new.
     said: HashMap<ProcessKey, (String, u32, Option<Exit>)>,
@@ -38,6 +46,7 @@ impl Gatherer {
         Self {
             sched: probes.sched.then(Sched::default),
             futexes: probes.futex.then(Futexes::default),
+            stacks: probes.stacks.then(Stacks::default),
             ..Self::default()
         }
     }
@@ -52,6 +61,9 @@ impl Gatherer {
         // Noted before the counters are read: these rows have nothing more to come.
         let finished: Vec<u32> =
             kernel.rows().filter(|(_, row)| is_finished(row)).map(|(id, _)| id).collect();
+        if let Some(stacks) = &mut self.stacks {
+            stacks.drain(kernel);
+        }
         let changes = self.syscalls.drain(kernel);
         let scheduling = self.sched.as_mut().map(|sched| sched.drain(kernel, now_ns));
         let start_ns = self.start_ns;
@@ -76,7 +88,11 @@ impl Gatherer {
                 sched.forget(row, &kernel.free_sched(row));
             }
             if let Some(futexes) = &mut self.futexes {
-                futexes.forget(row, &kernel.free_futexes(row));
+                let freed = kernel.free_futexes(row);
+                futexes.forget(row, &freed);
+                if let Some(stacks) = &mut self.stacks {
+                    stacks.forget(kind::FUTEX, &freed.entries);
+                }
             }
             kernel.free_row(row);
         }
@@ -111,7 +127,17 @@ impl Gatherer {
 
     /// Hands over what was gathered.
     pub fn take(&mut self) -> Vec<ProcessFrame> {
-        std::mem::take(&mut self.pending).into_values().map(|pending| pending.frame).collect()
+        let mut processes: Vec<ProcessFrame> =
+            std::mem::take(&mut self.pending).into_values().map(|pending| pending.frame).collect();
+        if let Some(stacks) = &mut self.stacks {
+            stacks.name(&mut processes);
+        }
+        processes
+    }
+
+    /// How many stacks were taken since the last call, and how many of them end before their thread's entry, by reason.
+    pub fn take_stack_events(&mut self) -> Vec<(&'static str, u64)> {
+        self.stacks.as_mut().map(Stacks::take_events).unwrap_or_default()
     }
 
     /// Notes a process if there is anything new about it.
@@ -161,6 +187,9 @@ impl Gatherer {
 
     fn add_futex(&mut self, change: FutexChange, rows: &Rows) {
         let Some(row) = rows.all.get(&change.row) else { return };
+        if let Some(stacks) = &mut self.stacks {
+            stacks.claim(kind::FUTEX, change.entry, Wait::of(key_of(row), &change.frame));
+        }
         self.pending_of(row).add_futex(change.frame);
     }
 

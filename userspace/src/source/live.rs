@@ -168,6 +168,9 @@ impl Live {
         add_positive(&mut ledger.events, "wakeups", wakeups);
         let futexes = processes.iter().flat_map(|process| &process.futexes);
         add_positive(&mut ledger.events, "futex_calls", futexes.map(|futex| futex.stats.count).sum());
+        for (name, count) in self.gatherer.take_stack_events() {
+            add_positive(&mut ledger.events, name, count);
+        }
         add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
         let frame = Frame {
             sequence: self.sequence,

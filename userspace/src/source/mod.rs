@@ -6,3 +6,4 @@ pub mod gather;
 pub mod host;
 pub mod live;
 mod pending;
+mod stacks;

@@ -64,12 +64,26 @@ impl fmt::Display for Frame {
     }
 }
 
+/// Where the first frame outside of the lock itself stands.
+#[must_use]
+pub fn first_outside(frames: &[Frame]) -> Option<usize> {
+    let mut rest = frames.iter().enumerate();
+    rest.find(|(at, frame)| !frame.is_internal() && !is_part_of_internal(&frames[*at..])).map(|(at, _)| at)
+}
+
+/// Whether the first frame was written into a function of a lock, and has a name too bare to tell whose it is: with line
+/// tables alone, compilers note no more than `lock`.
+fn is_part_of_internal(frames: &[Frame]) -> bool {
+    let is_bare = frames[0].inlined && frames[0].function.as_ref().is_none_or(|name| !name.contains("::"));
+    is_bare && frames.iter().find(|frame| !frame.inlined).is_some_and(Frame::is_internal)
+}
+
 /// Who wanted the lock: the first frame outside of the lock itself, as `enqueue+0x2a`. `None` where that cannot be told:
 /// the stack ends before, callers may be missing before it, or the lock is compiled into a program without names.
 #[must_use]
 pub fn caller(frames: &[Frame]) -> Option<String> {
-    let inside = frames.iter().take_while(|frame| frame.is_internal()).count();
-    let frame = frames.get(inside)?;
+    let inside = first_outside(frames)?;
+    let frame = &frames[inside];
     if !frames[..=inside].iter().all(|frame| frame.is_certain) {
         return None;
     }
@@ -107,6 +121,17 @@ mod tests {
         (enqueue.inlined, enqueue.offset) = (true, None);
         let frames = [Frame::named("pthread_mutex_lock", "libc.so.6"), enqueue, Frame::named("run", "app")];
         assert_eq!(caller(&frames).as_deref(), Some("enqueue (inlined in run+0x2a)"));
+    }
+
+    #[test]
+    fn a_bare_name_inside_of_a_lock_is_part_of_it() {
+        let inlined = |name| Frame { inlined: true, offset: None, ..Frame::named(name, "app") };
+        let (lock, work) = (Frame::named("std::sync::Mutex<T>::lock", "app"), Frame::named("work", "app"));
+        let frames = [inlined("futex_wait"), inlined("lock"), lock.clone(), work.clone()];
+        assert_eq!(caller(&frames).as_deref(), Some("work+0x2a"));
+        // A path says whose it is.
+        let frames = [inlined("app::closure"), lock, work];
+        assert!(caller(&frames).is_some_and(|caller| caller.starts_with("app::closure (inlined in")));
     }
 
     #[test]

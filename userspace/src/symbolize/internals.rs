@@ -84,6 +84,8 @@ const FUNCTIONS: &[&str] = &[
     "std::sys_common::mutex",
     "std::sync::",
     "std::thread::park",
+    "std::thread::thread::Thread>::park",
+    "std::thread::thread::Thread::park",
     "std::thread::Thread::park",
     "std::thread::Inner::park",
     "std::thread::current::park",

@@ -29,6 +29,14 @@ impl Merged {
         }
     }
 
+    /// Adds others.
+    pub fn absorb(&mut self, others: Self) {
+        self.left_out += others.left_out;
+        for (stack, count) in others.counts {
+            self.add(stack, count);
+        }
+    }
+
     /// What came when there was no more room for another stack.
     #[must_use]
     pub fn left_out(&self) -> u64 {

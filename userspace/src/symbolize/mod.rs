@@ -34,7 +34,7 @@ use self::{
     unwind::{Code, Ended},
 };
 pub use self::{
-    frame::{Frame, caller},
+    frame::{Frame, caller, first_outside},
     stack::{End, Spot, Stack},
     unwind::{Reached, Registers},
 };

@@ -46,9 +46,25 @@ pub struct Stack {
     pub end: End,
 }
 
+impl End {
+    /// Why the outermost frame is not the entry of its thread, in words; `None` where it is.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        Some(match self {
+            Self::Complete => return None,
+            Self::CutByCopy => "deeper than what was copied".to_owned(),
+            Self::NoUnwindInfo(module) => format!("no unwind information in {module}"),
+            Self::UnknownRegister(module) => format!("the frame is unknown in {module}"),
+            Self::Implausible => "what follows is no caller".to_owned(),
+            Self::Unobserved => "the process ended before its code was known".to_owned(),
+        })
+    }
+}
+
 impl Stack {
     /// Of a process that nothing is known of.
-    pub(super) fn unobserved() -> Self {
+    #[must_use]
+    pub fn unobserved() -> Self {
         Self { frames: Vec::new(), end: End::Unobserved }
     }
 }

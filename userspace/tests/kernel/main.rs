@@ -12,6 +12,7 @@ mod ledger;
 mod lifecycle;
 mod oracle;
 mod sched;
+mod stacks;
 mod support;
 mod syscalls;
 mod targets;

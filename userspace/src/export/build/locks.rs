@@ -36,6 +36,7 @@ pub fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats
         last_unix_ns: stats.seen_ns.map(|seen| unix(seen.1)),
         mutex: stats.mutex.as_ref().map(seen),
         unlike_mutex: stats.unlike_mutex,
+        sampled: stats.sampled,
         stacks: stacks(&stats.stacks),
     }
 }

@@ -44,7 +44,9 @@ pub struct Futex {
     pub mutex: Option<Seen>,
     /// Waits during which the word did not look like a mutex that somebody holds.
     pub unlike_mutex: u64,
-    /// Where it was called from, sampled, the most frequent first.
+    /// Waits whose stack was taken.
+    pub sampled: u64,
+    /// Where it was called from, the most frequent first; counts are the waits that the sampled ones stand for.
     pub stacks: Vec<Stack>,
 }
 
@@ -122,7 +124,7 @@ pub struct Stack {
     pub caller: Option<String>,
     /// Why the outer end is missing, where it is.
     pub cut: Option<String>,
-    /// Samples.
+    /// How many events its samples stand for.
     pub count: u64,
 }
 

@@ -130,6 +130,8 @@ impl Locks<'_> {
 
     fn push(&mut self, place: LockPlace, address: u64, op: &str, mut stats: FutexStats) {
         let start = u64::from(self.number) * INTERVAL_NS;
+        // All of them were looked at, as if there were no more.
+        stats.sampled = stats.stacks.iter().map(|stack| stack.count).sum();
         stats.seen_ns =
             Some((start + self.random.below(1000), start + INTERVAL_NS - self.random.below(1000)));
         self.frames.push(FutexFrame { place, address, op: op.to_owned(), stats });

@@ -37,6 +37,8 @@ pub const SPEC: Spec = Spec {
 pub struct FutexChange {
     /// The row of the process.
     pub row: u32,
+    /// The kernel side's entry, which stacks name.
+    pub entry: u32,
     /// The futex and its numbers.
     pub frame: FutexFrame,
 }
@@ -88,7 +90,7 @@ impl Futexes {
             }
             let op = name(futex.op & !SHARED);
             let frame = FutexFrame { place, address: futex.address, op, stats };
-            changes.push(FutexChange { row: futex.row, frame });
+            changes.push(FutexChange { row: futex.row, entry: id, frame });
         }
         changes
     }

@@ -37,6 +37,8 @@ pub struct Futex {
     pub mutex: Option<Seen>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub unlike_mutex: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sampled: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stacks: Vec<StackCount>,
 }
@@ -117,6 +119,7 @@ impl Futex {
             seen_ns: None,
             mutex: seen,
             unlike_mutex: 0,
+            sampled: 0,
             stacks: Vec::new(),
         }
     }
@@ -158,6 +161,7 @@ impl From<&FutexFrame> for Futex {
             seen_ns: stats.seen_ns,
             mutex: stats.mutex.as_ref().map(seen),
             unlike_mutex: stats.unlike_mutex,
+            sampled: stats.sampled,
             stacks: stats.stacks.iter().map(StackCount::from).collect(),
         }
     }
@@ -167,7 +171,7 @@ impl TryFrom<Futex> for FutexFrame {
     type Error = Impossible;
 
     fn try_from(read: Futex) -> Result<Self, Impossible> {
-        counts([read.count, read.woken, read.vain, read.unlike_mutex])?;
+        counts([read.count, read.woken, read.vain, read.unlike_mutex, read.sampled])?;
         counts(read.errors.iter().map(|(_, count)| *count))?;
         if let Some((first, last)) = read.seen_ns {
             times([first, last])?;
@@ -186,6 +190,7 @@ impl TryFrom<Futex> for FutexFrame {
             seen_ns: read.seen_ns,
             mutex: read.mutex.map(MutexSeen::try_from).transpose()?,
             unlike_mutex: read.unlike_mutex,
+            sampled: read.sampled,
             stacks: stacks(read.stacks)?,
         };
         Ok(Self { place: read.place.into(), address: read.address, op: read.op, stats })

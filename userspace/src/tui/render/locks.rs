@@ -129,7 +129,7 @@ fn stacks(lock: &Lock) -> Vec<(String, Tone)> {
     stacks.sort_by_key(|stack| std::cmp::Reverse(stack.count));
     let mut lines = Vec::new();
     for stack in stacks.iter().take(3) {
-        lines.push((format!("{} samples from", units::count(stack.count)), Tone::Title));
+        lines.push((format!("{} times from", units::count(stack.count)), Tone::Title));
         lines.extend(stack.frames.iter().map(|frame| (format!("  {}", printable(frame)), Tone::Faint)));
         lines.extend(stack.cut.iter().map(|why| (format!("  cut: {}", printable(why)), Tone::Accent)));
     }

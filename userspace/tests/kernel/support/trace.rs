@@ -19,13 +19,15 @@ pub struct How<'a> {
     pub per_thread: bool,
     /// Names of the probes, as with `--probes`.
     pub probes: &'a [&'a str],
+    /// Whether stacks are taken.
+    pub stacks: bool,
     /// Limits set by hand, as with `--limit`.
     pub limits: &'a [(&'a str, u32)],
 }
 
 impl Default for How<'_> {
     fn default() -> Self {
-        Self { scope: Scope::Targets, per_thread: false, probes: &[AUTO], limits: &[] }
+        Self { scope: Scope::Targets, per_thread: false, probes: &[AUTO], stacks: true, limits: &[] }
     }
 }
 
@@ -50,7 +52,14 @@ impl Trace {
     pub fn of_all(pinned: &[&Pinned], how: &How<'_>) -> Self {
         let limits = how.limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         let probes = how.probes.iter().map(|name| (*name).to_owned()).collect();
-        let request = Request { scope: how.scope, per_thread: how.per_thread, probes, limits, debug: false };
+        let request = Request {
+            scope: how.scope,
+            per_thread: how.per_thread,
+            probes,
+            stacks: how.stacks,
+            limits,
+            debug: false,
+        };
         let setup = kernel_setup(&request, pinned).unwrap();
         let targets: Vec<Target<'_>> = pinned.iter().map(|pinned| Target { pinned, held: false }).collect();
         let live = Live::start(&setup, &targets).unwrap();
