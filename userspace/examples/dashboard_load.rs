@@ -4,7 +4,9 @@
 //! Arguments: processes, calls, seconds; to be started on a terminal.
 
 use std::{
-    fs, thread,
+    fs,
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -24,7 +26,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (processes, calls, seconds) = (next(200), next(60), next(10));
     let header = Header { arch: "x86_64".into(), probes: vec!["syscalls".into()], ..Header::default() };
     let facts = Facts { header, interval: Some(INTERVAL), ..Facts::default() };
-    let outside = Outside { request: Box::new(|_| {}), json: Box::new(|_| Ok(Vec::new())) };
+    let outside = Outside {
+        request: Box::new(|_| {}),
+        json: Box::new(|_| Ok(Vec::new())),
+        switched: mpsc::channel().1,
+    };
     let begin = Instant::now();
     let dashboard = Dashboard::open(facts, Look::of_environment(None), outside)?;
     let mut random = 1;

@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal as _, Write as _, stderr, stdin, stdout},
     path::Path,
+    sync::mpsc,
 };
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -60,14 +61,16 @@ pub fn open(
     header: &Header,
 ) -> Result<(UnboundedReceiver<Control>, Dashboard), Failure> {
     let (sender, controls) = unbounded_channel();
+    let (answer, switched) = mpsc::channel();
     let request = move |request| {
         // A session that is over has no ears.
         let _ = sender.send(match request {
             Request::Stop => Control::Stop,
             Request::Interval(interval) => Control::Interval(interval),
+            Request::Probe(name, on) => Control::Probe { name, on, answer: answer.clone() },
         });
     };
-    let outside = Outside { request: Box::new(request), json: Box::new(encode) };
+    let outside = Outside { request: Box::new(request), json: Box::new(encode), switched };
     let facts = Facts { interval: Some(options.interval), ..facts(header) };
     let look = Look::of_environment(options.view.wanted_colour());
     Ok((controls, Dashboard::open(facts, look, outside).map_err(Failure::usage)?))
@@ -80,7 +83,8 @@ pub fn replay(path: &Path, view: &ViewOptions) -> Result<(), Failure> {
     while let Some(frame) = reader.next_frame().map_err(Failure::usage)? {
         frames.push(frame);
     }
-    let outside = Outside { request: Box::new(|_| {}), json: Box::new(encode) };
+    let switched = mpsc::channel().1;
+    let outside = Outside { request: Box::new(|_| {}), json: Box::new(encode), switched };
     let look = Look::of_environment(view.wanted_colour());
     tui::replay(facts(reader.header()), look, frames, outside).map_err(Failure::usage)
 }
@@ -109,8 +113,14 @@ pub fn ask(options: &TraceOptions) -> Result<Option<u32>, Failure> {
 }
 
 fn facts(header: &Header) -> Facts {
-    let probe = |spec: &crate::model::spec::Spec| {
-        (spec.name.to_owned(), spec.summary.to_owned(), spec.cost.to_owned())
+    let probe = |spec: &crate::model::spec::Spec| tui::ProbeFacts {
+        name: spec.name.to_owned(),
+        summary: spec.summary.to_owned(),
+        cost: spec.cost.to_owned(),
+        fixed: match probes::switch(spec.name) {
+            probes::Switch::Fixed(why) => Some(why.to_owned()),
+            probes::Switch::Sched => None,
+        },
     };
     Facts { header: header.clone(), probes: probes::ALL.iter().map(probe).collect(), interval: None }
 }

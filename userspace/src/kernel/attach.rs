@@ -75,7 +75,10 @@ impl Kernel {
     }
 
     fn attach_program(&mut self, name: &'static str, tracepoint: &str) -> Result<FdLink, LoadError> {
-        self.load_program(name, tracepoint)?;
+        // What was switched off is loaded still.
+        if self.program(name)?.fd().is_err() {
+            self.load_program(name, tracepoint)?;
+        }
         let attach = |cause| LoadError::Attach { name, cause };
         match self.program(name)? {
             Program::RawTracePoint(program) => {
@@ -133,6 +136,14 @@ impl Attached {
         settle();
     }
 
+    /// Lets go of some hooks, the last attached first.
+    pub fn detach_hooks(&mut self, hooks: &[Hook]) {
+        while let Some(at) = self.links.iter().rposition(|(hook, _)| hooks.contains(hook)) {
+            self.links.remove(at);
+        }
+        settle();
+    }
+
     /// Lets go of all programs, the last attached first.
     pub fn detach_all(&mut self) {
         while self.links.pop().is_some() {}
@@ -142,7 +153,7 @@ impl Attached {
 
 /// Waits until programs that were running on other CPUs have ended: BPF programs run with preemption off, and this
 /// call returns once every CPU has passed through the scheduler.
-fn settle() {
+pub(super) fn settle() {
     // Kernels built for isolated CPUs refuse; there a moment of patience is all there is.
     if membarrier(MembarrierCommand::Global).is_err() {
         std::thread::sleep(std::time::Duration::from_millis(5));

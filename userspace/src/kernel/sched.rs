@@ -10,11 +10,12 @@ use bytemuck::Zeroable as _;
 use pulse_trace_common::{
     pool::{owner, purpose},
     probes::sched::{CpuTime, Edge, Ended, Sched, SchedRow, edge_parts, state},
-    target::Thread,
+    target::{COMM_LEN, Thread},
 };
 
 use super::{
     Kernel,
+    attach::settle,
     limits::Limits,
     loaded::{LoadError, filled, map, typed},
     mapped::Mapped,
@@ -62,10 +63,11 @@ impl Kernel {
     pub fn open_accounts(&self, now: u64) -> Vec<(u32, u32)> {
         let mut opened = Vec::new();
         for (seat, thread) in self.seated() {
-            let (Some(open), Some(since), Some(began)) = (
+            let (Some(open), Some(since), Some(began), Some(off_in_calls)) = (
                 self.sched.seats.word(seat as usize, offset_of!(Sched, open)),
                 self.sched.seats.double(seat as usize, offset_of!(Sched, since_ns)),
                 self.sched.seats.double(seat as usize, offset_of!(Sched, began_ns)),
+                self.sched.seats.double(seat as usize, offset_of!(Sched, off_in_calls_ns)),
             ) else {
                 continue;
             };
@@ -73,11 +75,54 @@ impl Kernel {
             if open.load(Relaxed) == 0 && thread.phase != pulse_trace_common::target::phase::HELD {
                 since.store(now, Relaxed);
                 began.store(now, Relaxed);
+                // What it has spent in calls before is no part of these accounts.
+                off_in_calls.store(self.in_calls_ns(seat, now).unwrap_or(0), Relaxed);
                 open.store(1, Relaxed);
                 opened.push((seat, thread.tid));
             }
         }
         opened
+    }
+
+    /// Closes all accounts: no program writes to them any more. Tells what stands in them.
+    pub fn close_accounts(&self) -> Vec<(u32, Thread, Sched)> {
+        let seated: Vec<(u32, Thread)> = self.seated().collect();
+        let open = |seat: u32| self.sched.seats.word(seat as usize, offset_of!(Sched, open));
+        let closed =
+            seated.into_iter().filter(|(seat, _)| open(*seat).is_some_and(|open| open.swap(0, Relaxed) != 0));
+        let closed: Vec<(u32, Thread)> = closed.collect();
+        settle();
+        let whole = closed.into_iter().filter_map(|(seat, before)| {
+            let thread = self.threads.read(seat as usize)?;
+            // Another thread may sit there by now, with accounts of its own.
+            (thread.tid == before.tid).then_some((seat, thread, self.sched.seats.read(seat as usize)?))
+        });
+        whole.collect()
+    }
+
+    /// Clears all accounts, so that they can be opened anew; to be called while no hook is in place.
+    pub fn clear_accounts(&self) {
+        for (seat, _) in self.seated() {
+            if let Some(old) = self.sched.seats.read(seat as usize) {
+                self.sched.seats.write(seat as usize, Sched { comm: old.comm, ..Sched::zeroed() });
+            }
+        }
+    }
+
+    /// How long a thread has been in system calls so far, the one that it is in included; wraps.
+    fn in_calls_ns(&self, seat: u32, now: u64) -> Option<u64> {
+        let mut before = self.threads.read(seat as usize)?;
+        for _ in 0..8 {
+            let after = self.threads.read(seat as usize)?;
+            let same = after.in_calls_ns == before.in_calls_ns
+                && (after.call, after.entered_ns) == (before.call, before.entered_ns);
+            if same {
+                let running = if after.call == 0 { 0 } else { now.saturating_sub(after.entered_ns) };
+                return Some(after.in_calls_ns.wrapping_add(running));
+            }
+            before = after;
+        }
+        None
     }
 
     /// Whether nothing was seen of a thread since its accounts were opened.
@@ -100,6 +145,12 @@ impl Kernel {
         (1..self.threads.len() as u32)
             .filter_map(|seat| Some((seat, self.threads.read(seat as usize)?)))
             .filter(|(_, thread)| thread.tid != 0)
+    }
+
+    /// The name of the thread in a seat.
+    #[must_use]
+    pub fn name_of(&self, seat: u32) -> [u8; COMM_LEN] {
+        self.sched.seats.read(seat as usize).map_or([0; COMM_LEN], |sched| sched.comm)
     }
 
     /// Threads with open accounts, each read together with them.

@@ -164,9 +164,25 @@ impl CallStats {
         self.errors.values().sum()
     }
 
+    /// The sum of many.
+    #[must_use]
+    pub fn of_all(all: &[&Self]) -> Self {
+        if let [one] = all {
+            return (*one).clone();
+        }
+        let mut sum = Self { latency: Hist::of_all(all.iter().map(|it| &it.latency)), ..Self::default() };
+        all.iter().for_each(|other| sum.merge_counts(other));
+        sum
+    }
+
     /// Adds another interval, or another thread.
     pub fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
+        self.merge_counts(other);
+    }
+
+    /// Everything but the latencies.
+    fn merge_counts(&mut self, other: &Self) {
         self.lean.count += other.lean.count;
         self.lean.sum_ns += other.lean.sum_ns;
         self.lean.max_ns = self.lean.max_ns.max(other.lean.max_ns);

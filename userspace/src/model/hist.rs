@@ -78,6 +78,27 @@ impl Hist {
         }
     }
 
+    /// The sum of many: they are added up in one flat table, which is several times faster than merging each.
+    #[must_use]
+    pub fn of_all<'a>(hists: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut flat = [0_u64; hist::BUCKETS];
+        let (mut low, mut high) = (hist::BUCKETS, 0);
+        let mut sum = Self::default();
+        for other in hists {
+            let (Some(first), Some(last)) = (other.buckets.first(), other.buckets.last()) else { continue };
+            (low, high) = (low.min(usize::from(first.0)), high.max(usize::from(last.0) + 1));
+            for (index, count) in &other.buckets {
+                flat[usize::from(*index)] += count;
+            }
+            sum.sum += other.sum;
+            sum.min = [sum.min, other.min].into_iter().flatten().min();
+            sum.max = [sum.max, other.max].into_iter().flatten().max();
+        }
+        let some = (low..high).filter(|at| flat[*at] != 0);
+        sum.buckets = some.map(|at| (at as u16, flat[at])).collect();
+        sum
+    }
+
     /// Mean of the values.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
@@ -158,6 +179,21 @@ mod tests {
         }
         left.merge(&right);
         assert_eq!(left, both);
+    }
+
+    #[test]
+    fn many_at_once_are_the_same_as_one_after_another() {
+        let hists: Vec<Hist> = (0..40_u64)
+            .map(|at| {
+                let mut hist = Hist::default();
+                (0..at).for_each(|value| hist.record(value * value * (at + 7) << (at % 30)));
+                hist
+            })
+            .collect();
+        let mut merged = Hist::default();
+        hists.iter().for_each(|hist| merged.merge(hist));
+        assert_eq!(Hist::of_all(&hists), merged);
+        assert_eq!(Hist::of_all(&hists[..1]), Hist::default());
     }
 
     #[test]

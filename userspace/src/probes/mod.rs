@@ -15,6 +15,28 @@ use crate::model::spec::Spec;
 /// Every probe.
 pub const ALL: &[Spec] = &[syscalls::SPEC, sched::SPEC, futex::SPEC, counters::SPEC];
 
+/// Whether a probe can be switched off and on again while a session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// It can: it has programs of its own, and its accounts can be closed and opened anew.
+    Sched,
+    /// It cannot, and why.
+    Fixed(&'static str),
+}
+
+/// Whether this one can.
+#[must_use]
+pub fn switch(name: &str) -> Switch {
+    match name {
+        "sched" => Switch::Sched,
+        "syscalls" => Switch::Fixed("the other probes have to know which call a thread is in"),
+        "futex" => {
+            Switch::Fixed("it is part of the programs for system calls; choose at the start, with --probes")
+        }
+        _ => Switch::Fixed("it is set up with the targets; choose at the start, with --probes"),
+    }
+}
+
 /// The probe of a name.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{BorrowedFd, OwnedFd},
+    sync::mpsc::Sender,
     time::Duration,
 };
 
@@ -26,13 +27,25 @@ pub struct Plan {
 }
 
 /// What a running session is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Control {
     /// End.
     Stop,
     /// Change the length of a frame.
     Interval(Duration),
+    /// Switch a probe on or off, and say whether that is done.
+    Probe {
+        /// Its name.
+        name: String,
+        /// Which.
+        on: bool,
+        /// Hears about it.
+        answer: Sender<Answer>,
+    },
 }
+
+/// What has become of a probe that was to be switched: its name, and whether it is on now or why it cannot be.
+pub type Answer = (String, Result<bool, String>);
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +146,12 @@ pub async fn run(
             control = asked(&mut controls) => match control {
                 Control::Stop => break Ending::Interrupted,
                 Control::Interval(interval) => frames = ticks(interval),
+                Control::Probe { name, on, answer } => {
+                    let done = live.switch(&name, on).map(|()| on);
+                    // Whoever asked may be gone.
+                    let _ = answer.send((name, done));
+                    sink.take(live.frame()).map_err(SessionError::Sink)?;
+                }
             },
             _ = frames.tick() => {
                 let frame = live.frame();

@@ -3,5 +3,5 @@
 mod clockwork;
 mod setup;
 
-pub use clockwork::{Control, Ending, Plan, SessionError, Sink, run};
+pub use clockwork::{Answer, Control, Ending, Plan, SessionError, Sink, run};
 pub use setup::{Request, Scope, kernel_setup};

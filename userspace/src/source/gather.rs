@@ -98,6 +98,20 @@ impl Gatherer {
         }
     }
 
+    /// Whether scheduling is followed at all.
+    #[must_use]
+    pub fn follows_sched(&self) -> bool {
+        self.sched.is_some()
+    }
+
+    /// Closes the accounts of scheduling, or tells the last of the time that is unknown because they were closed.
+    pub fn switch_sched(&mut self, kernel: &mut Kernel, on: bool, now_ns: u64) {
+        let Some(sched) = &mut self.sched else { return };
+        let changes = if on { sched.resume(kernel, now_ns) } else { sched.suspend(kernel, now_ns) };
+        let rows = Rows::of(kernel);
+        self.add_scheduling(changes, &rows);
+    }
+
     /// Adds calls that are still running, at the end of a session.
     pub fn collect_in_flight(&mut self, kernel: &Kernel) {
         let rows = Rows::of(kernel);

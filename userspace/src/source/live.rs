@@ -7,7 +7,13 @@ use pulse_trace_common::{
     target::{phase, thread_flag},
 };
 
-use super::{costs::Costs, counting::Counting, gather::Gatherer, host};
+use super::{
+    costs::Costs,
+    counting::Counting,
+    gather::Gatherer,
+    host,
+    switch::{SWITCHED_OFF, Switches},
+};
 use crate::{
     kernel::{
         Attached, Candidate, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Seat, Seating, Setup, give_back,
@@ -33,18 +39,19 @@ pub struct Target<'a> {
 
 /// A session on the running machine.
 pub struct Live {
-    kernel: Kernel,
-    attached: Attached,
-    gatherer: Gatherer,
+    pub(super) kernel: Kernel,
+    pub(super) attached: Attached,
+    pub(super) gatherer: Gatherer,
     costs: Costs,
     losses: BTreeMap<&'static str, u64>,
-    start_ns: u64,
+    pub(super) start_ns: u64,
     last_ns: u64,
     sequence: u64,
     everybody: bool,
     /// Threads that found no room at the start, until a ledger has told so.
     refused: u64,
     counting: Counting,
+    pub(super) switches: Switches,
 }
 
 impl Live {
@@ -92,6 +99,7 @@ impl Live {
             everybody: setup.everybody,
             refused: 0,
             counting,
+            switches: Switches::default(),
         };
         // Calls that ended while the probes were being attached belong to no session.
         let _ = live.take_losses();
@@ -141,6 +149,7 @@ impl Live {
     /// Lets go of everything; the last interval.
     #[must_use]
     pub fn finish(mut self) -> Frame {
+        self.switches.end();
         self.kernel.close();
         self.attached.detach("sys_enter");
         // What a thread does from here on is no part of the session.
@@ -162,6 +171,7 @@ impl Live {
         let missed = overhead.programs.iter().map(|program| program.missed).sum();
         add_positive(&mut ledger.degraded, "recursion_misses", missed);
         add_positive(&mut ledger.degraded, COUNTERS_MISSING, self.counting.take_missing());
+        add_positive(&mut ledger.degraded, SWITCHED_OFF, self.switches.take_count());
         ledger.counted = total(&processes, CallStats::count);
         add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
         let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
@@ -179,7 +189,7 @@ impl Live {
             processes,
             ledger,
             overhead,
-            notes: self.counting.take_note().into_iter().collect(),
+            notes: self.counting.take_note().into_iter().chain(self.switches.take_notes()).collect(),
         };
         self.last_ns = now;
         self.sequence += 1;
@@ -205,7 +215,7 @@ impl Live {
 }
 
 /// Begins the accounts of all threads, and finds out what those are doing that do not move.
-fn open_accounts(kernel: &Kernel, now_ns: u64) {
+pub(super) fn open_accounts(kernel: &Kernel, now_ns: u64) {
     for (seat, tid) in kernel.open_accounts(now_ns) {
         if kernel.is_unmoved(seat)
             && let Some(doing) = target::doing(tid)

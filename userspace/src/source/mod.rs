@@ -7,3 +7,4 @@ pub mod host;
 pub mod live;
 mod pending;
 mod stacks;
+mod switch;

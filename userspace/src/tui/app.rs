@@ -1,6 +1,6 @@
 //! The state of the dashboard: keys and frames go in, actions come out. It knows neither terminal nor files.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::model::{frame::Frame, session::Header};
 
@@ -27,10 +27,25 @@ pub enum Action {
     Suspend,
     /// Read the counters in this rhythm.
     Interval(Duration),
+    /// Switch a probe, by its place among the facts, on or off.
+    Probe(usize, bool),
     /// Write the screen into a file.
     SaveText,
     /// Write the session into a file.
     SaveJson,
+}
+
+/// A probe.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeFacts {
+    /// Its name.
+    pub name: String,
+    /// What it shows.
+    pub summary: String,
+    /// Its measured cost.
+    pub cost: String,
+    /// Why it cannot be switched while the session runs, where it cannot.
+    pub fixed: Option<String>,
 }
 
 /// What the dashboard is told at the start.
@@ -38,8 +53,8 @@ pub enum Action {
 pub struct Facts {
     /// The session's header.
     pub header: Header,
-    /// Each probe: its name, what it shows, and its measured cost.
-    pub probes: Vec<(String, String, String)>,
+    /// Each probe.
+    pub probes: Vec<ProbeFacts>,
     /// The first interval; `None` for a recording.
     pub interval: Option<Duration>,
 }
@@ -99,6 +114,8 @@ pub struct App {
     pub tables: [TableState; View::ALL.len()],
     /// The rhythm.
     pub interval: Option<Duration>,
+    /// Probes that are switched off now.
+    pub off: BTreeSet<String>,
     /// Why nothing more will come, once that is so.
     pub ended: Option<String>,
     /// The answer to the last key.
@@ -120,6 +137,7 @@ impl App {
             (View::Compare, 1),
             (View::Scheduler, 1),
             (View::Locks, LOCK_ORDER),
+            (View::Probes, 0),
         ] {
             tables[view as usize] = TableState::by(column);
         }
@@ -137,6 +155,7 @@ impl App {
             filter: String::new(),
             typing: false,
             tables,
+            off: BTreeSet::new(),
             ended: None,
             message: None,
             page: 10,
@@ -252,6 +271,7 @@ impl App {
             Command::Redraw => return Action::DrawAll,
             Command::SaveText => return Action::SaveText,
             Command::SaveJson => return Action::SaveJson,
+            Command::SwitchProbe => return self.switch_probe(),
             Command::Faster => return self.change_interval(false),
             Command::Slower => return self.change_interval(true),
             Command::Show(view) => self.show(view),
@@ -360,6 +380,42 @@ impl App {
             Command::Oldest => Some(self.history.step(0, false)),
             _ => Some(now),
         };
+    }
+
+    /// Asks for the selected probe to be switched.
+    fn switch_probe(&mut self) -> Action {
+        let Some(Item::Probe(at)) = self.selected().cloned() else {
+            self.say("t switches the selected probe in the view Probes (key 7)");
+            return Action::Draw;
+        };
+        let probe = &self.facts.probes[at];
+        let runs = self.history.outline().header.probes.contains(&probe.name);
+        let refusal = match &probe.fixed {
+            _ if self.interval.is_none() || self.ended.is_some() => Some("nothing is being traced"),
+            Some(why) => Some(why.as_str()),
+            None if !runs => Some("this session was started without it; choose it with --probes"),
+            None => None,
+        };
+        if let Some(why) = refusal {
+            self.message = Some(format!("cannot switch {}: {why}", probe.name));
+            return Action::Draw;
+        }
+        Action::Probe(at, self.off.contains(&probe.name))
+    }
+
+    /// Hears what has become of a probe that was to be switched.
+    pub fn switched(&mut self, name: String, done: Result<bool, String>) {
+        match done {
+            Ok(true) => {
+                self.say(format!("{name} is on again; the time between is unknown time"));
+                self.off.remove(&name);
+            }
+            Ok(false) => {
+                self.say(format!("{name} is off, its programs are detached; t switches it on again"));
+                self.off.insert(name);
+            }
+            Err(why) => self.say(why),
+        }
     }
 
     fn change_interval(&mut self, slower: bool) -> Action {

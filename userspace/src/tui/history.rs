@@ -74,6 +74,26 @@ pub struct History {
     frame_bytes: usize,
     sum_bytes: usize,
     core: RefCell<Option<Core>>,
+    waiting: RefCell<Waiting>,
+}
+
+/// Frames whose system calls are not in the session yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    frames: Vec<Arc<Frame>>,
+    bytes: usize,
+}
+
+/// How many may wait. They are added up together, each of the session's histograms once; most of them are remembered
+/// in full at that time anyway.
+const WAITING_FRAMES: usize = 32;
+const WAITING_BYTES: usize = 16 << 20;
+
+impl Drop for History {
+    /// The session outlives it, and is to be whole.
+    fn drop(&mut self) {
+        drop(self.session());
+    }
 }
 
 /// The sum of the middle of a window that moves on: what joins and leaves it at the ends is added anew each time.
@@ -103,24 +123,47 @@ impl History {
             frame_bytes: 0,
             sum_bytes: 0,
             core: RefCell::new(None),
+            waiting: RefCell::default(),
         }
     }
 
     /// The whole session.
     pub fn session(&self) -> MutexGuard<'_, Session> {
+        let waiting = self.waiting.take();
+        let mut session = self.outline();
+        session.add_calls_of(waiting.frames.iter().map(|frame| &**frame));
+        session
+    }
+
+    /// The whole session, but not all of its system calls yet.
+    pub fn outline(&self) -> MutexGuard<'_, Session> {
         self.total.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a frame to the session: what everybody looks at now, system calls when somebody asks, or several at once.
+    fn add_to_session(&self, frame: &Arc<Frame>, bytes: usize) {
+        self.outline().add_all_but_calls(frame);
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.frames.push(Arc::clone(frame));
+        waiting.bytes += bytes;
+        if waiting.frames.len() >= WAITING_FRAMES || waiting.bytes >= WAITING_BYTES {
+            drop(waiting);
+            drop(self.session());
+        }
     }
 
     /// Adds a frame.
     pub fn push(&mut self, frame: Frame) {
-        self.session().add(&frame);
+        let frame_bytes = frame_bytes(&frame);
+        let frame = Arc::new(frame);
+        self.add_to_session(&frame, frame_bytes);
         let sums = Sums::of(&frame, &Chosen::new());
         let narrowed = (!self.chosen.is_empty()).then(|| Sums::of(&frame, &self.chosen));
         self.since.merge(&sums);
         if let (Some((_, since)), Some(narrowed)) = (&mut self.since_narrowed, &narrowed) {
             since.merge(narrowed);
         }
-        let (bytes, frame_bytes) = (sums.bytes(), frame_bytes(&frame));
+        let bytes = sums.bytes();
         self.sum_bytes += bytes;
         self.frame_bytes += frame_bytes;
         self.slots.push_back(Slot {
@@ -128,7 +171,7 @@ impl History {
             to_ns: frame.at_ns,
             sums,
             narrowed,
-            frame: Some((Arc::new(frame), frame_bytes)),
+            frame: Some((frame, frame_bytes)),
             bytes,
         });
         self.shrink();

@@ -142,6 +142,8 @@ pub enum Command {
     MarkB,
     /// What is compared: marks or processes.
     Versus,
+    /// The selected probe off, or on again.
+    SwitchProbe,
     /// Read more often.
     Faster,
     /// Read less often.
@@ -213,6 +215,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Key::Char('a')], "a", Some("mark A"), "Remember the window as A, to compare", Command::MarkA),
     bind(&[Key::Char('b')], "b", None, "Remember the window as B", Command::MarkB),
     bind(&[Key::Char('v')], "v", None, "Compare: marks, or the first two chosen processes", Command::Versus),
+    bind(&[Key::Char('t')], "t", None, "Probes: detach the selected one, or attach it again; the ledger says so", Command::SwitchProbe),
     bind(&[Key::Char('<')], "<", None, "Read the counters more often", Command::Faster),
     bind(&[Key::Char('>')], ">", None, "Read the counters less often", Command::Slower),
     bind(&[Key::Char('R')], "R", None, "Reset: cumulated numbers begin anew on screen (report and JSON keep all)", Command::Reset),

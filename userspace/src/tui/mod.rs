@@ -22,7 +22,7 @@ mod tables;
 mod terminal;
 mod wait;
 
-pub use app::Facts;
+pub use app::{Facts, ProbeFacts};
 pub use mailbox::End;
 pub use palette::Look;
 pub use picker::{Entry, pick};

@@ -11,6 +11,7 @@ use crate::model::{
 };
 
 use super::{
+    app::{App, ProbeFacts},
     history::Period,
     shown::{self, Pair, Table},
     sums::{Brief, Chosen, Lock, LockKey, Sums},
@@ -264,6 +265,31 @@ pub fn parents(rows: &[Row], sums: &Sums) -> Vec<Option<usize>> {
         places.get(&parent).copied()
     };
     rows.iter().map(parent).collect()
+}
+
+/// Probes, and whether they are attached.
+#[must_use]
+pub fn probes(app: &App) -> Table {
+    let columns = vec![Column::name("probe"), Column::name("state"), Column::name("shows; costs")];
+    let session = app.history.outline();
+    let row = |(at, probe): (usize, &ProbeFacts)| {
+        let runs = session.header.probes.contains(&probe.name);
+        let state = match (runs, app.off.contains(&probe.name)) {
+            (false, _) => "not chosen",
+            (true, true) => "OFF",
+            (true, false) => "attached",
+        };
+        Row {
+            of: Item::Probe(at),
+            cells: vec![
+                // In the order of the list.
+                Cell::number(probe.name.clone(), at as f64),
+                Cell::text(state),
+                Cell::text(format!("{}; {}", probe.summary, probe.cost)),
+            ],
+        }
+    };
+    Table { columns, rows: app.facts.probes.iter().enumerate().map(row).collect() }
 }
 
 /// Programs in the kernel and what they cost.

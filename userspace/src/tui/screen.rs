@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc::Receiver},
     time::{Duration, Instant},
 };
 
@@ -26,12 +26,14 @@ use super::{
 };
 
 /// What the screen asks of those who measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// End the session.
     Stop,
     /// Read the counters in this rhythm.
     Interval(Duration),
+    /// Switch a probe on or off.
+    Probe(String, bool),
 }
 
 /// Writes a session as JSON, or says why it cannot.
@@ -43,6 +45,8 @@ pub struct Outside {
     pub request: Box<dyn Fn(Request) + Send>,
     /// Writes a session as JSON.
     pub json: Box<Encode>,
+    /// Hears which probe is on or off now, or why it could not be switched.
+    pub switched: Receiver<(String, Result<bool, String>)>,
 }
 
 /// Frames alone draw at most this often; keys draw at once.
@@ -112,6 +116,10 @@ impl Screen {
         let Some(mailbox) = &self.mailbox else { return false };
         let mail = mailbox.fetch();
         let mut dirty = !mail.frames.is_empty();
+        for (name, done) in self.outside.switched.try_iter() {
+            self.app.switched(name, done);
+            dirty = true;
+        }
         mail.frames.into_iter().for_each(|frame| self.app.frame(frame));
         match mail.end {
             Some(End::Stay(why)) => {
@@ -156,6 +164,10 @@ impl Screen {
                 Action::Quit => return Ok(false),
                 Action::Suspend => signals::suspend_job()?,
                 Action::Interval(interval) => (self.outside.request)(Request::Interval(interval)),
+                Action::Probe(at, on) => {
+                    let name = self.app.facts.probes[at].name.clone();
+                    (self.outside.request)(Request::Probe(name, on));
+                }
                 Action::SaveText => self.save_text(),
                 Action::SaveJson => self.save_json(),
             }

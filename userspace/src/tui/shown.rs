@@ -56,7 +56,7 @@ impl Shown {
             View::Scheduler => rows::wakers(sums, unit),
             View::Locks => rows::locks(sums, unit),
             View::Processes => rows::processes(sums, app.history.chosen(), unit),
-            View::Probes => rows::programs(&sums.overhead, unit),
+            View::Probes => rows::probes(app),
             View::Help => help(),
             View::Compare => {
                 shown.sides = app.compared();

@@ -86,12 +86,18 @@ impl Sums {
         let mut sums = Self { span_ns: frame.span_ns, ..Self::default() };
         sums.ledger.merge(&frame.ledger);
         sums.overhead.merge(&frame.overhead);
+        let mut calls: BTreeMap<Call, Vec<&CallStats>> = BTreeMap::new();
         for process in &frame.processes {
             sums.add_brief(process.key, &Brief::of(process));
             if chosen.is_empty() || chosen.contains(&process.key) {
-                sums.add_details(process);
+                for call in &process.syscalls {
+                    calls.entry(call.call).or_default().push(&call.stats);
+                }
+                sums.add_others(process);
             }
         }
+        // All processes together at once: with many of them, most of the work is here.
+        sums.calls = calls.into_iter().map(|(call, all)| (call, CallStats::of_all(&all))).collect();
         sums
     }
 
@@ -149,6 +155,11 @@ impl Sums {
         for call in &process.syscalls {
             self.calls.entry(call.call).or_default().merge(&call.stats);
         }
+        self.add_others(process);
+    }
+
+    /// Everything but system calls.
+    fn add_others(&mut self, process: &ProcessFrame) {
         for sched in process.sched.iter().filter(|sched| sched.thread.is_none()) {
             self.sched.get_or_insert_default().merge(&sched.stats);
         }

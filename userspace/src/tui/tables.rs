@@ -49,6 +49,8 @@ pub enum Item {
     Process(ProcessKey),
     /// A pair of distributions, by its place in the comparison.
     Pair(usize),
+    /// A probe, by its place in the list of all.
+    Probe(usize),
     /// Nothing that could be looked at more closely.
     Other,
 }

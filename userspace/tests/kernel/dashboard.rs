@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use pulse_trace::tui::{Dashboard, Facts, Look, Outside};
+
 use crate::support::{Calls, export, installed, need, program, within};
 
 /// A terminal of its own, with the tool in it; gone when dropped.
@@ -25,7 +27,21 @@ impl Terminal {
         let dir = tempfile::tempdir().unwrap();
         let terminal = Self { socket: format!("pulse-{name}-{}", std::process::id()), dir };
         let tool = env!("CARGO_BIN_EXE_pulse-trace");
-        let script = format!("cd {}; {tool} {arguments}; echo ended with $?", terminal.dir.path().display());
+        terminal.open((width, height), &format!("{tool} {arguments}"));
+        terminal
+    }
+
+    /// Starts something else.
+    fn start_other(name: &str, size: (u16, u16), command: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let terminal = Self { socket: format!("pulse-{name}-{}", std::process::id()), dir };
+        terminal.open(size, command);
+        terminal
+    }
+
+    fn open(&self, (width, height): (u16, u16), command: &str) {
+        let terminal = self;
+        let script = format!("cd {}; {command}; echo ended with $?", terminal.dir.path().display());
         let (width, height) = (width.to_string(), height.to_string());
         let mut tmux =
             terminal.tmux(&["-u", "-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height]);
@@ -35,7 +51,6 @@ impl Terminal {
         assert!(tmux.status().unwrap().success());
         terminal.type_in(&["-l", &script]);
         terminal.type_in(&["Enter"]);
-        terminal
     }
 
     fn tmux(&self, arguments: &[&str]) -> Command {
@@ -229,4 +244,68 @@ fn a_recording_is_replayed_with_the_numbers_of_its_report() {
     terminal.press("Left", "HELD");
     terminal.press("End", "REPLAY");
     terminal.press("q", "ended with 0");
+}
+
+/// Set in the process that is to panic.
+const PANICS: &str = "PULSE_TEST_PANICS";
+
+/// This test on a terminal of its own, as the program that panics.
+fn panicking() {
+    let outside = Outside {
+        request: Box::new(|_| {}),
+        json: Box::new(|_| panic!("on purpose")),
+        switched: std::sync::mpsc::channel().1,
+    };
+    let facts = Facts { interval: Some(Duration::from_secs(1)), ..Facts::default() };
+    let dashboard = Dashboard::open(facts, Look::of_environment(None), outside).unwrap();
+    let failed = dashboard.close().1.unwrap_err();
+    let mut out = std::io::stdout().lock();
+    std::io::Write::write_all(&mut out, format!("then: {failed}\n").as_bytes()).unwrap();
+}
+
+#[test]
+fn the_terminal_is_given_back_after_a_panic() {
+    if std::env::var_os(PANICS).is_some() {
+        return panicking();
+    }
+    need!(installed("tmux"), "tmux is not installed");
+    let this = "dashboard::the_terminal_is_given_back_after_a_panic";
+    let program = std::env::current_exe().unwrap();
+    let command = format!("{PANICS}=1 {} --exact {this} --nocapture", program.display());
+    let terminal = Terminal::start_other("panic", (100, 30), &command);
+    terminal.shows("LIVE");
+    terminal.press("e", "then: cannot show the dashboard any longer");
+    terminal.type_in(&["-l", "stty -a | grep -oE ' -?(icanon|echo) '"]);
+    let screen = terminal.press("Enter", " echo");
+    assert!(screen.contains("on purpose") && screen.contains(" icanon"), "{screen}");
+    assert!(!screen.contains("LIVE"), "{screen}");
+}
+
+#[test]
+fn a_terminal_that_can_show_nothing_gets_the_plain_report_and_is_told_so() {
+    need!(installed("tmux"), "tmux is not installed");
+    let calls = Calls::start(&["--calls", "getppid", "--count", "1"]);
+    let tool = env!("CARGO_BIN_EXE_pulse-trace");
+    let command = format!("TERM=dumb {tool} attach -p {} -d 300ms --probes syscalls", calls.pid());
+    let terminal = Terminal::start_other("dumb", (120, 40), &command);
+    let screen = terminal.shows("ended with 0");
+    assert!(screen.contains("no dashboard: TERM names no terminal"), "{screen}");
+    assert!(screen.contains("ledger: complete"), "{screen}");
+}
+
+#[test]
+fn a_probe_is_detached_and_attached_at_a_key() {
+    need!(installed("tmux"), "tmux is not installed");
+    let calls = Calls::start(&["--calls", "getppid", "--count", "1"]);
+    let attach = format!("attach -p {} -i 100ms --probes syscalls,sched", calls.pid());
+    let terminal = Terminal::start("switch", (120, 40), &attach);
+    terminal.shows("LIVE");
+    terminal.press("7", "cannot be switched now");
+    terminal.press("t", "cannot switch syscalls");
+    terminal.press("Down", "t detaches");
+    terminal.press("t", "sched is off");
+    terminal.press("t", "sched is on again");
+    terminal.press("q", "ended with 0");
+    terminal.type_in(&["-l", "clear; echo $((1 + 1)) done"]);
+    terminal.press("Enter", "2 done");
 }

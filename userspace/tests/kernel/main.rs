@@ -14,6 +14,7 @@ mod oracle;
 mod sched;
 mod stacks;
 mod support;
+mod switch;
 mod syscalls;
 mod targets;
 mod twins;

@@ -18,7 +18,7 @@ use pulse_trace::model::{
 use crate::support::{Calls, How, Oracle, Trace, blocked_in, installed, need, whole};
 
 /// Voluntary and involuntary switches of every thread, as the kernel counts them.
-fn switches(pid: u32) -> BTreeMap<u32, (u64, u64)> {
+pub fn switches(pid: u32) -> BTreeMap<u32, (u64, u64)> {
     let tids = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     tids.map(|entry| {
         let status = fs::read_to_string(entry.path().join("status")).unwrap();
@@ -32,12 +32,12 @@ fn switches(pid: u32) -> BTreeMap<u32, (u64, u64)> {
     .collect()
 }
 
-fn only(session: &Session) -> &Process {
+pub fn only(session: &Session) -> &Process {
     assert_eq!(session.processes.len(), 1);
     session.processes.values().next().unwrap()
 }
 
-fn assert_adds_up(budget: &Budget) {
+pub fn assert_adds_up(budget: &Budget) {
     assert_eq!(budget.parts_ns(), budget.wall_ns, "{budget:?}");
 }
 

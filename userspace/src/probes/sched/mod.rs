@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use pulse_trace_common::{
-    probes::sched::{Edge, Sched as Accounts, context, edge_parts, state},
+    probes::sched::{Edge, Ended, Sched as Accounts, context, edge_parts, state},
     target::COMM_LEN,
 };
 
 mod accounts;
+mod gap;
 
 use crate::{
     kernel::{Histograms, Kernel},
@@ -68,11 +69,16 @@ pub struct Sched {
     histograms: Histograms,
     cpus: HashMap<(u32, u32), CpuShare>,
     threads: HashMap<Life, SchedStats>,
+    /// While it is switched off.
+    gap: Option<gap::Gap>,
 }
 
 impl Sched {
     /// What happened since the last look, until `end` of the monotonic clock.
     pub fn drain(&mut self, kernel: &mut Kernel, end: u64) -> SchedChanges {
+        if self.gap.is_some() {
+            return self.unknown(kernel, end);
+        }
         let ended = kernel.ended_threads();
         let mut changes = SchedChanges::default();
         let mut alive = HashSet::new();
@@ -85,12 +91,7 @@ impl Sched {
             let totals = accounts::totals(&sched, Calls::from(&thread), end);
             self.add_thread(&mut changes, life, thread.process, &sched.comm, totals);
         }
-        for it in ended {
-            let (rest, closed) = (it.rest, Accounts { state: state::RUNNING, ..it.sched });
-            let calls = Calls { in_calls_ns: rest.in_calls_ns, ..Calls::default() };
-            let totals = accounts::totals(&closed, calls, rest.at_ns);
-            self.add_thread(&mut changes, (rest.tid, closed.began_ns), rest.process, &rest.comm, totals);
-        }
+        self.add_ended(&mut changes, ended);
         self.threads.retain(|life, _| alive.contains(life));
         self.drain_rows(kernel, &mut changes);
         changes
@@ -101,6 +102,15 @@ impl Sched {
     pub fn waiting(kernel: &Kernel) -> u64 {
         let states = [state::BLOCKED, state::WOKEN, state::PREEMPTED];
         kernel.accounts().filter(|(_, sched)| states.contains(&sched.state)).count() as u64
+    }
+
+    fn add_ended(&mut self, changes: &mut SchedChanges, ended: Vec<Ended>) {
+        for it in ended {
+            let (rest, closed) = (it.rest, Accounts { state: state::RUNNING, ..it.sched });
+            let calls = Calls { in_calls_ns: rest.in_calls_ns, ..Calls::default() };
+            let totals = accounts::totals(&closed, calls, rest.at_ns);
+            self.add_thread(changes, (rest.tid, closed.began_ns), rest.process, &rest.comm, totals);
+        }
     }
 
     fn add_thread(

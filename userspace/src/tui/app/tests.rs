@@ -270,3 +270,35 @@ fn a_recording_begins_with_the_sums_of_its_report() {
     assert!(app.cumulated);
     assert_eq!(app.shown.period.sums.call_totals().0, synthetic::session(5, SHAPE).ledger.counted);
 }
+
+#[test]
+fn a_probe_is_switched_by_asking_and_shown_as_what_the_answer_says() {
+    let mut app = app();
+    let probe = |name: &str, fixed: Option<&str>| crate::tui::ProbeFacts {
+        name: name.to_owned(),
+        fixed: fixed.map(str::to_owned),
+        ..Default::default()
+    };
+    app.facts.probes =
+        vec![probe("syscalls", Some("others build on it")), probe("sched", None), probe("odd", None)];
+    assert_eq!(press(&mut app, &[Key::Char('t')]), Action::Draw);
+    assert!(app.message.as_ref().unwrap().contains("view Probes"));
+    press(&mut app, &[Key::Char('7'), Key::Char('t')]);
+    assert_eq!(app.message.as_deref(), Some("cannot switch syscalls: others build on it"));
+    assert_eq!(press(&mut app, &[Key::Down, Key::Char('t')]), Action::Probe(1, false));
+    // Nothing has happened until somebody says so.
+    assert!(app.off.is_empty());
+    app.switched("sched".to_owned(), Ok(false));
+    app.prepare();
+    assert_eq!(app.shown.table.rows[1].cells[1].text, "OFF");
+    assert_eq!(press(&mut app, &[Key::Char('t')]), Action::Probe(1, true));
+    app.switched("sched".to_owned(), Err("cannot: because".to_owned()));
+    assert_eq!((app.message.as_deref(), app.off.len()), (Some("cannot: because"), 1));
+    app.switched("sched".to_owned(), Ok(true));
+    assert!(app.off.is_empty());
+    press(&mut app, &[Key::Down, Key::Char('t')]);
+    assert!(app.message.as_ref().unwrap().contains("started without it"));
+    app.end("over");
+    press(&mut app, &[Key::Up, Key::Char('t')]);
+    assert!(app.message.as_ref().unwrap().contains("nothing is being traced"));
+}

@@ -55,7 +55,7 @@ fn state(app: &App) -> (String, Tone) {
 }
 
 fn whom(app: &App) -> String {
-    let session = app.history.session();
+    let session = app.history.outline();
     let chosen = app.history.chosen();
     let mut some = session.processes.iter().filter(|(key, _)| chosen.is_empty() || chosen.contains(key));
     let many = if chosen.is_empty() { session.processes.len() } else { chosen.len() };
@@ -77,7 +77,7 @@ fn whom(app: &App) -> String {
 
 /// What was counted, what was lost (of the whole session, always), and what that cost.
 fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
-    let session = app.history.session();
+    let session = app.history.outline();
     let ledger = &session.ledger;
     let lost: u64 = ledger.lost.values().sum();
     let degraded: u64 = ledger.degraded.values().sum();

@@ -7,20 +7,30 @@ use crate::{
     tui::{
         app::App,
         palette::{Look, Tone},
+        rows::{self, Unit},
+        tables::{Item, TableState},
     },
 };
 
 use super::parts::{self, below, heading, line, row, top};
 
+/// The column of what a program takes of a CPU.
+const COST_COLUMN: usize = 3;
+
 pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
-    let session = app.history.session();
-    let mut y = 0;
-    for (name, summary, cost) in &app.facts.probes {
-        let runs = session.header.probes.contains(name);
-        let (state, tone) = if runs { ("attached ", Tone::User) } else { ("off      ", Tone::Faint) };
-        let words = format!("{name:<9} {summary}; {cost}");
-        line(buf, look, row(area, y), &[(state, tone), (&words, Tone::Plain)]);
-        y += 1;
+    let session = app.history.outline();
+    let mut y = (app.facts.probes.len() as u16 + 1).min(area.height / 2);
+    parts::table(buf, look, top(area, y), &app.shown.table, Some(app.table()));
+    let chosen = match app.selected() {
+        Some(Item::Probe(at)) => app.facts.probes.get(*at),
+        _ => None,
+    };
+    if let Some(probe) = chosen.filter(|_| app.interval.is_some()) {
+        let words = match &probe.fixed {
+            Some(why) => format!("{}: cannot be switched now: {why}", probe.name),
+            None => format!("{}: t detaches its programs, or attaches them again", probe.name),
+        };
+        y += parts::wrap(buf, look, below(area, y), &words, Tone::Faint);
     }
     for note in &session.notes {
         y += parts::wrap(buf, look, below(area, y), &printable(note), Tone::Accent);
@@ -45,6 +55,7 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
         y += 1;
     }
     let area = below(area, y);
+    let unit = Unit::of(app.cumulated, app.shown.period.sums.span_ns);
     let slots = slots(&session.ledger);
     let lower = (slots.len() as u16 + 1).min(area.height / 2);
     let upper = heading(
@@ -54,7 +65,9 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
         "Programs in the kernel",
         "the cost of the statistics is taken off",
     );
-    parts::table(buf, look, upper, &app.shown.table, Some(app.table()));
+    let mut programs = rows::programs(&app.shown.period.sums.overhead, unit);
+    TableState::by(COST_COLUMN).arrange(&mut programs.rows, &programs.columns, "");
+    parts::table(buf, look, upper, &programs, None);
     let lower = heading(buf, look, below(area, area.height - lower), "Ledger", "of the whole session");
     for (at, (words, tone)) in slots.iter().enumerate() {
         line(buf, look, row(lower, at as u16), &[(words, *tone)]);

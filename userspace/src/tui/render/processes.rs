@@ -4,6 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     model::{
+        counters::Counter,
         frame::{CallStats, ProcessKey},
         session::Process,
         units,
@@ -30,6 +31,8 @@ fn threads(app: &App, look: Look, buf: &mut Buffer, area: Rect, key: &ProcessKey
     let Some(process) = session.processes.get(key) else { return };
     let title = format!("Threads of {} {}", key.pid, shown::name(&process.comm));
     let area = heading(buf, look, area, &title, "sums since the start");
+    let used = counters(look, buf, area, process);
+    let area = below(area, used);
     let table = table(process);
     if table.rows.is_empty() {
         let words = format!("{} threads; they are not told apart: that takes --threads", process.threads);
@@ -37,6 +40,24 @@ fn threads(app: &App, look: Look, buf: &mut Buffer, area: Rect, key: &ProcessKey
         return;
     }
     parts::table(buf, look, area, &table, None);
+}
+
+/// Performance counters, where the process has some; the lines that they took.
+fn counters(look: Look, buf: &mut Buffer, area: Rect, process: &Process) -> u16 {
+    let Some(counters) = &process.counters else { return 0 };
+    let value = |counter: Counter| {
+        let value = counters.value(counter)?;
+        let text = if counter == Counter::TaskClock { units::time(value) } else { units::count(value) };
+        Some(format!("{} {text}", counter.name()))
+    };
+    let mut words: Vec<String> = Counter::ALL.into_iter().filter_map(value).collect();
+    if let Some(ratio) = counters.ratio(Counter::Instructions, Counter::Cycles) {
+        words.push(format!("instructions per cycle {ratio:.2}"));
+    }
+    if words.is_empty() {
+        words.push("counters: this machine has none of those that were asked for".to_owned());
+    }
+    parts::wrap(buf, look, area, &words.join(", "), Tone::Plain)
 }
 
 fn table(process: &Process) -> Table {

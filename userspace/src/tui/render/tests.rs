@@ -17,7 +17,7 @@ use crate::{
         synthetic::{self, Shape},
     },
     tui::{
-        app::Facts,
+        app::{Facts, ProbeFacts},
         history::{History, Limits},
         keys::{BINDINGS, Key, View},
         palette::Depth,
@@ -42,7 +42,12 @@ fn assert_golden(name: &str, text: &str) {
 
 fn app_of(header: Header, frames: Vec<Frame>) -> App {
     let total = Arc::new(Mutex::new(Session::new(header.clone())));
-    let probe = |name: &str| (name.to_owned(), format!("what {name} shows"), "its cost".to_owned());
+    let probe = |name: &str| ProbeFacts {
+        name: name.to_owned(),
+        summary: format!("what {name} shows"),
+        cost: "its cost".to_owned(),
+        fixed: (name != "sched").then(|| "others build on it".to_owned()),
+    };
     let facts = Facts {
         header,
         probes: ["syscalls", "sched", "futex", "mutex", "counters"].map(probe).to_vec(),

@@ -74,6 +74,14 @@ impl Trace {
         self.session.add(&frame);
     }
 
+    /// Switches a probe off or on, as a key of the dashboard does.
+    pub fn switch(&mut self, probe: &str, on: bool) -> Result<(), String> {
+        let done = self.live.switch(probe, on);
+        let frame = self.live.frame();
+        self.session.add(&frame);
+        done
+    }
+
     /// Goes on until something has happened.
     pub fn until(&mut self, mut over: impl FnMut() -> bool) {
         while !over() {
