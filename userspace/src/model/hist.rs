@@ -186,7 +186,7 @@ mod tests {
         let hists: Vec<Hist> = (0..40_u64)
             .map(|at| {
                 let mut hist = Hist::default();
-                (0..at).for_each(|value| hist.record(value * value * (at + 7) << (at % 30)));
+                (0..at).for_each(|value| hist.record((value * value * (at + 7)) << (at % 30)));
                 hist
             })
             .collect();

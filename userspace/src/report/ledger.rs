@@ -110,9 +110,7 @@ fn meaning(name: &str) -> &'static str {
             "performance counters that could have been opened in a less busy moment; the process's section says which \
              and why"
         }
-        "probe_switched_off" => {
-            "times that a probe was switched off while the session ran; notes say which, and from when to when"
-        }
+        "probe_switched_off" => "times that a probe was switched off; notes say which, and from when to when",
         "kernel_read" => {
             "kernel structures that could not be read; a name, a parent or an exit status may be missing"
         }

@@ -146,12 +146,7 @@ pub async fn run(
             control = asked(&mut controls) => match control {
                 Control::Stop => break Ending::Interrupted,
                 Control::Interval(interval) => frames = ticks(interval),
-                Control::Probe { name, on, answer } => {
-                    let done = live.switch(&name, on).map(|()| on);
-                    // Whoever asked may be gone.
-                    let _ = answer.send((name, done));
-                    sink.take(live.frame()).map_err(SessionError::Sink)?;
-                }
+                Control::Probe { name, on, answer } => switch(&mut live, name, on, &answer, sink)?,
             },
             _ = frames.tick() => {
                 let frame = live.frame();
@@ -184,6 +179,20 @@ pub async fn run(
     let frame = live.finish();
     sink.take(frame).map_err(SessionError::Sink)?;
     Ok(ending)
+}
+
+/// Switches a probe; a frame ends there, so that what comes before and what comes after are apart.
+fn switch(
+    live: &mut Live,
+    name: String,
+    on: bool,
+    answer: &Sender<Answer>,
+    sink: &mut dyn Sink,
+) -> Result<(), SessionError> {
+    let done = live.switch(&name, on).map(|()| on);
+    // Whoever asked may be gone.
+    let _ = answer.send((name, done));
+    sink.take(live.frame()).map_err(SessionError::Sink)
 }
 
 fn awaited(descriptor: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>, SessionError> {

@@ -271,7 +271,7 @@ fn the_terminal_is_given_back_after_a_panic() {
     need!(installed("tmux"), "tmux is not installed");
     let this = "dashboard::the_terminal_is_given_back_after_a_panic";
     let program = std::env::current_exe().unwrap();
-    let command = format!("{PANICS}=1 {} --exact {this} --nocapture", program.display());
+    let command = format!("RUST_BACKTRACE=0 {PANICS}=1 {} --exact {this} --nocapture", program.display());
     let terminal = Terminal::start_other("panic", (100, 30), &command);
     terminal.shows("LIVE");
     terminal.press("e", "then: cannot show the dashboard any longer");
