@@ -89,7 +89,7 @@ fn start(options: &TraceOptions, scope: Scope, targets: &[&Pinned], held: bool) 
     let setup = kernel_setup(&options.request(scope), targets)
         .map_err(|cause| Failure::usage(format!("cannot use --limit: {cause}")))?;
     let targets: Vec<Target<'_>> = targets.iter().map(|pinned| Target { pinned, held }).collect();
-    Ok(Live::start(&setup, &targets)?)
+    Ok(Live::start_with(&setup, options.wish(), &targets)?)
 }
 
 fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>, start_mono_ns: u64) -> Header {

@@ -18,7 +18,7 @@ use crate::{
         frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
         text,
     },
-    probes::{Change, FutexChange, Futexes, Sched, SchedChanges, Syscalls},
+    probes::{Change, FutexChange, Futexes, MutexChange, Mutexes, Sched, SchedChanges, Syscalls},
 };
 
 /// What has been read but not yet handed on.
@@ -31,6 +31,8 @@ pub struct Gatherer {
     futexes: Option<Futexes>,
     /// Where waits came from, where stacks are taken.
     stacks: Option<Stacks>,
+    /// Where contended locks are.
+    mutexes: Option<Mutexes>,
     pending: BTreeMap<ProcessKey, Pending>,
     /// What was last said of each process, to say only what is new.
     said: HashMap<ProcessKey, (String, u32, Option<Exit>)>,
@@ -47,6 +49,7 @@ impl Gatherer {
             sched: probes.sched.then(Sched::default),
             futexes: probes.futex.then(Futexes::default),
             stacks: probes.stacks.then(Stacks::default),
+            mutexes: probes.mutex.then(Mutexes::default),
             ..Self::default()
         }
     }
@@ -68,6 +71,7 @@ impl Gatherer {
         let scheduling = self.sched.as_mut().map(|sched| sched.drain(kernel, now_ns));
         let start_ns = self.start_ns;
         let futexes = self.futexes.as_mut().map(|futexes| futexes.drain(kernel, start_ns));
+        let mutexes = self.mutexes.as_mut().map(|mutexes| mutexes.drain(kernel));
         // Looked at afterwards: every row that has counters is in the picture.
         let rows = Rows::of(kernel);
         for row in rows.owners.values() {
@@ -82,6 +86,9 @@ impl Gatherer {
         for change in futexes.unwrap_or_default() {
             self.add_futex(change, &rows);
         }
+        for change in mutexes.unwrap_or_default() {
+            self.add_mutex(change, &rows);
+        }
         for row in finished {
             self.syscalls.forget(&kernel.free_cells(row));
             if let Some(sched) = &mut self.sched {
@@ -93,6 +100,9 @@ impl Gatherer {
                 if let Some(stacks) = &mut self.stacks {
                     stacks.forget(kind::FUTEX, &freed.entries);
                 }
+            }
+            if let Some(mutexes) = &mut self.mutexes {
+                mutexes.forget(row, &kernel.free_mutexes(row));
             }
             kernel.free_row(row);
         }
@@ -118,6 +128,11 @@ impl Gatherer {
         for change in Syscalls::in_flight(kernel) {
             self.add(change, &rows);
         }
+    }
+
+    /// The reader of contended locks, where they are looked at.
+    pub fn mutexes(&mut self) -> Option<&mut Mutexes> {
+        self.mutexes.as_mut()
     }
 
     /// Expects performance counters of a process.
@@ -205,6 +220,11 @@ impl Gatherer {
             stacks.claim(kind::FUTEX, change.entry, Wait::of(key_of(row), &change.frame));
         }
         self.pending_of(row).add_futex(change.frame);
+    }
+
+    fn add_mutex(&mut self, change: MutexChange, rows: &Rows) {
+        let Some(row) = rows.all.get(&change.row) else { return };
+        self.pending_of(row).add_mutex(change.frame);
     }
 
     fn exit_of(&self, row: &Row) -> Option<Exit> {

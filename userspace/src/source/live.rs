@@ -12,6 +12,7 @@ use super::{
     counting::Counting,
     gather::Gatherer,
     host,
+    probing::{Probing, Wish},
     switch::{SWITCHED_OFF, Switches},
 };
 use crate::{
@@ -52,6 +53,8 @@ pub struct Live {
     refused: u64,
     counting: Counting,
     pub(super) switches: Switches,
+    /// Probes in the targets' code, where they are wanted.
+    probing: Option<Probing>,
 }
 
 impl Live {
@@ -60,7 +63,19 @@ impl Live {
     /// # Errors
     /// When the kernel or the user cannot.
     pub fn start(setup: &Setup, targets: &[Target<'_>]) -> Result<Self, LoadError> {
+        Self::start_with(setup, Wish::default(), targets)
+    }
+
+    /// The same, with wishes for the probes in the targets' code.
+    ///
+    /// # Errors
+    /// As for [`Live::start`].
+    pub fn start_with(setup: &Setup, wish: Wish, targets: &[Target<'_>]) -> Result<Self, LoadError> {
         let mut kernel = Kernel::load(setup)?;
+        let mut probing = match setup.probes.mutex {
+            true => Some(Probing::prepare(&mut kernel, wish)?),
+            false => None,
+        };
         let costs = Costs::open(&mut kernel);
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;
@@ -82,8 +97,14 @@ impl Live {
             (true, true) => Counting::of_everybody(),
             (true, false) => Counting::begin(targets, &joined, setup.follow_children, &mut gatherer),
         };
+        if let Some(probing) = &mut probing {
+            begin_probing(probing, &mut kernel, &mut gatherer, targets);
+        }
         let start_ns = host::monotonic_ns();
         gatherer.start_at(start_ns);
+        if let Some(probing) = &mut probing {
+            probing.start_at(start_ns);
+        }
         if setup.probes.sched {
             open_accounts(&kernel, start_ns);
         }
@@ -100,6 +121,7 @@ impl Live {
             refused: 0,
             counting,
             switches: Switches::default(),
+            probing,
         };
         // Calls that ended while the probes were being attached belong to no session.
         let _ = live.take_losses();
@@ -129,7 +151,28 @@ impl Live {
     pub fn harvest(&mut self) {
         self.kernel.acknowledge_finished();
         self.kernel.flush_log();
+        self.look_around();
         self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
+    }
+
+    /// Whether there are probes in the targets' code, whose cost is to be watched.
+    #[must_use]
+    pub fn is_probing(&self) -> bool {
+        self.probing.is_some()
+    }
+
+    /// Watches what probes in the targets' code cost, and puts them into code that is new.
+    pub fn watch(&mut self) {
+        if let Some(probing) = &mut self.probing {
+            probing.watch(&self.kernel);
+        }
+        self.look_around();
+    }
+
+    fn look_around(&mut self) {
+        if let Some(probing) = &mut self.probing {
+            probing.look_around(&mut self.kernel, &mut self.gatherer);
+        }
     }
 
     /// Whether no target is left.
@@ -155,6 +198,10 @@ impl Live {
         // What a thread does from here on is no part of the session.
         let end_ns = host::monotonic_ns();
         self.costs.measure(false);
+        if let Some(probing) = &mut self.probing {
+            probing.watch(&self.kernel);
+            probing.detach();
+        }
         self.attached.detach_all();
         self.gatherer.collect(&mut self.kernel, end_ns);
         self.gatherer.collect_in_flight(&self.kernel);
@@ -167,7 +214,8 @@ impl Live {
     fn close_frame(&mut self, mut ledger: Ledger, now: u64) -> Frame {
         self.kernel.flush_log();
         let processes = self.gatherer.take();
-        let overhead = self.costs.take(&self.kernel);
+        let mut overhead = self.costs.take(&self.kernel);
+        overhead.traps = self.probing.as_mut().map(|probing| probing.take(&self.kernel));
         let missed = overhead.programs.iter().map(|program| program.missed).sum();
         add_positive(&mut ledger.degraded, "recursion_misses", missed);
         add_positive(&mut ledger.degraded, COUNTERS_MISSING, self.counting.take_missing());
@@ -182,6 +230,12 @@ impl Live {
             add_positive(&mut ledger.events, name, count);
         }
         add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
+        let contended = processes.iter().flat_map(|process| &process.mutexes);
+        let contended = contended.map(|mutex| mutex.stats.contended).sum();
+        add_positive(&mut ledger.events, "contended_acquisitions", contended);
+        let mut notes = self.switches.take_notes();
+        notes.extend(self.counting.take_note());
+        notes.extend(self.probing.as_mut().map(Probing::take_notes).unwrap_or_default());
         let frame = Frame {
             sequence: self.sequence,
             at_ns: now - self.start_ns,
@@ -189,7 +243,7 @@ impl Live {
             processes,
             ledger,
             overhead,
-            notes: self.counting.take_note().into_iter().chain(self.switches.take_notes()).collect(),
+            notes,
         };
         self.last_ns = now;
         self.sequence += 1;
@@ -212,6 +266,19 @@ impl Live {
         add_positive(&mut ledger.degraded, Slot::TargetsFull.name(), std::mem::take(&mut self.refused));
         ledger
     }
+}
+
+/// Puts probes into all targets.
+fn begin_probing(
+    probing: &mut Probing,
+    kernel: &mut Kernel,
+    gatherer: &mut Gatherer,
+    targets: &[Target<'_>],
+) {
+    for target in targets.iter().filter(|target| target.held) {
+        probing.expect(kernel, gatherer, target.pinned.pid);
+    }
+    probing.look_around(kernel, gatherer);
 }
 
 /// Begins the accounts of all threads, and finds out what those are doing that do not move.

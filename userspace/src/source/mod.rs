@@ -6,5 +6,6 @@ pub mod gather;
 pub mod host;
 pub mod live;
 mod pending;
+pub mod probing;
 mod stacks;
 mod switch;

@@ -10,6 +10,7 @@ mod death;
 mod futex;
 mod ledger;
 mod lifecycle;
+mod mutex;
 mod oracle;
 mod sched;
 mod stacks;
