@@ -3,7 +3,6 @@
 mod calibration;
 mod futex;
 pub mod lifecycle;
-mod mutex;
 pub mod sched;
 mod syscalls;
 mod wakers;

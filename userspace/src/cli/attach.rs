@@ -32,6 +32,10 @@ pub struct Attach {
     /// Trace every process but pulse-trace itself
     #[arg(short, long, conflicts_with_all = ["pids", "tids", "comm", "children"])]
     all: bool,
+    /// Count every acquisition of glibc's mutexes inside of the targets, at full speed: puts jumps to counters into their
+    /// code, and takes them out at the end
+    #[arg(long, conflicts_with_all = ["tids", "all"])]
+    inline: bool,
     #[command(flatten)]
     options: TraceOptions,
 }
@@ -58,7 +62,7 @@ impl Attach {
             (_, true) => Scope::Children,
             _ => Scope::Targets,
         };
-        live::trace_targets(&self.options, scope, &targets)?;
+        live::trace_targets(&self.options, scope, &targets, self.inline)?;
         Ok(0)
     }
 }

@@ -84,9 +84,6 @@ const COST_PERIOD: Duration = Duration::from_secs(1);
 /// Finished processes are read at most this often between frames.
 const HARVEST_PAUSE: Duration = Duration::from_millis(10);
 
-/// How often the cost of probes in the targets' code is looked at.
-const WATCH: Duration = Duration::from_millis(25);
-
 /// Signals that end a session.
 struct Stops {
     interrupt: Signals,
@@ -131,7 +128,6 @@ pub async fn run(
     let mut sampling = interval_at(begin + COST_PERIOD, COST_PERIOD);
     let mut sample_end = Some(begin + COST_SAMPLE);
     let mut harvest_at = None;
-    let mut watching = ticks(WATCH);
     live.measure_costs(true);
     let gone = command.as_ref().map(|command| awaited(command.pinned().descriptor())).transpose()?;
     if let Some(command) = &command {
@@ -140,7 +136,10 @@ pub async fn run(
     let ending = loop {
         tokio::select! {
             stop = stops.next() => {
-                pass_on(stop, command.as_mut());
+                // The terminal has interrupted the command too; other signals are passed on.
+                if let Some(command) = command.as_mut().filter(|_| stop != Signal::INT) {
+                    command.signal(stop);
+                }
                 break Ending::Interrupted;
             }
             () = at(end) => break Ending::Duration,
@@ -156,7 +155,6 @@ pub async fn run(
                     break Ending::TargetsGone;
                 }
             }
-            _ = watching.tick(), if live.is_probing() => live.watch(),
             _ = sampling.tick() => {
                 live.measure_costs(true);
                 sample_end = Some(Instant::now() + COST_SAMPLE);
@@ -195,13 +193,6 @@ fn switch(
     // Whoever asked may be gone.
     let _ = answer.send((name, done));
     sink.take(live.frame()).map_err(SessionError::Sink)
-}
-
-/// The terminal has interrupted the command too; other signals are passed on.
-fn pass_on(stop: Signal, command: Option<&mut &mut Held>) {
-    if let Some(command) = command.filter(|_| stop != Signal::INT) {
-        command.signal(stop);
-    }
 }
 
 fn awaited(descriptor: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>, SessionError> {

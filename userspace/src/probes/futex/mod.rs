@@ -7,6 +7,8 @@ use pulse_trace_common::{
     target::Row,
 };
 
+mod places;
+
 use super::syscalls::new_errors;
 use crate::{
     kernel::{FreedFutexes, Histograms, Kernel},
@@ -16,8 +18,9 @@ use crate::{
         spec::Spec,
         text,
     },
-    target::{self, Places},
+    target,
 };
+use places::Places;
 
 /// The probe's description.
 pub const SPEC: Spec = Spec {
@@ -70,7 +73,7 @@ impl Futexes {
         for (id, futex) in kernel.futexes() {
             let Some(row) = kernel.row(futex.row) else { continue };
             // While the process lives, whether or not a call has ended yet.
-            let place = self.places.resolve(futex.row, &row, futex.address, futex.op & SHARED != 0);
+            let place = self.places.resolve(&futex, &row);
             let [wait, blocked, run_queue, spins] =
                 futex.histograms.map(|id| self.histograms.take(kernel, id));
             let tally = self.tallies.entry(id).or_default();
@@ -169,8 +172,7 @@ impl Tally {
     }
 }
 
-/// The kind that the C library's bits say.
-pub(super) fn kind_of(bits: u32) -> MutexKind {
+fn kind_of(bits: u32) -> MutexKind {
     MutexKind {
         form: (bits & kind::FORM) as u8,
         robust: bits & kind::ROBUST != 0,

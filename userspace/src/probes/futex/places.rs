@@ -1,11 +1,16 @@
-//! Where locks of targets lie: the memory that processes share has the same name in all of them.
+//! Where locks lie: the memory that processes share has the same name in all of them.
 
 use std::collections::HashMap;
 
-use pulse_trace_common::target::Row;
+use pulse_trace_common::{
+    probes::futex::{Futex, SHARED},
+    target::Row,
+};
 
-use super::maps;
-use crate::model::{locks::LockPlace, maps::Maps};
+use crate::{
+    model::{locks::LockPlace, maps::Maps},
+    target,
+};
 
 const PAGE: u64 = 4096;
 
@@ -18,9 +23,9 @@ enum Page {
     Shared(u64, u64, u64, String),
 }
 
-/// What is known of the pages that locks lie in.
+/// What is known of the pages that futexes lie in.
 #[derive(Default)]
-pub struct Places {
+pub(super) struct Places {
     /// By row, number of programs that the process has run, and page.
     pages: HashMap<(u32, u32, u64), Page>,
     /// What is mapped in the processes that were looked at since the last beginning; `None` where that cannot be seen.
@@ -29,16 +34,17 @@ pub struct Places {
 
 impl Places {
     /// A new look: what was mapped before may be so no longer.
-    pub fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.maps.clear();
     }
 
-    /// Where a lock of a process lies: the process has this row, of this number, and others may use the lock or not.
-    pub fn resolve(&mut self, id: u32, row: &Row, address: u64, shared: bool) -> LockPlace {
-        if !shared {
+    /// Where a futex lies.
+    pub(super) fn resolve(&mut self, futex: &Futex, row: &Row) -> LockPlace {
+        let address = futex.address;
+        if futex.op & SHARED == 0 {
             return LockPlace::Private { address };
         }
-        let key = (id, row.execs, address / PAGE);
+        let key = (futex.row, row.execs, address / PAGE);
         let known = self.pages.get(&key).cloned();
         let page = known.or_else(|| {
             let maps = self.maps.entry(row.tgid).or_insert_with(|| maps_of(row));
@@ -56,7 +62,7 @@ impl Places {
     }
 
     /// Forgets a row that was given back.
-    pub fn forget(&mut self, row: u32) {
+    pub(super) fn forget(&mut self, row: u32) {
         self.pages.retain(|(of, _, _), _| *of != row);
     }
 }
@@ -66,7 +72,7 @@ fn maps_of(row: &Row) -> Option<Maps> {
     if row.exited_ns != 0 {
         return None;
     }
-    maps(row.tgid).map(|text| Maps::parse(&text)).filter(|maps| !maps.all().is_empty())
+    target::maps(row.tgid).map(|text| Maps::parse(&text)).filter(|maps| !maps.all().is_empty())
 }
 
 /// What a page shows; `None` where nothing is mapped there (any more).
