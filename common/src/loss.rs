@@ -83,6 +83,8 @@ slots! {
     StacksLost = 17, "stacks_lost", Degraded;
     /// A thread's stack could not be read: likewise.
     StackUnreadable = 18, "stack_unreadable", Degraded;
+    /// No room for another contended lock: an acquisition is counted nowhere.
+    MutexesFull = 19, "mutexes_full", Lost;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

@@ -20,6 +20,10 @@ pub mod purpose {
     pub const FUTEX_RUN_QUEUE: u64 = 8;
     /// The running mean of the spin count of an adaptive mutex at the beginning of waits.
     pub const FUTEX_SPINS: u64 = 9;
+    /// The spin counts of one contended lock.
+    pub const MUTEX_SPINS: u64 = 10;
+    /// The times that its spins took.
+    pub const MUTEX_SPIN_TIME: u64 = 11;
 }
 
 /// The key under which a histogram is registered, so that two CPUs that want the same one get the same one.

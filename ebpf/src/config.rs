@@ -45,6 +45,8 @@ settings! {
     REGS_NR: u32 = 0;
     /// Whether futexes are looked at.
     PROBE_FUTEX: u32 = 0;
+    /// Whether targets have probes in their own code, which userspace puts into new ones.
+    PROBE_MUTEX: u32 = 0;
     /// Number of the call.
     FUTEX: u32 = 0;
     /// Offsets in `pt_regs` of the first three arguments of a call.

@@ -1,11 +1,12 @@
 //! Reads from kernel structures, whose offsets userspace took from the running kernel's BTF.
 
 use aya_ebpf::{
+    EbpfContext as _,
     helpers::{
-        bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_ktime_get_ns,
-        bpf_probe_read_kernel, bpf_probe_read_user, generated::bpf_task_pt_regs,
+        bpf_get_attach_cookie, bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id,
+        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user, generated::bpf_task_pt_regs,
     },
-    programs::BtfTracePointContext,
+    programs::{BtfTracePointContext, ProbeContext},
 };
 
 use crate::loss;
@@ -23,6 +24,13 @@ pub fn now() -> u64 {
 pub fn cpu() -> u32 {
     // SAFETY: reads a number.
     unsafe { bpf_get_smp_processor_id() }
+}
+
+/// What userspace gave a probe on its way. Linux 5.15 and newer.
+#[inline(always)]
+pub fn cookie(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the helper takes the context that the program was given.
+    unsafe { bpf_get_attach_cookie(ctx.as_ptr()) }
 }
 
 /// A value in the running program's memory; `None` where that is not to be had.

@@ -62,6 +62,16 @@ pub fn bump(count: *mut u64) {
     unsafe { atomic_xadd::<u64, u64, { Relaxed }>(count, 1) };
 }
 
+/// Counts one up in this CPU's own copy of an array of counters. Programs on user code can be interrupted by others of
+/// their kind: the addition is atomic all the same.
+#[inline(always)]
+pub fn bump_at<const N: usize>(counters: *mut [u64; N], index: usize) {
+    // SAFETY: as for `read`.
+    if let Some(count) = element(unsafe { &mut *counters }, index) {
+        add(count, 1);
+    }
+}
+
 /// An element of an array within a map value. The compiler must not be cleverer about the index than the verifier, or
 /// it removes the very check that the verifier wants to see.
 #[inline(always)]

@@ -5,7 +5,6 @@ pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod files;
-pub mod inline;
 pub mod kernel;
 pub mod locate;
 pub mod model;

@@ -34,7 +34,10 @@ pub fn lifecycle_fork(ctx: RawTracePointContext) -> i32 {
     let child = Object::at(ctx.arg(1));
     let (tid, tgid) = (child.word(config::TASK_PID()), child.word(config::TASK_TGID()));
     targets::born(tid, tgid);
-    if targets::find(tid).is_some() {
+    if let Some(thread) = targets::find(tid) {
+        if tid == tgid {
+            changed(thread.process, tgid);
+        }
         debug!(&ctx, "thread {} of process {} was born", tid, tgid);
     }
     0
@@ -65,6 +68,7 @@ fn try_exec(old_tid: u32) -> Option<()> {
     let process = targets::row(thread.process)?;
     process.comm = comm;
     process.execs += 1;
+    changed(thread.process, thread.tgid);
     if thread.row != thread.process {
         targets::row(thread.row)?.comm = comm;
     }
@@ -124,6 +128,14 @@ fn exit_status(task: Object, signal: Object) -> u32 {
 fn finish(id: u32, row: &mut Row, now: u64) {
     row.exited_ns = now;
     call_userspace(id, row.tgid);
+}
+
+/// A process is new, or runs another program: where probes belong into its code, they should be in soon.
+#[inline(always)]
+fn changed(row: u32, tgid: u32) {
+    if config::PROBE_MUTEX() != 0 {
+        call_userspace(row, tgid);
+    }
 }
 
 /// Asks userspace to look at a row now.

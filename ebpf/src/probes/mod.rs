@@ -3,6 +3,7 @@
 mod calibration;
 mod futex;
 pub mod lifecycle;
+mod mutex;
 pub mod sched;
 mod syscalls;
 mod wakers;

@@ -32,10 +32,6 @@ pub struct Attach {
     /// Trace every process but pulse-trace itself
     #[arg(short, long, conflicts_with_all = ["pids", "tids", "comm", "children"])]
     all: bool,
-    /// Count every acquisition of glibc's mutexes inside of the targets, at full speed: puts jumps to counters into their
-    /// code, and takes them out at the end
-    #[arg(long, conflicts_with_all = ["tids", "all"])]
-    inline: bool,
     #[command(flatten)]
     options: TraceOptions,
 }
@@ -62,7 +58,7 @@ impl Attach {
             (_, true) => Scope::Children,
             _ => Scope::Targets,
         };
-        live::trace_targets(&self.options, scope, &targets, self.inline)?;
+        live::trace_targets(&self.options, scope, &targets)?;
         Ok(0)
     }
 }

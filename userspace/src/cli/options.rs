@@ -14,6 +14,7 @@ use crate::{
     probes,
     report::{self, Sort},
     session::{Plan, Request, Scope},
+    source::probing::Wish,
 };
 
 /// What to trace, for how long, and where it goes.
@@ -49,6 +50,13 @@ pub struct TraceOptions {
     /// Open the dashboard; the default of `attach` on a terminal
     #[arg(long, conflicts_with = "plain")]
     pub tui: bool,
+    /// What probes in the targets' own code may cost, percent of their CPU time, or `unlimited`; above it they are taken
+    /// out at once
+    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = budget, allow_hyphen_values = true)]
+    pub budget: Budget,
+    /// Measure how long spins take, too: one probe more, which delays each spin and changes its count
+    #[arg(long)]
+    pub mutex_spin_time: bool,
     /// Room in the kernel, e.g. threads=4096; names: threads, processes, histograms, lean-cells, lanes
     #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
     pub limits: Vec<(String, u32)>,
@@ -88,10 +96,20 @@ pub enum When {
     Never,
 }
 
+/// Percent of the targets' CPU time; `None` for any.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget(Option<f64>);
+
 impl TraceOptions {
     /// How long and in which steps.
     pub fn plan(&self) -> Plan {
         Plan { duration: self.duration, interval: self.interval }
+    }
+
+    /// What is wished of probes in the targets' own code.
+    pub fn wish(&self) -> Wish {
+        let choice = probes::Choice { spin_time: self.mutex_spin_time };
+        Wish { choice, budget_percent: self.budget.0 }
     }
 
     /// What the session is to do.
@@ -187,4 +205,14 @@ fn limit(text: &str) -> Result<(String, u32), String> {
         format!("cannot read limit {text:?}: {value:?} is not a number; for example threads=4096")
     })?;
     Ok((name.to_owned(), value))
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    if text == "unlimited" {
+        return Ok(Budget(None));
+    }
+    let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    percent.filter(|percent| (0.0..=100.0).contains(percent)).map(|percent| Budget(Some(percent))).ok_or_else(|| {
+        format!("cannot read budget {text:?}: it is no percentage from 0 to 100; for example 5, or `unlimited`")
+    })
 }

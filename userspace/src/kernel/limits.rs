@@ -20,6 +20,8 @@ pub struct Limits {
     pub futexes: u32,
     /// Pairs of lock and thread that held it.
     pub holders: u32,
+    /// Contended locks, by process.
+    pub mutexes: u32,
     /// Further (row, call) pairs, for which only count, sum and maximum are kept.
     pub lean_cells: u32,
     /// Copies of each histogram, so that CPUs do not fight for its cache lines: a power of two.
@@ -50,6 +52,7 @@ impl Limits {
             edges,
             futexes: 1024,
             holders: 4096,
+            mutexes: 1024,
             lean_cells: histograms,
             lanes,
         }
@@ -83,6 +86,7 @@ impl Limits {
             "wakers" => &mut self.edges,
             "futexes" => &mut self.futexes,
             "holders" => &mut self.holders,
+            "mutexes" => &mut self.mutexes,
             "lean-cells" => &mut self.lean_cells,
             "lanes" if value.is_power_of_two() && value <= 64 => &mut self.lanes,
             "lanes" => return Err("lanes must be a power of two, at most 64".to_owned()),
@@ -98,7 +102,7 @@ impl Limits {
     }
 
     /// Names that [`Limits::set`] knows.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "threads",
         "processes",
         "histograms",
@@ -106,6 +110,7 @@ impl Limits {
         "wakers",
         "futexes",
         "holders",
+        "mutexes",
         "lean-cells",
         "lanes",
     ];

@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fs, io,
     ops::RangeInclusive,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::{AsFd as _, AsRawFd as _, RawFd},
 };
 
 use aya::{
@@ -26,12 +26,14 @@ use super::{
     limits::Limits,
     log::KernelLog,
     mapped::Mapped,
+    mutex::MutexMaps,
     object::OBJECT,
     pool::Pool,
     privileges,
     sched::SchedMaps,
     settings,
     stacks::{RING, StackRing},
+    uprobe::Sites,
 };
 
 /// The probes that a session uses besides system calls, which all others build on.
@@ -43,6 +45,8 @@ pub struct Probes {
     pub futex: bool,
     /// Stacks of a sample of waits.
     pub stacks: bool,
+    /// Contended paths of locks, in the targets' own code.
+    pub mutex: bool,
     /// Performance counters are opened for every target.
     pub counters: bool,
 }
@@ -198,6 +202,7 @@ pub struct Kernel {
     pub(super) sched: SchedMaps,
     pub(super) futex: FutexMaps,
     pub(super) stacks: StackRing,
+    pub(super) mutex: MutexMaps,
     pub(super) free_threads: Queue<MapData, u32>,
     pub(super) free_rows: Queue<MapData, u32>,
     pub(super) free_cells: Queue<MapData, u32>,
@@ -210,6 +215,10 @@ pub struct Kernel {
     pub(super) limits: Limits,
     pub(super) per_thread: bool,
     pub(super) kernel_bytes: u64,
+    /// How the program on sites of targets' code is loaded, once it is.
+    pub(super) sites: Option<Sites>,
+    /// Descriptors of the maps, by name.
+    pub(super) map_descriptors: std::collections::HashMap<String, RawFd>,
     /// Until the programs are loaded, their instructions name the maps by these descriptors.
     _maps: Vec<MapData>,
 }
@@ -239,6 +248,7 @@ impl Kernel {
             ("CELL_HISTOGRAMS", limits.histograms),
             ("PROBE_FUTEX", u32::from(setup.probes.futex)),
             ("TAKE_STACKS", u32::from(setup.probes.stacks)),
+            ("PROBE_MUTEX", u32::from(setup.probes.mutex)),
         ]);
         let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
         let mut loader = EbpfLoader::new();
@@ -255,6 +265,7 @@ impl Kernel {
         }
         let mut ebpf = loader.load(OBJECT)?;
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
+        let map_descriptors = descriptors(&ebpf);
         let mut maps = Vec::new();
         Ok(Self {
             tids: map(&mut ebpf, &mut maps, "TIDS")?,
@@ -266,6 +277,7 @@ impl Kernel {
             sched: SchedMaps::open(&mut ebpf, &mut maps, &limits, cpus)?,
             futex: FutexMaps::open(&mut ebpf, &mut maps, &limits)?,
             stacks: StackRing::open(&mut ebpf)?,
+            mutex: MutexMaps::open(&mut ebpf, &mut maps, &limits)?,
             free_threads: filled(&mut ebpf, "FREE_THREADS", 1..=limits.threads)?,
             free_rows: filled(&mut ebpf, "FREE_ROWS", 1..=limits.rows)?,
             free_cells: filled(&mut ebpf, "FREE_CELLS", 1..=limits.histograms)?,
@@ -277,6 +289,8 @@ impl Kernel {
             closing: typed(&mut ebpf, "CLOSING")?,
             ebpf,
             btf: None,
+            sites: None,
+            map_descriptors,
             limits,
             per_thread: setup.per_thread,
             kernel_bytes,
@@ -288,7 +302,7 @@ impl Kernel {
 /// How long each map has to be; those that are not here are as the object has them.
 fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'static str, u32)> {
     let where_used = |used: bool, length: u32| if used { length + 1 } else { 1 };
-    let Probes { sched, futex, stacks, .. } = setup.probes;
+    let Probes { sched, futex, mutex, stacks, .. } = setup.probes;
     vec![
         ("TIDS", blocks),
         ("THREADS", limits.threads + 1),
@@ -314,6 +328,10 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
         ("FUTEX_IDS", limits.futexes.max(1)),
         ("HOLDERS", limits.holders.max(1)),
         ("WAITING", where_used(futex, limits.threads)),
+        ("MUTEXES", where_used(mutex, limits.mutexes)),
+        ("FREE_MUTEXES", limits.mutexes.max(1)),
+        ("MUTEX_IDS", limits.mutexes.max(1)),
+        ("SPINNING", where_used(mutex, limits.threads)),
         ("FINISHED", 1 << 16),
         ("STACKS", if stacks { RING } else { 1 << 12 }),
         ("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 }),
@@ -355,16 +373,26 @@ pub(super) fn map<T: Pod>(
     mapped.map_err(|cause| LoadError::Memory { name, cause })
 }
 
-/// What the kernel says a map takes, in bytes.
-fn memory_of(map: &Map) -> Option<u64> {
-    let data = match map {
+/// Descriptors of all maps, which stay open for as long as the session lasts.
+fn descriptors(ebpf: &Ebpf) -> std::collections::HashMap<String, RawFd> {
+    let of = |(name, map): (&str, &Map)| Some((name.to_owned(), data_of(map)?.fd().as_fd().as_raw_fd()));
+    ebpf.maps().filter_map(of).collect()
+}
+
+fn data_of(map: &Map) -> Option<&MapData> {
+    match map {
         Map::Array(data)
         | Map::PerCpuArray(data)
         | Map::HashMap(data)
         | Map::Queue(data)
-        | Map::RingBuf(data) => data,
-        _ => return None,
-    };
+        | Map::RingBuf(data) => Some(data),
+        _ => None,
+    }
+}
+
+/// What the kernel says a map takes, in bytes.
+fn memory_of(map: &Map) -> Option<u64> {
+    let data = data_of(map)?;
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", data.fd().as_fd().as_raw_fd())).ok()?;
     info.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok())
 }

@@ -1,10 +1,11 @@
 //! The kernel side as userspace sees it: loads the programs, attaches them, reads their maps. Nothing else imports
-//! `aya`, and of the library only `inline` holds `unsafe` too.
+//! `aya`, and no other module of the library holds `unsafe`.
 #![expect(unsafe_code, reason = "shared memory with the kernel; see mapped.rs")]
 
 mod attach;
 pub mod btf;
 mod cells;
+mod cpu_clock;
 pub mod descriptors;
 mod futex;
 mod heap;
@@ -12,23 +13,31 @@ pub mod limits;
 mod loaded;
 mod log;
 mod mapped;
+mod mutex;
 mod object;
 pub mod perf;
 mod pool;
 pub mod privileges;
+mod program;
 mod readings;
 mod sched;
 mod seats;
 mod seen;
 mod settings;
 mod stacks;
+mod trap;
+mod uprobe;
 mod watch;
 
 pub use attach::{Attached, Hook, LIFECYCLE, SCHED, SYSCALLS};
+pub use cpu_clock::process_cpu_ns;
 pub use futex::FreedFutexes;
 pub use heap::give_back;
 pub use loaded::{Kernel, LoadError, Probes, Setup};
+pub use mutex::FreedMutexes;
 pub use readings::{RunStats, switch_on_statistics};
 pub use seats::{Candidate, Seat, Seating};
 pub use seen::Histograms;
+pub use trap::TrapCosts;
+pub use uprobe::{Spot, Uprobes};
 pub use watch::watch;

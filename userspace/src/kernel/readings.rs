@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
 };
 
 use aya::{
-    programs::{Program, RawTracePoint, RawTracePointRunOptions, TestRun as _},
+    programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _},
     sys::{Stats, enable_stats},
 };
 use pulse_trace_common::loss::{SLOTS, Slot};
@@ -76,7 +76,14 @@ impl Kernel {
     #[must_use]
     pub fn run_stats(&self) -> Vec<(String, RunStats)> {
         let programs = self.ebpf.programs().filter(|(name, _)| !name.starts_with("calibration"));
-        programs.filter_map(|(name, program)| Some((name.to_owned(), stats_of(program)?))).collect()
+        let known = programs.filter_map(|(name, program)| {
+            let descriptor = program.fd().ok()?.as_fd().as_raw_fd();
+            Some((name.to_owned(), stats_of(descriptor)?))
+        });
+        let sites = self
+            .site_descriptor()
+            .and_then(|descriptor| Some((super::uprobe::PROGRAM.to_owned(), stats_of(descriptor)?)));
+        known.chain(sites).collect()
     }
 
     /// What the statistics add to each run, ns: the time that an empty program shows. `None` where this kernel cannot
@@ -104,8 +111,7 @@ impl Kernel {
 }
 
 /// What the kernel tells of a loaded program's descriptor.
-fn stats_of(program: &Program) -> Option<RunStats> {
-    let descriptor = program.fd().ok()?.as_fd().as_raw_fd();
+fn stats_of(descriptor: RawFd) -> Option<RunStats> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?;
     let field = |name: &str| {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

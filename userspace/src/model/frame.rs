@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::{
     counters::Counters,
     hist::Hist,
-    inline::{InlineCost, InlineFrame},
     locks::{FutexFrame, MutexFrame},
     sched::SchedFrame,
 };
@@ -60,8 +59,6 @@ pub struct ProcessFrame {
     pub futexes: Vec<FutexFrame>,
     /// Mutexes.
     pub mutexes: Vec<MutexFrame>,
-    /// Mutexes by kind, where counters inside of the process were asked for.
-    pub inline: Vec<InlineFrame>,
     /// Performance counters, where the process has counters of its own.
     pub counters: Option<Counters>,
 }
@@ -260,8 +257,6 @@ pub struct Overhead {
     pub empty_program_ns: Option<f64>,
     /// Probes in the target's own code, where there are any.
     pub traps: Option<Traps>,
-    /// Putting counters into processes and taking them out, where that was asked for.
-    pub inline: Option<InlineCost>,
 }
 
 /// What probes in a target's own code cost it.
@@ -312,9 +307,6 @@ impl Overhead {
         self.tool_cpu_ns += other.tool_cpu_ns;
         self.tool_bytes = other.tool_bytes;
         self.empty_program_ns = other.empty_program_ns.or(self.empty_program_ns);
-        if let Some(theirs) = &other.inline {
-            self.inline.get_or_insert_default().merge(theirs);
-        }
         match (&mut self.traps, &other.traps) {
             (Some(mine), Some(theirs)) => mine.merge(theirs),
             (mine @ None, theirs) => mine.clone_from(theirs),

@@ -2,18 +2,20 @@
 
 mod counters;
 mod futex;
+mod mutex;
 mod sched;
 mod syscalls;
 
 pub use counters::{Counters, Wanted};
 pub use futex::{FutexChange, Futexes};
+pub use mutex::{Choice, MutexChange, Mutexes, Origin, spots};
 pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
 pub use syscalls::{Change, Syscalls};
 
 use crate::model::spec::Spec;
 
 /// Every probe.
-pub const ALL: &[Spec] = &[syscalls::SPEC, sched::SPEC, futex::SPEC, counters::SPEC];
+pub const ALL: &[Spec] = &[syscalls::SPEC, sched::SPEC, futex::SPEC, mutex::SPEC, counters::SPEC];
 
 /// Whether a probe can be switched off and on again while a session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

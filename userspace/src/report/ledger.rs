@@ -159,6 +159,9 @@ fn meaning_of_locks(name: &str) -> &'static str {
         "stacks_unobserved" => {
             "stacks of programs that had ended before their code was known: they have no names"
         }
+        "mutexes_full" => {
+            "passes of contended paths whose lock had no room any more; they are counted nowhere. Raise --limit mutexes="
+        }
         _ => UNKNOWN,
     }
 }

@@ -84,6 +84,9 @@ const COST_PERIOD: Duration = Duration::from_secs(1);
 /// Finished processes are read at most this often between frames.
 const HARVEST_PAUSE: Duration = Duration::from_millis(10);
 
+/// How often the cost of probes in the targets' code is looked at.
+const WATCH: Duration = Duration::from_millis(25);
+
 /// Signals that end a session.
 struct Stops {
     interrupt: Signals,
@@ -128,6 +131,7 @@ pub async fn run(
     let mut sampling = interval_at(begin + COST_PERIOD, COST_PERIOD);
     let mut sample_end = Some(begin + COST_SAMPLE);
     let mut harvest_at = None;
+    let mut watching = ticks(WATCH);
     live.measure_costs(true);
     let gone = command.as_ref().map(|command| awaited(command.pinned().descriptor())).transpose()?;
     if let Some(command) = &command {
@@ -136,10 +140,7 @@ pub async fn run(
     let ending = loop {
         tokio::select! {
             stop = stops.next() => {
-                // The terminal has interrupted the command too; other signals are passed on.
-                if let Some(command) = command.as_mut().filter(|_| stop != Signal::INT) {
-                    command.signal(stop);
-                }
+                pass_on(stop, command.as_mut());
                 break Ending::Interrupted;
             }
             () = at(end) => break Ending::Duration,
@@ -155,6 +156,7 @@ pub async fn run(
                     break Ending::TargetsGone;
                 }
             }
+            _ = watching.tick(), if live.is_probing() => live.watch(),
             _ = sampling.tick() => {
                 live.measure_costs(true);
                 sample_end = Some(Instant::now() + COST_SAMPLE);
@@ -193,6 +195,13 @@ fn switch(
     // Whoever asked may be gone.
     let _ = answer.send((name, done));
     sink.take(live.frame()).map_err(SessionError::Sink)
+}
+
+/// The terminal has interrupted the command too; other signals are passed on.
+fn pass_on(stop: Signal, command: Option<&mut &mut Held>) {
+    if let Some(command) = command.filter(|_| stop != Signal::INT) {
+        command.signal(stop);
+    }
 }
 
 fn awaited(descriptor: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>, SessionError> {

@@ -57,6 +57,7 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
             sched: chosen.contains(&"sched"),
             futex: chosen.contains(&"futex"),
             stacks: request.stacks && chosen.contains(&"futex"),
+            mutex: chosen.contains(&"mutex"),
             counters: chosen.contains(&"counters"),
         },
         follow_children: request.scope == Scope::Children,

@@ -12,16 +12,15 @@ use super::{
     counting::Counting,
     gather::Gatherer,
     host,
-    inlining::Inlining,
+    probing::{Probing, Wish},
     switch::{SWITCHED_OFF, Switches},
 };
 use crate::{
-    inline::InlineError,
     kernel::{
         Attached, Candidate, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Seat, Seating, Setup, give_back,
     },
     model::{
-        frame::{CallStats, Frame, Ledger, Overhead, ProcessFrame, ProcessKey},
+        frame::{CallStats, Frame, Ledger, ProcessFrame},
         sched::SchedStats,
     },
     probes::Sched,
@@ -54,7 +53,8 @@ pub struct Live {
     refused: u64,
     counting: Counting,
     pub(super) switches: Switches,
-    inlining: Inlining,
+    /// Probes in the targets' code, where they are wanted.
+    probing: Option<Probing>,
 }
 
 impl Live {
@@ -63,7 +63,19 @@ impl Live {
     /// # Errors
     /// When the kernel or the user cannot.
     pub fn start(setup: &Setup, targets: &[Target<'_>]) -> Result<Self, LoadError> {
+        Self::start_with(setup, Wish::default(), targets)
+    }
+
+    /// The same, with wishes for the probes in the targets' code.
+    ///
+    /// # Errors
+    /// As for [`Live::start`].
+    pub fn start_with(setup: &Setup, wish: Wish, targets: &[Target<'_>]) -> Result<Self, LoadError> {
         let mut kernel = Kernel::load(setup)?;
+        let mut probing = match setup.probes.mutex {
+            true => Some(Probing::prepare(&mut kernel, wish)?),
+            false => None,
+        };
         let costs = Costs::open(&mut kernel);
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;
@@ -85,8 +97,14 @@ impl Live {
             (true, true) => Counting::of_everybody(),
             (true, false) => Counting::begin(targets, &joined, setup.follow_children, &mut gatherer),
         };
+        if let Some(probing) = &mut probing {
+            begin_probing(probing, &mut kernel, &mut gatherer, targets);
+        }
         let start_ns = host::monotonic_ns();
         gatherer.start_at(start_ns);
+        if let Some(probing) = &mut probing {
+            probing.start_at(start_ns);
+        }
         if setup.probes.sched {
             open_accounts(&kernel, start_ns);
         }
@@ -103,32 +121,13 @@ impl Live {
             refused: 0,
             counting,
             switches: Switches::default(),
-            inlining: Inlining::default(),
+            probing,
         };
         // Calls that ended while the probes were being attached belong to no session.
         let _ = live.take_losses();
         live.costs.begin();
         live.refused = refused;
         Ok(live)
-    }
-
-    /// Counts inside of the targets too.
-    ///
-    /// # Errors
-    /// Why one of them is left alone; then all are.
-    pub fn count_inline(&mut self, targets: &[Target<'_>]) -> Result<(), InlineError> {
-        let mut keys: Vec<ProcessKey> = Vec::with_capacity(targets.len());
-        for Target { pinned, .. } in targets {
-            let joined = self.kernel.rows().filter(|(_, row)| row.tgid == pinned.pid && row.tid == 0);
-            let joined_ns =
-                joined.map(|(_, row)| row.joined_ns).max().ok_or(InlineError::Gone(pinned.pid))?;
-            let key = ProcessKey { pid: pinned.pid, joined_ns };
-            if !keys.contains(&key) {
-                self.gatherer.expect_counters(key, &pinned.comm);
-                keys.push(key);
-            }
-        }
-        self.inlining.begin(&keys)
     }
 
     /// When the session began, on the monotonic clock.
@@ -152,7 +151,28 @@ impl Live {
     pub fn harvest(&mut self) {
         self.kernel.acknowledge_finished();
         self.kernel.flush_log();
+        self.look_around();
         self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
+    }
+
+    /// Whether there are probes in the targets' code, whose cost is to be watched.
+    #[must_use]
+    pub fn is_probing(&self) -> bool {
+        self.probing.is_some()
+    }
+
+    /// Watches what probes in the targets' code cost, and puts them into code that is new.
+    pub fn watch(&mut self) {
+        if let Some(probing) = &mut self.probing {
+            probing.watch(&self.kernel);
+        }
+        self.look_around();
+    }
+
+    fn look_around(&mut self) {
+        if let Some(probing) = &mut self.probing {
+            probing.look_around(&mut self.kernel, &mut self.gatherer);
+        }
     }
 
     /// Whether no target is left.
@@ -165,7 +185,6 @@ impl Live {
     pub fn frame(&mut self) -> Frame {
         self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
         self.counting.collect(&mut self.gatherer);
-        self.inlining.collect(&mut self.gatherer);
         let losses = self.take_losses();
         self.close_frame(losses, host::monotonic_ns())
     }
@@ -179,11 +198,14 @@ impl Live {
         // What a thread does from here on is no part of the session.
         let end_ns = host::monotonic_ns();
         self.costs.measure(false);
+        if let Some(probing) = &mut self.probing {
+            probing.watch(&self.kernel);
+            probing.detach();
+        }
         self.attached.detach_all();
         self.gatherer.collect(&mut self.kernel, end_ns);
         self.gatherer.collect_in_flight(&self.kernel);
         self.counting.finish(&mut self.gatherer);
-        self.inlining.finish(&mut self.gatherer);
         let mut losses = self.take_losses();
         add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.close_frame(losses, end_ns)
@@ -192,14 +214,12 @@ impl Live {
     fn close_frame(&mut self, mut ledger: Ledger, now: u64) -> Frame {
         self.kernel.flush_log();
         let processes = self.gatherer.take();
-        let overhead = Overhead { inline: self.inlining.take_cost(), ..self.costs.take(&self.kernel) };
+        let mut overhead = self.costs.take(&self.kernel);
+        overhead.traps = self.probing.as_mut().map(|probing| probing.take(&self.kernel));
         let missed = overhead.programs.iter().map(|program| program.missed).sum();
         add_positive(&mut ledger.degraded, "recursion_misses", missed);
         add_positive(&mut ledger.degraded, COUNTERS_MISSING, self.counting.take_missing());
         add_positive(&mut ledger.degraded, SWITCHED_OFF, self.switches.take_count());
-        for (name, count) in self.inlining.take_degraded() {
-            add_positive(&mut ledger.degraded, name, count);
-        }
         ledger.counted = total(&processes, CallStats::count);
         add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
         let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
@@ -210,8 +230,12 @@ impl Live {
             add_positive(&mut ledger.events, name, count);
         }
         add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
-        let said = self.switches.take_notes().into_iter().chain(self.inlining.take_notes());
-        let notes = self.counting.take_note().into_iter().chain(said).collect();
+        let contended = processes.iter().flat_map(|process| &process.mutexes);
+        let contended = contended.map(|mutex| mutex.stats.contended).sum();
+        add_positive(&mut ledger.events, "contended_acquisitions", contended);
+        let mut notes = self.switches.take_notes();
+        notes.extend(self.counting.take_note());
+        notes.extend(self.probing.as_mut().map(Probing::take_notes).unwrap_or_default());
         let frame = Frame {
             sequence: self.sequence,
             at_ns: now - self.start_ns,
@@ -242,6 +266,19 @@ impl Live {
         add_positive(&mut ledger.degraded, Slot::TargetsFull.name(), std::mem::take(&mut self.refused));
         ledger
     }
+}
+
+/// Puts probes into all targets.
+fn begin_probing(
+    probing: &mut Probing,
+    kernel: &mut Kernel,
+    gatherer: &mut Gatherer,
+    targets: &[Target<'_>],
+) {
+    for target in targets.iter().filter(|target| target.held) {
+        probing.expect(kernel, gatherer, target.pinned.pid);
+    }
+    probing.look_around(kernel, gatherer);
 }
 
 /// Begins the accounts of all threads, and finds out what those are doing that do not move.

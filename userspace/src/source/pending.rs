@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::model::{
     frame::{Call, CallFrame, ProcessFrame, ThreadName},
-    locks::{FutexFrame, LockPlace},
+    locks::{FutexFrame, LockPlace, MutexFrame},
     sched::{SchedFrame, SchedStats},
 };
 
@@ -57,6 +57,18 @@ impl Pending {
                 self.futexes.insert(key, all.len());
                 all.push(new);
             }
+        }
+    }
+
+    /// Adds what probes in the code saw of a lock. There are few of them.
+    pub fn add_mutex(&mut self, new: MutexFrame) {
+        let same = |it: &&mut MutexFrame| {
+            (it.address, &it.place, &it.runtime, &it.generation)
+                == (new.address, &new.place, &new.runtime, &new.generation)
+        };
+        match self.frame.mutexes.iter_mut().find(same) {
+            Some(known) => known.stats.merge(&new.stats),
+            None => self.frame.mutexes.push(new),
         }
     }
 }

@@ -5,6 +5,7 @@ mod candidates;
 mod doing;
 mod held;
 mod pinned;
+mod places;
 mod procfs;
 mod select;
 
@@ -12,6 +13,7 @@ pub use candidates::{Candidate, candidates};
 pub use doing::{Doing, doing};
 pub use held::{HOLD, Held, hold_and_exec};
 pub use pinned::Pinned;
+pub use places::Places;
 pub use procfs::{comm, maps};
 pub use select::{Selection, in_initial_namespace, resolve};
 

@@ -7,7 +7,6 @@
 mod damaged;
 mod debug_files;
 mod glibc;
-mod replaceable;
 mod runtimes;
 #[path = "../kernel/support/skip.rs"]
 mod skip;

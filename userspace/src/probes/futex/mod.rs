@@ -7,8 +7,6 @@ use pulse_trace_common::{
     target::Row,
 };
 
-mod places;
-
 use super::syscalls::new_errors;
 use crate::{
     kernel::{FreedFutexes, Histograms, Kernel},
@@ -18,9 +16,8 @@ use crate::{
         spec::Spec,
         text,
     },
-    target,
+    target::{self, Places},
 };
-use places::Places;
 
 /// The probe's description.
 pub const SPEC: Spec = Spec {
@@ -73,7 +70,7 @@ impl Futexes {
         for (id, futex) in kernel.futexes() {
             let Some(row) = kernel.row(futex.row) else { continue };
             // While the process lives, whether or not a call has ended yet.
-            let place = self.places.resolve(&futex, &row);
+            let place = self.places.resolve(futex.row, &row, futex.address, futex.op & SHARED != 0);
             let [wait, blocked, run_queue, spins] =
                 futex.histograms.map(|id| self.histograms.take(kernel, id));
             let tally = self.tallies.entry(id).or_default();
@@ -172,7 +169,8 @@ impl Tally {
     }
 }
 
-fn kind_of(bits: u32) -> MutexKind {
+/// The kind that the C library's bits say.
+pub(super) fn kind_of(bits: u32) -> MutexKind {
     MutexKind {
         form: (bits & kind::FORM) as u8,
         robust: bits & kind::ROBUST != 0,

@@ -5,7 +5,6 @@ mod cost;
 mod counters;
 mod futex;
 mod hist;
-mod inline;
 mod limits;
 mod mutex;
 mod place;
@@ -15,7 +14,6 @@ pub use calls::Syscall;
 pub use counters::Counters;
 pub use futex::Futex;
 pub use hist::Geometry;
-pub use inline::Inline;
 pub use limits::Impossible;
 pub use mutex::Mutex;
 pub use sched::Sched;
@@ -100,8 +98,6 @@ pub struct Process {
     pub futexes: Vec<Futex>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutexes: Vec<Mutex>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inline: Vec<Inline>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counters: Option<Counters>,
 }
@@ -173,7 +169,6 @@ impl Process {
             sched: Vec::new(),
             futexes: Vec::new(),
             mutexes: Vec::new(),
-            inline: Vec::new(),
             counters: None,
         }
     }
@@ -198,7 +193,6 @@ impl TryFrom<Process> for ProcessFrame {
             sched: all(process.sched)?,
             futexes: all(process.futexes)?,
             mutexes: all(process.mutexes)?,
-            inline: all(process.inline)?,
             counters: process.counters.map(TryInto::try_into).transpose()?,
         })
     }

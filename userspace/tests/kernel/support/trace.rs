@@ -9,6 +9,7 @@ use pulse_trace::{
     source::{
         host,
         live::{Live, Target},
+        probing::Wish,
     },
     target::Pinned,
 };
@@ -23,8 +24,8 @@ pub struct How<'a> {
     pub stacks: bool,
     /// Limits set by hand, as with `--limit`.
     pub limits: &'a [(&'a str, u32)],
-    /// Whether counters are put into the targets.
-    pub inline: bool,
+    /// What is wished of probes in the targets' own code.
+    pub wish: Wish,
 }
 
 impl Default for How<'_> {
@@ -35,7 +36,7 @@ impl Default for How<'_> {
             probes: &[AUTO],
             stacks: true,
             limits: &[],
-            inline: false,
+            wish: Wish::default(),
         }
     }
 }
@@ -71,10 +72,7 @@ impl Trace {
         };
         let setup = kernel_setup(&request, pinned).unwrap();
         let targets: Vec<Target<'_>> = pinned.iter().map(|pinned| Target { pinned, held: false }).collect();
-        let mut live = Live::start(&setup, &targets).unwrap();
-        if how.inline {
-            live.count_inline(&targets).unwrap();
-        }
+        let live = Live::start_with(&setup, how.wish, &targets).unwrap();
         let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };
         Self { live, session: Session::new(header) }
     }
@@ -98,6 +96,7 @@ impl Trace {
     pub fn until(&mut self, mut over: impl FnMut() -> bool) {
         while !over() {
             thread::sleep(Duration::from_millis(10));
+            self.live.watch();
             self.step();
         }
     }

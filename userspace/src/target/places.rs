@@ -1,16 +1,11 @@
-//! Where locks lie: the memory that processes share has the same name in all of them.
+//! Where locks of targets lie: the memory that processes share has the same name in all of them.
 
 use std::collections::HashMap;
 
-use pulse_trace_common::{
-    probes::futex::{Futex, SHARED},
-    target::Row,
-};
+use pulse_trace_common::target::Row;
 
-use crate::{
-    model::{locks::LockPlace, maps::Maps},
-    target,
-};
+use super::maps;
+use crate::model::{locks::LockPlace, maps::Maps};
 
 const PAGE: u64 = 4096;
 
@@ -23,9 +18,9 @@ enum Page {
     Shared(u64, u64, u64, String),
 }
 
-/// What is known of the pages that futexes lie in.
+/// What is known of the pages that locks lie in.
 #[derive(Default)]
-pub(super) struct Places {
+pub struct Places {
     /// By row, number of programs that the process has run, and page.
     pages: HashMap<(u32, u32, u64), Page>,
     /// What is mapped in the processes that were looked at since the last beginning; `None` where that cannot be seen.
@@ -34,17 +29,16 @@ pub(super) struct Places {
 
 impl Places {
     /// A new look: what was mapped before may be so no longer.
-    pub(super) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.maps.clear();
     }
 
-    /// Where a futex lies.
-    pub(super) fn resolve(&mut self, futex: &Futex, row: &Row) -> LockPlace {
-        let address = futex.address;
-        if futex.op & SHARED == 0 {
+    /// Where a lock of a process lies: the process has this row, of this number, and others may use the lock or not.
+    pub fn resolve(&mut self, id: u32, row: &Row, address: u64, shared: bool) -> LockPlace {
+        if !shared {
             return LockPlace::Private { address };
         }
-        let key = (futex.row, row.execs, address / PAGE);
+        let key = (id, row.execs, address / PAGE);
         let known = self.pages.get(&key).cloned();
         let page = known.or_else(|| {
             let maps = self.maps.entry(row.tgid).or_insert_with(|| maps_of(row));
@@ -62,7 +56,7 @@ impl Places {
     }
 
     /// Forgets a row that was given back.
-    pub(super) fn forget(&mut self, row: u32) {
+    pub fn forget(&mut self, row: u32) {
         self.pages.retain(|(of, _, _), _| *of != row);
     }
 }
@@ -72,7 +66,7 @@ fn maps_of(row: &Row) -> Option<Maps> {
     if row.exited_ns != 0 {
         return None;
     }
-    target::maps(row.tgid).map(|text| Maps::parse(&text)).filter(|maps| !maps.all().is_empty())
+    maps(row.tgid).map(|text| Maps::parse(&text)).filter(|maps| !maps.all().is_empty())
 }
 
 /// What a page shows; `None` where nothing is mapped there (any more).

@@ -1,0 +1,92 @@
+//! What a hit of a probe costs on this machine, found out on code of our own.
+
+use std::time::{Duration, Instant};
+
+use pulse_trace_common::probes::mutex::{Site, class, role};
+
+use super::{Kernel, Spot, Uprobes};
+use crate::model::maps::Maps;
+
+/// Hits per round; the best of several rounds counts, since one that was interrupted shows what interrupted it.
+const HITS: u32 = 100;
+const ROUNDS: u32 = 5;
+
+/// What one hit costs, ns, by class of the site.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrapCosts([f64; class::COUNT]);
+
+impl TrapCosts {
+    /// What these hits cost in all, ns.
+    #[must_use]
+    pub fn of(&self, hits: &[u64; class::COUNT]) -> f64 {
+        self.0.iter().zip(hits).map(|(cost, hits)| cost * *hits as f64).sum()
+    }
+
+    /// A hit of a class, ns.
+    #[must_use]
+    pub fn one(&self, class: u8) -> f64 {
+        self.0.get(usize::from(class)).copied().unwrap_or(0.0)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod code {
+    //! Functions that begin with an instruction of each class.
+
+    use core::arch::naked_asm;
+
+    #[unsafe(naked)]
+    pub extern "C" fn nop() {
+        naked_asm!(".byte 0x0f, 0x1f, 0x44, 0x00, 0x00", "ret")
+    }
+
+    #[unsafe(naked)]
+    pub extern "C" fn emulated() {
+        naked_asm!("nop", "ret")
+    }
+
+    #[unsafe(naked)]
+    pub extern "C" fn stepped() {
+        naked_asm!("mov eax, edi", "ret")
+    }
+}
+
+impl Kernel {
+    /// Measures hits on code of our own. `None` where that is not to be had.
+    #[cfg(target_arch = "x86_64")]
+    pub fn calibrate_traps(&mut self) -> Option<TrapCosts> {
+        let functions: [extern "C" fn(); 3] = [code::nop, code::emulated, code::stepped];
+        let maps = Maps::parse(&std::fs::read("/proc/self/maps").ok()?);
+        let mut costs = [0.0; class::COUNT];
+        let mut probes: Vec<Uprobes> = Vec::new();
+        for (class, function) in functions.into_iter().enumerate() {
+            let address = function as *const () as u64;
+            let offset = maps.at(address)?.file_offset(address);
+            let site = Site { role: role::CALIBRATION, class: 3, layout: 0, lock: 0, count: 0, origin: 0 };
+            let own = std::process::id();
+            let bare = time(function);
+            let spot = Spot { offset, cookie: site.cookie() };
+            probes.push(self.put(own, "/proc/self/exe".as_ref(), &[spot]).ok()?);
+            costs[class] = (time(function).saturating_sub(bare)).as_nanos() as f64 / f64::from(HITS);
+        }
+        Some(TrapCosts(costs))
+    }
+
+    /// Measures hits on code of our own. `None` where that is not to be had.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn calibrate_traps(&mut self) -> Option<TrapCosts> {
+        None
+    }
+}
+
+/// The shortest time that a round of calls took.
+fn time(function: extern "C" fn()) -> Duration {
+    let round = || {
+        let begin = Instant::now();
+        for _ in 0..HITS {
+            function();
+        }
+        begin.elapsed()
+    };
+    (0..ROUNDS).map(|_| round()).min().unwrap_or_default()
+}

@@ -1,0 +1,223 @@
+//! Probes in the code of one process: what puts them in, and what takes them out again.
+//!
+//! The kernel keeps a probe by file and offset. It puts the trap into the process wherever that maps the file, now or
+//! later, through `exec` too, and takes it out when the last descriptor is closed, by whomever.
+//!
+//! Linux 6.6 and newer take all probes of a file at once, and out again within microseconds; older ones have an event
+//! for each, and wait for some 100 ms with each one that is taken out.
+
+use std::{
+    ffi::CString,
+    fs, io,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use aya::programs::{Program, UProbe};
+
+use super::{Kernel, LoadError, program};
+
+/// The program on every site.
+pub(super) const PROGRAM: &str = "mutex_site";
+/// Where the kernel says which number events of this sort have.
+const KIND: &str = "/sys/bus/event_source/devices/uprobe/type";
+
+/// The second published form of `perf_event_attr`: the first that has room for path and offset.
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    kind: u32,
+    size: u32,
+    config: u64,
+    sample_period: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    wakeup: u32,
+    breakpoint: u32,
+    path: u64,
+    offset: u64,
+}
+
+/// Switched off: the trap is in all the same, and the scheduler has no event to carry along.
+const DISABLED: u64 = 1;
+const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
+
+/// What `BPF_LINK_CREATE` reads, for an event.
+#[repr(C)]
+struct EventLink {
+    program: u32,
+    event: u32,
+    attach_type: u32,
+    flags: u32,
+    cookie: u64,
+}
+
+/// The same, for many offsets of a file.
+#[repr(C)]
+struct ManyLink {
+    program: u32,
+    nothing: u32,
+    attach_type: u32,
+    flags: u32,
+    path: u64,
+    offsets: u64,
+    counters: u64,
+    cookies: u64,
+    length: u32,
+    way: u32,
+    pid: u32,
+    padding: u32,
+}
+
+const BPF_LINK_CREATE: libc::c_int = 28;
+const BPF_PERF_EVENT: u32 = 41;
+const BPF_TRACE_UPROBE_MULTI: u32 = 48;
+
+/// A place in a file and what its hits carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// Where in the file.
+    pub offset: u64,
+    /// What the program is told.
+    pub cookie: u64,
+}
+
+/// Probes that are in until this is dropped.
+#[derive(Debug)]
+pub struct Uprobes {
+    _links: Vec<OwnedFd>,
+}
+
+/// How the program is loaded on this kernel.
+pub(super) enum Sites {
+    /// To be attached to many sites at once.
+    Many(OwnedFd),
+    /// To be attached to one after the other.
+    Each,
+}
+
+impl Kernel {
+    /// Has the kernel verify the program that runs on sites.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn load_sites(&mut self) -> Result<(), LoadError> {
+        if let Ok(program) = program::load(PROGRAM, BPF_TRACE_UPROBE_MULTI, &self.map_descriptors) {
+            self.sites = Some(Sites::Many(program));
+            return Ok(());
+        }
+        self.site_program()?.load().map_err(|cause| LoadError::Program { name: PROGRAM, cause })?;
+        self.sites = Some(Sites::Each);
+        Ok(())
+    }
+
+    fn site_program(&mut self) -> Result<&mut UProbe, LoadError> {
+        match self.ebpf.program_mut(PROGRAM) {
+            Some(Program::UProbe(program)) => Ok(program),
+            _ => Err(LoadError::Missing { name: PROGRAM }),
+        }
+    }
+
+    /// The descriptor of the program on sites, where aya does not have it.
+    pub(super) fn site_descriptor(&self) -> Option<RawFd> {
+        match &self.sites {
+            Some(Sites::Many(program)) => Some(program.as_raw_fd()),
+            _ => None,
+        }
+    }
+
+    /// Puts probes on places in a file, for one process.
+    ///
+    /// # Errors
+    /// As `perf_event_open(2)` and `bpf(2)` have them. No probe is in then.
+    pub fn put(&mut self, pid: u32, file: &Path, spots: &[Spot]) -> io::Result<Uprobes> {
+        let path = CString::new(file.as_os_str().as_bytes())?;
+        if let Some(Sites::Many(program)) = &self.sites {
+            return Ok(Uprobes { _links: vec![many(program, pid, &path, spots)?] });
+        }
+        let program = self.site_program().map_err(io::Error::other)?.fd().map_err(io::Error::other)?;
+        let program = program.as_fd().as_raw_fd();
+        let put = |spot: &Spot| link(program, &open(pid, &path, spot.offset)?, spot.cookie);
+        Ok(Uprobes { _links: spots.iter().map(put).collect::<io::Result<_>>()? })
+    }
+}
+
+fn many(program: &OwnedFd, pid: u32, path: &CString, spots: &[Spot]) -> io::Result<OwnedFd> {
+    let (offsets, cookies): (Vec<u64>, Vec<u64>) =
+        spots.iter().map(|spot| (spot.offset, spot.cookie)).unzip();
+    let link = ManyLink {
+        program: number(program.as_raw_fd()),
+        nothing: 0,
+        attach_type: BPF_TRACE_UPROBE_MULTI,
+        flags: 0,
+        path: path.as_ptr() as u64,
+        offsets: offsets.as_ptr() as u64,
+        counters: 0,
+        cookies: cookies.as_ptr() as u64,
+        length: spots.len() as u32,
+        way: 0,
+        pid,
+        padding: 0,
+    };
+    // SAFETY: the attributes, and what they point to, outlive the call, which is told their size; the result is a new
+    // descriptor or -1.
+    owned(unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const link, size_of::<ManyLink>()) })
+}
+
+fn open(pid: u32, path: &CString, offset: u64) -> io::Result<OwnedFd> {
+    let kind = fs::read_to_string(KIND)?.trim().parse().map_err(|_| io::ErrorKind::Unsupported)?;
+    let attributes = Attributes {
+        kind,
+        size: size_of::<Attributes>() as u32,
+        path: path.as_ptr() as u64,
+        offset,
+        flags: DISABLED,
+        ..Attributes::default()
+    };
+    let (any_cpu, no_group) = (-1, -1);
+    // SAFETY: attributes and path outlive the call, and the former carry their size; the result is a new descriptor
+    // or -1.
+    owned(unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attributes,
+            pid.cast_signed(),
+            any_cpu,
+            no_group,
+            CLOSE_ON_EXEC,
+        )
+    })
+}
+
+fn link(program: RawFd, event: &OwnedFd, cookie: u64) -> io::Result<OwnedFd> {
+    let link = EventLink {
+        program: number(program),
+        event: number(event.as_raw_fd()),
+        attach_type: BPF_PERF_EVENT,
+        flags: 0,
+        cookie,
+    };
+    // SAFETY: the attributes outlive the call, which is told their size; the result is a new descriptor or -1.
+    owned(unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const link, size_of::<EventLink>()) })
+}
+
+/// A descriptor as the attributes have it.
+const fn number(descriptor: RawFd) -> u32 {
+    descriptor.cast_unsigned()
+}
+
+/// What a system call has opened.
+pub(super) fn owned(descriptor: libc::c_long) -> io::Result<OwnedFd> {
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
+}
+
+const _: () =
+    assert!(size_of::<Attributes>() == 72 && size_of::<EventLink>() == 24 && size_of::<ManyLink>() == 64);

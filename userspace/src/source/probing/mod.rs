@@ -1,0 +1,291 @@
+//! Probes in the code of targets: puts them in wherever a target maps code that is known, watches what they cost, and
+//! takes them out when that is too much.
+
+mod budget;
+mod files;
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    os::fd::AsRawFd as _,
+    path::Path,
+    rc::Rc,
+};
+
+use pulse_trace_common::probes::mutex::class;
+
+use self::{
+    budget::Budget,
+    files::{Examined, FileId},
+};
+use super::{gather::Gatherer, host};
+use crate::{
+    kernel::{Kernel, LoadError, Spot, TrapCosts, Uprobes, process_cpu_ns},
+    model::frame::Traps,
+    probes::{Choice, Mutexes, spots},
+};
+
+/// How often a process is looked at for code that it has mapped since.
+const PAUSE_NS: u64 = 1_000_000_000;
+/// One that has just begun, or begun another program, is looked at with every tick for so long.
+const YOUNG_NS: u64 = 500_000_000;
+/// Where systems have their C library: probes can be in it before a command maps it.
+const USUAL: [&str; 4] =
+    ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib64/libc.so.6", "/usr/lib/libc.so.6"];
+
+/// What the probes may cost when nobody says otherwise.
+pub const BUDGET_PERCENT: f64 = 5.0;
+
+/// What a session wants of these probes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wish {
+    /// What to see besides what is always seen.
+    pub choice: Choice,
+    /// What they may cost, percent of the targets' CPU time; `None` for any.
+    pub budget_percent: Option<f64>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { choice: Choice::default(), budget_percent: Some(BUDGET_PERCENT) }
+    }
+}
+
+/// A file whose places are known.
+struct Probed {
+    file: File,
+    spots: Vec<Spot>,
+}
+
+/// What is known of a process.
+#[derive(Default)]
+struct Observed {
+    files: HashSet<FileId>,
+    probes: Vec<Uprobes>,
+    execs: u32,
+    /// Until when it is looked at with every tick.
+    young_until_ns: u64,
+    next_look_ns: u64,
+    /// Its CPU time when it was last asked for.
+    cpu_ns: u64,
+}
+
+/// The probes of a session.
+pub struct Probing {
+    choice: Choice,
+    budget: Budget,
+    costs: Option<TrapCosts>,
+    files: HashMap<FileId, Option<Rc<Probed>>>,
+    processes: HashMap<u32, Observed>,
+    /// What has been said, so that nothing is said twice.
+    said: HashSet<String>,
+    notes: Vec<String>,
+    begin_ns: u64,
+    detached_at_ns: Option<u64>,
+    hits: [u64; class::COUNT],
+    /// Since the last frame.
+    interval: Traps,
+    interval_from_ns: u64,
+}
+
+impl Probing {
+    /// Has the kernel take the program and finds out what a hit costs here.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn prepare(kernel: &mut Kernel, wish: Wish) -> Result<Self, LoadError> {
+        kernel.load_sites()?;
+        let now = host::monotonic_ns();
+        Ok(Self {
+            choice: wish.choice,
+            budget: Budget::new(wish.budget_percent),
+            costs: kernel.calibrate_traps(),
+            files: HashMap::new(),
+            processes: HashMap::new(),
+            said: HashSet::new(),
+            notes: Vec::new(),
+            begin_ns: now,
+            detached_at_ns: None,
+            hits: kernel.trap_hits(),
+            interval: Traps::default(),
+            interval_from_ns: now,
+        })
+    }
+
+    /// Notes when the session began, on the monotonic clock.
+    pub fn start_at(&mut self, start_ns: u64) {
+        (self.begin_ns, self.interval_from_ns) = (start_ns, start_ns);
+    }
+
+    /// Puts probes into libraries that a held command will most likely map.
+    pub fn expect(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, pid: u32) {
+        self.look(kernel, gatherer, pid, 0);
+        for path in USUAL.map(Path::new) {
+            let Some((id, examined)) = usual(path) else { continue };
+            if !self.files.contains_key(&id) {
+                let probed = self.choose(examined, gatherer);
+                self.files.insert(id, probed);
+            }
+            self.put(kernel, pid, id);
+        }
+    }
+
+    /// Looks at all targets: at new ones, at those that run another program now, and from time to time at all.
+    pub fn look_around(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer) {
+        if self.detached_at_ns.is_some() {
+            return;
+        }
+        let now = host::monotonic_ns();
+        let rows: Vec<(u32, u32)> = kernel
+            .rows()
+            .filter(|(_, row)| row.tid == 0 && row.exited_ns == 0)
+            .map(|(_, row)| (row.tgid, row.execs))
+            .collect();
+        self.processes.retain(|pid, _| rows.iter().any(|(living, _)| living == pid));
+        for (pid, execs) in rows {
+            let known = self.processes.get(&pid);
+            if known.is_none_or(|known| known.execs != execs || now >= known.next_look_ns) {
+                self.look(kernel, gatherer, pid, execs);
+            }
+        }
+    }
+
+    /// Puts probes into whatever a process maps that has none yet.
+    fn look(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, pid: u32, execs: u32) {
+        let now = host::monotonic_ns();
+        let is_new = self.processes.get(&pid).is_none_or(|known| known.execs != execs);
+        let process = self.processes.entry(pid).or_default();
+        if is_new {
+            process.young_until_ns = now + YOUNG_NS;
+            process.execs = execs;
+        }
+        process.next_look_ns = if now < process.young_until_ns { now } else { now + PAUSE_NS };
+        if process.cpu_ns == 0 {
+            process.cpu_ns = process_cpu_ns(pid).unwrap_or(0);
+        }
+        for candidate in files::of_process(pid) {
+            let id = files::id(&candidate);
+            if self.processes.get(&pid).is_some_and(|known| known.files.contains(&id)) {
+                continue;
+            }
+            if !self.files.contains_key(&id) {
+                let probed = match files::examine(pid, &candidate) {
+                    Ok(examined) => self.choose(examined, gatherer),
+                    Err(cause) => {
+                        self.say(format!("mutex: cannot read {}: {cause}; showing tier 0", candidate.path));
+                        None
+                    }
+                };
+                self.files.insert(id, probed);
+            }
+            self.put(kernel, pid, id);
+        }
+    }
+
+    /// What to attach to in a file; `None` where there is nothing.
+    fn choose(&mut self, examined: Examined, gatherer: &mut Gatherer) -> Option<Rc<Probed>> {
+        let Examined { file, library, plan } = examined;
+        for refusal in plan.refusals.iter().filter(|text| text.starts_with("cannot find spin sites")) {
+            self.say(format!("mutex: {refusal}"));
+        }
+        let mutexes: &mut Mutexes = gatherer.mutexes()?;
+        let spots = spots(&plan, &library, self.choice, mutexes);
+        (!spots.is_empty()).then(|| Rc::new(Probed { file, spots }))
+    }
+
+    fn put(&mut self, kernel: &mut Kernel, pid: u32, id: FileId) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        if !process.files.insert(id) {
+            return;
+        }
+        let Some(Some(probed)) = self.files.get(&id).cloned() else { return };
+        let path = format!("/proc/self/fd/{}", probed.file.as_raw_fd());
+        match kernel.put(pid, path.as_ref(), &probed.spots) {
+            Ok(probes) => process.probes.push(probes),
+            // It ended in the meantime.
+            Err(cause) if cause.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(cause) => self.say(format!(
+                "mutex: cannot put probes into process {pid}: {cause}; showing tier 0, `pulse-trace doctor` tells what \
+                 this kernel allows"
+            )),
+        }
+    }
+
+    fn say(&mut self, note: String) {
+        if self.said.insert(note.clone()) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Books what the probes have cost since the last time, and takes them out if that is too much.
+    pub fn watch(&mut self, kernel: &Kernel) {
+        if self.detached_at_ns.is_some() {
+            return;
+        }
+        let (cost_ns, cpu_ns) = self.book(kernel);
+        if self.budget.book(cost_ns, cpu_ns) {
+            self.detach();
+            self.detached_at_ns = Some(host::monotonic_ns() - self.begin_ns);
+            self.book(kernel);
+        }
+    }
+
+    /// Hits and CPU time since the last time.
+    fn book(&mut self, kernel: &Kernel) -> (f64, u64) {
+        let hits = kernel.trap_hits();
+        let new: [u64; class::COUNT] = std::array::from_fn(|class| hits[class] - self.hits[class]);
+        self.hits = hits;
+        let mut cpu_ns = 0;
+        for (pid, process) in &mut self.processes {
+            if let Some(now) = process_cpu_ns(*pid) {
+                cpu_ns += now.saturating_sub(process.cpu_ns);
+                process.cpu_ns = now;
+            }
+        }
+        self.interval.hits += new.iter().sum::<u64>();
+        self.interval.target_cpu_ns += cpu_ns;
+        (self.costs.map_or(0.0, |costs| costs.of(&new)), cpu_ns)
+    }
+
+    /// Takes all probes out.
+    pub fn detach(&mut self) {
+        self.processes.values_mut().for_each(|process| process.probes.clear());
+    }
+
+    /// What the probes have cost since the last frame.
+    pub fn take(&mut self, kernel: &Kernel) -> Traps {
+        let was_in = self.detached_at_ns.is_none();
+        if was_in {
+            self.book(kernel);
+        }
+        let now = host::monotonic_ns();
+        let until = self.detached_at_ns.map_or(now, |at| self.begin_ns + at);
+        let total: u64 = self.hits.iter().sum();
+        let mut traps = std::mem::take(&mut self.interval);
+        // The mean of all hits so far: sites differ in what they cost.
+        let costs = self.costs.as_ref();
+        traps.trap_ns = match total {
+            0 => costs.map_or(0.0, |costs| costs.one(class::EMULATED)),
+            _ => costs.map_or(0.0, |costs| costs.of(&self.hits)) / total as f64,
+        };
+        traps.attached_ns = until.saturating_sub(self.interval_from_ns);
+        traps.budget_percent = self.budget.percent();
+        traps.detached_at_ns = self.detached_at_ns;
+        self.interval_from_ns = now;
+        traps
+    }
+
+    /// What the reader must know, once.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+}
+
+/// A library at a usual place, if there is one.
+fn usual(path: &Path) -> Option<(FileId, Examined)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = File::open(path).ok()?;
+    let about = file.metadata().ok()?;
+    let device = (rustix::fs::major(about.dev()), rustix::fs::minor(about.dev()));
+    Some(((device, about.ino()), files::read(file, path, "").ok()?))
+}
