@@ -37,6 +37,9 @@ pub const PLACES: usize = 8;
 /// A call in [`Place::call`] that means: outside of any.
 pub const OUTSIDE: u32 = u32::MAX;
 
+/// A place that is no [`Place`]: the thread is in a call or not, and this kernel does not tell.
+pub const SOMEWHERE: u32 = u32::MAX - 2;
+
 /// Blocked time in one system call.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,12 @@ use aya_ebpf::{
 use pulse_trace_common::{
     loss::Slot,
     pool::{owner, purpose},
-    probes::sched::{CpuTime, Ended, EndedRest, OUTSIDE, Place, Sched, SchedRow, context, initial, state},
+    probes::{
+        sched::{
+            CpuTime, Ended, EndedRest, OUTSIDE, Place, SOMEWHERE, Sched, SchedRow, context, initial, state,
+        },
+        syscalls::call_index,
+    },
     target::{Thread, phase},
 };
 
@@ -43,21 +48,21 @@ const RENAME_EVERY: u32 = 64;
 #[btf_tracepoint(function = "sched_switch")]
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let prev_state: u64 = ctx.arg(3);
-    switched(&ctx, prev_state as u32);
+    switched(&ctx, prev_state as u32, running_call);
     0
 }
 
 /// `void (bool preempt, struct task_struct *prev, struct task_struct *next)`
 ///
-/// The same for kernels before 5.18.
+/// The same for kernels before 5.18, of which some do not let us look at the registers.
 #[btf_tracepoint(function = "sched_switch")]
 pub fn sched_switch_old(ctx: BtfTracePointContext) -> i32 {
-    switched(&ctx, Given::argument(&ctx, 1).word(config::TASK_STATE()));
+    switched(&ctx, Given::argument(&ctx, 1).word(config::TASK_STATE()), || initial::NOTHING);
     0
 }
 
 #[inline(always)]
-fn switched(ctx: &BtfTracePointContext, prev_state: u32) {
+fn switched(ctx: &BtfTracePointContext, prev_state: u32, doing: impl Fn() -> u32) {
     // The idle task has no seat.
     let leaves = targets::seat(Given::argument(ctx, 1).word(config::TASK_PID()));
     let comes = targets::seat(Given::argument(ctx, 2).word(config::TASK_PID()));
@@ -67,7 +72,7 @@ fn switched(ctx: &BtfTracePointContext, prev_state: u32) {
     let now = kernel::now();
     if leaves != 0 {
         let preempted: u64 = ctx.arg(0);
-        let _ = leave(leaves, now, preempted as u8 == 0 && prev_state != 0);
+        let _ = leave(leaves, now, preempted as u8 == 0 && prev_state != 0, doing);
     }
     if comes != 0 {
         let _ = come(comes, now);
@@ -86,7 +91,7 @@ fn opened(seat: u32) -> Option<(&'static mut Thread, &'static mut Sched)> {
 
 /// A thread leaves the CPU: to wait, or because it must.
 #[inline(always)]
-fn leave(seat: u32, now: u64, waits: bool) -> Option<()> {
+fn leave(seat: u32, now: u64, waits: bool, doing: impl Fn() -> u32) -> Option<()> {
     let (thread, sched) = opened(seat)?;
     let ran = now.wrapping_sub(sched.since_ns);
     match sched.state {
@@ -101,6 +106,9 @@ fn leave(seat: u32, now: u64, waits: bool) -> Option<()> {
         // It has been running since its accounts were opened, and before.
         state::UNKNOWN if !was_asleep(sched) => sched.on_cpu_ns += ran,
         _ => unseen(sched, ran),
+    }
+    if thread.phase == phase::FRESH && !was_asleep(sched) {
+        sched.initial = doing();
     }
     sched.cpu = kernel::cpu() + 1;
     sched.since_ns = now;
@@ -118,7 +126,19 @@ fn leave(seat: u32, now: u64, waits: bool) -> Option<()> {
     Some(())
 }
 
-/// Whether a thread that was not seen to move was blocked when its accounts were opened.
+/// The call that the running thread came into the kernel by, as its index plus one. Exceptions and interrupts leave no
+/// number in the registers.
+#[inline(never)]
+fn running_call() -> u32 {
+    let nr = Given::registers().double(config::REGS_NR()) as i32;
+    if nr < 0 {
+        return initial::OUTSIDE;
+    }
+    let compat = kernel::current_task_word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0;
+    call_index(nr as u64, config::COMPAT_MASK() != 0 && compat, config::IS_X86() != 0) + 1
+}
+
+/// Whether a thread whose calls were not seen yet is known to be, or to have been, blocked in one, or outside of any.
 #[inline(always)]
 fn was_asleep(sched: &Sched) -> bool {
     sched.initial != initial::NOTHING && sched.initial != initial::RUNNABLE
@@ -138,7 +158,7 @@ fn come(seat: u32, now: u64) -> Option<()> {
     let (was, since) = (sched.state, sched.since_ns);
     let off = now.wrapping_sub(since);
     let call = place_of(thread, sched);
-    if call != OUTSIDE && was != state::RUNNING {
+    if call != OUTSIDE && call != SOMEWHERE && was != state::RUNNING {
         sched.off_in_calls_ns += off;
     }
     let cpu = kernel::cpu() + 1;
@@ -200,24 +220,28 @@ fn first_seen(thread: &Thread, sched: &mut Sched, off: u64, now: u64) {
 fn place_of(thread: &Thread, sched: &Sched) -> u32 {
     if thread.call != 0 {
         thread.call
-    } else if thread.phase == phase::FRESH && was_asleep(sched) {
+    } else if thread.phase != phase::FRESH {
+        OUTSIDE
+    } else if was_asleep(sched) {
         sched.initial
     } else {
-        OUTSIDE
+        SOMEWHERE
     }
 }
 
 /// Books blocked time.
 #[inline(always)]
 fn blocked(sched: &mut Sched, call: u32, ns: u64) {
-    for place in &mut sched.places {
-        if place.call == 0 {
-            place.call = call;
-        }
-        if place.call == call {
-            place.count += 1;
-            place.ns += ns;
-            return;
+    if call != SOMEWHERE {
+        for place in &mut sched.places {
+            if place.call == 0 {
+                place.call = call;
+            }
+            if place.call == call {
+                place.count += 1;
+                place.ns += ns;
+                return;
+            }
         }
     }
     sched.elsewhere_count += 1;

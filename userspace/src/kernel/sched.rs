@@ -9,7 +9,7 @@ use aya::{
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
     pool::{owner, purpose},
-    probes::sched::{CpuTime, Edge, Ended, Sched, SchedRow, edge_parts, state},
+    probes::sched::{CpuTime, Edge, Ended, Sched, SchedRow, edge_parts, initial, state},
     target::{COMM_LEN, Thread},
 };
 
@@ -136,7 +136,8 @@ impl Kernel {
     /// one, or one of [`pulse_trace_common::probes::sched::initial`].
     pub fn set_initial(&self, seat: u32, what: u32) {
         if let Some(word) = self.sched.seats.word(seat as usize, offset_of!(Sched, initial)) {
-            word.store(what, Relaxed);
+            // The kernel side may have seen it leave its CPU meanwhile, and knows better then.
+            let _ = word.compare_exchange(initial::NOTHING, what, Relaxed, Relaxed);
         }
     }
 

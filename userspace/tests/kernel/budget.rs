@@ -1,12 +1,6 @@
 //! Where the time of programs went whose behaviour is known: the parts add up, and each lands where it belongs.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, thread, time::Duration};
 
 use pulse_trace::model::{
     counters::Counter,
@@ -15,29 +9,7 @@ use pulse_trace::model::{
     syscalls,
 };
 
-use crate::support::{Calls, How, Trace, blocked_in, installed, need, program, within};
-
-/// A command; killed when dropped.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(command);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::support::{Calls, How, Running, Trace, blocked_in, installed, need, program, within};
 
 fn traced(pid: u32, time: Duration) -> Session {
     let mut trace = Trace::of(pid, &How { probes: &["sched"], ..How::default() });
@@ -233,6 +205,26 @@ fn running_and_waiting_are_those_of_the_kernels_own_statistics() {
         let apart = budget.run_queue_ns().abs_diff(waited);
         assert!(apart <= allowed(waited) + ways, "{threads}: {seen:?} and {budget:?}");
     }
+}
+
+/// More than four thousand, each with a seat, accounts and the whole session.
+#[test]
+fn five_thousand_threads_have_their_budgets() {
+    const THREADS: usize = 5000;
+    let number = THREADS.to_string();
+    let mut calls = Calls::start(&["--threads", &number, "--sealed", "--calls", "getppid", "--count", "1"]);
+    blocked_in(calls.pid(), libc::SYS_readv, THREADS + 1);
+    let trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
+    calls.go();
+    calls.done(THREADS);
+    let session = trace.finish();
+    let (process, whole) = checked(&session);
+    assert_eq!(process.sched_threads.len(), THREADS + 1);
+    assert!(
+        process.sched_threads.values().all(|thread| thread.switches() > 0 || thread.budget.blocked_ns() > 0)
+    );
+    assert!(whole.wall_ns >= THREADS as u64 * session.duration_ns, "{whole:?}");
+    assert_eq!(session.ledger.lost, BTreeMap::new());
 }
 
 #[test]

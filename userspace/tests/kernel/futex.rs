@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pulse_trace::{
     model::{
+        frame::{Abi, Call},
         locks::{FutexStats, LockPlace, ranked},
+        sched::Place,
         session::Session,
     },
     target::Pinned,
@@ -97,6 +99,34 @@ fn the_lock_of_a_queue_is_one_in_both_processes_and_every_call_is_booked() {
             assert!(blocked.count() <= stats.succeeded() + stats.errors.get(&4).copied().unwrap_or(0));
             assert!(blocked.sum + run_queue.sum <= stats.wait.sum);
         }
+    }
+}
+
+/// Two processes that wait for each other's mutex: what the budget calls blocked in `futex` is what the futexes say.
+#[test]
+fn a_ping_pong_by_futex_is_blocked_in_futex() {
+    let (session, ..) = ping_pong("plain", "8192", "20000", false);
+    let futex = Place::Call(Call { abi: Abi::Native, nr: libc::SYS_futex as u32 });
+    assert_eq!(session.processes.len(), 2);
+    for process in session.processes.values() {
+        let budget = &process.sched.as_ref().unwrap().budget;
+        assert_eq!(budget.parts_ns(), budget.wall_ns, "{budget:?}");
+        let slept = budget.blocked.get(&futex).copied().unwrap_or_default();
+        let waits = process.futexes.values().map(|futex| &futex.blocked);
+        let (count, ns) = waits.fold((0, 0), |(count, ns), hist| (count + hist.count(), ns + hist.sum));
+        let unseen = noted(&session, "wakeup_unseen") + noted(&session, "switch_unseen");
+        assert!(count > 0 && slept.count.abs_diff(count) <= unseen, "{slept:?} and {count}: {budget:?}");
+        // From the call's beginning until the thread has left its CPU, it is on that, or waits to get one again.
+        assert!(slept.ns <= ns + budget.unknown_ns, "{slept:?} and {ns}: {budget:?}");
+        let before = budget.kernel_ns + budget.preempted_ns + budget.unknown_ns;
+        assert!(slept.ns + before >= ns, "{slept:?} and {ns}: {budget:?}");
+    }
+    // Nearly all of the program's sleep is for the other's sake; what is left is its start and its end.
+    for process in session.processes.values() {
+        let budget = &process.sched.as_ref().unwrap().budget;
+        let others: u64 =
+            budget.blocked.iter().filter(|(place, _)| **place != futex).map(|it| it.1.count).sum();
+        assert!(others < 20, "{budget:?}");
     }
 }
 

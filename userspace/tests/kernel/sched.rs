@@ -15,7 +15,7 @@ use pulse_trace::model::{
     session::{Process, Session},
 };
 
-use crate::support::{Calls, How, Oracle, Trace, blocked_in, installed, need, whole};
+use crate::support::{Calls, How, Oracle, Running, Trace, blocked_in, installed, need, whole, within};
 
 /// Voluntary and involuntary switches of every thread, as the kernel counts them.
 pub fn switches(pid: u32) -> BTreeMap<u32, (u64, u64)> {
@@ -64,6 +64,34 @@ fn switches_are_those_that_the_kernel_counts_for_each_thread() {
         assert_adds_up(&seen.budget);
     }
     assert_adds_up(&process.sched.as_ref().unwrap().budget);
+}
+
+/// As many switches as this machine makes, and not one is lost.
+#[test]
+fn at_the_highest_rate_no_switch_is_lost() {
+    need!(installed("perf"), "perf is not installed");
+    let bench = Running::start("perf", &["bench", "sched", "pipe", "-T", "-l", "100000000"]);
+    within(Duration::from_secs(10), "its two threads", || switches(bench.pid()).len() == 3);
+    bench.stop();
+    let before = switches(bench.pid());
+    let mut trace = Trace::of(bench.pid(), &How { probes: &["sched"], ..How::default() });
+    bench.go_on();
+    thread::sleep(Duration::from_millis(500));
+    trace.step();
+    thread::sleep(Duration::from_millis(500));
+    bench.stop();
+    let after = switches(bench.pid());
+    let session = trace.finish();
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
+    let mut sum = 0;
+    for (tid, (voluntary, involuntary)) in after {
+        let seen = &only(&session).sched_threads[&tid];
+        let new = (voluntary - before[&tid].0, involuntary - before[&tid].1);
+        assert_eq!((seen.voluntary, seen.involuntary), new, "{tid}");
+        assert_adds_up(&seen.budget);
+        sum += new.0 + new.1;
+    }
+    assert!(sum > 1000, "{sum}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod numbers;
 mod oracle;
+mod running;
 mod skip;
 mod tool;
 mod trace;
@@ -9,6 +10,7 @@ mod workload;
 
 pub use numbers::{assert_true, counts, entries, quantile, whole};
 pub use oracle::Oracle;
+pub use running::Running;
 pub use skip::{installed, skip};
 pub use tool::{HOOKS, Tool, export};
 pub use trace::{How, Trace};

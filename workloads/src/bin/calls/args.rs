@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub count: u64,
     /// Threads per process; one alone is the first thread itself
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32_768))]
     pub threads: u32,
     /// Forked children that do the work in the program's place
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=4096))]
