@@ -73,7 +73,8 @@ pub struct Sched {
     pub edge: u32,
     /// The key of that edge.
     pub edge_key: u64,
-    /// The system call that it was blocked in when the session began, as its index plus one, or one of [`initial`].
+    /// The system call that it was in when the session began, or when it was last blocked without one having been seen to
+    /// begin: its index plus one, or one of [`initial`].
     pub initial: u32,
     /// A wakeup came while it seemed to be running.
     pub racing: u32,

@@ -107,7 +107,8 @@ fn leave(seat: u32, now: u64, waits: bool, doing: impl Fn() -> u32) -> Option<()
         state::UNKNOWN if !was_asleep(sched) => sched.on_cpu_ns += ran,
         _ => unseen(sched, ran),
     }
-    if thread.phase == phase::FRESH && !was_asleep(sched) {
+    // No call was seen to begin, but one may have: before the session, or after its hooks began to be let go.
+    if thread.call == 0 && (waits || thread.phase == phase::FRESH) {
         sched.initial = doing();
     }
     sched.cpu = kernel::cpu() + 1;
@@ -138,7 +139,7 @@ fn running_call() -> u32 {
     call_index(nr as u64, config::COMPAT_MASK() != 0 && compat, config::IS_X86() != 0) + 1
 }
 
-/// Whether a thread whose calls were not seen yet is known to be, or to have been, blocked in one, or outside of any.
+/// Whether it is known what a thread was doing of which no call was seen to begin: it was in one, or outside of any.
 #[inline(always)]
 fn was_asleep(sched: &Sched) -> bool {
     sched.initial != initial::NOTHING && sched.initial != initial::RUNNABLE
@@ -158,7 +159,7 @@ fn come(seat: u32, now: u64) -> Option<()> {
     let (was, since) = (sched.state, sched.since_ns);
     let off = now.wrapping_sub(since);
     let call = place_of(thread, sched);
-    if call != OUTSIDE && call != SOMEWHERE && was != state::RUNNING {
+    if was != state::RUNNING && is_in_call(thread, call) {
         sched.off_in_calls_ns += off;
     }
     let cpu = kernel::cpu() + 1;
@@ -205,14 +206,22 @@ fn first_seen(thread: &Thread, sched: &mut Sched, off: u64, now: u64) {
         sched.woken_wait_ns += waited;
         distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
         wakers::record(sched.edge, waited);
-    } else if sched.initial == initial::RUNNABLE {
+    } else if !was_asleep(sched) {
+        // Nobody had to wake it: it has been waiting for a CPU.
         sched.preempted_wait_ns += off;
         return;
     }
-    match sched.initial {
-        initial::NOTHING | initial::RUNNABLE => sched.unknown_ns += before,
-        place => blocked(sched, place, before),
+    if was_asleep(sched) {
+        blocked(sched, sched.initial, before);
+    } else {
+        sched.unknown_ns += before;
     }
+}
+
+/// Whether the call that a thread is in has been, or will be, counted into [`Thread::in_calls_ns`].
+#[inline(always)]
+fn is_in_call(thread: &Thread, call: u32) -> bool {
+    thread.call != 0 || thread.phase == phase::FRESH && call != OUTSIDE && call != SOMEWHERE
 }
 
 /// The call that a thread off the CPU is in, as its index plus one.
@@ -220,12 +229,12 @@ fn first_seen(thread: &Thread, sched: &mut Sched, off: u64, now: u64) {
 fn place_of(thread: &Thread, sched: &Sched) -> u32 {
     if thread.call != 0 {
         thread.call
-    } else if thread.phase != phase::FRESH {
-        OUTSIDE
     } else if was_asleep(sched) {
         sched.initial
-    } else {
+    } else if thread.phase == phase::FRESH {
         SOMEWHERE
+    } else {
+        OUTSIDE
     }
 }
 

@@ -50,7 +50,7 @@ pub fn totals(sched: &Sched, calls: Calls, now: u64) -> SchedStats {
     let since = end - sched.since_ns;
     let mut on_cpu = sched.on_cpu_ns;
     let mut off_in_calls = sched.off_in_calls_ns;
-    if in_call(place) && sched.state != state::RUNNING {
+    if in_call(calls, place) && sched.state != state::RUNNING {
         off_in_calls += since;
     }
     let asleep_for = if sched.woken_ns == 0 || sched.state == state::BLOCKED {
@@ -94,15 +94,16 @@ fn place(call: u32) -> Place {
     if call == OUTSIDE { Place::Outside } else { Place::Call(call_of(call - 1)) }
 }
 
-const fn in_call(place: Place) -> bool {
-    matches!(place, Place::Call(_))
+/// Whether it is in a call that is counted, or one that it has been in since before the session.
+const fn in_call(calls: Calls, place: Place) -> bool {
+    calls.call != 0 || calls.fresh && matches!(place, Place::Call(_))
 }
 
 /// Where a thread is that is off the CPU now.
 fn place_now(sched: &Sched, calls: Calls) -> Place {
     match (calls.call, sched.initial) {
-        (0, _) if !calls.fresh => Place::Outside,
-        (0, initial::NOTHING | initial::RUNNABLE) => Place::Other,
+        (0, initial::NOTHING | initial::RUNNABLE) if calls.fresh => Place::Other,
+        (0, initial::NOTHING | initial::RUNNABLE) => Place::Outside,
         (0, call) => place(call),
         (call, _) => place(call),
     }
@@ -112,7 +113,7 @@ fn place_now(sched: &Sched, calls: Calls) -> Place {
 fn open_call(sched: &Sched, calls: Calls, end: u64) -> u64 {
     if calls.call != 0 {
         end.saturating_sub(calls.entered_ns)
-    } else if in_call(place_now(sched, calls)) {
+    } else if in_call(calls, place_now(sched, calls)) {
         end.saturating_sub(sched.began_ns)
     } else {
         0
