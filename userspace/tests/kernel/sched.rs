@@ -141,8 +141,9 @@ fn bpftrace_measures_the_same_waits_on_the_same_run() {
     let born = u64::from(only(&session).threads);
     let apart = unseen(&session) + born + 1;
     assert!(waits >= 580 && ours.count().abs_diff(waits) <= apart, "{} and {said:?}", ours.count());
-    // Each measures a part of the other's programs too.
-    assert!(ours.sum.abs_diff(ns) <= ns / 100 + (waits + apart) * 2000, "{} and {said:?}", ours.sum);
+    // Each measures a part of the other's programs too. A wait that only one of them saw is no longer than the longest.
+    let alone = apart * ours.max.unwrap_or(0);
+    assert!(ours.sum.abs_diff(ns) <= ns / 100 + (waits + apart) * 2000 + alone, "{} and {said:?}", ours.sum);
     let mut theirs = 0;
     for bucket in said["@log2"]["0"].as_array().unwrap() {
         theirs += bucket["count"].as_u64().unwrap();
