@@ -1,6 +1,9 @@
 //! What this kernel, this user and this target allow, with the remedy for what they do not.
 
+mod code;
+mod foreign;
 mod kernel;
+mod sites;
 mod target;
 mod user;
 

@@ -1,8 +1,9 @@
 //! A target.
 
-use super::{Finding, Verdict};
+use super::{Finding, Verdict, code, foreign, sites};
 use crate::{
     locate::libc::{Libc, find},
+    symbolize::Symbolizer,
     target::Pinned,
 };
 
@@ -23,14 +24,21 @@ pub fn examine(pid: u32) -> Vec<Finding> {
         }
     };
     let threads = pinned.threads().len();
-    vec![
+    let mut findings = vec![
         Finding::ok(
             "target",
             format!("process {pid} with {threads} threads"),
             "its system calls can be traced",
         ),
         libc(pid),
-    ]
+    ];
+    let mut names = Symbolizer::new();
+    findings.push(sites::stacks(pid, &mut names));
+    if let Some(files) = code::files(pid) {
+        findings.extend(sites::examine(pid, &files));
+        findings.push(foreign::examine(pid, &files, &mut names));
+    }
+    findings
 }
 
 fn libc(pid: u32) -> Finding {

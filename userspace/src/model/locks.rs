@@ -2,10 +2,12 @@
 
 mod mutexes;
 mod name;
+mod runtimes;
 mod verdict;
 mod view;
 
 pub use mutexes::{ContendedMutex, ranked_mutexes};
+pub use runtimes::most;
 pub use verdict::{LONG_NS, Verdict, waits, wakes};
 pub use view::{Lock, ranked};
 

@@ -158,7 +158,8 @@ fn described(lock: &Lock) -> String {
         LockPlace::Shared { .. } => remarks.push(place::name(&lock.place)),
         LockPlace::Unresolved { .. } => remarks.push("shared, object not known".to_owned()),
     }
-    remarks.extend(lock.kind().map(crate::model::locks::MutexKind::name));
+    let by_stacks = || lock.runtime().map(|(runtime, what)| format!("{runtime} {what}"));
+    remarks.extend(lock.kind().map(locks::MutexKind::name).or_else(by_stacks));
     let mut text = format!("{address:#x}");
     if !remarks.is_empty() {
         text += &format!(" ({})", remarks.join(", "));

@@ -154,10 +154,11 @@ fn outline(lock: &Lock) -> Vec<String> {
 /// What it is, and whose.
 fn what(lock: &Lock) -> String {
     let unresolved = matches!(lock.place, locks::LockPlace::Unresolved { .. });
-    let kind = match lock.kind() {
-        Some(kind) => format!("{} mutex", kind.name()),
-        None if unresolved => "shared lock, object not known,".to_owned(),
-        None => "futex".to_owned(),
+    let kind = match (lock.kind(), lock.runtime()) {
+        (Some(kind), _) => format!("{} mutex", kind.name()),
+        (None, _) if unresolved => "shared lock, object not known,".to_owned(),
+        (None, Some((runtime, what))) => format!("{runtime} {what}"),
+        (None, None) => "futex".to_owned(),
     };
     let mut text = format!("{kind} of {}", place::users(&lock.place, &lock.users));
     if lock.verdict == Verdict::Unclear && lock.sum.wait.count() > 0 {

@@ -54,6 +54,13 @@ impl Gatherer {
         }
     }
 
+    /// Notes what the targets have mapped, where stacks are taken.
+    pub fn observe(&mut self, kernel: &Kernel) {
+        if let Some(stacks) = &mut self.stacks {
+            stacks.observe(kernel);
+        }
+    }
+
     /// Notes when the session began, on the monotonic clock.
     pub fn start_at(&mut self, start_ns: u64) {
         self.start_ns = start_ns;

@@ -105,6 +105,9 @@ impl Live {
         if let Some(probing) = &mut probing {
             probing.start_at(start_ns);
         }
+        if !setup.everybody {
+            gatherer.observe(&kernel);
+        }
         if setup.probes.sched {
             open_accounts(&kernel, start_ns);
         }

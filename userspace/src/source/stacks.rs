@@ -55,10 +55,16 @@ pub struct Stacks {
 }
 
 impl Stacks {
+    /// Notes what the targets have mapped at the start: they may have ended when their first stack is read.
+    pub fn observe(&mut self, kernel: &Kernel) {
+        for row in processes(kernel).values() {
+            self.observe_program(row);
+        }
+    }
+
     /// Reads and follows what was copied since the last call.
     pub fn drain(&mut self, kernel: &mut Kernel) {
-        let rows: HashMap<u32, Row> =
-            kernel.rows().filter(|(_, row)| row.tid == 0).map(|(_, row)| (row.tgid, row)).collect();
+        let rows = processes(kernel);
         for row in rows.values() {
             self.inherit(row);
         }
@@ -94,17 +100,23 @@ impl Stacks {
 
     /// Whether the maps are at hand that the process had when its stack was copied.
     fn is_readable(&mut self, copied: &Copied, row: &Row) -> bool {
+        copied.execs == row.execs && self.observe_program(row)
+    }
+
+    /// Reads what a process has mapped, unless that is known of this program; whether it is known then.
+    fn observe_program(&mut self, row: &Row) -> bool {
         let program = (row.joined_ns, row.execs);
-        if self.known.get(&row.tgid) != Some(&program) {
-            self.names.forget(row.tgid);
-            self.known.remove(&row.tgid);
-            // Once it has ended, another process may have its id.
-            if row.exited_ns != 0 || self.names.observe(row.tgid).is_err() {
-                return false;
-            }
-            self.known.insert(row.tgid, program);
+        if self.known.get(&row.tgid) == Some(&program) {
+            return true;
         }
-        copied.execs == row.execs
+        self.names.forget(row.tgid);
+        self.known.remove(&row.tgid);
+        // Once it has ended, another process may have its id.
+        if row.exited_ns != 0 || self.names.observe(row.tgid).is_err() {
+            return false;
+        }
+        self.known.insert(row.tgid, program);
+        true
     }
 
     /// The calls of an entry have been read: its stacks are theirs.
@@ -172,6 +184,11 @@ impl Stacks {
     pub fn take_events(&mut self) -> Vec<(&'static str, u64)> {
         std::mem::take(&mut self.events).into_iter().collect()
     }
+}
+
+/// Rows of processes, by process id.
+fn processes(kernel: &Kernel) -> HashMap<u32, Row> {
+    kernel.rows().filter(|(_, row)| row.tid == 0).map(|(_, row)| (row.tgid, row)).collect()
 }
 
 /// What a stack that does not reach the entry of its thread is counted as.

@@ -74,7 +74,9 @@ pub fn first_outside(frames: &[Frame]) -> Option<usize> {
 /// Whether the first frame was written into a function of a lock, and has a name too bare to tell whose it is: with line
 /// tables alone, compilers note no more than `lock`.
 fn is_part_of_internal(frames: &[Frame]) -> bool {
-    let is_bare = frames[0].inlined && frames[0].function.as_ref().is_none_or(|name| !name.contains("::"));
+    let has_path =
+        |name: &str| name.starts_with('<') || name.split('<').next().is_some_and(|own| own.contains("::"));
+    let is_bare = frames[0].inlined && !frames[0].function.as_deref().is_some_and(has_path);
     is_bare && frames.iter().find(|frame| !frame.inlined).is_some_and(Frame::is_internal)
 }
 
@@ -127,7 +129,7 @@ mod tests {
     fn a_bare_name_inside_of_a_lock_is_part_of_it() {
         let inlined = |name| Frame { inlined: true, offset: None, ..Frame::named(name, "app") };
         let (lock, work) = (Frame::named("std::sync::Mutex<T>::lock", "app"), Frame::named("work", "app"));
-        let frames = [inlined("futex_wait"), inlined("lock"), lock.clone(), work.clone()];
+        let frames = [inlined("futex_wait<a::B>"), inlined("lock"), lock.clone(), work.clone()];
         assert_eq!(caller(&frames).as_deref(), Some("work+0x2a"));
         // A path says whose it is.
         let frames = [inlined("app::closure"), lock, work];

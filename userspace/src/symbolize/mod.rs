@@ -74,6 +74,8 @@ const READ_AGAIN: Duration = Duration::from_millis(100);
 pub struct Symbolizer {
     machine: Option<Machine>,
     processes: HashMap<u32, Arc<Process>>,
+    /// When a process was last read for an address in nothing known.
+    read_again: HashMap<u32, Instant>,
     modules: Modules,
     scratch: Scratch,
     named: HashMap<Spot, Arc<[Frame]>>,
@@ -92,6 +94,7 @@ impl Symbolizer {
         Self {
             machine: Machine::here(),
             processes: HashMap::new(),
+            read_again: HashMap::new(),
             modules: Modules::default(),
             scratch: Scratch::new(),
             named: HashMap::new(),
@@ -124,6 +127,7 @@ impl Symbolizer {
     /// Forgets what a process has mapped; its stacks keep their names.
     pub fn forget(&mut self, pid: u32) {
         self.processes.remove(&pid);
+        self.read_again.remove(&pid);
     }
 
     /// Files that were left out as too many were open: their functions have no names.
@@ -138,15 +142,16 @@ impl Symbolizer {
             return Stack::unobserved();
         }
         let (found, missed) = self.walk(pid, taken, stack);
-        if missed && self.is_stale(pid) && self.observe(pid).is_ok() {
+        if missed && self.may_read_again(pid) && self.observe(pid).is_ok() {
+            self.read_again.insert(pid, Instant::now());
             return self.walk(pid, taken, stack).0;
         }
         found
     }
 
-    /// Whether a library may have come since this process was read.
-    fn is_stale(&self, pid: u32) -> bool {
-        self.processes.get(&pid).is_some_and(|process| process.read_at + READ_AGAIN < Instant::now())
+    /// Whether this process has not been read again just now: a library may have come since.
+    fn may_read_again(&self, pid: u32) -> bool {
+        self.read_again.get(&pid).is_none_or(|at| at.elapsed() > READ_AGAIN)
     }
 
     fn walk(&mut self, pid: u32, taken: &Registers, bytes: &[u8]) -> (Stack, bool) {

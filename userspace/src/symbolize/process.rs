@@ -1,7 +1,5 @@
 //! What is mapped in one process, as far as code and stacks need it.
 
-use std::time::Instant;
-
 use super::modules::ModuleId;
 use crate::model::maps::Maps;
 
@@ -23,8 +21,6 @@ pub struct Process {
     regions: Vec<Region>,
     /// Memory that a stack may lie in.
     writable: Vec<(u64, u64)>,
-    /// When this was read.
-    pub read_at: Instant,
 }
 
 /// A stack grows below the mapping that was seen last; no further than this.
@@ -35,7 +31,7 @@ impl Process {
     pub fn new(maps: &Maps, regions: Vec<Region>) -> Self {
         let writable = maps.all().iter().filter(|mapping| mapping.writable);
         let writable = writable.map(|mapping| (mapping.start, mapping.end)).collect();
-        Self { regions, writable, read_at: Instant::now() }
+        Self { regions, writable }
     }
 
     /// The module at an address, and where in it the address lies.

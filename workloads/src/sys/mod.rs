@@ -3,6 +3,7 @@
 //! What `rustix` offers safely is called directly where it is needed and has no wrapper here.
 
 pub mod calls;
+pub mod condition;
 pub mod epoch;
 #[cfg(not(loom))]
 pub mod epoll;

@@ -35,6 +35,7 @@ pub fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats
         first_unix_ns: stats.seen_ns.map(|seen| unix(seen.0)),
         last_unix_ns: stats.seen_ns.map(|seen| unix(seen.1)),
         mutex: stats.mutex.as_ref().map(seen),
+        runtime: locks::most(&stats.stacks).map(|(runtime, what)| format!("{runtime} {what}")),
         unlike_mutex: stats.unlike_mutex,
         sampled: stats.sampled,
         stacks: stacks(&stats.stacks),

@@ -42,6 +42,8 @@ pub struct Futex {
     pub last_unix_ns: Option<u64>,
     /// What the memory at the address says where it is a mutex.
     pub mutex: Option<Seen>,
+    /// Whose lock it is, as far as most stacks tell: `Rust std mutex`, `pthread condition`, ...; null where they do not.
+    pub runtime: Option<String>,
     /// Waits during which the word did not look like a mutex that somebody holds.
     pub unlike_mutex: u64,
     /// Waits whose stack was taken.

@@ -1,6 +1,6 @@
 //! Whether threads fought for a lock, or merely waited for something to do. This is the only place that decides it.
 
-use super::{FutexStats, StackCount};
+use super::{FutexStats, StackCount, runtimes::row_of};
 
 /// What the waits on a futex were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,28 +33,6 @@ const WAITS: [&str; 6] = ["WAIT", "WAIT_BITSET", "LOCK_PI", "LOCK_PI2", "WAIT_RE
 /// Operations that wake, or let go.
 const WAKES: [&str; 8] =
     ["WAKE", "WAKE_BITSET", "WAKE_OP", "REQUEUE", "CMP_REQUEUE", "CMP_REQUEUE_PI", "UNLOCK_PI", "UNLOCK_PI2"];
-/// Parts of the names of functions that take a lock. A reader-writer lock is one.
-const LOCKING: [&str; 8] = [
-    "mutex_lock",
-    "mutex_timedlock",
-    "mutex_clocklock",
-    "mutex_cond_lock",
-    "lock_contended",
-    "lock_slow",
-    "rwlock",
-    "runtime.lock2",
-];
-/// Parts of the names of functions that wait for a condition, for work, or for time to pass. Parking alone says nothing:
-/// there are locks that park.
-const IDLING: [&str; 7] = [
-    "cond_wait",
-    "cond_timedwait",
-    "cond_clockwait",
-    "ondvar::wait",
-    "std::thread::park",
-    "sem_wait",
-    "sem_timedwait",
-];
 const ETIMEDOUT: u32 = 110;
 
 /// Whether an operation waits.
@@ -105,7 +83,7 @@ impl FutexStats {
 /// What most stacks are about; `None` where they do not say.
 fn by_stacks(stacks: &[StackCount]) -> Option<Verdict> {
     let about = |wanted: Verdict| -> u64 {
-        let fitting = stacks.iter().filter(|stack| by_stack(stack) == Some(wanted));
+        let fitting = stacks.iter().filter(|stack| row_of(stack).is_some_and(|row| row.meaning == wanted));
         fitting.map(|stack| stack.count).sum()
     };
     let (locking, idling) = (about(Verdict::Contention), about(Verdict::Idle));
@@ -114,17 +92,6 @@ fn by_stacks(stacks: &[StackCount]) -> Option<Verdict> {
         std::cmp::Ordering::Less => Some(Verdict::Idle),
         std::cmp::Ordering::Equal => None,
     }
-}
-
-/// What the innermost function is about that says so: a thread that waits for a condition may hold nothing, and one that
-/// takes a mutex again on its way out of that wait takes a mutex.
-fn by_stack(stack: &StackCount) -> Option<Verdict> {
-    let names = |frame: &str, parts: &[&str]| parts.iter().any(|part| frame.contains(part));
-    stack.frames.iter().find_map(|frame| match () {
-        () if names(frame, &LOCKING) => Some(Verdict::Contention),
-        () if names(frame, &IDLING) => Some(Verdict::Idle),
-        () => None,
-    })
 }
 
 #[cfg(test)]

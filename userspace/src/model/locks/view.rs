@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    FutexStats, LockPlace, MutexKind, StackCount,
+    FutexStats, LockPlace, MutexKind, StackCount, runtimes,
     verdict::{Verdict, waits, wakes},
 };
 use crate::model::{frame::ProcessKey, session::Process};
@@ -37,6 +37,12 @@ impl Lock {
     #[must_use]
     pub fn kind(&self) -> Option<MutexKind> {
         self.sum.mutex.as_ref().map(|seen| seen.kind)
+    }
+
+    /// Whose it is and what it is, by its stacks: such as `Rust std` and `mutex`.
+    #[must_use]
+    pub fn runtime(&self) -> Option<(&'static str, &'static str)> {
+        runtimes::most(&self.sum.stacks)
     }
 
     /// Calls that wait.

@@ -1,0 +1,73 @@
+//! Files with code that a target has mapped, as it has them: also those that have been replaced on disk.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt as _,
+};
+
+use crate::{
+    model::maps::{Mapping, Maps},
+    target,
+};
+
+/// Larger files are not read whole.
+const LARGEST: u64 = 256 << 20;
+/// What a C library's files begin with: those whose functions everybody probes.
+const LIBRARIES: [&str; 5] = ["libc.so", "libc-2.", "libpthread", "ld-musl-", "libc.musl-"];
+
+/// A file with code in a process.
+pub struct CodeFile {
+    /// Its executable mapping.
+    pub mapping: Mapping,
+    pid: u32,
+}
+
+/// The files with code of a process: the program first, then its C library, each once; `None` where nobody may look.
+pub fn files(pid: u32) -> Option<Vec<CodeFile>> {
+    let maps = Maps::parse(&target::maps(pid)?);
+    let mut found: Vec<CodeFile> = Vec::new();
+    for mapping in maps.all().iter().filter(|it| it.executable && it.inode != 0 && it.path().is_some()) {
+        let file = |it: &Mapping| (it.device, it.inode);
+        if !found.iter().any(|known| file(&known.mapping) == file(mapping)) {
+            found.push(CodeFile { mapping: mapping.clone(), pid });
+        }
+    }
+    Some(found)
+}
+
+impl CodeFile {
+    /// Whether it belongs to the C library.
+    pub fn is_c_library(&self) -> bool {
+        let name = self.mapping.name();
+        LIBRARIES.iter().any(|library| name.starts_with(library))
+    }
+
+    /// The very file that is mapped, whatever its path leads to by now.
+    fn open(&self) -> io::Result<File> {
+        File::open(format!("/proc/{}/map_files/{:x}-{:x}", self.pid, self.mapping.start, self.mapping.end))
+    }
+
+    /// All of it.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let file = self.open()?;
+        let length = file.metadata()?.len();
+        if length > LARGEST {
+            return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
+        }
+        let mut bytes = vec![0; length as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+
+    /// Its code as the process runs it, and as the file has it.
+    pub fn both(&self) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        let Mapping { start, end, offset, .. } = self.mapping;
+        let file = self.open()?;
+        let length = (end - start).min(file.metadata()?.len().saturating_sub(offset)).min(LARGEST);
+        let (mut running, mut written) = (vec![0; length as usize], vec![0; length as usize]);
+        file.read_exact_at(&mut written, offset)?;
+        fs::File::open(format!("/proc/{}/mem", self.pid))?.read_exact_at(&mut running, start)?;
+        Ok((running, written))
+    }
+}

@@ -1,0 +1,96 @@
+//! What can be seen of a target's locks.
+
+use std::path::PathBuf;
+
+use super::{Finding, Verdict, code::CodeFile};
+use crate::{
+    locate::{
+        debug_file::Directories,
+        plan::plan,
+        site::{FilePlan, Generation},
+    },
+    symbolize::Symbolizer,
+};
+
+/// A finding for each file that has locks of its own: the program and the C library.
+pub fn examine(pid: u32, files: &[CodeFile]) -> Vec<Finding> {
+    let program = files.first().filter(|file| !file.is_c_library());
+    let libraries = files.iter().filter(|file| file.is_c_library());
+    program.into_iter().chain(libraries).filter_map(|file| of_file(pid, file)).collect()
+}
+
+fn of_file(pid: u32, file: &CodeFile) -> Option<Finding> {
+    let name = file.mapping.name();
+    let bytes = match file.read() {
+        Ok(bytes) => bytes,
+        Err(cause) => return Some(refused(&name, &format!("cannot read it: {cause}"))),
+    };
+    let plan = plan(&bytes, &debug_files(pid, file));
+    if plan.runtimes.is_empty() && plan.refusals.is_empty() {
+        return None;
+    }
+    if plan.sites.is_empty() && !plan.refusals.is_empty() {
+        return Some(refused(&name, &plan.refusals.join("; ")));
+    }
+    let consequence = "contended locks can be probed there; without probes they are seen in the kernel";
+    Some(Finding::ok("locks", format!("{name}: {}", found(&plan)), consequence))
+}
+
+fn refused(name: &str, why: &str) -> Finding {
+    Finding::bad(
+        "locks",
+        Verdict::Note,
+        format!("{name}: {why}"),
+        "its locks are seen where they wait in the kernel, not while they spin",
+        "none needed",
+    )
+}
+
+/// Runtimes, places and how spins count, in words.
+fn found(plan: &FilePlan) -> String {
+    let mut text = plan.runtimes.join(", ");
+    if let Some(generation) = plan.generation {
+        text += match generation {
+            Generation::Linear => " with linear spinning",
+            Generation::Exponential => " with exponential back-off",
+        };
+    }
+    let noun = if plan.sites.len() == 1 { "site" } else { "sites" };
+    text += &format!(", {} {noun} found", plan.sites.len());
+    if !plan.refusals.is_empty() {
+        text += &format!("; not all: {}", plan.refusals.join("; "));
+    }
+    text
+}
+
+/// Where its debug information may lie: in its own root, then in ours.
+fn debug_files(pid: u32, file: &CodeFile) -> Directories {
+    let own = PathBuf::from(format!("/proc/{pid}/root/usr/lib/debug"));
+    let beside = file.mapping.path().and_then(|path| path.parent()).map(PathBuf::from);
+    Directories { roots: vec![own, PathBuf::from("/usr/lib/debug")], beside }
+}
+
+/// Whether stacks can be followed.
+pub fn stacks(pid: u32, names: &mut Symbolizer) -> Finding {
+    match names.observe(pid) {
+        Ok(()) if names.files_refused() == 0 => Finding::ok(
+            "stacks",
+            "its code can be read, with what is written down about frames",
+            "waits can be followed to the functions that wanted the lock",
+        ),
+        Ok(()) => Finding::bad(
+            "stacks",
+            Verdict::Note,
+            format!("{} of its files could not be opened", names.files_refused()),
+            "stacks end where these begin",
+            "CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE, or root; see the limit of open files (`ulimit -n`)",
+        ),
+        Err(error) => Finding::bad(
+            "stacks",
+            Verdict::Note,
+            error.to_string(),
+            "waits are counted, but not by the functions that wanted the lock",
+            "CAP_SYS_PTRACE, or be the process's owner",
+        ),
+    }
+}

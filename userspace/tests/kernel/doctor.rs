@@ -1,0 +1,61 @@
+//! `doctor -p`: what can be seen of a target, and who else looks.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{Tool, installed, need, within};
+
+/// Something that does nothing for a while; killed when dropped.
+struct Started(Child);
+
+impl Started {
+    fn new(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // A tracer is asked, so that it takes its probes out again.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::INT);
+        let _ = self.0.wait();
+    }
+}
+
+/// Verdict and finding about one subject.
+fn finding(pid: u32, subject: &str) -> (String, String) {
+    let (_, said, _) = Tool::start(["doctor", "--json", "-p", &pid.to_string()]).end();
+    let findings: Value = serde_json::from_str(&said).unwrap();
+    let about = findings.as_array().unwrap().iter().find(|finding| finding["subject"] == subject);
+    let about = about.unwrap_or_else(|| panic!("nothing about {subject}: {said}"));
+    let text = |field: &str| about[field].as_str().unwrap().to_owned();
+    (text("verdict"), text("finding"))
+}
+
+#[test]
+fn whoever_probes_the_library_of_a_target_is_noticed() {
+    need!(installed("bpftrace"), "bpftrace is not installed");
+    let target = Started::new(Command::new("sleep").arg("1000"));
+    let pid = target.0.id();
+    within(Duration::from_secs(10), "the C library", || {
+        std::fs::read_to_string(format!("/proc/{pid}/maps")).is_ok_and(|maps| maps.contains("libc.so.6"))
+    });
+    assert_eq!(finding(pid, "other tracers").0, "ok");
+    assert_eq!(finding(pid, "stacks").0, "ok");
+    let (verdict, locks) = finding(pid, "locks");
+    assert!(verdict == "note" || locks.contains("glibc"), "{locks}");
+
+    let script = "uprobe:libc:pthread_mutex_lock { @ = count() }";
+    let foreign = Started::new(Command::new("bpftrace").args(["-p", &pid.to_string(), "-e", script]));
+    within(Duration::from_secs(30), "the foreign probe to be noticed", || {
+        let (verdict, found) = finding(pid, "other tracers");
+        verdict == "note" && found.contains("changed in 1 place") && found.contains("pthread_mutex_lock")
+    });
+    drop(foreign);
+    within(Duration::from_secs(10), "the code to be restored", || finding(pid, "other tracers").0 == "ok");
+}
