@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 /// Bytes that are copied, at most: enough to reach the entry of most threads, see `docs/locks/stacks.md`.
-pub const BYTES: usize = 4096;
+pub const BYTES: usize = 2048;
 
 /// What a stack was taken for; the upper byte of an owner.
 pub mod kind {

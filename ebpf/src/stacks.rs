@@ -24,7 +24,7 @@ const NO_WAKEUP: u64 = 1;
 /// Question to the ring: how many bytes lie in it.
 const UNREAD: u64 = 0;
 /// As many unread copies are reason to call userspace: a quarter of the ring.
-const MANY: u64 = 256 << 10;
+const MANY: u64 = 512 << 10;
 const PAGE: u64 = 4096;
 
 /// How many events the stack of this one is to stand for, of which there were so many before; 0 where it is not to be
@@ -73,23 +73,19 @@ pub fn take(owner: u64, ip: u64, sp: u64, bp: u64, lr: u64) {
     }
 }
 
-/// Copies what is there: all of it, half of it, or what lies before the end of the first page. Tells how much. Above the
-/// first frame of a thread glibc keeps more than two KiB of its own: half of it reaches that frame where all of it is too
-/// much.
+/// Copies what is there: all of it, or what lies before the end of the first page. Tells how much. Above the first frame
+/// of a thread glibc keeps more than two KiB of its own, and the kernel the environment above that of a process: the second
+/// case is one of other stacks.
 ///
 /// # Safety
 /// There must be room for [`BYTES`].
 #[inline(always)]
 unsafe fn copy(sp: u64, to: *mut u8) -> u32 {
-    const HALF: u32 = BYTES as u32 / 2;
     // SAFETY: the helper checks the address and fails instead of faulting; the caller vouches for the room.
     let read = |length: u32| unsafe { bpf_probe_read_user(to.cast(), length, sp as *const _) } == 0;
     if read(BYTES as u32) {
         return BYTES as u32;
     }
-    if read(HALF) {
-        return HALF;
-    }
-    let rest = (PAGE - (sp & (PAGE - 1))) as u32 & (HALF - 1);
+    let rest = (PAGE - (sp & (PAGE - 1))) as u32 & (BYTES as u32 - 1);
     if read(rest) { rest } else { 0 }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Bytes of the ring, where stacks are taken: what a busy program fills in a second or so.
-pub(super) const RING: u32 = 1 << 20;
+pub(super) const RING: u32 = 2 << 20;
 
 /// The ring.
 pub(super) struct StackRing(RingBuf<MapData>);
