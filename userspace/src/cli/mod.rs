@@ -9,6 +9,7 @@ mod generate;
 mod live;
 mod options;
 mod output;
+mod page;
 mod probes;
 mod report;
 mod run;

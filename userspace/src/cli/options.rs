@@ -38,6 +38,9 @@ pub struct TraceOptions {
     /// Write the session as JSON to FILE when it ends; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the session into FILE as a page for a browser when it ends: plots, tables, the ledger; no network needed
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Record every frame into FILE as it is read; readable even if pulse-trace is killed
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,

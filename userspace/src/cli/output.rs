@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{failure::Failure, options::TraceOptions, print};
+use super::{failure::Failure, options::TraceOptions, page::Page, print};
 use crate::{
     export,
     files::{self, OutputFile},
@@ -20,6 +20,7 @@ use crate::{
 pub struct Outputs {
     session: Session,
     json: Option<Json>,
+    page: Option<Page>,
     unopened: Option<OutputFile>,
     recorder: Option<Recorder>,
     dashboard: Option<Dashboard>,
@@ -45,7 +46,8 @@ impl Outputs {
             Some(path) => Some(files::create(path).map_err(Failure::usage)?),
             None => None,
         };
-        Ok(Self { session: Session::default(), json, unopened, recorder: None, dashboard: None })
+        let page = options.html.as_deref().map(Page::create).transpose()?;
+        Ok(Self { session: Session::default(), json, page, unopened, recorder: None, dashboard: None })
     }
 
     /// Notes what is known at the start.
@@ -74,12 +76,13 @@ impl Outputs {
             (self.session, watched) = dashboard.close();
         }
         self.session.finished = true;
+        let shown = self.page.map_or(Ok(()), |page| page.write(&self.session));
         let exported = self.json.map_or(Ok(false), |json| json.write(&self.session));
         // A full disk is no reason to keep the numbers from the one who waits for them.
         if !options.quiet && !matches!(exported, Ok(true)) {
             print(&report::render(&self.session, &options.view.report(options.threads)))?;
         }
-        recorded.and(exported.map(drop)).and(watched.map_err(Failure::usage))
+        recorded.and(exported.map(drop)).and(shown).and(watched.map_err(Failure::usage))
     }
 }
 

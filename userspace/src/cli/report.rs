@@ -4,7 +4,7 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 
-use super::{dashboard, failure::Failure, options::ViewOptions, output, print};
+use super::{dashboard, failure::Failure, options::ViewOptions, output, page::Page, print};
 use crate::report;
 
 /// Print the report of a recording, with the same numbers as on the day it was made
@@ -22,6 +22,9 @@ pub struct Report {
     /// Open the dashboard on the recording
     #[arg(long, conflicts_with = "json")]
     tui: bool,
+    /// Write one HTML file that holds everything: plots, tables, the ledger; it needs no network
+    #[arg(long, value_name = "FILE", conflicts_with = "tui")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     view: ViewOptions,
 }
@@ -32,6 +35,8 @@ impl Report {
         if self.tui && dashboard::usable(true) {
             return dashboard::replay(&self.file, &self.view).map(|()| 0);
         }
+        // Created first: a slip in a path is to be known at once.
+        let page = self.html.as_deref().map(Page::create).transpose()?;
         let replay = output::replay(&self.file)?;
         if replay.cut || !replay.session.finished {
             // The numbers are good all the same; nothing is to be done about a terminal that is gone.
@@ -40,6 +45,10 @@ impl Report {
                 "pulse-trace: note: the recording ends early, as if pulse-trace had been killed; what follows is \
                  complete up to its last whole frame"
             );
+        }
+        if let Some(page) = page {
+            page.write(&replay.session)?;
+            return Ok(0);
         }
         let text = if self.json {
             output::encode(&replay.session)?

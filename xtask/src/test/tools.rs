@@ -35,6 +35,7 @@ pub const ALL: &[Tool] = &[
     tool("linux-perf", "perf", "peer to compare with"),
     tool("bpftool", "bpftool", "shows what is left in the kernel"),
     tool("tmux", "tmux", "a terminal for the dashboard"),
+    tool("chromium", "chromium", "shows the HTML page"),
     Tool { package: "libc6-dbg", program: None, purpose: "debug information of the C library" },
     tool("qemu-system-x86", "qemu-system-x86_64", "boots other kernels"),
 ];

@@ -1,0 +1,187 @@
+// The page of one session.
+
+const IDENTITY = (it) => `${it.pid} ${it.comm || "(no name)"}`;
+
+function showSession(data) {
+  const all = data.processes;
+  heading(`pulse-trace: ${all.length === 1 ? IDENTITY(all[0]) : all.length + " processes"}`, ledgerChip(data.ledger));
+  const calls = all.flatMap((it) => it.syscalls);
+  document.querySelector("header").append(facts([
+    ["traced for", time(data.session.duration_ns), data.session.duration_ns],
+    ["system calls", count(data.ledger.counted), data.ledger.counted],
+    ["failed", count(calls.reduce((sum, call) => sum + Object.values(call.errors).reduce((a, b) => a + b, 0), 0))],
+    ["context switches", count(data.ledger.events.context_switches)],
+    ["cost of tracing", data.overhead.cpu_percent === null ? null : percent(data.overhead.cpu_percent) + " of a CPU", data.overhead.cpu_percent],
+    ["started", date(data.session.start_unix_ns)],
+  ]));
+  if (!data.session.finished) document.querySelector("header").append(...notes(["The recording ends early: numbers are complete up to its last whole frame."], "bad"));
+  const pool = series(data);
+  if (pool.length) showDistributions(pool);
+  showBudgets(all);
+  showCalls(all, pool);
+  showScheduling(all);
+  showLocks(all);
+  showCounters(all);
+  showProcesses(all);
+  showLedger(data.ledger, data.notes);
+  showEnvironment(data);
+}
+
+/** Every distribution of times, the one that took longest in total first. */
+function series(data) {
+  const list = [];
+  const several = data.processes.length > 1;
+  const add = (of, name, hist, kind) => {
+    if (hist && hist.count > 0) list.push({ name, key: `${IDENTITY(of)}/${name}`, label: several ? `${name} \u00b7 ${IDENTITY(of)}` : name, hist, kind });
+  };
+  for (const it of data.processes) {
+    it.syscalls.forEach((call) => add(it, call.name, call.latency, "calls"));
+    if (it.sched) {
+      add(it, "wakeup to run", it.sched.wakeup_to_run, "sched");
+      add(it, "preempted to run", it.sched.preempted_to_run, "sched");
+      add(it, "stretch on CPU", it.sched.on_cpu, "sched");
+      add(it, "stretch off CPU", it.sched.off_cpu, "sched");
+    }
+    it.futex.forEach((futex) => add(it, `${futex.op} ${lockName(futex)}`, futex.wait, "locks"));
+  }
+  return list.sort((left, right) => right.hist.sum - left.hist.sum);
+}
+
+function showDistributions(pool) {
+  const chosen = new Map();
+  const plots = distributions([], time);
+  const place = () => [0, 1, 2, 3, 4, 5, 6, 7].find((colour) => ![...chosen.values()].includes(colour));
+  const update = () => plots.show([...chosen].map(([entry, colour]) => ({ ...entry, colour })));
+  const toggle = (entry) => {
+    if (chosen.has(entry)) chosen.delete(entry);
+    else if (chosen.size < COLOURS) chosen.set(entry, place());
+    update();
+  };
+  const columns = [{ title: "distribution", name: true }, { title: "of", name: true }, { title: "count" }, { title: "total" }, { title: "p50" }, { title: "p99" }, { title: "max" }];
+  const kinds = { calls: "system call", sched: "scheduling", locks: "lock" };
+  const rows = pool.map((entry) => ({
+    key: entry.key, pick: () => toggle(entry), on: () => chosen.has(entry),
+    cells: [mark(entry, chosen), cell(kinds[entry.kind]), number(entry.hist.count, count), number(entry.hist.sum, time),
+      number(entry.hist.p50, time), number(entry.hist.p99, time), number(entry.hist.max, time)],
+  }));
+  const list = table(columns, rows, { sort: 3, rows: 8 });
+  section("Distributions", plots.node, el("details", { open: pool.length <= 8 ? "" : null }, el("summary", {}, `Choose among ${pool.length} distributions (up to ${COLOURS} at once)`), list.node));
+  // Calls are what a page is opened for; where nobody calls, whatever there is.
+  const calls = pool.filter((entry) => entry.kind === "calls");
+  // One of each kind of call: the same call of many processes would hide the others.
+  const names = new Set();
+  const first = calls.filter((entry) => !names.has(entry.name) && names.add(entry.name));
+  (first.length ? first : pool).slice(0, 5).forEach((entry) => chosen.set(entry, place()));
+  update();
+  list.draw();
+}
+
+function mark(entry, chosen) {
+  return { text: clean(entry.label), value: entry.label, node: () => el("span", {}, chosen.has(entry) ? swatchLine(chosen.get(entry)) : "+ ", clean(entry.label)) };
+}
+
+const PARTS = [["user", "user", "user"], ["kernel", "kernel", "kernel"], ["woken", "woken, waiting for a CPU", "queue"], ["preempted", "preempted, waiting for a CPU", "pushed"]];
+
+/** The parts of a budget: blocked time by call, the largest ones apart. */
+function budgetParts(budget) {
+  const values = { user: budget.user_ns, kernel: budget.kernel_ns, woken: budget.run_queue_ns.woken, preempted: budget.run_queue_ns.preempted };
+  const parts = PARTS.map(([key, name, colour]) => ({ key, name, value: values[key], colour }));
+  const blocked = budget.blocked.reduce((sum, it) => sum + it.ns, 0);
+  parts.push({ key: "blocked", name: "blocked", value: blocked, colour: "blocked" });
+  parts.push({ key: "unknown", name: "unknown", value: budget.unknown_ns, colour: "unknown" });
+  return parts;
+}
+
+function showBudgets(all) {
+  const some = all.filter((it) => it.sched);
+  if (!some.length) return;
+  const rows = some.map((it) => ({ key: IDENTITY(it), label: IDENTITY(it), sum: it.sched.budget.wall_ns, parts: budgetParts(it.sched.budget) }));
+  const busy = rows.map((row) => ({ ...row, parts: row.parts.filter((part) => part.key !== "blocked") }))
+    .map((row) => ({ ...row, sum: row.parts.reduce((sum, part) => sum + part.value, 0) }));
+  const draw = (list, own) => stacks(list.slice().sort((a, b) => b.sum - a.sum).slice(0, 30), time, own);
+  const places = some.flatMap((it) => it.sched.budget.blocked.map((blocked) => ({
+    cells: [cell(clean(IDENTITY(it))), cell(blocked.place), number(blocked.count, count), number(blocked.ns, time)],
+  })));
+  section("Where the time goes",
+    el("h3", {}, "All time of all threads"), draw(rows, true),
+    el("h3", {}, "Without blocked time, to one scale"), draw(busy, false),
+    el("h3", {}, "Blocked in"),
+    table([{ title: "process", name: true }, { title: "place", name: true }, { title: "times" }, { title: "time" }], places, { sort: 3, rows: 8 }).node);
+}
+
+function showCalls(all) {
+  const columns = [{ title: "system call", name: true }, { title: "process", name: true }, { title: "calls" }, { title: "errors", name: true }, { title: "total" },
+    { title: "mean" }, { title: "p50" }, { title: "p90" }, { title: "p99" }, { title: "p99.9" }, { title: "max" }];
+  const rows = all.flatMap((it) => it.syscalls.map((call) => {
+    const hist = call.latency;
+    const errors = Object.entries(call.errors).map(([name, n]) => `${name} ${count(n)}`).join(", ");
+    return { key: `${it.pid}/${call.name}`, cells: [cell(call.name), cell(clean(IDENTITY(it))), number(call.count, count),
+      cell(errors || null), number(hist.sum + call.lean.sum_ns, time), number(hist.mean, time), number(hist.p50, time), number(hist.p90, time),
+      number(hist.p99, time), number(hist.p999, time), number(hist.max, time)] };
+  }));
+  if (rows.length) section("System calls", table(columns, rows, { sort: 4, rows: 15 }).node);
+}
+
+function showScheduling(all) {
+  const some = all.filter((it) => it.sched);
+  if (!some.length) return;
+  const rows = some.map((it) => ({ key: IDENTITY(it), cells: [cell(clean(IDENTITY(it))), number(it.sched.switches_voluntary, count), number(it.sched.switches_involuntary, count),
+    number(it.sched.migrations, count), number(it.sched.wakeup_to_run.p50, time), number(it.sched.wakeup_to_run.p99, time), number(it.sched.wakeup_to_run.max, time)] }));
+  const head = [{ title: "process", name: true }, { title: "gave up the CPU" }, { title: "lost it" }, { title: "migrations" }, { title: "wait p50" }, { title: "wait p99" }, { title: "wait max" }];
+  const wakers = some.flatMap((it) => it.sched.wakers.map((waker) => ({
+    cells: [cell(clean(IDENTITY(it))), cell(waker.context === "interrupt" ? "interrupt" : clean(IDENTITY(waker)) + (waker.context === "task" ? "" : " or an interrupt")),
+      number(waker.count, count), number(waker.latency.p50, time), number(waker.latency.p99, time), number(waker.latency.max, time)],
+  })));
+  const section_ = section("Scheduling", table(head, rows, { sort: 1, rows: 10 }).node);
+  if (wakers.length) section_.append(el("h3", {}, "Who woke whom, and how long that took to run"),
+    table([{ title: "woken", name: true }, { title: "by", name: true }, { title: "wakeups" }, { title: "p50" }, { title: "p99" }, { title: "max" }], wakers, { sort: 2, rows: 10 }).node);
+}
+
+function lockName(lock) {
+  if (!lock.shared) return "0x" + lock.address.toString(16);
+  return `${lock.shared.path.split("/").pop() || "inode " + lock.shared.inode}+0x${lock.shared.offset.toString(16)}`;
+}
+
+const VERDICTS = ["contention", "unclear", "idle"];
+
+function showLocks(all) {
+  const futexes = all.flatMap((it) => it.futex.filter((futex) => futex.wait.count > 0).map((futex) => ({
+    cells: [cell(clean(lockName(futex))), cell(clean(IDENTITY(it))), cell(futex.waits, VERDICTS.indexOf(futex.waits)), cell(futex.op), number(futex.wait.count, count),
+      number(futex.wait.sum, time), number(futex.wait.p50, time), number(futex.wait.p99, time), cell(clean(callers(futex)) || null)],
+  })));
+  const mutexes = all.flatMap((it) => it.mutex.map((mutex) => ({
+    cells: [cell(clean(lockName(mutex))), cell(clean(IDENTITY(it))), cell(clean([mutex.runtime, mutex.kind].filter(Boolean).join(" "))), number(mutex.contended, count),
+      number(mutex.got_by_spinning, count), number(mutex.went_to_kernel, count), number(mutex.spin_count.p50, count), number(mutex.spin_time.sum, time), cell(clean(callers(mutex)) || null)],
+  })));
+  if (!futexes.length && !mutexes.length) return;
+  const node = section("Locks");
+  if (futexes.length) node.append(el("h3", {}, "Waits in the kernel"), table([{ title: "lock", name: true }, { title: "process", name: true },
+    { title: "what", name: true, hint: "contention: somebody had it; idle: there was nothing to do; unclear: it cannot be told" }, { title: "operation", name: true },
+    { title: "waits" }, { title: "time" }, { title: "p50" }, { title: "p99" }, { title: "mostly from", name: true }], futexes, { sort: 5, rows: 12 }).node);
+  if (mutexes.length) node.append(el("h3", {}, "Mutexes, seen from inside"), table([{ title: "lock", name: true }, { title: "process", name: true }, { title: "kind", name: true },
+    { title: "contended" }, { title: "got by spinning" }, { title: "to the kernel" }, { title: "spins p50" }, { title: "time spun" }, { title: "mostly from", name: true }], mutexes, { sort: 3, rows: 12 }).node);
+}
+
+function callers(lock) {
+  const first = lock.stacks.find((stack) => stack.caller || stack.frames.length);
+  return first ? first.caller || first.frames[0] : "";
+}
+
+function showCounters(all) {
+  const skip = ["counted_share", "not_supported", "refused", "with_children"];
+  const some = all.filter((it) => it.counters);
+  if (!some.length) return;
+  const names = Object.keys(some[0].counters).filter((name) => !skip.includes(name) && some.some((it) => it.counters[name] !== null && it.counters[name] !== undefined));
+  const columns = [{ title: "process", name: true }, ...names.map((name) => ({ title: name.replace(/_ns$/, "").replaceAll("_", " ") }))];
+  const rows = some.map((it) => ({ cells: [cell(clean(IDENTITY(it))), ...names.map((name) => number(it.counters[name] ?? null, name.endsWith("_ns") ? time : count))] }));
+  const missing = new Map(some.flatMap((it) => [...Object.entries(it.counters.not_supported), ...Object.entries(it.counters.refused)]));
+  const why = new Map();
+  for (const [name, cause] of missing) why.set(cause, [...(why.get(cause) || []), name.replaceAll("_", " ")]);
+  section("Counters", table(columns, rows, { sort: 1 }).node, notes([...why].map(([cause, list]) => `Not counted: ${list.join(", ")}: ${cause}`)));
+}
+
+function showProcesses(all) {
+  const rows = all.map((it) => ({ cells: [cell(clean(IDENTITY(it)), it.pid), number(it.threads, count), number(it.syscalls.reduce((sum, call) => sum + call.count, 0), count),
+    cell(it.parent === null ? null : String(it.parent), it.parent), cell(it.exit ? it.exit.text : "was running at the end")] }));
+  section("Processes", table([{ title: "process", name: true }, { title: "threads" }, { title: "calls" }, { title: "parent" }, { title: "end", name: true }], rows, { sort: 2, rows: 10 }).node);
+}

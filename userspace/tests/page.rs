@@ -1,0 +1,217 @@
+//! The HTML page in a browser: it draws without a complaint, fits small and large windows, dark and light, and its
+//! figures are those of the JSON.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{fs, path::PathBuf, process::Command};
+
+use pulse_trace::{
+    compare::synthetic::comparison,
+    export::{html, json},
+    files,
+    model::{
+        session::Session,
+        synthetic::{self, Shape},
+    },
+    record::Recorder,
+};
+use serde_json::Value;
+
+#[path = "kernel/support/skip.rs"]
+mod skip;
+
+const LISTENER: &str = include_str!("page/listener.js");
+const PROBE: &str = include_str!("page/probe.js");
+/// Shows the page at a width, and writes down what it tells.
+const FRAME: &str = "<!doctype html><script>onmessage = (event) => { const pre = document.createElement('pre'); \
+                     pre.id = 'probe'; pre.textContent = event.data; document.body.append(pre); };</script><body \
+                     style='margin:0'><iframe src='page.html' width='WIDTH' height='900' style='border:0'></iframe>";
+/// A name that would like to be more.
+const HOSTILE: &str = "</script><img src=x onerror=alert(1)>";
+
+fn session() -> Session {
+    let mut session = synthetic::session(7, Shape { processes: 4, ..Shape::default() });
+    if let Some(process) = session.processes.values_mut().next() {
+        process.comm = HOSTILE.to_owned();
+    }
+    session
+}
+
+/// What a browser has made of a page.
+struct Seen(Value);
+
+/// A window.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    width: u32,
+    dark: bool,
+}
+
+const WINDOWS: [Window; 4] = [
+    Window { width: 1280, dark: false },
+    Window { width: 1280, dark: true },
+    Window { width: 400, dark: false },
+    Window { width: 400, dark: true },
+];
+
+fn browser() -> Option<&'static str> {
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| skip::installed(name))
+}
+
+impl Seen {
+    fn of(page: &str, window: Window, browser: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, profile): (PathBuf, PathBuf) = (dir.path().join("page.html"), dir.path().join("profile"));
+        let watched = page.replacen("<head>", &format!("<head><script>{LISTENER}</script>"), 1).replacen(
+            "</body>",
+            &format!("<script>{PROBE}</script></body>"),
+            1,
+        );
+        assert!(watched.len() > page.len() + PROBE.len());
+        fs::write(&path, watched).unwrap();
+        // Windows of browsers are no smaller than 500 pixels; frames are.
+        let frame = dir.path().join("frame.html");
+        fs::write(&frame, FRAME.replace("WIDTH", &window.width.to_string())).unwrap();
+        // 0 is dark, 1 is light.
+        let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!window.dark));
+        let output = Command::new(browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"])
+            .args(["--disable-dev-shm-usage", "--virtual-time-budget=5000", "--dump-dom", &scheme])
+            .arg("--window-size=1300,1000")
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg(format!("file://{}", frame.display()))
+            .output()
+            .unwrap();
+        let dom = String::from_utf8(output.stdout).unwrap();
+        let probe = dom.split_once("<pre id=\"probe\">").and_then(|(_, rest)| rest.split_once("</pre>"));
+        let Some((probe, _)) = probe else {
+            panic!("the browser has not run the page: {}", String::from_utf8_lossy(&output.stderr))
+        };
+        Self(serde_json::from_str(probe).unwrap())
+    }
+
+    /// It has drawn, has nothing to complain about, and can be read.
+    fn assert_fine(&self, window: Window) {
+        let seen = &self.0;
+        assert_eq!(seen["problems"], serde_json::json!([]), "{window:?}");
+        assert_eq!(seen["dark"], window.dark, "{window:?}");
+        assert_eq!(seen["width"], window.width, "{window:?}");
+        assert_eq!(seen["scroll"], window.width, "{window:?}: wider than its window: {}", seen["wide"]);
+        assert!(seen["contrast"].as_f64().unwrap() > 7.0, "{window:?}: {}", seen["contrast"]);
+        assert!(seen["lines"].as_u64().unwrap() >= 4, "{window:?}: no plots");
+        assert!(seen["small"].as_f64().unwrap() >= 10.5, "{window:?}: text of {} px", seen["small"]);
+        assert_eq!(seen["broken"], serde_json::json!([]), "{window:?}");
+    }
+
+    /// The numbers of a table's rows, by the row's key.
+    fn rows(&self, section: &str) -> Vec<(String, Vec<Option<f64>>)> {
+        let rows = self.0["rows"][section].as_array().unwrap().iter();
+        let row = |row: &Value| {
+            let numbers = row["numbers"].as_array().unwrap().iter().map(Value::as_f64).collect();
+            (row["key"].as_str().unwrap().to_owned(), numbers)
+        };
+        rows.map(row).collect()
+    }
+}
+
+macro_rules! browser {
+    () => {
+        match browser() {
+            Some(browser) => browser,
+            None => {
+                return skip::skip(module_path!(), "chromium is not installed; `cargo xtask setup` brings it")
+            }
+        }
+    };
+}
+
+#[test]
+fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
+    let browser = browser!();
+    let session = session();
+    let truth: Value = serde_json::from_slice(&json::encode(&session).unwrap()).unwrap();
+    let page = html::session(&session).unwrap();
+    for window in WINDOWS {
+        let seen = Seen::of(&page, window, browser);
+        seen.assert_fine(window);
+        let rows = seen.rows("system-calls");
+        let mut calls = 0;
+        for process in truth["processes"].as_array().unwrap() {
+            for call in process["syscalls"].as_array().unwrap() {
+                let key = format!("{}/{}", process["pid"], call["name"].as_str().unwrap());
+                let (_, shown) = rows.iter().find(|(of, _)| *of == key).unwrap();
+                let hist = &call["latency"];
+                let total = hist["sum"].as_f64().unwrap() + call["lean"]["sum_ns"].as_f64().unwrap();
+                let mut wanted = vec![call["count"].as_f64(), Some(total)];
+                wanted.extend(["mean", "p50", "p90", "p99", "p999", "max"].map(|name| hist[name].as_f64()));
+                assert_eq!(*shown, wanted, "{key} {window:?}");
+                calls += 1;
+            }
+        }
+        assert_eq!(rows.len(), calls);
+        let ledger = seen.rows("ledger");
+        for (slot, count) in truth["ledger"]["lost"].as_object().unwrap() {
+            assert!(ledger.contains(&(slot.clone(), vec![count.as_f64()])), "{slot} in {ledger:?}");
+        }
+        assert!(seen.0["text"].as_str().unwrap().contains(HOSTILE), "names are text");
+    }
+}
+
+#[test]
+fn the_page_of_a_comparison_shows_the_figures_of_its_json_in_every_window() {
+    let browser = browser!();
+    let comparison = comparison(5);
+    let page = html::page(&serde_json::to_string(&comparison).unwrap(), &[]);
+    assert!(page.len() < html::LARGEST);
+    for window in WINDOWS {
+        let seen = Seen::of(&page, window, browser);
+        seen.assert_fine(window);
+        let rows = seen.rows("side-by-side");
+        assert_eq!(rows.len(), comparison.rows.len());
+        for row in &comparison.rows {
+            let (_, shown) = rows.iter().find(|(key, _)| *key == row.key).unwrap();
+            let wanted: Vec<Option<f64>> = row.cells.iter().flatten().map(|cell| Some(cell.mean)).collect();
+            assert_eq!(*shown, wanted, "{} {window:?}", row.key);
+        }
+        let parts = seen.0["parts"].as_array().unwrap();
+        let wanted: Vec<f64> = comparison
+            .columns
+            .iter()
+            .flat_map(|column| &column.anatomy.as_ref().unwrap().parts)
+            .map(|part| part.ns)
+            .filter(|ns| *ns > 0.0)
+            .collect();
+        assert_eq!(parts.iter().map(|it| it.as_f64().unwrap()).collect::<Vec<_>>(), wanted);
+    }
+}
+
+fn tool(arguments: &[&std::ffi::OsStr]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_pulse-trace")).args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_recording_becomes_a_page_at_one_command_and_no_link_is_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let shape = Shape::default();
+    let mut recorder =
+        Recorder::begin(files::create(&at("a.rec")).unwrap(), &synthetic::header(shape)).unwrap();
+    synthetic::frames(5, shape).iter().for_each(|frame| recorder.frame(frame).unwrap());
+    recorder.finish().unwrap();
+    let report = |html: &std::path::Path| {
+        tool(&["report".as_ref(), at("a.rec").as_os_str(), "--html".as_ref(), html.as_os_str()])
+    };
+    let made = report(&at("a.html"));
+    assert!(made.status.success() && made.stdout.is_empty() && made.stderr.is_empty(), "{made:?}");
+    let wanted = html::session(&synthetic::session(5, shape)).unwrap();
+    assert!(fs::read_to_string(at("a.html")).unwrap() == wanted);
+
+    fs::write(at("precious"), "kept").unwrap();
+    std::os::unix::fs::symlink(at("precious"), at("link.html")).unwrap();
+    let refused = report(&at("link.html"));
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("symbolic link"));
+    assert_eq!(fs::read_to_string(at("precious")).unwrap(), "kept");
+    let refused = report("-".as_ref());
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+}
