@@ -5,6 +5,7 @@ pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod files;
+pub mod inline;
 pub mod kernel;
 pub mod locate;
 pub mod model;

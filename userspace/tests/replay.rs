@@ -26,7 +26,13 @@ fn recorded(seed: u64, shape: Shape) -> (TempDir, PathBuf) {
 fn report_and_export_of_a_replay_are_those_of_the_live_session() {
     for seed in 0..12 {
         let threads = (seed % 3) as u32;
-        let shape = Shape { threads, lossy: seed % 2 == 0, processes: 1 + seed as u32 % 4, frames: 3 };
+        let shape = Shape {
+            threads,
+            inline: seed % 3 == 0,
+            lossy: seed % 2 == 0,
+            processes: 1 + seed as u32 % 4,
+            frames: 3,
+        };
         let live = synthetic::session(seed, shape);
         let (_directory, path) = recorded(seed, shape);
         let replay = Reader::open(&path).unwrap().replay().unwrap().session;

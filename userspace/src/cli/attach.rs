@@ -9,6 +9,7 @@ use super::{
     options::{TraceOptions, id},
 };
 use crate::{
+    probes,
     session::Scope,
     target::{Selection, resolve},
 };
@@ -32,6 +33,10 @@ pub struct Attach {
     /// Trace every process but pulse-trace itself
     #[arg(short, long, conflicts_with_all = ["pids", "tids", "comm", "children"])]
     all: bool,
+    /// Count every acquisition of glibc's mutexes inside of the targets, at full speed: puts jumps to counters into their
+    /// code, and takes them out at the end
+    #[arg(long, conflicts_with_all = ["tids", "all"])]
+    inline: bool,
     #[command(flatten)]
     options: TraceOptions,
 }
@@ -40,6 +45,11 @@ impl Attach {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         self.options.validate()?;
+        if self.inline && probes::chosen(&self.options.probes).contains(&"mutex") {
+            return Err(Failure::usage(
+                "cannot use --inline with the probe mutex: both change the same instructions; take one of them",
+            ));
+        }
         let mut selection = Selection { pids: self.pids, tids: self.tids, comms: self.comm };
         let nobody = selection == Selection::default();
         if nobody && !self.all && dashboard::can_ask(&self.options) {
@@ -58,7 +68,7 @@ impl Attach {
             (_, true) => Scope::Children,
             _ => Scope::Targets,
         };
-        live::trace_targets(&self.options, scope, &targets)?;
+        live::trace_targets(&self.options, scope, &targets, self.inline)?;
         Ok(0)
     }
 }

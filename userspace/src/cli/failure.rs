@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{kernel::LoadError, session::SessionError, target::TargetError};
+use crate::{inline::InlineError, kernel::LoadError, session::SessionError, target::TargetError};
 
 /// A check failed.
 pub const CHECK: u8 = 1;
@@ -54,6 +54,13 @@ impl From<TargetError> for Failure {
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         Self::usage(error)
+    }
+}
+
+impl From<InlineError> for Failure {
+    fn from(error: InlineError) -> Self {
+        let code = if error.is_permission() { PRIVILEGE } else { USAGE };
+        Self::new(error.to_string(), code)
     }
 }
 

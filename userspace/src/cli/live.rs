@@ -20,15 +20,20 @@ use crate::{
 };
 
 /// Traces processes that run already.
-pub fn trace_targets(options: &TraceOptions, scope: Scope, targets: &[Pinned]) -> Result<(), Failure> {
+pub fn trace_targets(
+    options: &TraceOptions,
+    scope: Scope,
+    targets: &[Pinned],
+    inline: bool,
+) -> Result<(), Failure> {
     let targets: Vec<&Pinned> = targets.iter().collect();
-    trace(options, scope, &targets, None, dashboard::wanted(options, true))
+    trace(options, scope, &targets, None, inline, dashboard::wanted(options, true))
 }
 
 /// Traces a command that is held.
 pub fn trace_command(options: &TraceOptions, scope: Scope, held: &mut Held) -> Result<(), Failure> {
     // The command writes to the same terminal: a dashboard only if somebody asks for it.
-    trace(options, scope, &[], Some(held), dashboard::wanted(options, false))
+    trace(options, scope, &[], Some(held), false, dashboard::wanted(options, false))
 }
 
 fn trace(
@@ -36,13 +41,14 @@ fn trace(
     scope: Scope,
     targets: &[&Pinned],
     held: Option<&mut Held>,
+    inline: bool,
     wanted: Wanted,
 ) -> Result<(), Failure> {
     // Created first: a slip in a path must not cost a long session.
     let mut outputs = Outputs::create(options)?;
     let live = match &held {
-        Some(held) => start(options, scope, &[held.pinned()], true)?,
-        None => start(options, scope, targets, false)?,
+        Some(held) => start(options, scope, &[held.pinned()], true, inline)?,
+        None => start(options, scope, targets, false, inline)?,
     };
     let pids = held
         .as_ref()
@@ -85,11 +91,21 @@ fn announce(options: &TraceOptions, targets: usize, scope: Scope) {
     }
 }
 
-fn start(options: &TraceOptions, scope: Scope, targets: &[&Pinned], held: bool) -> Result<Live, Failure> {
+fn start(
+    options: &TraceOptions,
+    scope: Scope,
+    targets: &[&Pinned],
+    held: bool,
+    inline: bool,
+) -> Result<Live, Failure> {
     let setup = kernel_setup(&options.request(scope), targets)
         .map_err(|cause| Failure::usage(format!("cannot use --limit: {cause}")))?;
     let targets: Vec<Target<'_>> = targets.iter().map(|pinned| Target { pinned, held }).collect();
-    Ok(Live::start_with(&setup, options.wish(), &targets)?)
+    let mut live = Live::start_with(&setup, options.wish(), &targets)?;
+    if inline {
+        live.count_inline(&targets)?;
+    }
+    Ok(live)
 }
 
 fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>, start_mono_ns: u64) -> Header {

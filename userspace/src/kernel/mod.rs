@@ -1,5 +1,5 @@
 //! The kernel side as userspace sees it: loads the programs, attaches them, reads their maps. Nothing else imports
-//! `aya`, and no other module of the library holds `unsafe`.
+//! `aya`, and of the library only `inline` holds `unsafe` too.
 #![expect(unsafe_code, reason = "shared memory with the kernel; see mapped.rs")]
 
 mod attach;

@@ -16,6 +16,7 @@ pub mod maps;
 pub mod noreturn;
 pub mod plan;
 pub mod register;
+pub mod replaceable;
 pub mod runtimes;
 pub mod site;
 pub mod usdt;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     counters::Counters,
     hist::Hist,
+    inline::{InlineCost, InlineFrame},
     locks::{FutexFrame, MutexFrame},
     sched::SchedFrame,
 };
@@ -59,6 +60,8 @@ pub struct ProcessFrame {
     pub futexes: Vec<FutexFrame>,
     /// Mutexes.
     pub mutexes: Vec<MutexFrame>,
+    /// Mutexes by kind, where counters inside of the process were asked for.
+    pub inline: Vec<InlineFrame>,
     /// Performance counters, where the process has counters of its own.
     pub counters: Option<Counters>,
 }
@@ -257,6 +260,8 @@ pub struct Overhead {
     pub empty_program_ns: Option<f64>,
     /// Probes in the target's own code, where there are any.
     pub traps: Option<Traps>,
+    /// Putting counters into processes and taking them out, where that was asked for.
+    pub inline: Option<InlineCost>,
 }
 
 /// What probes in a target's own code cost it.
@@ -307,6 +312,9 @@ impl Overhead {
         self.tool_cpu_ns += other.tool_cpu_ns;
         self.tool_bytes = other.tool_bytes;
         self.empty_program_ns = other.empty_program_ns.or(self.empty_program_ns);
+        if let Some(theirs) = &other.inline {
+            self.inline.get_or_insert_default().merge(theirs);
+        }
         match (&mut self.traps, &other.traps) {
             (Some(mine), Some(theirs)) => mine.merge(theirs),
             (mine @ None, theirs) => mine.clone_from(theirs),

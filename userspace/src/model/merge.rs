@@ -62,6 +62,12 @@ impl ProcessFrame {
                 mine.stats.merge(&theirs.stats);
             },
         );
+        merge_list(
+            &mut self.inline,
+            next.inline,
+            |mine, theirs| mine.kind == theirs.kind,
+            |mine, theirs| mine.stats.merge(&theirs.stats),
+        );
     }
 }
 
@@ -100,7 +106,7 @@ mod tests {
 
     #[test]
     fn merged_frames_are_the_same_session() {
-        let shape = Shape { frames: 6, processes: 4, threads: 2, ..Shape::default() };
+        let shape = Shape { frames: 6, processes: 4, threads: 2, inline: true, ..Shape::default() };
         let apart = synthetic::session(5, shape);
         let mut frames = synthetic::frames(5, shape).into_iter();
         let mut one = frames.next().unwrap();

@@ -5,6 +5,7 @@ pub mod counters;
 pub mod errno;
 pub mod frame;
 pub mod hist;
+pub mod inline;
 pub mod locks;
 pub mod maps;
 pub mod merge;

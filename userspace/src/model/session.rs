@@ -7,6 +7,7 @@ use super::{
     frame::{
         Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName,
     },
+    inline::{Inline, InlineKind},
     locks::{FutexStats, LockPlace, MutexFrame, MutexKind, MutexStats},
     sched::SchedStats,
 };
@@ -78,6 +79,8 @@ pub struct Process {
     pub futexes: BTreeMap<(LockPlace, u64, String), FutexStats>,
     /// Mutexes by place and address.
     pub mutexes: BTreeMap<(LockPlace, u64), Mutex>,
+    /// Mutexes by kind, as counters inside of the process saw them.
+    pub inline: BTreeMap<InlineKind, Inline>,
     /// Performance counters; `None` where the process has none of its own.
     pub counters: Option<Counters>,
     /// Names of the threads that are told apart.
@@ -196,6 +199,9 @@ impl Process {
             known.generation.clone_from(generation);
             known.kind = kind.or(known.kind);
             known.stats.merge(stats);
+        }
+        for inline in &frame.inline {
+            self.inline.entry(inline.kind).or_default().add(inline);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::model::frame::ProcessFrame;
 
-use super::wire::{Counters, Futex, Mutex, Process, Sched, Syscall};
+use super::wire::{Counters, Futex, Inline, Mutex, Process, Sched, Syscall};
 
 /// Bytes of a portion; only what cannot be divided may be larger, and nothing of the sort comes near what a reader
 /// takes.
@@ -37,6 +37,9 @@ impl Portions {
         }
         for mutex in process.mutexes.iter().flat_map(|it| Mutex::from(it).pieces(LARGEST_ENTRY)) {
             self.entry(&head, mutex.weight()).mutexes.push(mutex);
+        }
+        for inline in process.inline.iter().map(Inline::from) {
+            self.entry(&head, inline.weight()).inline.push(inline);
         }
         if let Some(counters) = process.counters.as_ref().map(Counters::from) {
             let weight = counters.weight();
@@ -100,6 +103,7 @@ fn join(process: &mut ProcessFrame, mut more: ProcessFrame) {
         }
         same
     });
+    process.inline.extend(more.inline);
     append(&mut process.mutexes, more.mutexes, |mine, theirs| {
         let same = (&mine.place, mine.address) == (&theirs.place, theirs.address);
         if same {

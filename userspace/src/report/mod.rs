@@ -7,6 +7,7 @@ mod counters;
 mod finding;
 mod header;
 mod histogram;
+mod inline;
 pub mod layout;
 mod ledger;
 mod locks;
@@ -78,6 +79,7 @@ pub fn render(session: &Session, options: &Options) -> String {
         sched::render(session, options, layout),
         locks::render(session, options, layout),
         mutex::render(session, options, layout),
+        inline::render(session, options, layout),
         precision(session, layout),
         cost::warning(session, layout),
         cost::render(session, layout),

@@ -73,6 +73,7 @@ impl Costs {
             tool_bytes: host::own_bytes(),
             empty_program_ns: self.empty_program_ns,
             traps: None,
+            inline: None,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     model::{
         counters::Counters,
         frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
+        inline::InlineFrame,
         text,
     },
     probes::{Change, FutexChange, Futexes, MutexChange, Mutexes, Sched, SchedChanges, Syscalls},
@@ -142,7 +143,7 @@ impl Gatherer {
         self.mutexes.as_mut()
     }
 
-    /// Expects performance counters of a process.
+    /// Expects counters of a process: what is known of it is kept until the session ends.
     pub fn expect_counters(&mut self, key: ProcessKey, comm: &[u8; pulse_trace_common::target::COMM_LEN]) {
         let seen = ProcessFrame { key, comm: text::of_comm(comm), ..ProcessFrame::default() };
         self.counted.insert(key, seen);
@@ -152,6 +153,17 @@ impl Gatherer {
     #[must_use]
     pub fn has_ended(&self, key: &ProcessKey) -> bool {
         self.counted.get(key).is_some_and(|seen| seen.exit.is_some())
+    }
+
+    /// Adds what counters inside of a process have counted.
+    pub fn add_inline(&mut self, key: ProcessKey, inline: InlineFrame) {
+        let Some(seen) = self.counted.get(&key) else { return };
+        let pending = self.pending.entry(key).or_insert_with(|| Pending::of(seen.clone()));
+        let same = |it: &&mut InlineFrame| it.kind == inline.kind;
+        match pending.frame.inline.iter_mut().find(same) {
+            Some(known) => known.stats.merge(&inline.stats),
+            None => pending.frame.inline.push(inline),
+        }
     }
 
     /// Adds what performance counters of a process have counted.

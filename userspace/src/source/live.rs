@@ -12,15 +12,17 @@ use super::{
     counting::Counting,
     gather::Gatherer,
     host,
+    inlining::Inlining,
     probing::{Probing, Wish},
     switch::{SWITCHED_OFF, Switches},
 };
 use crate::{
+    inline::InlineError,
     kernel::{
         Attached, Candidate, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Seat, Seating, Setup, give_back,
     },
     model::{
-        frame::{CallStats, Frame, Ledger, ProcessFrame},
+        frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
         sched::SchedStats,
     },
     probes::Sched,
@@ -55,6 +57,7 @@ pub struct Live {
     pub(super) switches: Switches,
     /// Probes in the targets' code, where they are wanted.
     probing: Option<Probing>,
+    inlining: Inlining,
 }
 
 impl Live {
@@ -125,12 +128,32 @@ impl Live {
             counting,
             switches: Switches::default(),
             probing,
+            inlining: Inlining::default(),
         };
         // Calls that ended while the probes were being attached belong to no session.
         let _ = live.take_losses();
         live.costs.begin();
         live.refused = refused;
         Ok(live)
+    }
+
+    /// Counts inside of the targets too.
+    ///
+    /// # Errors
+    /// Why one of them is left alone; then all are.
+    pub fn count_inline(&mut self, targets: &[Target<'_>]) -> Result<(), InlineError> {
+        let mut keys: Vec<ProcessKey> = Vec::with_capacity(targets.len());
+        for Target { pinned, .. } in targets {
+            let joined = self.kernel.rows().filter(|(_, row)| row.tgid == pinned.pid && row.tid == 0);
+            let joined_ns =
+                joined.map(|(_, row)| row.joined_ns).max().ok_or(InlineError::Gone(pinned.pid))?;
+            let key = ProcessKey { pid: pinned.pid, joined_ns };
+            if !keys.contains(&key) {
+                self.gatherer.expect_counters(key, &pinned.comm);
+                keys.push(key);
+            }
+        }
+        self.inlining.begin(&keys)
     }
 
     /// When the session began, on the monotonic clock.
@@ -188,6 +211,7 @@ impl Live {
     pub fn frame(&mut self) -> Frame {
         self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
         self.counting.collect(&mut self.gatherer);
+        self.inlining.collect(&mut self.gatherer);
         let losses = self.take_losses();
         self.close_frame(losses, host::monotonic_ns())
     }
@@ -209,6 +233,7 @@ impl Live {
         self.gatherer.collect(&mut self.kernel, end_ns);
         self.gatherer.collect_in_flight(&self.kernel);
         self.counting.finish(&mut self.gatherer);
+        self.inlining.finish(&mut self.gatherer);
         let mut losses = self.take_losses();
         add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.close_frame(losses, end_ns)
@@ -219,10 +244,14 @@ impl Live {
         let processes = self.gatherer.take();
         let mut overhead = self.costs.take(&self.kernel);
         overhead.traps = self.probing.as_mut().map(|probing| probing.take(&self.kernel));
+        overhead.inline = self.inlining.take_cost();
         let missed = overhead.programs.iter().map(|program| program.missed).sum();
         add_positive(&mut ledger.degraded, "recursion_misses", missed);
         add_positive(&mut ledger.degraded, COUNTERS_MISSING, self.counting.take_missing());
         add_positive(&mut ledger.degraded, SWITCHED_OFF, self.switches.take_count());
+        for (name, count) in self.inlining.take_degraded() {
+            add_positive(&mut ledger.degraded, name, count);
+        }
         ledger.counted = total(&processes, CallStats::count);
         add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
         let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
@@ -239,6 +268,7 @@ impl Live {
         let mut notes = self.switches.take_notes();
         notes.extend(self.counting.take_note());
         notes.extend(self.probing.as_mut().map(Probing::take_notes).unwrap_or_default());
+        notes.extend(self.inlining.take_notes());
         let frame = Frame {
             sequence: self.sequence,
             at_ns: now - self.start_ns,

@@ -4,6 +4,7 @@ pub mod costs;
 mod counting;
 pub mod gather;
 pub mod host;
+mod inlining;
 pub mod live;
 mod pending;
 pub mod probing;

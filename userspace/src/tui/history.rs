@@ -429,7 +429,10 @@ fn frame_bytes(frame: &Frame) -> usize {
         bytes += size_of_val(process) + 64;
         let calls = process.syscalls.iter();
         bytes += calls.map(|call| size_of_val(call) + 16 * call.stats.latency.buckets().len()).sum::<usize>();
-        bytes += process.sched.len() * 700 + process.futexes.len() * 1500 + process.mutexes.len() * 1500;
+        bytes += process.sched.len() * 700
+            + process.futexes.len() * 1500
+            + process.mutexes.len() * 1500
+            + process.inline.len() * 1500;
     }
     bytes
 }
@@ -446,7 +449,7 @@ mod tests {
         history
     }
 
-    const SHAPE: Shape = Shape { frames: 200, processes: 3, threads: 0, lossy: false };
+    const SHAPE: Shape = Shape { frames: 200, processes: 3, threads: 0, lossy: false, inline: false };
 
     #[test]
     fn memory_is_bounded_and_no_count_is_lost() {

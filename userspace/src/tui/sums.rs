@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     frame::{Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey},
+    inline::{InlineFrame, InlineKind, InlineStats},
     locks::{FutexFrame, FutexStats, LockPlace, MutexFrame, MutexKind, MutexStats, Verdict, waits},
     sched::{Budget, SchedFrame, SchedStats},
     session::{Process, Session},
@@ -21,6 +22,8 @@ pub struct Sums {
     pub sched: Option<SchedStats>,
     /// Locks.
     pub locks: BTreeMap<LockKey, Lock>,
+    /// Mutexes by kind, where counters inside of the processes were asked for.
+    pub inline: BTreeMap<InlineKind, InlineStats>,
     /// Each process.
     pub processes: BTreeMap<ProcessKey, Brief>,
     /// What was counted and what was not, of the whole session.
@@ -140,6 +143,9 @@ impl Sums {
         for (key, lock) in &next.locks {
             self.locks.entry(key.clone()).or_default().merge(lock);
         }
+        for (kind, stats) in &next.inline {
+            self.inline.entry(*kind).or_default().merge(stats);
+        }
         for (key, brief) in &next.processes {
             self.add_brief(*key, brief);
         }
@@ -176,6 +182,9 @@ impl Sums {
             lock.kind = mutex.kind.or(lock.kind);
             lock.mutex.get_or_insert_default().merge(&mutex.stats);
         }
+        for inline in &process.inline {
+            self.inline.entry(inline.kind).or_default().merge(&inline.stats);
+        }
     }
 
     fn lock(&mut self, process: &ProcessFrame, place: &LockPlace) -> &mut Lock {
@@ -206,7 +215,8 @@ impl Sums {
         let locks: usize = self.locks.values().map(Lock::bytes).sum();
         let budgets = self.processes.values().filter_map(|brief| brief.budget.as_ref());
         let budgets: usize = budgets.map(|budget| 128 + 48 * budget.blocked.len()).sum();
-        1024 + calls + sched + locks + budgets + 160 * self.processes.len()
+        let inline: usize = self.inline.values().map(|stats| 100 + 16 * stats.spins.buckets().len()).sum();
+        1024 + calls + sched + locks + inline + budgets + 160 * self.processes.len()
     }
 }
 
@@ -240,6 +250,15 @@ fn whole(key: ProcessKey, process: &Process) -> ProcessFrame {
                 generation: mutex.generation.clone(),
                 kind: mutex.kind,
                 stats: mutex.stats.clone(),
+            })
+            .collect(),
+        inline: process
+            .inline
+            .iter()
+            .map(|(kind, seen)| InlineFrame {
+                kind: *kind,
+                generation: seen.generation.clone(),
+                stats: seen.stats.clone(),
             })
             .collect(),
     }

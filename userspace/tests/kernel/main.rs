@@ -10,6 +10,7 @@ mod death;
 mod doctor;
 mod elsewhere;
 mod futex;
+mod inline;
 mod ledger;
 mod lifecycle;
 mod locks;

@@ -7,6 +7,7 @@
 mod damaged;
 mod debug_files;
 mod glibc;
+mod replaceable;
 mod runtimes;
 #[path = "../kernel/support/skip.rs"]
 mod skip;

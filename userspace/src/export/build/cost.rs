@@ -1,5 +1,6 @@
 //! The ledger, and what the measurement cost.
 
+use super::inline;
 use crate::{
     export::json::{CostBudget, Ledger, Overhead, Program},
     model::{frame, session},
@@ -48,5 +49,6 @@ pub fn overhead(session: &session::Session) -> Overhead {
                 .detached_at_ns
                 .map(|at_ns| session.header.start_unix_ns.saturating_add(at_ns)),
         }),
+        inline: overhead.inline.as_ref().map(inline::cost),
     }
 }

@@ -3,6 +3,7 @@
 mod cost;
 mod counters;
 mod hist;
+mod inline;
 mod locks;
 mod sched;
 
@@ -61,6 +62,7 @@ fn process(header: &session::Header, key: frame::ProcessKey, process: &session::
         sched: process.sched.as_ref().map(|whole| sched::sched(&header.arch, whole, process)),
         futex: process.futexes.iter().map(|(key, stats)| locks::futex(header, key, stats)).collect(),
         mutex: process.mutexes.iter().map(|(key, mutex)| locks::mutex(key, mutex)).collect(),
+        inline: process.inline.iter().map(|(kind, it)| inline::inline(*kind, it)).collect(),
         counters: process.counters.as_ref().map(Into::into),
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::InlineCost;
+
 /// `counted + lost + censored` is the truth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -57,6 +59,9 @@ pub struct Overhead {
     /// What those probes were allowed to cost; null where there was none.
     #[serde(default)]
     pub budget: Option<CostBudget>,
+    /// Counters inside of processes; null where nobody asked for them.
+    #[serde(default)]
+    pub inline: Option<InlineCost>,
 }
 
 /// What probes in a target's own code may cost.

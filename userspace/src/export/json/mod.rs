@@ -6,6 +6,7 @@ mod calls;
 mod cost;
 mod counters;
 mod hist;
+mod inline;
 mod locks;
 mod sched;
 
@@ -13,6 +14,7 @@ pub use calls::{Abi, Lean, Syscall};
 pub use cost::{CostBudget, Ledger, Overhead, Program};
 pub use counters::Counters;
 pub use hist::{Hist, Unit};
+pub use inline::{Inline, InlineCost};
 pub use locks::{Futex, Holder, Mutex, Place, Seen, SharedObject, Stack, Waits};
 pub use sched::{Blocked, Budget, CpuShare, RunQueue, Sched, SchedThread, Waker, WakerContext};
 
@@ -120,6 +122,9 @@ pub struct Process {
     /// Mutexes as probes on the contended path saw them.
     #[serde(default)]
     pub mutex: Vec<Mutex>,
+    /// Mutexes by kind, as counters inside of the process saw them (`--inline`).
+    #[serde(default)]
+    pub inline: Vec<Inline>,
     /// Performance counters; null where the process has none of its own: they were not wanted, or a process that forked it
     /// has them.
     #[serde(default)]

@@ -52,6 +52,7 @@ pub fn overhead(random: &mut Random, counted: u64) -> Overhead {
         tool_bytes: 21 << 20,
         empty_program_ns: Some(47.0 + random.below(1000) as f64 / 7.0 / 100.0),
         traps: None,
+        inline: None,
     }
 }
 

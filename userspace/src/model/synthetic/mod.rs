@@ -4,6 +4,7 @@ mod calls;
 mod cost;
 mod counters;
 mod futex;
+mod inline;
 mod mutex;
 mod random;
 mod sched;
@@ -26,11 +27,13 @@ pub struct Shape {
     pub threads: u32,
     /// Whether losses of every kind occur.
     pub lossy: bool,
+    /// Whether counters inside of the processes were asked for.
+    pub inline: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { frames: 5, processes: 3, threads: 0, lossy: true }
+        Self { frames: 5, processes: 3, threads: 0, lossy: true, inline: false }
     }
 }
 
@@ -106,6 +109,7 @@ fn frame(calls: &mut Random, others: &mut Random, shape: Shape, number: u32) -> 
         process.sched = sched::process(others, shape, index);
         process.futexes = futex::process(others, shape, index, number);
         process.mutexes = mutex::process(others, shape, index, number);
+        process.inline = inline::process(shape, index, number);
         process.counters = counters::process(shape, index);
     }
     Frame {
@@ -113,7 +117,11 @@ fn frame(calls: &mut Random, others: &mut Random, shape: Shape, number: u32) -> 
         at_ns: u64::from(number + 1) * INTERVAL_NS + u64::from(last) * 123_456,
         span_ns: INTERVAL_NS,
         ledger: Ledger { events: cost::events(&processes), ..ledger },
-        overhead: Overhead { traps: Some(cost::traps(&processes, shape, number)), ..overhead },
+        overhead: Overhead {
+            traps: Some(cost::traps(&processes, shape, number)),
+            inline: inline::cost(shape, number),
+            ..overhead
+        },
         processes,
         notes: notes(shape),
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{Impossible, counts, positive, times};
+use super::{
+    inline::InlineCost,
+    limits::{Impossible, counts, positive, times},
+};
 use crate::model::frame;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +30,8 @@ pub struct Overhead {
     pub empty_program_ns: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traps: Option<Traps>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inline: Option<InlineCost>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,6 +92,7 @@ impl From<&frame::Overhead> for Overhead {
             tool_bytes: overhead.tool_bytes,
             empty_program_ns: overhead.empty_program_ns,
             traps: overhead.traps.as_ref().map(Traps::from),
+            inline: overhead.inline.as_ref().map(InlineCost::from),
         }
     }
 }
@@ -116,6 +122,7 @@ impl TryFrom<Overhead> for frame::Overhead {
             tool_bytes: overhead.tool_bytes,
             empty_program_ns: overhead.empty_program_ns,
             traps: overhead.traps.map(frame::Traps::try_from).transpose()?,
+            inline: overhead.inline.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -5,6 +5,7 @@ mod cost;
 mod counters;
 mod futex;
 mod hist;
+mod inline;
 mod limits;
 mod mutex;
 mod place;
@@ -14,6 +15,7 @@ pub use calls::Syscall;
 pub use counters::Counters;
 pub use futex::Futex;
 pub use hist::Geometry;
+pub use inline::Inline;
 pub use limits::Impossible;
 pub use mutex::Mutex;
 pub use sched::Sched;
@@ -98,6 +100,8 @@ pub struct Process {
     pub futexes: Vec<Futex>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutexes: Vec<Mutex>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inline: Vec<Inline>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counters: Option<Counters>,
 }
@@ -169,6 +173,7 @@ impl Process {
             sched: Vec::new(),
             futexes: Vec::new(),
             mutexes: Vec::new(),
+            inline: Vec::new(),
             counters: None,
         }
     }
@@ -193,6 +198,7 @@ impl TryFrom<Process> for ProcessFrame {
             sched: all(process.sched)?,
             futexes: all(process.futexes)?,
             mutexes: all(process.mutexes)?,
+            inline: all(process.inline)?,
             counters: process.counters.map(TryInto::try_into).transpose()?,
         })
     }

@@ -11,7 +11,7 @@ use crate::{
     tui::{history::Limits, keys::BINDINGS},
 };
 
-const SHAPE: Shape = Shape { frames: 20, processes: 3, threads: 0, lossy: false };
+const SHAPE: Shape = Shape { frames: 20, processes: 3, threads: 0, lossy: false, inline: false };
 const SECOND: u64 = 1_000_000_000;
 
 fn fresh() -> App {

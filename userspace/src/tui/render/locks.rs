@@ -30,6 +30,7 @@ pub fn nothing(app: &App) -> &'static str {
 }
 
 pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
+    let area = inside(app, look, buf, area);
     if app.shown.period.sums.locks.is_empty() {
         parts::wrap(buf, look, area, nothing(app), Tone::Faint);
         return;
@@ -46,6 +47,28 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let (left, right) = beside(area, area.width / 2);
     waits(lock, look, buf, left);
     facts(lock, look, buf, right);
+}
+
+/// What counters inside of the processes saw, in one line for each kind of mutex; the rest of the area.
+fn inside(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> Rect {
+    let kinds = &app.shown.period.sums.inline;
+    for (at, (kind, stats)) in (0..).zip(kinds) {
+        let mut words = format!(
+            "inline, {}: {} acquired, {} contended",
+            kind.name(),
+            units::count(stats.acquisitions),
+            units::count(stats.contended)
+        );
+        if let Some(mean) = stats.spins.mean() {
+            let median = stats.spins.quantile(0.5).map_or(String::new(), units::count);
+            words += &format!(
+                ", {} gave up, spins {mean:.1} on average, {median} in the median",
+                units::count(stats.gave_up)
+            );
+        }
+        line(buf, look, row(area, at), &[(&words, Tone::Title)]);
+    }
+    below(area, kinds.len() as u16)
 }
 
 /// Distributions: of spinning where it was measured, of sleeping.

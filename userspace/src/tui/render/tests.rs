@@ -27,7 +27,7 @@ use crate::{
 const PLAIN: Look = Look { depth: Depth::None, ascii: false };
 const ASCII: Look = Look { depth: Depth::None, ascii: true };
 const SIXTEEN: Look = Look { depth: Depth::Sixteen, ascii: false };
-const SHAPE: Shape = Shape { frames: 30, processes: 5, threads: 3, lossy: true };
+const SHAPE: Shape = Shape { frames: 30, processes: 5, threads: 3, lossy: true, inline: false };
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (40, 10)];
 
 /// Compares with a stored screen; `UPDATE_GOLDEN=1` stores it anew.
@@ -268,7 +268,7 @@ fn numbers_are_those_of_the_session() {
 
 #[test]
 fn ten_thousand_threads_are_drawn_within_a_blink() {
-    let shape = Shape { frames: 1, processes: 1, threads: 10_000, lossy: false };
+    let shape = Shape { frames: 1, processes: 1, threads: 10_000, lossy: false, inline: false };
     let mut app = app(shape);
     app.view = View::Processes;
     drawn(&mut app, PLAIN, (120, 40));

@@ -26,6 +26,8 @@ pub struct How<'a> {
     pub limits: &'a [(&'a str, u32)],
     /// What is wished of probes in the targets' own code.
     pub wish: Wish,
+    /// Whether counters are put into the targets.
+    pub inline: bool,
 }
 
 impl Default for How<'_> {
@@ -37,6 +39,7 @@ impl Default for How<'_> {
             stacks: true,
             limits: &[],
             wish: Wish::default(),
+            inline: false,
         }
     }
 }
@@ -72,7 +75,10 @@ impl Trace {
         };
         let setup = kernel_setup(&request, pinned).unwrap();
         let targets: Vec<Target<'_>> = pinned.iter().map(|pinned| Target { pinned, held: false }).collect();
-        let live = Live::start_with(&setup, how.wish, &targets).unwrap();
+        let mut live = Live::start_with(&setup, how.wish, &targets).unwrap();
+        if how.inline {
+            live.count_inline(&targets).unwrap();
+        }
         let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };
         Self { live, session: Session::new(header) }
     }

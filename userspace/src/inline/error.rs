@@ -1,0 +1,60 @@
+//! Why a process cannot be counted in.
+
+use std::io;
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum InlineError {
+    /// It is a process for which that must not or cannot be done.
+    #[error("cannot count inside of process {pid}: {reason}; {remedy}")]
+    Refused {
+        /// The process.
+        pid: u32,
+        /// Why not.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// This user may not.
+    #[error(
+        "cannot count inside of process {pid}: it cannot be stopped ({cause}); that needs CAP_SYS_PTRACE, or the same user \
+         with kernel.yama.ptrace_scope=0"
+    )]
+    Permission {
+        /// The process.
+        pid: u32,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A step failed.
+    #[error("cannot count inside of process {pid}: {step} failed: {cause}; it goes on as it was")]
+    Step {
+        /// The process.
+        pid: u32,
+        /// Which step.
+        step: &'static str,
+        /// Why.
+        cause: io::Error,
+    },
+    /// It ended meanwhile.
+    #[error(
+        "cannot count inside of process {0}: it ended meanwhile; start it with `pulse-trace run --inline -- CMD`"
+    )]
+    Gone(u32),
+}
+
+impl InlineError {
+    /// Whether a privilege would help.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        matches!(self, Self::Permission { .. })
+    }
+
+    pub(super) fn refused(pid: u32, reason: impl Into<String>, remedy: &'static str) -> Self {
+        Self::Refused { pid, reason: reason.into(), remedy }
+    }
+
+    pub(super) fn step(pid: u32, step: &'static str) -> impl Fn(io::Error) -> Self {
+        move |cause| Self::Step { pid, step, cause }
+    }
+}

@@ -1,0 +1,144 @@
+//! A process of which every thread stands still.
+
+use std::{
+    collections::BTreeMap,
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    InlineError,
+    ptrace::{self, Event},
+};
+
+/// Longest time that is waited for all threads to stop: one that waits in `vfork` or for a disk may not.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_micros(30);
+
+/// Threads that stand still, until this is dropped.
+pub struct Halted {
+    pid: u32,
+    /// With the signal that each was about to take.
+    threads: BTreeMap<u32, i32>,
+    since: Instant,
+}
+
+impl Halted {
+    /// Stops every thread, those included that are born meanwhile.
+    pub fn all(pid: u32) -> Result<Self, InlineError> {
+        let mut halted = Self { pid, threads: BTreeMap::new(), since: Instant::now() };
+        let mut first = true;
+        loop {
+            let new: Vec<u32> =
+                threads(pid).into_iter().filter(|tid| !halted.threads.contains_key(tid)).collect();
+            let seized = halted.seize(&new)?;
+            if std::mem::take(&mut first) {
+                // What came before did not stop anybody.
+                halted.since = Instant::now();
+            }
+            if seized.is_empty() {
+                break;
+            }
+            for tid in &seized {
+                let _ = ptrace::interrupt(*tid);
+            }
+            halted.await_all(&seized)?;
+        }
+        if halted.threads.is_empty() { Err(InlineError::Gone(pid)) } else { Ok(halted) }
+    }
+
+    fn seize(&mut self, new: &[u32]) -> Result<Vec<u32>, InlineError> {
+        let mut seized = Vec::with_capacity(new.len());
+        for tid in new {
+            match ptrace::seize(*tid) {
+                Ok(()) => {
+                    self.threads.insert(*tid, 0);
+                    seized.push(*tid);
+                }
+                // It has ended, though it may still be listed.
+                Err(_) if is_over(self.pid, *tid) => {}
+                Err(cause) => return Err(InlineError::Permission { pid: self.pid, cause }),
+            }
+        }
+        Ok(seized)
+    }
+
+    fn await_all(&mut self, seized: &[u32]) -> Result<(), InlineError> {
+        let deadline = Instant::now() + PATIENCE;
+        for tid in seized {
+            loop {
+                match ptrace::poll(*tid) {
+                    Event::Nothing if Instant::now() < deadline => thread::sleep(PAUSE),
+                    Event::Nothing => {
+                        let reason = format!("its thread {tid} does not stop (it waits in the kernel)");
+                        return Err(InlineError::refused(self.pid, reason, "try again"));
+                    }
+                    Event::Halted | Event::Syscall => break,
+                    Event::Signal(signal) => {
+                        self.threads.insert(*tid, signal);
+                        break;
+                    }
+                    Event::Gone => {
+                        self.threads.remove(tid);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The threads.
+    pub fn threads(&self) -> impl Iterator<Item = u32> {
+        self.threads.keys().copied()
+    }
+
+    /// A thread that can be made to do something: best one that is not about to take a signal.
+    pub fn helper(&self) -> Option<u32> {
+        let free = self.threads.iter().find(|(_, signal)| **signal == 0);
+        free.or_else(|| self.threads.iter().next()).map(|(tid, _)| *tid)
+    }
+
+    /// Notes that a thread is about to take another signal.
+    pub fn owes(&mut self, tid: u32, signal: i32) {
+        self.threads.insert(tid, signal);
+    }
+
+    /// Lets all of them go on; how long they stood still.
+    pub fn release(mut self) -> Duration {
+        self.let_go();
+        self.since.elapsed()
+    }
+
+    fn let_go(&mut self) {
+        for (tid, signal) in std::mem::take(&mut self.threads) {
+            if ptrace::detach(tid, signal).is_err() && ptrace::interrupt(tid).is_ok() {
+                // It had not stopped yet: it can only be let go once it has.
+                let deadline = Instant::now() + PATIENCE;
+                while ptrace::poll(tid) == Event::Nothing && Instant::now() < deadline {
+                    thread::sleep(PAUSE);
+                }
+                let _ = ptrace::detach(tid, signal);
+            }
+        }
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+/// Threads of a process now.
+pub fn threads(pid: u32) -> Vec<u32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn is_over(pid: u32, tid: u32) -> bool {
+    let Ok(line) = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")) else { return true };
+    let state = line.rfind(')').and_then(|at| line.get(at + 2..at + 3));
+    matches!(state, None | Some("Z" | "X"))
+}

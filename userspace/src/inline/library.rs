@@ -1,0 +1,135 @@
+//! The C library of a target: what can be replaced in it, and where it lies.
+
+use std::{fs, path::PathBuf};
+
+use super::{InlineError, layout::WHOLE};
+use crate::{
+    locate::{
+        debug_file::Nowhere,
+        plan::plan,
+        replaceable::{self, Replacements},
+        site::Generation,
+    },
+    model::maps::{Backing, Mapping, Maps},
+};
+
+/// It.
+pub struct Library {
+    /// What can be replaced.
+    pub replacements: Replacements,
+    /// Address in memory minus address in the file.
+    pub bias: u64,
+    /// The executable mapping.
+    pub text: (u64, u64),
+    /// How its spin counts.
+    pub generation: Option<Generation>,
+    /// What it is called.
+    pub name: String,
+}
+
+/// Mappings of a process.
+pub fn maps(pid: u32) -> Result<Maps, InlineError> {
+    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|_| InlineError::Gone(pid))?;
+    Ok(Maps::parse(&text))
+}
+
+impl Library {
+    /// Finds it, and what can be replaced in it.
+    pub fn of(pid: u32) -> Result<Self, InlineError> {
+        let maps = maps(pid)?;
+        let mut reason =
+            "it has no C library mapped: a static program, or one with a runtime of its own".to_owned();
+        for mapping in maps.all().iter().filter(|mapping| mapping.executable && is_candidate(mapping)) {
+            let Some(path) = mapping.path() else { continue };
+            let name = mapping.name();
+            if !name.starts_with("lib") {
+                "its C library is musl, which does not spin adaptively".clone_into(&mut reason);
+                continue;
+            }
+            let inside = PathBuf::from(format!("/proc/{pid}/root{}", path.display()));
+            let direct = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
+            let gone = matches!(mapping.backing, Backing::File { deleted: true, .. });
+            let Ok(bytes) = fs::read(if gone { PathBuf::from(direct) } else { inside }) else {
+                reason = format!("its {name} cannot be read");
+                continue;
+            };
+            let plan = plan(&bytes, &Nowhere);
+            let replacements = replaceable::find(&bytes, &plan);
+            let Some(code) = replacements.code.first() else {
+                let why = plan.refusals.into_iter().chain(replacements.left_out).next();
+                // In older releases the mutexes are in a library of their own.
+                reason = why.unwrap_or_else(|| format!("{name} has no mutexes"));
+                continue;
+            };
+            let Some(offset) = file_offset(&bytes, code.address) else { continue };
+            if !(mapping.offset..mapping.offset + (mapping.end - mapping.start)).contains(&offset) {
+                continue;
+            }
+            let in_memory = mapping.start + (offset - mapping.offset);
+            return Ok(Self {
+                bias: in_memory.wrapping_sub(code.address),
+                text: (mapping.start, mapping.end),
+                generation: plan.generation,
+                replacements,
+                name,
+            });
+        }
+        Err(InlineError::refused(pid, reason, "leave --inline away"))
+    }
+}
+
+fn file_offset(bytes: &[u8], address: u64) -> Option<u64> {
+    crate::locate::elf::Image::parse(bytes).ok()?.offset_of(address)
+}
+
+fn is_candidate(mapping: &Mapping) -> bool {
+    let name = mapping.name();
+    let glibc = ["libc.so.6", "libc-2.", "libpthread-2.", "libpthread.so.0"];
+    glibc.iter().any(|start| name.starts_with(start)) || name.starts_with("ld-musl-")
+}
+
+/// Farthest that a jump may lead, with room for the code itself.
+const REACH: u64 = (2 << 30) - (64 << 20);
+
+/// A hole near the library that everything fits into, with a page to spare on either side.
+pub fn hole(maps: &Maps, text: (u64, u64)) -> Option<u64> {
+    const SPARE: u64 = 0x1000;
+    const LOWEST: u64 = 0x10000;
+    let mut below = LOWEST;
+    let mut best: Option<u64> = None;
+    for mapping in maps.all() {
+        let stack = mapping.backing == Backing::Named("[stack]".to_owned());
+        if mapping.start.saturating_sub(below) >= WHOLE + 2 * SPARE && !stack {
+            let base = mapping.start - WHOLE - SPARE;
+            let farthest =
+                text.1.abs_diff(base).max(text.0.abs_diff(base)).max(text.1.abs_diff(base + WHOLE));
+            let nearer = best.is_none_or(|best| text.0.abs_diff(base) < text.0.abs_diff(best));
+            if farthest < REACH && nearer {
+                best = Some(base);
+            }
+        }
+        below = below.max(mapping.end);
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_hole_that_is_large_enough_is_taken() {
+        let text = "\
+7f0000000000-7f0000001000 r--p 00000000 00:00 0
+7f0020000000-7f0020001000 r--p 00000000 00:00 0
+7f0020002000-7f0020100000 r-xp 00000000 fe:00 1 /lib/libc.so.6
+7fff00000000-7fff00001000 rw-p 00000000 00:00 0 [stack]
+";
+        let maps = Maps::parse(text.as_bytes());
+        let base = hole(&maps, (0x7f00_2000_2000, 0x7f00_2010_0000)).unwrap();
+        assert_eq!(base + WHOLE + 0x1000, 0x7f00_2000_0000);
+        // Nothing else is within reach.
+        let crowded = text.replace("7f0000000000-7f0000001000", "7e0000000000-7f001ff00000");
+        assert_eq!(hole(&Maps::parse(crowded.as_bytes()), (0x7f00_2000_2000, 0x7f00_2010_0000)), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! Puts counters into a process.
+
+use std::{fs::OpenOptions, time::Duration};
+
+use super::{
+    Counts, InlineError, Removal,
+    call::{Caller, Gadgets},
+    code::{Code, jump},
+    counters::Counters,
+    halt::Halted,
+    layout::{self, Entry, Layout},
+    library::{self, Library},
+    memory::Memory,
+    pad::pad,
+    refusal, removal,
+    stub::{self, Stub},
+};
+use crate::locate::{replaceable::JUMP, site::Generation};
+
+/// Counters in a process, until [`Patch::remove`].
+pub struct Patch {
+    pid: u32,
+    memory: Memory,
+    layout: Layout,
+    counters: Counters,
+    /// How long the process stood still for it.
+    pub stopped: Duration,
+    /// How its library's spin counts.
+    pub generation: Option<Generation>,
+    /// What is not counted, and why.
+    pub left_out: Vec<String>,
+    /// Whether counters of a tool that was killed were found and removed first.
+    pub repaired: bool,
+    removed: bool,
+}
+
+const PR_GET_MDWE: u64 = 66;
+
+impl Patch {
+    /// Puts them in.
+    ///
+    /// # Errors
+    /// Why not; the process is as it was.
+    pub fn put_in(pid: u32) -> Result<Self, InlineError> {
+        refusal::check(pid)?;
+        // Counters of a tool that was killed are in the way.
+        let repaired = removal::repair(pid)?.is_some();
+        let library = Library::of(pid)?;
+        let memory = Memory::open(pid).map_err(InlineError::step(pid, "opening its memory"))?;
+        let gadgets = Gadgets::of(&memory, library.text).ok_or_else(|| {
+            let reason = format!("{} has no code to make calls with", library.name);
+            InlineError::refused(pid, reason, "leave --inline away")
+        })?;
+        // As little as possible is done while it stands still.
+        let mut halted = Halted::all(pid)?;
+        let made = make(pid, &mut halted, &memory, &library, gadgets);
+        let stopped = halted.release();
+        let (layout, counters) = made?;
+        Ok(Self {
+            pid,
+            memory,
+            layout,
+            counters,
+            stopped,
+            generation: library.generation,
+            left_out: library.replacements.left_out,
+            repaired,
+            removed: false,
+        })
+    }
+
+    /// What was counted until now.
+    ///
+    /// # Errors
+    /// When the shared memory cannot be read.
+    pub fn read(&self) -> std::io::Result<Counts> {
+        self.counters.read()
+    }
+
+    /// Takes everything out again. The counters stay readable.
+    ///
+    /// # Errors
+    /// Why that was not possible; what is left is harmless.
+    pub fn remove(&mut self) -> Result<Removal, InlineError> {
+        self.removed = true;
+        removal::remove(self.pid, &self.memory, self.layout)
+    }
+}
+
+impl Drop for Patch {
+    fn drop(&mut self) {
+        if !self.removed {
+            // Nobody is left to be told; what stays is harmless and found by its signature.
+            let _ = self.remove();
+        }
+    }
+}
+
+fn make(
+    pid: u32,
+    halted: &mut Halted,
+    memory: &Memory,
+    library: &Library,
+    gadgets: Gadgets,
+) -> Result<(Layout, Counters), InlineError> {
+    is_as_expected(pid, library, memory)?;
+    let maps = library::maps(pid)?;
+    let base = library::hole(&maps, library.text).ok_or_else(|| {
+        InlineError::refused(pid, "there is no room within reach of its C library", "leave --inline away")
+    })?;
+    let layout = Layout { base };
+    let mut caller = Caller::of(halted, pid, memory, gadgets)?;
+    may(pid, &mut caller)?;
+    map_code(pid, &mut caller, layout)?;
+    let made = furnish(pid, &mut caller, memory, layout).and_then(|counters| {
+        caller.finish()?;
+        write_jumps(pid, memory, library, layout)?;
+        Ok(counters)
+    });
+    match made {
+        Ok(counters) => Ok((layout, counters)),
+        Err(cause) => {
+            let mut caller = Caller::of(halted, pid, memory, gadgets)?;
+            removal::unmap(pid, &mut caller, layout)?;
+            caller.finish()?;
+            Err(cause)
+        }
+    }
+}
+
+/// Whether the functions in memory are those of the file: a debugger or a tracer may have changed them.
+fn is_as_expected(pid: u32, library: &Library, memory: &Memory) -> Result<(), InlineError> {
+    for function in &library.replacements.code {
+        let there = memory.bytes(function.address.wrapping_add(library.bias), function.bytes.len());
+        let there = there.map_err(InlineError::step(pid, "reading its code"))?;
+        if there != function.bytes {
+            let reason = format!(
+                "the code of {} in its memory is not that of the file: somebody has changed it",
+                library.name
+            );
+            return Err(InlineError::refused(
+                pid,
+                reason,
+                "end other debuggers and uprobes; `pulse-trace doctor -p` names those that it sees",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Asks the process itself what only it can tell.
+fn may(pid: u32, caller: &mut Caller<'_>) -> Result<(), InlineError> {
+    if caller.call(libc::SYS_prctl, [libc::PR_GET_DUMPABLE as u64, 0, 0, 0, 0, 0])? != 1 {
+        let reason = "it is not dumpable: it does not want to be looked into";
+        return Err(InlineError::refused(pid, reason, "leave --inline away"));
+    }
+    // Kernels before 6.3 do not know this question and refuse to answer.
+    if caller.call(libc::SYS_prctl, [PR_GET_MDWE, 0, 0, 0, 0, 0])? > 0 {
+        let reason = "its memory may not become executable (PR_SET_MDWE)";
+        return Err(InlineError::refused(pid, reason, "leave --inline away"));
+    }
+    Ok(())
+}
+
+fn map_code(pid: u32, caller: &mut Caller<'_>, layout: Layout) -> Result<(), InlineError> {
+    let protection = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE) as u64;
+    let answer = caller.call(libc::SYS_mmap, [layout.base, layout::CODE, protection, flags, u64::MAX, 0])?;
+    match answer {
+        _ if answer as u64 == layout.base => Ok(()),
+        denied if denied == -i64::from(libc::EACCES) || denied == -i64::from(libc::EPERM) => {
+            Err(InlineError::refused(
+                pid,
+                "a security policy forbids it memory that can be executed",
+                "leave --inline away",
+            ))
+        }
+        _ => Err(failed(pid, "mapping code", answer)),
+    }
+}
+
+fn failed(pid: u32, step: &'static str, answer: i64) -> InlineError {
+    let errno = i32::try_from(-answer).unwrap_or(0);
+    InlineError::Step { pid, step, cause: std::io::Error::from_raw_os_error(errno) }
+}
+
+/// Has the target make memory for the counters, and opens it here too.
+fn furnish(
+    pid: u32,
+    caller: &mut Caller<'_>,
+    memory: &Memory,
+    layout: Layout,
+) -> Result<Counters, InlineError> {
+    let writing = InlineError::step(pid, "writing code");
+    let Stub { bytes, entry, results, shared, end } = stub::stub(layout.base + layout::STUB, layout);
+    memory.write(layout.base, &layout::header(&[])).map_err(&writing)?;
+    memory.write(entry - stub::NAME.len() as u64, &stub::NAME).map_err(&writing)?;
+    memory.write(entry, &bytes).map_err(&writing)?;
+    let mut counters = None;
+    let mut wrong = None;
+    caller.execute(entry, end, |regs| {
+        let answer = regs.rax as i64;
+        if let Some((_, step)) =
+            results.iter().find(|(address, _)| *address == regs.rip).filter(|_| answer < 0)
+        {
+            wrong.get_or_insert_with(|| failed(pid, step, answer));
+        }
+        if regs.rip == shared && wrong.is_none() {
+            let path = format!("/proc/{pid}/fd/{}", regs.r15);
+            match OpenOptions::new().read(true).write(true).open(path) {
+                Ok(file) => counters = Some(Counters(file)),
+                Err(cause) => wrong = Some(InlineError::Step { pid, step: "opening shared memory", cause }),
+            }
+        }
+    })?;
+    match (wrong, counters) {
+        (Some(wrong), _) => Err(wrong),
+        (None, Some(counters)) => Ok(counters),
+        (None, None) => Err(InlineError::Gone(pid)),
+    }
+}
+
+/// Everything else is in place; whatever becomes of the tool between two of these, the target goes on rightly.
+fn write_jumps(pid: u32, memory: &Memory, library: &Library, layout: Layout) -> Result<(), InlineError> {
+    let writing = InlineError::step(pid, "writing code");
+    let distance = layout.shared_area() - layout.own_area();
+    memory.write(layout.distance(), &distance.to_le_bytes()).map_err(&writing)?;
+    let mut code = Code::at(layout.base + layout::PADS);
+    let (mut entries, mut jumps) = (Vec::new(), Vec::new());
+    for place in &library.replacements.places {
+        let address = place.address.wrapping_add(library.bias);
+        let too_far = || {
+            InlineError::refused(pid, "there is no room within reach of its C library", "leave --inline away")
+        };
+        jumps.push((address, jump(address, code.here()).ok_or_else(too_far)?));
+        let original: [u8; JUMP] = std::array::from_fn(|at| place.bytes[at]);
+        entries.push(Entry { address, original });
+        pad(&mut code, place, layout, library.bias);
+    }
+    memory.write(layout.base + layout::PADS, &code.finish()).map_err(&writing)?;
+    memory.write(layout.base, &layout::header(&entries)).map_err(&writing)?;
+    for (address, bytes) in jumps {
+        memory.write(address, &bytes).map_err(&writing)?;
+    }
+    Ok(())
+}

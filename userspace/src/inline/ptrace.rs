@@ -1,0 +1,144 @@
+//! The few requests of `ptrace(2)` that are needed, each a thin wrapper.
+
+use std::{ffi::c_void, io, mem, ptr};
+
+use super::fault;
+
+/// General registers of a stopped thread.
+pub type Regs = libc::user_regs_struct;
+
+const NT_X86_XSTATE: usize = 0x202;
+/// More than any processor's extended state takes.
+const XSTATE_MAX: usize = 16 << 10;
+
+fn request(what: libc::c_uint, tid: u32, address: usize, data: usize) -> io::Result<()> {
+    fault::step();
+    // SAFETY: the callers pass, for each request, addresses of values of the type that it reads or writes, which outlive
+    // the call; everything else happens in another process.
+    let answer =
+        unsafe { libc::ptrace(what, tid as libc::pid_t, address as *mut c_void, data as *mut c_void) };
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Begins to trace a thread, which runs on.
+pub fn seize(tid: u32) -> io::Result<()> {
+    request(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize)
+}
+
+/// Asks it to stop.
+pub fn interrupt(tid: u32) -> io::Result<()> {
+    request(libc::PTRACE_INTERRUPT, tid, 0, 0)
+}
+
+/// Lets go of a stopped thread, which goes on, with a signal if there is one to deliver.
+pub fn detach(tid: u32, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_DETACH, tid, 0, signal as usize)
+}
+
+/// Executes one instruction.
+pub fn step(tid: u32) -> io::Result<()> {
+    request(libc::PTRACE_SINGLESTEP, tid, 0, 0)
+}
+
+/// Goes on to the beginning or the end of the next system call.
+pub fn to_syscall(tid: u32) -> io::Result<()> {
+    request(libc::PTRACE_SYSCALL, tid, 0, 0)
+}
+
+/// Its registers.
+pub fn registers(tid: u32) -> io::Result<Regs> {
+    // SAFETY: the structure consists of integers, for which zero is a value.
+    let mut regs: Regs = unsafe { mem::zeroed() };
+    request(libc::PTRACE_GETREGS, tid, 0, ptr::from_mut(&mut regs) as usize)?;
+    Ok(regs)
+}
+
+/// Sets its registers.
+pub fn set_registers(tid: u32, regs: &Regs) -> io::Result<()> {
+    request(libc::PTRACE_SETREGS, tid, 0, ptr::from_ref(regs) as usize)
+}
+
+/// Floating-point and vector registers, as `xsave` lays them out.
+pub fn extended_state(tid: u32) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; XSTATE_MAX];
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    request(libc::PTRACE_GETREGSET, tid, NT_X86_XSTATE, ptr::from_mut(&mut part) as usize)?;
+    bytes.truncate(part.iov_len);
+    Ok(bytes)
+}
+
+/// Signals that it does not take now.
+pub fn signal_mask(tid: u32) -> io::Result<u64> {
+    let mut mask = 0_u64;
+    request(libc::PTRACE_GETSIGMASK, tid, mem::size_of::<u64>(), ptr::from_mut(&mut mask) as usize)?;
+    Ok(mask)
+}
+
+/// Sets them.
+pub fn set_signal_mask(tid: u32, mask: u64) -> io::Result<()> {
+    request(libc::PTRACE_SETSIGMASK, tid, mem::size_of::<u64>(), ptr::from_ref(&mask) as usize)
+}
+
+/// What a wait reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing yet.
+    Nothing,
+    /// It stopped because it was asked to, or with its whole process.
+    Halted,
+    /// It is at the beginning or the end of a system call.
+    Syscall,
+    /// It is about to take this signal.
+    Signal(i32),
+    /// It is no more.
+    Gone,
+}
+
+/// Looks whether a traced thread has stopped, without waiting.
+pub fn poll(tid: u32) -> Event {
+    look(tid, libc::WNOHANG)
+}
+
+/// Waits for it.
+pub fn wait(tid: u32) -> Event {
+    look(tid, 0)
+}
+
+/// The end of a process stays to be seen by its parent.
+fn look(tid: u32, how: i32) -> Event {
+    let (flags, id) = (libc::__WALL | how, tid as libc::pid_t);
+    // SAFETY: as above; the structure consists of integers.
+    let mut seen: libc::siginfo_t = unsafe { mem::zeroed() };
+    let peek = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT | flags;
+    // SAFETY: writes into the structure that outlives the call.
+    if unsafe { libc::waitid(libc::P_PID, tid, ptr::from_mut(&mut seen), peek) } != 0 {
+        return Event::Gone;
+    }
+    // SAFETY: waitid has filled the fields of a child's report, or left zeros.
+    if unsafe { seen.si_pid() } == 0 {
+        return Event::Nothing;
+    }
+    let over = matches!(seen.si_code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
+    if over && is_own_child(tid) {
+        return Event::Gone;
+    }
+    let mut status = 0;
+    // SAFETY: writes into the integer that outlives the call.
+    if unsafe { libc::waitpid(id, &raw mut status, flags) } != id || !libc::WIFSTOPPED(status) {
+        return Event::Gone;
+    }
+    match status >> 16 {
+        0 if libc::WSTOPSIG(status) == libc::SIGTRAP | 0x80 => Event::Syscall,
+        0 => Event::Signal(libc::WSTOPSIG(status)),
+        _ => Event::Halted,
+    }
+}
+
+/// Whether a process was started by this one, which will want to know how it ended.
+fn is_own_child(pid: u32) -> bool {
+    let parent = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|line| {
+        let rest = line.get(line.rfind(')')? + 1..)?;
+        rest.split_ascii_whitespace().nth(1)?.parse::<u32>().ok()
+    });
+    parent == Some(std::process::id())
+}

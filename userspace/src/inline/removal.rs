@@ -1,0 +1,156 @@
+//! Takes counters out of a process: those of this tool, or of one that was killed.
+
+use std::{thread, time::Duration};
+
+use super::{
+    InlineError,
+    call::{Caller, Gadgets},
+    halt::Halted,
+    layout::{self, AREA, CODE, Entry, HEADER, Layout, PAGE},
+    library,
+    memory::Memory,
+    presence,
+};
+use crate::{
+    locate::replaceable::JUMP,
+    model::maps::{Backing, Mapping, Maps},
+};
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// How long the process stood still, the longest time at a stretch.
+    pub stopped: Duration,
+    /// Instructions that are the original ones again.
+    pub restored: usize,
+    /// The memory could not be taken away, since something on a stack may lead back to it. It is harmless.
+    pub memory_left: bool,
+}
+
+/// How often it is tried to find nobody inside.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Removes what lies at a place. After an `exec` or the end of the process there is nothing to be removed.
+pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, InlineError> {
+    let mut done = Removal::default();
+    let Some(entries) = entries(memory, layout) else { return Ok(done) };
+    let gadgets = gadgets(memory, &library::maps(pid)?, &entries).ok_or_else(|| {
+        InlineError::refused(pid, "its C library is not where it was", "what is left is harmless")
+    })?;
+    for attempt in 0..ATTEMPTS {
+        let mut halted = match Halted::all(pid) {
+            Err(InlineError::Gone(_)) => return Ok(done),
+            halted => halted?,
+        };
+        if attempt == 0 {
+            done.restored = restore(pid, memory, layout, &entries)?;
+        }
+        let maps = library::maps(pid)?;
+        let inside = layout.base..layout.base + CODE;
+        let empty = !presence::anybody_in(&halted, memory, &maps, &inside);
+        if empty {
+            let mut caller = Caller::of(&mut halted, pid, memory, gadgets)?;
+            unmap(pid, &mut caller, layout)?;
+            caller.finish()?;
+        }
+        done.stopped = done.stopped.max(halted.release());
+        if empty {
+            return Ok(done);
+        }
+        thread::sleep(PAUSE);
+    }
+    done.memory_left = true;
+    Ok(done)
+}
+
+/// Removes what a tool left that was killed; `None` where there is nothing.
+///
+/// # Errors
+/// Why that was not possible.
+pub fn repair(pid: u32) -> Result<Option<Removal>, InlineError> {
+    let maps = library::maps(pid)?;
+    let candidates: Vec<u64> = maps.all().iter().filter(|it| is_code(it)).map(|it| it.start).collect();
+    if candidates.is_empty() {
+        return Ok(None);
+    }
+    let memory = Memory::open(pid).map_err(InlineError::step(pid, "opening its memory"))?;
+    let mut found = None;
+    for base in candidates {
+        let layout = Layout { base };
+        if entries(&memory, layout).is_some() {
+            found = Some(remove(pid, &memory, layout)?);
+        }
+    }
+    Ok(found)
+}
+
+fn is_code(mapping: &Mapping) -> bool {
+    let modes = (mapping.readable, mapping.writable, mapping.executable, mapping.shared);
+    let anonymous = matches!(&mapping.backing, Backing::Anonymous);
+    anonymous && modes == (true, false, true, false) && mapping.end - mapping.start == CODE
+}
+
+fn entries(memory: &Memory, layout: Layout) -> Option<Vec<Entry>> {
+    layout::parse(&memory.bytes(layout.base, HEADER).ok()?).map(|(_, entries)| entries)
+}
+
+/// Writes the original instructions back, where a jump of ours stands.
+fn restore(pid: u32, memory: &Memory, layout: Layout, entries: &[Entry]) -> Result<usize, InlineError> {
+    let failed = InlineError::step(pid, "putting instructions back");
+    let mut restored = 0;
+    for entry in entries {
+        let there = memory.bytes(entry.address, JUMP).map_err(&failed)?;
+        if there == entry.original {
+            continue;
+        } else if leads_into(&there, entry.address, layout) {
+            memory.write(entry.address, &entry.original).map_err(&failed)?;
+            restored += 1;
+        } else {
+            // Whoever removes a breakpoint from there brings the jump back: what it leads to has to stay.
+            let reason = format!("somebody has changed the instruction at {:#x} since", entry.address);
+            let remedy =
+                "end other debuggers and uprobes, and attach with --inline once more: that removes the rest";
+            return Err(InlineError::refused(pid, reason, remedy));
+        }
+    }
+    Ok(restored)
+}
+
+fn leads_into(bytes: &[u8], address: u64, layout: Layout) -> bool {
+    let [0xe9, distance @ ..] = bytes else { return false };
+    let Ok(distance) = <[u8; 4]>::try_from(distance) else { return false };
+    let target = (address + JUMP as u64).wrapping_add_signed(i32::from_le_bytes(distance).into());
+    (layout.base..layout.base + CODE).contains(&target)
+}
+
+/// Code to make calls with, from the library that the instructions belong to.
+fn gadgets(memory: &Memory, maps: &Maps, entries: &[Entry]) -> Option<Gadgets> {
+    let known = entries.first().and_then(|entry| maps.at(entry.address));
+    // Before anything was replaced: any C library.
+    let any = || maps.all().iter().filter(|it| it.executable && it.name().starts_with("libc"));
+    known.into_iter().chain(any()).find_map(|text| Gadgets::of(memory, (text.start, text.end)))
+}
+
+/// Has the target give back what it was given, as far as it is there.
+pub fn unmap(pid: u32, caller: &mut Caller<'_>, layout: Layout) -> Result<(), InlineError> {
+    let maps = library::maps(pid)?;
+    let mut parts = Vec::new();
+    let shared = maps.at(layout.shared_area()).filter(|it| it.name().starts_with("memfd:pulse-trace"));
+    if shared.is_some_and(|it| it.start == layout.shared_area()) {
+        parts.push((layout.shared_area(), AREA));
+    }
+    let own = maps.at(layout.distance()).filter(|it| it.writable && it.backing == Backing::Anonymous);
+    if own.is_some_and(|it| it.start == layout.distance() && it.end >= layout.shared_area()) {
+        parts.push((layout.distance(), PAGE + AREA));
+    }
+    parts.push((layout.base, CODE));
+    for (address, len) in parts {
+        let answer = caller.call(libc::SYS_munmap, [address, len, 0, 0, 0, 0])?;
+        if answer != 0 {
+            let cause = std::io::Error::from_raw_os_error(i32::try_from(-answer).unwrap_or(0));
+            return Err(InlineError::Step { pid, step: "giving memory back", cause });
+        }
+    }
+    Ok(())
+}

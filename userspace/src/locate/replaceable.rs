@@ -1,0 +1,274 @@
+//! Instructions of glibc's mutex functions that a jump can take the place of, so that what passes them can be counted
+//! inside of the process.
+//!
+//! Only single instructions of five bytes or more are taken: then no thread's instruction pointer, no return address and
+//! no interrupted signal handler can lie inside of what is replaced, whatever the threads are doing. And only where
+//! nothing needs the flags any more, so that counting may change them.
+
+use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, RflagsBits};
+
+use super::{
+    code::{Body, branch_target, call_target},
+    elf::Image,
+    extents::Extents,
+    glibc::{COND_LOCK, MUTEX_LOCK},
+    register::Reg,
+    site::{FilePlan, Role, Site, Wait},
+};
+
+/// Length of the jump that is written.
+pub const JUMP: usize = 5;
+
+/// What it means to pass a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Passing {
+    /// An adaptive mutex is about to be tried: once for each acquisition.
+    AdaptiveAttempt,
+    /// The end of a spin, with the register that holds its count (32 bits): once for each contended acquisition.
+    SpinEnd(Reg),
+    /// The limit of the spin was reached.
+    GaveUp,
+    /// The kernel is about to be called for an adaptive mutex.
+    AdaptiveWait,
+    /// A normal or an error-checking mutex is about to be tried: once for each acquisition.
+    NormalAttempt,
+    /// The kernel is about to be called for one of those: once for each contended acquisition.
+    NormalWait,
+}
+
+/// How the instruction does its work elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// As it is: it means the same everywhere.
+    Copied,
+    /// A jump to this address of the file.
+    Jump(u64),
+    /// A call of this address of the file.
+    Call(u64),
+}
+
+/// One such instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaceable {
+    /// What it means to pass it.
+    pub passing: Passing,
+    /// The function that holds it.
+    pub function: String,
+    /// In the file's own address space.
+    pub address: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// How it works elsewhere.
+    pub moved: Moved,
+}
+
+/// The code of a function, to be compared with what lies in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// In the file's own address space.
+    pub address: u64,
+    /// All of it.
+    pub bytes: Vec<u8>,
+}
+
+/// Everything that can be replaced in one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replacements {
+    /// The functions concerned.
+    pub code: Vec<Code>,
+    /// In the order of their addresses.
+    pub places: Vec<Replaceable>,
+    /// What cannot be counted, and why.
+    pub left_out: Vec<String>,
+}
+
+/// Finds them, from the plan of the same file.
+#[must_use]
+pub fn find(bytes: &[u8], plan: &FilePlan) -> Replacements {
+    let mut all = Replacements::default();
+    let Ok(image) = Image::parse(bytes) else { return all };
+    let extents = Extents::of(&image);
+    for function in [MUTEX_LOCK, COND_LOCK] {
+        let sites: Vec<&Site> = plan.sites.iter().filter(|site| site.function == function).collect();
+        let Some(first) = sites.first() else { continue };
+        let Some((from, to)) = extents.around(first.address) else { continue };
+        let body = Body::decode(&image, &extents, from, to - from);
+        let found = body.map_err(str::to_owned).and_then(|body| of_function(&body, &sites));
+        let (places, code) = match (found, image.code(from, to - from)) {
+            (Ok(places), Some(code)) => (places, code),
+            (Err(reason), _) => {
+                all.left_out.push(format!("{function} {reason}"));
+                continue;
+            }
+            (_, None) => continue,
+        };
+        let bytes_of = |place: &Place| {
+            let at = usize::try_from(place.instruction.ip() - from).ok()?;
+            code.get(at..at + place.instruction.len()).map(<[u8]>::to_vec)
+        };
+        all.places.extend(places.iter().filter_map(|place| {
+            Some(Replaceable {
+                passing: place.passing,
+                function: function.to_owned(),
+                address: place.instruction.ip(),
+                bytes: bytes_of(place)?,
+                moved: moved(&place.instruction)?,
+            })
+        }));
+        all.code.push(Code { address: from, bytes: code.to_vec() });
+    }
+    all.places.sort_by_key(|place| place.address);
+    all
+}
+
+struct Place {
+    passing: Passing,
+    instruction: Instruction,
+}
+
+/// All six places of a function, or none: numbers that do not belong together are worse than none.
+fn of_function(body: &Body<'_>, sites: &[&Site]) -> Result<Vec<Place>, String> {
+    let site = |role: Role| {
+        let site = sites.iter().find(|site| site.role == role)?;
+        Some((body.at(site.address)?, site.count_register))
+    };
+    let the = |role: Role| site(role).ok_or_else(|| format!("has no site for {role:?}"));
+    let (contended, _) = the(Role::Contended)?;
+    let (adaptive_wait, _) = the(Role::KernelWait(Wait::Adaptive))?;
+    let (normal_wait, _) = the(Role::KernelWait(Wait::Normal))?;
+    let (end, count) = the(Role::SpinEnd)?;
+    let (gave_up, _) = the(Role::GaveUp)?;
+    let count = count.ok_or("does not say where the spin count is")?;
+    let places = [
+        (Passing::AdaptiveAttempt, before_join(body, body.head(contended))),
+        (Passing::SpinEnd(count), replaceable(body, end).then_some(end)),
+        (Passing::GaveUp, locked_after(body, gave_up).and_then(|to| first_in(body, gave_up, to))),
+        (Passing::AdaptiveWait, last_in(body, adaptive_wait)),
+        (Passing::NormalAttempt, before_join(body, body.head(normal_wait))),
+        (Passing::NormalWait, last_in(body, normal_wait)),
+    ];
+    let mut taken: Vec<usize> = Vec::new();
+    let mut found = Vec::new();
+    for (passing, index) in places {
+        let index = index.filter(|index| !taken.contains(index));
+        let index =
+            index.ok_or_else(|| format!("has no instruction for {passing:?} that a jump can replace"))?;
+        taken.push(index);
+        found.push(Place { passing, instruction: body.instructions[index] });
+    }
+    Ok(found)
+}
+
+/// The last instruction that every acquisition passes once before it has the lock, given where those continue that found
+/// it taken: the branch to there falls through to where all come together.
+fn before_join(body: &Body<'_>, taken: usize) -> Option<usize> {
+    let to_there = |branch: &usize| {
+        let instruction = &body.instructions[*branch];
+        instruction.flow_control() == FlowControl::ConditionalBranch
+            && branch_target(instruction) == Some(body.address(taken))
+    };
+    let mut branches = body.predecessors(taken).iter().copied().filter(to_there);
+    let (Some(branch), None) = (branches.next(), branches.next()) else { return None };
+    let join = branch + 1;
+    let from_join = body.reachable(join, |_| false);
+    let once = |index: &usize| {
+        replaceable(body, *index)
+            && !from_join.contains(index)
+            && !body.reachable(0, |other| other == *index).contains(&join)
+            && !leaves_without(body, *index, join)
+    };
+    let candidates: Vec<usize> =
+        (1..body.instructions.len()).filter(|index| *index != join).filter(once).collect();
+    // The nearest is the one from which all others can no longer be reached.
+    candidates.iter().copied().find(|index| {
+        let later = body.reachable(*index, |other| other == join);
+        candidates.iter().all(|other| other == index || !later.contains(other))
+    })
+}
+
+/// Whether the function can be left from an instruction without passing another.
+fn leaves_without(body: &Body<'_>, from: usize, passing: usize) -> bool {
+    body.reachable(from, |index| index == passing).into_iter().any(|index| {
+        let instruction = &body.instructions[index];
+        match instruction.flow_control() {
+            FlowControl::Return | FlowControl::IndirectBranch => true,
+            FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => {
+                branch_target(instruction).is_none_or(|target| !body.holds(target))
+            }
+            _ => false,
+        }
+    })
+}
+
+/// The instruction with a `lock` in the straight line that begins here, explicit or not.
+fn locked_after(body: &Body<'_>, from: usize) -> Option<usize> {
+    let locked = |index: &usize| {
+        let instruction = &body.instructions[*index];
+        instruction.has_lock_prefix()
+            || (instruction.mnemonic() == Mnemonic::Xchg && instruction.op0_kind() == OpKind::Memory)
+    };
+    body.line(from).filter(|index| *index >= from).find(locked)
+}
+
+fn first_in(body: &Body<'_>, from: usize, to: usize) -> Option<usize> {
+    (from..to).find(|index| replaceable(body, *index))
+}
+
+/// The last replaceable one of the straight line that leads to a call, the call included.
+fn last_in(body: &Body<'_>, call: usize) -> Option<usize> {
+    let before = (body.head(call)..call).rev().find(|index| replaceable(body, *index));
+    before.or_else(|| replaceable(body, call).then_some(call))
+}
+
+/// Whether a jump can take its place.
+fn replaceable(body: &Body<'_>, index: usize) -> bool {
+    let Some(instruction) = body.instructions.get(index) else { return false };
+    instruction.len() >= JUMP && moved(instruction).is_some() && flags_are_dead(body, index)
+}
+
+fn moved(instruction: &Instruction) -> Option<Moved> {
+    match instruction.flow_control() {
+        FlowControl::UnconditionalBranch => Some(Moved::Jump(branch_target(instruction)?)),
+        FlowControl::Call => Some(Moved::Call(call_target(instruction)?)),
+        FlowControl::Next => {
+            let plain = !instruction.is_ip_rel_memory_operand() && !instruction.has_lock_prefix();
+            // What moves the stack pointer or looks at it relies on nothing that changes: it runs after everything has
+            // been put back.
+            plain.then_some(Moved::Copied)
+        }
+        _ => None,
+    }
+}
+
+/// Instructions that are looked at for what they do to the flags.
+const LOOKAHEAD: usize = 8;
+
+/// Whether whatever comes next sets the flags before it reads them.
+fn flags_are_dead(body: &Body<'_>, mut index: usize) -> bool {
+    const ALL: u32 =
+        RflagsBits::OF | RflagsBits::SF | RflagsBits::ZF | RflagsBits::AF | RflagsBits::CF | RflagsBits::PF;
+    let mut set = 0;
+    for _ in 0..LOOKAHEAD {
+        let Some(instruction) = body.instructions.get(index) else { return false };
+        if instruction.rflags_read() & ALL & !set != 0 {
+            return false;
+        }
+        set |= instruction.rflags_modified() & ALL;
+        if set == ALL {
+            return true;
+        }
+        index = match instruction.flow_control() {
+            FlowControl::Next => index + 1,
+            // No function expects anything in the flags, and none leaves anything there for its caller.
+            FlowControl::Call => return true,
+            FlowControl::UnconditionalBranch => {
+                match branch_target(instruction).and_then(|target| body.at(target)) {
+                    Some(target) => target,
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+    }
+    false
+}

@@ -1,0 +1,94 @@
+//! Locks as counters inside of the process saw them: every acquisition, at full speed.
+
+use super::hist::Hist;
+
+/// Kinds of mutexes that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InlineKind {
+    /// Those that spin before they wait.
+    Adaptive,
+    /// Normal and error-checking ones, which wait at once.
+    Normal,
+}
+
+impl InlineKind {
+    /// As people name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Adaptive => "adaptive",
+            Self::Normal => "normal",
+        }
+    }
+}
+
+/// All mutexes of one kind in one process, in an interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InlineFrame {
+    /// Which.
+    pub kind: InlineKind,
+    /// How the library counts spins, where it spins.
+    pub generation: Option<String>,
+    /// Its numbers.
+    pub stats: InlineStats,
+}
+
+/// Numbers of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InlineStats {
+    /// Acquisitions.
+    pub acquisitions: u64,
+    /// Those that found it taken.
+    pub contended: u64,
+    /// Those that gave up spinning.
+    pub gave_up: u64,
+    /// Those that called the kernel to wait.
+    pub went_to_kernel: u64,
+    /// Iterations of the spin loop, as the library counts them.
+    pub spins: Hist,
+}
+
+/// The same over a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inline {
+    /// As in [`InlineFrame`].
+    pub generation: Option<String>,
+    /// As in [`InlineFrame`].
+    pub stats: InlineStats,
+}
+
+impl InlineStats {
+    /// Adds another interval.
+    pub fn merge(&mut self, other: &Self) {
+        self.acquisitions += other.acquisitions;
+        self.contended += other.contended;
+        self.gave_up += other.gave_up;
+        self.went_to_kernel += other.went_to_kernel;
+        self.spins.merge(&other.spins);
+    }
+}
+
+impl Inline {
+    /// Adds an interval.
+    pub fn add(&mut self, frame: &InlineFrame) {
+        self.generation.clone_from(&frame.generation);
+        self.stats.merge(&frame.stats);
+    }
+}
+
+/// What it took to put the counters in and to take them out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InlineCost {
+    /// Longest time that a process stood still while they were put in, ns.
+    pub put_in_ns: u64,
+    /// The same while they were taken out; 0 while they are in, and where the process had ended.
+    pub taken_out_ns: u64,
+}
+
+impl InlineCost {
+    /// Adds another interval.
+    pub fn merge(&mut self, other: &Self) {
+        self.put_in_ns = self.put_in_ns.max(other.put_in_ns);
+        self.taken_out_ns = self.taken_out_ns.max(other.taken_out_ns);
+    }
+}

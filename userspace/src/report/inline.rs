@@ -1,0 +1,111 @@
+//! Mutexes as counters inside of the processes saw them, beside what it took to put those in.
+
+use crate::model::{
+    inline::{Inline, InlineCost, InlineKind},
+    session::Session,
+    text::printable,
+    units,
+};
+
+use super::{
+    Options, histogram,
+    layout::{Layout, Row, Tone},
+    share::percent_words,
+};
+
+const COLUMNS: [&str; 9] =
+    ["process", "kind", "acquired", "contended", "gave up", "kernel", "spins", "p50", "p99"];
+const NONE: &str = "-";
+
+pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
+    let Some(cost) = &session.overhead.inline else { return String::new() };
+    let seen: Vec<(String, InlineKind, &Inline)> = session
+        .processes
+        .iter()
+        .flat_map(|(key, process)| {
+            let name = format!("{} {}", key.pid, printable(&process.comm));
+            process.inline.iter().map(move |(kind, inline)| (name.clone(), *kind, inline))
+        })
+        .collect();
+    let title = "mutexes, as counters inside of the processes saw them (--inline): every acquisition";
+    let mut text = layout.paint(Tone::Title, layout.wrap("", title).trim_end()) + "\n";
+    text += &layout.wrap("", &stops(cost));
+    let rows: Vec<Row> = seen.iter().map(|(name, kind, inline)| row(name, *kind, inline)).collect();
+    if rows.is_empty() {
+        return text + &layout.wrap("", "No mutex of a kind that is counted was acquired.");
+    }
+    text += &layout.table(&COLUMNS, &rows);
+    for (name, kind, inline) in seen.iter().filter(|(.., inline)| inline.stats.spins.count() > 0) {
+        let title = format!("{name}, spins of {} mutexes", kind.name());
+        let spins = &inline.stats.spins;
+        text +=
+            &histogram::render(&title, "acquisition", "acquisitions", spins, histogram::Scale::Count, layout);
+        if !options.histograms {
+            break;
+        }
+    }
+    text
+}
+
+fn stops(cost: &InlineCost) -> String {
+    let out = match cost.taken_out_ns {
+        0 => String::new(),
+        ns => format!(", {} while they were taken out", units::time(ns)),
+    };
+    format!("A process stood still for at most {} while they were put in{out}.", units::time(cost.put_in_ns))
+}
+
+fn row(name: &str, kind: InlineKind, inline: &Inline) -> Row {
+    let stats = &inline.stats;
+    let spins = kind == InlineKind::Adaptive;
+    let quantile = |share| stats.spins.quantile(share).map_or(NONE.to_owned(), units::count);
+    let cells = vec![
+        name.to_owned(),
+        kind.name().to_owned(),
+        units::count(stats.acquisitions),
+        units::count(stats.contended),
+        if spins { units::count(stats.gave_up) } else { NONE.to_owned() },
+        units::count(stats.went_to_kernel),
+        stats.spins.mean().map_or(NONE.to_owned(), |mean| format!("{mean:.1}")),
+        quantile(0.5),
+        quantile(0.99),
+    ];
+    let mut notes = Vec::new();
+    if stats.acquisitions > 0 {
+        let mut words = format!("contended {}", percent_words(stats.contended, stats.acquisitions));
+        let once = stats.spins.bucket(pulse_trace_common::hist::index(1) as u16);
+        if stats.spins.count() > 0 {
+            words += &format!("; of those, {} spun once", percent_words(once, stats.spins.count()));
+        }
+        if let Some(generation) = &inline.generation {
+            words += &format!("; {}", printable(generation));
+        }
+        notes.push(words);
+    }
+    Row { cells, notes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::synthetic::{self, Shape};
+
+    fn session(shape: Shape) -> Session {
+        synthetic::session(3, shape)
+    }
+
+    #[test]
+    fn without_the_option_there_is_no_section() {
+        let text = render(&Session::default(), &Options::default(), Layout::new(100, false));
+        assert_eq!(text, "");
+    }
+
+    #[test]
+    fn both_kinds_and_the_time_of_standing_still_are_told() {
+        let session = session(Shape { inline: true, ..Shape::default() });
+        let text = render(&session, &Options::default(), Layout::new(120, false));
+        assert!(text.contains("adaptive") && text.contains("normal"), "{text}");
+        assert!(text.contains("stood still for at most 3.20ms"), "{text}");
+        assert!(text.contains("spun once"), "{text}");
+    }
+}
