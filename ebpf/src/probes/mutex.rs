@@ -16,16 +16,18 @@ use pulse_trace_common::{
         futex::{self, kind},
         mutex::{Mutex, NO_KIND, Site, Spinning, class, key, layout, role, which},
     },
+    stack,
     target::Thread,
 };
 
 use crate::{
+    config,
     kernel::{self, Object},
     loss,
     memory::{self, MMAPABLE, add, slot},
     pool,
     probes::lifecycle,
-    targets,
+    stacks, targets,
 };
 
 /// Contended locks. The first is nobody's: calibration writes to it.
@@ -77,6 +79,7 @@ fn hit(site: Site, registers: Object) -> Option<()> {
     let spinning = slot(&SPINNING, thread.seat)?;
     let id = entry(thread, spinning, site, address);
     let mutex = slot(&MUTEXES, id).filter(|_| id != 0)?;
+    let contended = mutex.contended;
     match site.role {
         role::SPIN_BEGIN => spinning.began_ns = kernel::now(),
         role::SPIN_END => {
@@ -94,7 +97,25 @@ fn hit(site: Site, registers: Object) -> Option<()> {
         role::SLOW_PATH => add(&mut mutex.contended, 1),
         _ => add(&mut mutex.taken, 1),
     }
+    if mutex.contended != contended {
+        take_stack(id, contended, registers);
+    }
     Some(())
+}
+
+/// Where a contended acquisition came from, of a sample of them.
+#[inline(always)]
+fn take_stack(id: u32, contended: u64, registers: Object) {
+    let weight = stacks::weight(contended);
+    if weight != 0 {
+        stacks::take(
+            stack::owner(stack::kind::MUTEX, id, weight),
+            registers.double(config::REGS_IP()),
+            registers.double(config::REGS_SP()),
+            registers.double(config::REGS_BP()),
+            registers.double(config::REGS_LR()),
+        );
+    }
 }
 
 /// What a hit of a target does, for nobody.

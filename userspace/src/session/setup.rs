@@ -56,7 +56,7 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
         probes: Probes {
             sched: chosen.contains(&"sched"),
             futex: chosen.contains(&"futex"),
-            stacks: request.stacks && chosen.contains(&"futex"),
+            stacks: request.stacks && (chosen.contains(&"futex") || chosen.contains(&"mutex")),
             mutex: chosen.contains(&"mutex"),
             counters: chosen.contains(&"counters"),
         },

@@ -110,7 +110,11 @@ impl Gatherer {
                 }
             }
             if let Some(mutexes) = &mut self.mutexes {
-                mutexes.forget(row, &kernel.free_mutexes(row));
+                let freed = kernel.free_mutexes(row);
+                mutexes.forget(row, &freed);
+                if let Some(stacks) = &mut self.stacks {
+                    stacks.forget(kind::MUTEX, &freed.entries);
+                }
             }
             kernel.free_row(row);
         }
@@ -236,13 +240,16 @@ impl Gatherer {
     fn add_futex(&mut self, change: FutexChange, rows: &Rows) {
         let Some(row) = rows.all.get(&change.row) else { return };
         if let Some(stacks) = &mut self.stacks {
-            stacks.claim(kind::FUTEX, change.entry, Wait::of(key_of(row), &change.frame));
+            stacks.claim(kind::FUTEX, change.entry, Wait::of_futex(key_of(row), &change.frame));
         }
         self.pending_of(row).add_futex(change.frame);
     }
 
     fn add_mutex(&mut self, change: MutexChange, rows: &Rows) {
         let Some(row) = rows.all.get(&change.row) else { return };
+        if let Some(stacks) = &mut self.stacks {
+            stacks.claim(kind::MUTEX, change.entry, Wait::of_mutex(key_of(row), &change.frame));
+        }
         self.pending_of(row).add_mutex(change.frame);
     }
 

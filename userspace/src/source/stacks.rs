@@ -11,24 +11,31 @@ use crate::{
     kernel::Kernel,
     model::{
         frame::{ProcessFrame, ProcessKey},
-        locks::{FutexFrame, LockPlace, MOST_STACKS, StackCount, merge_stacks},
+        locks::{FutexFrame, LockPlace, MOST_STACKS, MutexFrame, StackCount, merge_stacks},
     },
     symbolize::{End, Registers, Stack, Symbolizer, caller, first_outside, merged::Merged},
 };
 
-/// Which waits stacks are of: an operation on a futex of a process.
+/// What stacks are of: an operation on a futex of a process, or a mutex there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wait {
     process: ProcessKey,
     place: LockPlace,
     address: u64,
-    op: String,
+    /// The operation, or whose mutex it is and of which generation.
+    what: Result<String, (String, Option<String>)>,
 }
 
 impl Wait {
     /// Those of a futex of a process.
-    pub fn of(process: ProcessKey, frame: &FutexFrame) -> Self {
-        Self { process, place: frame.place.clone(), address: frame.address, op: frame.op.clone() }
+    pub fn of_futex(process: ProcessKey, frame: &FutexFrame) -> Self {
+        Self { process, place: frame.place.clone(), address: frame.address, what: Ok(frame.op.clone()) }
+    }
+
+    /// Contended acquisitions of a mutex of a process.
+    pub fn of_mutex(process: ProcessKey, frame: &MutexFrame) -> Self {
+        let what = Err((frame.runtime.clone(), frame.generation.clone()));
+        Self { process, place: frame.place.clone(), address: frame.address, what }
     }
 }
 
@@ -142,9 +149,13 @@ impl Stacks {
         }
         for process in processes {
             for futex in &mut process.futexes {
-                let Some(taken) = self.due.remove(&Wait::of(process.key, futex)) else { continue };
+                let Some(taken) = self.due.remove(&Wait::of_futex(process.key, futex)) else { continue };
                 futex.stats.sampled += taken.sampled;
                 merge_stacks(&mut futex.stats.stacks, &self.named(&taken.merged));
+            }
+            for mutex in &mut process.mutexes {
+                let Some(taken) = self.due.remove(&Wait::of_mutex(process.key, mutex)) else { continue };
+                merge_stacks(&mut mutex.stats.stacks, &self.named(&taken.merged));
             }
         }
         self.due.clear();

@@ -1,6 +1,11 @@
 //! Every futex call is booked once, under the right futex, and a mutex is one only where it is one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use pulse_trace::{
     model::{
@@ -13,7 +18,7 @@ use pulse_trace::{
 };
 use serde_json::Value;
 
-use crate::support::{Calls, How, Oracle, Trace, built, children_of, counts, installed, need, whole};
+use crate::support::{Calls, How, Oracle, Trace, built, children_of, counts, installed, need, whole, within};
 
 /// Calls that ended, as the `syscalls` probe counts them: those that never do are in no futex's row.
 fn ended_calls(session: &Session) -> u64 {
@@ -216,4 +221,38 @@ fn a_full_table_is_in_the_ledger_by_number() {
     assert_eq!(all_futexes(&session).count(), 1);
     assert!(noted(&session, "futexes_full") > 0, "{:?}", session.ledger);
     assert_eq!(booked(&session) + noted(&session, "futexes_full"), ended_calls(&session));
+}
+
+/// Calls and failures of `futex` in the table that strace writes at its end.
+fn counted_by_strace(table: &str) -> (u64, u64) {
+    let line =
+        table.lines().find(|line| line.ends_with(" futex")).unwrap_or_else(|| panic!("no futex: {table}"));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number = |at: usize| words[at].parse::<u64>().unwrap();
+    // Share, seconds, microseconds a call, calls, failures if there are any, name.
+    (number(3), if words.len() == 6 { number(4) } else { 0 })
+}
+
+#[test]
+fn strace_counts_the_same_calls_and_failures_on_the_same_run() {
+    need!(installed("strace"), "strace is not installed");
+    let mut program = Calls::start_program(&[], &built("holds"), &["--times", "7,5,3"]);
+    let pid = program.pid();
+    let directory = tempfile::tempdir().unwrap();
+    let table = directory.path().join("table");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-c", "-e", "trace=futex", "-p", &pid.to_string(), "-o"]).arg(&table);
+    let mut strace = strace.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    within(Duration::from_secs(20), "strace to attach", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+    });
+    let mut trace = Trace::of(pid, &How::default());
+    program.go();
+    trace.until(|| program.has_ended());
+    let session = trace.finish();
+    assert!(strace.wait().unwrap().success());
+    let (calls, failures) = counted_by_strace(&fs::read_to_string(&table).unwrap());
+    let failed = all_futexes(&session).flat_map(|(_, stats)| stats.errors.values()).sum::<u64>();
+    assert_eq!((booked(&session), failed), (calls, failures), "{:?}", session.ledger);
 }

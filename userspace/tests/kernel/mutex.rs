@@ -62,6 +62,11 @@ fn an_adaptive_mutex_tells_who_spun_who_gave_up_and_who_went_to_the_kernel() {
         assert_eq!(stats.spin_count.count(), stats.contended);
         assert!(stats.gave_up <= stats.contended && stats.went_to_kernel <= stats.gave_up, "{stats:?}");
         assert!(stats.spin_count.max.is_some_and(|max| max < 1000), "{:?}", stats.spin_count.max);
+        // The first ones are all looked at, and lead to whoever wanted the lock.
+        let leads =
+            |caller: &Option<String>| caller.as_ref().is_some_and(|it| it.contains("PthreadMutex::with"));
+        assert!(!stats.stacks.is_empty(), "{stats:?}");
+        assert!(stats.stacks.iter().all(|stack| leads(&stack.caller)), "{:?}", stats.stacks);
     }
     let traps = session.overhead.traps.as_ref().unwrap();
     assert!(traps.trap_ns > 0.0 && traps.detached_at_ns.is_none(), "{traps:?}");

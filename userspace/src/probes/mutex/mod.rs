@@ -45,6 +45,8 @@ pub struct Origin {
 pub struct MutexChange {
     /// The row of the process.
     pub row: u32,
+    /// The kernel side's entry, which stacks name.
+    pub entry: u32,
     /// The lock and its numbers.
     pub frame: MutexFrame,
 }
@@ -92,7 +94,7 @@ impl Mutexes {
                 kind: (mutex.kind != NO_KIND).then(|| kind_of(mutex.kind)),
                 stats,
             };
-            changes.push(MutexChange { row: mutex.row, frame });
+            changes.push(MutexChange { row: mutex.row, entry: id, frame });
         }
         changes
     }
