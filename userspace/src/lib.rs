@@ -1,5 +1,6 @@
 //! The library behind `pulse-trace`. `docs/architecture.md` tells the ranks; a module imports only lower ones.
 
+pub mod bench;
 pub mod cli;
 pub mod compare;
 pub mod doctor;

@@ -1,6 +1,8 @@
 //! The command line: one file per command.
 
 mod attach;
+mod bench;
+mod compare;
 mod dashboard;
 mod doctor;
 mod export;
@@ -14,6 +16,7 @@ mod probes;
 mod report;
 mod run;
 mod selftest;
+mod side_by_side;
 
 use std::{ffi::OsString, io::Write as _};
 
@@ -39,6 +42,8 @@ Exit codes: 0 done; 1 a check failed; 2 bad usage or a bad file; 3 missing privi
 enum Command {
     Attach(attach::Attach),
     Run(run::Run),
+    Bench(bench::Bench),
+    Compare(compare::Compare),
     Report(report::Report),
     Export(export::Export),
     Doctor(doctor::Doctor),
@@ -79,6 +84,8 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Attach(attach) => attach.run(),
         Command::Run(run) => run.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Compare(compare) => compare.run(),
         Command::Report(report) => report.run(),
         Command::Export(export) => export.run(),
         Command::Doctor(doctor) => doctor.run(),

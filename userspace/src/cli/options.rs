@@ -178,7 +178,7 @@ impl ViewOptions {
 }
 
 /// Columns of the terminal; reports into files and pipes have 80.
-fn terminal_width() -> usize {
+pub fn terminal_width() -> usize {
     if !stdout().is_terminal() {
         return 80;
     }

@@ -13,13 +13,16 @@ use crate::{
 /// How far a quantile may be off: half a bucket on either side, as a share of it.
 const RESOLUTION: f64 = pulse_trace_common::hist::MAX_RELATIVE_ERROR / 2.0;
 /// Quantiles that are shown.
-const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)];
+const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)];
+
+/// Values that must lie beyond a quantile for it to be one; `1.0 - 0.99` is a little less than a hundredth.
+const FEWEST_BEYOND: f64 = 1.999;
 
 /// Which processes of a session, and what their numbers are divided by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Selection<'a> {
-    /// Those of this name; `None` for all.
-    pub comm: Option<&'a str>,
+    /// Those of these names; `None` for all.
+    pub comms: Option<&'a [String]>,
     /// What is put before keys and names, where several names are compared.
     pub prefix: &'a str,
     /// Messages or operations, where counts are to be given per each.
@@ -34,7 +37,7 @@ pub fn measures(
     export: &Export,
     selection: Selection<'_>,
 ) -> Result<(Vec<Measure>, Vec<Distribution>), HistError> {
-    let chosen = |process: &&Process| selection.comm.is_none_or(|comm| process.comm == comm);
+    let chosen = |process: &&Process| selection.comms.is_none_or(|comms| comms.contains(&process.comm));
     let processes: Vec<&Process> = export.processes.iter().filter(chosen).collect();
     let mut found = Found { selection, measures: Vec::new(), distributions: Vec::new() };
     calls::add(&mut found, &processes)?;
@@ -73,12 +76,12 @@ impl Found<'_> {
             ..like.clone()
         };
         self.plain(with("mean", mean));
-        for (tail, share) in QUANTILES {
+        // A quantile beyond which fewer than two values lie is a maximum by another name.
+        let count = values.count() as f64;
+        for (tail, share) in QUANTILES.into_iter().filter(|(_, share)| count * (1.0 - share) >= FEWEST_BEYOND)
+        {
             let value = values.quantile(share).unwrap_or_default() as f64;
             self.plain(Measure { resolution: RESOLUTION, ..with(tail, value) });
-        }
-        if let Some(max) = values.max {
-            self.plain(with("max", max as f64));
         }
         let (key, name) = (self.prefixed(&like.key), self.prefixed(&like.name));
         self.distributions.push(Distribution { key, name, time: like.unit == Unit::Ns, values });

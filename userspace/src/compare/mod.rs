@@ -5,15 +5,26 @@
 
 mod build;
 mod convert;
+mod files;
+mod format;
+#[cfg(test)]
+mod golden;
 pub mod json;
 mod measure;
+mod overlay;
 mod sample;
 #[cfg(test)]
 mod schema;
 pub mod synthetic;
+mod tables;
+pub mod text;
+mod threshold;
 mod warnings;
 
 pub use build::{Frame, build};
 pub use convert::{HistError, values};
+pub use files::{CompareError, Given, Matching, of_files};
 pub use measure::{Selection, measures};
 pub use sample::{Distribution, Measure, Sample, Variant, anatomy_measures};
+pub use tables::{csv, markdown};
+pub use threshold::Threshold;

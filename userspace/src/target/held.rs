@@ -9,7 +9,7 @@ use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 use rustix::{
@@ -36,6 +36,14 @@ impl Held {
     /// # Errors
     /// When there is no such command or it cannot be started.
     pub fn start(command: &[OsString]) -> Result<Self, TargetError> {
+        Self::start_into(command, Stdio::inherit())
+    }
+
+    /// The same with its output going elsewhere.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_into(command: &[OsString], output: Stdio) -> Result<Self, TargetError> {
         super::select::in_initial_namespace()?;
         let name = command.first().map(OsString::as_os_str).unwrap_or_default();
         let path = find(name)?;
@@ -45,7 +53,7 @@ impl Held {
             remedy: "see whether the machine is out of processes or memory",
         };
         let mut holder = Command::new("/proc/self/exe");
-        holder.arg0("pulse-trace").arg(HOLD).arg(path).args(command);
+        holder.arg0("pulse-trace").arg(HOLD).arg(path).args(command).stdout(output);
         let child = holder.spawn().map_err(failed)?;
         let pid = Pid::from_child(&child);
         let stopped =

@@ -13,6 +13,8 @@ const PF_KTHREAD: u64 = 0x0020_0000;
 pub struct Stat {
     /// State letter.
     pub state: char,
+    /// The process that it is a child of.
+    pub parent: u32,
     /// Flags of the kernel's task.
     pub flags: u64,
     /// When it started, in clock ticks since boot: with the id, this names a process for good.
@@ -40,9 +42,10 @@ pub fn stat(pid: u32) -> Option<Stat> {
 fn parse_stat(line: &str) -> Option<Stat> {
     let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
-    let flags = fields.nth(5)?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let flags = fields.nth(4)?.parse().ok()?;
     let started = fields.nth(12)?.parse().ok()?;
-    Some(Stat { state, flags, started })
+    Some(Stat { state, parent, flags, started })
 }
 
 /// The name of a process or thread, as the kernel has it.
@@ -82,6 +85,22 @@ pub fn processes() -> Result<Vec<u32>, TargetError> {
     numbers("/proc").map_err(|cause| TargetError::Procfs { path: "/proc".to_owned(), cause })
 }
 
+/// A process, and all that descend from it and live.
+pub fn family(pid: u32) -> Result<Vec<u32>, TargetError> {
+    let all = processes()?;
+    let parents: Vec<(u32, u32)> = all
+        .into_iter()
+        .filter_map(|it| Some((it, stat(it).filter(|stat| !stat.is_dead())?.parent)))
+        .collect();
+    let mut family = vec![pid];
+    let mut nth = 0;
+    while let Some(parent) = family.get(nth).copied() {
+        family.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(child, _)| *child));
+        nth += 1;
+    }
+    Ok(family)
+}
+
 fn numbers(directory: &str) -> io::Result<Vec<u32>> {
     Ok(fs::read_dir(directory)?
         .flatten()
@@ -102,7 +121,7 @@ mod tests {
     #[test]
     fn a_name_full_of_parentheses_does_not_shift_the_fields() {
         let line = "7 (a) S (b) R 1 7 7 0 -1 4194560 10 0 0 0 1 2 0 0 20 0 1 0 4242 1000 50";
-        assert_eq!(parse_stat(line), Some(Stat { state: 'R', flags: 4_194_560, started: 4242 }));
+        assert_eq!(parse_stat(line), Some(Stat { state: 'R', parent: 1, flags: 4_194_560, started: 4242 }));
         assert_eq!(parse_stat("7 (cut) S 1"), None);
         assert_eq!(parse_stat(""), None);
     }

@@ -6,6 +6,7 @@ use pulse_trace_workloads::hist::LatencyHist;
 use serde::{Deserialize, Serialize};
 
 use super::message::Message;
+use super::stages::{Arrival, Noted, Reading};
 
 /// One producer as the aggregator saw it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub struct Received {
     pub last_received_ns: Option<u64>,
     /// From the producer's intent to the aggregator's return from the read.
     pub latency: LatencyHist,
+    /// Every read and every message, where they were to be noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<Noted>,
 }
 
 impl Received {
@@ -107,13 +111,26 @@ impl Ledger {
         self.sums.last_received_ns = Some(now);
         // A producer's number is proven by the parser.
         let key = (message.producer().unwrap_or_default(), message.pid);
+        if let Some(noted) = &mut self.sums.noted {
+            let (producer, seq, sent_ns) = (key.0, message.seq, message.sent_ns);
+            let reading = noted.readings.len().saturating_sub(1);
+            noted.arrivals.push(Arrival { producer, seq, sent_ns, reading });
+        }
         self.tracks.entry(key).or_default().enter(&message);
         true
     }
 
     /// Counts one read of the transport.
-    pub fn count_read(&mut self) {
+    pub fn count_read(&mut self, reading: Reading) {
         self.sums.reads += 1;
+        if let Some(noted) = &mut self.sums.noted {
+            noted.readings.push(reading);
+        }
+    }
+
+    /// Notes every read and every message from here on.
+    pub fn note_all(&mut self) {
+        self.sums.noted = Some(Noted::default());
     }
 
     /// Counts lines that were no messages before they could be read as such.

@@ -10,6 +10,7 @@ mod producer;
 mod report;
 mod run;
 mod runtime;
+mod stages;
 mod transport;
 
 use std::process::ExitCode;

@@ -123,6 +123,9 @@ pub struct LinkArgs {
     /// Send small TCP segments at once
     #[arg(long)]
     pub tcp_nodelay: bool,
+    /// Note where each message was, for `stages` in the truth: with --blocking, without --batch, up to 100000 messages
+    #[arg(long)]
+    pub stages: bool,
     /// Receive buffer of sockets, or size of the pipe or the ring
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 36))]
     pub buffer: Option<u64>,
@@ -168,6 +171,13 @@ pub struct OutputArgs {
 impl std::fmt::Debug for LinkArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} at {:?}", self.variant.name(), self.at)
+    }
+}
+
+impl RunArgs {
+    /// Messages of a round, all producers together.
+    pub fn messages(&self) -> u64 {
+        self.producers.saturating_mul(self.load.messages)
     }
 }
 

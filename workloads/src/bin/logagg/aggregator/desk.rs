@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::super::ledger::{Ledger, Received};
 use super::super::lines::Lines;
+use super::super::stages::Reading;
 use super::super::transport::Framing;
 
 /// Bytes one read can take; larger than the largest packet.
@@ -49,12 +50,22 @@ pub struct Reception {
     pub buffer: Vec<u8>,
     framing: Framing,
     lines: Lines,
+    /// Tells receivers apart.
+    number: u32,
+    begun_ns: u64,
 }
 
 impl Reception {
     /// For one link.
     pub fn new(framing: Framing) -> Self {
-        Self { buffer: vec![0; READ_SIZE], framing, lines: Lines::default() }
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { buffer: vec![0; READ_SIZE], framing, lines: Lines::default(), number, begun_ns: 0 }
+    }
+
+    /// The call that receives begins now.
+    pub fn begin(&mut self) {
+        self.begun_ns = now_ns();
     }
 }
 
@@ -73,6 +84,11 @@ impl Desk {
             ended: eventfd(0, EventfdFlags::CLOEXEC)
                 .map_err(|error| cannot("make an eventfd", error, "look at `ulimit -n`"))?,
         })
+    }
+
+    /// Notes every read and every message.
+    pub fn note_all(&self) {
+        self.book().ledger.note_all();
     }
 
     /// Says ready if no producer is expected to connect first.
@@ -169,10 +185,10 @@ impl Desk {
     }
 
     fn enter(&self, reception: &mut Reception, count: usize, now: u64) {
-        let Reception { buffer, framing, lines } = reception;
+        let Reception { buffer, framing, lines, number, begun_ns } = reception;
         let mut book = self.book();
         let Book { ledger, output, error } = &mut *book;
-        ledger.count_read();
+        ledger.count_read(Reading { receiver: *number, begun_ns: *begun_ns, ended_ns: now });
         let dropped = lines.feed(&buffer[..count], |line| {
             if ledger.enter(line, now)
                 && let Some(file) = output.as_mut()

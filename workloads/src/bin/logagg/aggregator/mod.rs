@@ -84,6 +84,9 @@ pub fn run(args: &AggregatorArgs) -> Result<bool> {
         cpus.pin(0)?;
     }
     let desk = Arc::new(Desk::open(&args.output.output, args.append, args.expect, handshake)?);
+    if args.link.stages && args.link.blocking {
+        desk.note_all();
+    }
     let tuning = args.link.tuning(0, false);
     let mut bound = args.link.variant.bind(&args.link.address(Role::Aggregator), &tuning)?;
     let address = bound.address.clone();

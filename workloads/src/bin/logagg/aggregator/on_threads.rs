@@ -109,6 +109,7 @@ fn accept_all(desk: &Arc<Desk>, listener: &OwnedFd, tuning: Tuning) {
 fn receive_all(desk: &Desk, channel: &Channel) {
     let mut reception = Reception::new(channel.framing);
     loop {
+        reception.begin();
         let got = (channel.receive)(channel.fd.as_fd(), &mut reception.buffer);
         match got {
             // Silent for the whole time-out, and nothing more will be sent.

@@ -25,6 +25,7 @@ pub fn receive_all(desk: &Desk, mut ring: RingInlet) {
 pub fn receive(desk: &Desk, ring: &mut RingInlet, reception: &mut Reception) -> Option<bool> {
     // Asked first: what was pushed before the end was told is then seen by the look.
     let finishing = desk.finishing();
+    reception.begin();
     match ring.receive(&mut reception.buffer) {
         Ok(Got::Bytes(count)) => desk.take(reception, Ok(count)).then_some(false),
         Ok(Got::Torn) => {

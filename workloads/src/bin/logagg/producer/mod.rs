@@ -20,6 +20,7 @@ use super::message::Composer;
 use super::options::{LinkArgs, ProducerArgs, warmup};
 use super::pace::Pace;
 use super::report;
+use super::stages::Sending;
 use super::transport::{Outlet, Role};
 use delivery::{Delivery, Step};
 
@@ -61,6 +62,9 @@ pub struct Sent {
     pub lag: LatencyHist,
     /// Why it ended early.
     pub error: Option<String>,
+    /// Every send, where they were to be noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sendings: Vec<Sending>,
 }
 
 /// One producer with everything it needs; the two runtimes drive it.
@@ -180,7 +184,11 @@ impl Producer {
 
     /// Books a write that is on its way.
     fn book(&mut self, messages: u64, begun_ns: u64) {
-        self.sent.send.record(now_ns() - begun_ns);
+        let now = now_ns();
+        self.sent.send.record(now - begun_ns);
+        if self.link.stages {
+            self.sent.sendings.push((begun_ns, now));
+        }
         self.sent.sent += messages;
         self.sent.bytes += self.buffer.len() as u64;
     }

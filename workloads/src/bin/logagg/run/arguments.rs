@@ -72,6 +72,9 @@ impl Words {
         if link.blocking {
             self.flag("--blocking");
         }
+        if link.stages {
+            self.flag("--stages");
+        }
         if link.tcp_nodelay {
             self.flag("--tcp-nodelay");
         }

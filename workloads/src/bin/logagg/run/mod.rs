@@ -13,6 +13,9 @@ use super::options::{RunArgs, warmup};
 use super::report;
 pub use truth::{RunTruth, Sums};
 
+/// Messages of a round of which may be noted where each was.
+const MOST_NOTED: u64 = 100_000;
+
 /// Runs the subcommand; answers whether every message is accounted for.
 pub fn run(args: &RunArgs) -> Result<bool> {
     check(args)?;
@@ -36,6 +39,10 @@ pub fn run(args: &RunArgs) -> Result<bool> {
 fn check(args: &RunArgs) -> Result<(), Refusal> {
     args.load.check(&args.link, args.producers)?;
     warmup(&args.common)?;
+    if args.link.stages && (!args.link.blocking || args.load.batch > 1 || args.messages() > MOST_NOTED) {
+        let cause = "that is noted with --blocking, without --batch, and for up to 100000 messages";
+        return Err(cannot("note where each message is", cause, "leave --stages out, or change the load"));
+    }
     if args.link.at.is_some() {
         let remedy = "leave --at out; it is for `logagg aggregator` and `logagg producer`";
         return Err(cannot("use --at here", "a run chooses a place no other run uses", remedy));

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::super::ledger::Seen;
 use super::super::options::RunArgs;
 use super::super::producer::Sent;
+use super::super::stages::{Sending, Stages};
 use super::round::Round;
 
 /// The family's own part of the truth.
@@ -33,6 +34,10 @@ pub struct RunTruth {
     pub sums: Sums,
     /// The producers of a round took longer than `--timeout` and were stopped.
     pub timed_out: bool,
+    /// Where the messages were, with `--stages`; null where that was not noted.
+    pub stages: Option<Stages>,
+    /// The aggregator's process in each round.
+    pub aggregators: Vec<u32>,
     /// Each round for itself.
     pub rounds: Vec<RoundTruth>,
     /// Each producer process.
@@ -164,6 +169,8 @@ impl RunTruth {
     /// Adds what a round brought.
     pub fn add(&mut self, round: Round) {
         self.timed_out |= round.timed_out;
+        self.aggregators.push(round.aggregator.pid);
+        self.add_stages(&round);
         let nth = self.rounds.len();
         let got = &round.aggregator.received;
         let mut seen: HashMap<u32, &Seen> = got.producers.iter().map(|seen| (seen.pid, seen)).collect();
@@ -184,6 +191,16 @@ impl RunTruth {
             p50_ns: got.latency.quantile(0.5),
             p99_ns: got.latency.quantile(0.99),
         });
+    }
+
+    fn add_stages(&mut self, round: &Round) {
+        let Some(noted) = &round.aggregator.received.noted else { return };
+        let sent = round.producers.iter().filter_map(|(_, _, sent)| sent.as_ref());
+        // Only a producer that dropped nothing has its sends by sequence.
+        let whole = sent.filter(|sent| sent.dropped == 0 && sent.sendings.len() as u64 == sent.sent);
+        let sendings: HashMap<u32, &[Sending]> =
+            whole.map(|sent| (sent.producer, sent.sendings.as_slice())).collect();
+        self.stages.get_or_insert_default().add(noted, &sendings);
     }
 
     /// Whether every message is accounted for: sent once, received once, whole and in order. Only a lossy variant may

@@ -1,0 +1,60 @@
+//! Benchmarks side by side: every round of every variant is run apart, in a seeded random order, traced, and compared.
+
+mod anatomy;
+mod machine;
+mod order;
+mod process;
+mod round;
+mod run;
+mod suite;
+mod truth;
+
+pub use run::{Plan, Progress, bench};
+pub use suite::{Job, Suite, commands};
+
+use crate::{kernel::LoadError, session::SessionError, target::TargetError};
+
+/// Why a benchmark failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The program of a suite is not there.
+    #[error(
+        "cannot run the suite: its program {0} is neither beside pulse-trace nor in PATH; build it with `cargo xtask build --release`"
+    )]
+    NoProgram(&'static str),
+    /// A variant was asked for that the suite does not have.
+    #[error("cannot run variant {name:?}: {cause}; the suite has {known}")]
+    Variant {
+        /// What was asked for.
+        name: String,
+        /// What is wrong with it.
+        cause: String,
+        /// What there is.
+        known: String,
+    },
+    /// A program did not do what it should.
+    #[error("cannot run {label}: {cause}; run it alone to see why: {command}")]
+    Program {
+        /// The variant.
+        label: String,
+        /// What happened.
+        cause: String,
+        /// What was run.
+        command: String,
+    },
+    /// It cannot be traced.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The session failed.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The program could not be started or followed.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The kernel side cannot be set up as wanted.
+    #[error("cannot trace: {0}; leave --probes at its default")]
+    Setup(String),
+    /// The event loop cannot work.
+    #[error("cannot wait for events: {0}; see whether the limit of open files is reached (`ulimit -n`)")]
+    Events(std::io::Error),
+}

@@ -1,0 +1,65 @@
+//! One queue and many producers: `casq`.
+
+use serde_json::Value;
+
+use super::{
+    super::truth::{Outcome, number},
+    Parts, words,
+};
+use crate::compare::json::{Section, Unit};
+
+pub const PARTS: Parts = Parts {
+    program: "casq",
+    per: "message",
+    usual: &["cas/1", "cas/3", "cas/5", "cas/9", "cas/5/deferred", "cas/5/mutex"],
+    known: "QUEUE/PRODUCERS[/LOG]: queues cas, fetch-add, mutex, futex, crossbeam; logs none, deferred, mutex, per-thread",
+    arguments,
+    outcome,
+};
+
+fn arguments(name: &str) -> Result<Vec<String>, String> {
+    let mut parts = name.split('/');
+    let queue = parts.next().unwrap_or_default();
+    if !["cas", "fetch-add", "mutex", "futex", "crossbeam"].contains(&queue) {
+        return Err("there is no such queue".to_owned());
+    }
+    let producers = parts.next().unwrap_or("1");
+    let producers: u32 = producers.parse().map_err(|_| format!("{producers:?} is no number of producers"))?;
+    let log = parts.next().unwrap_or("none");
+    if !["none", "deferred", "mutex", "per-thread"].contains(&log) || parts.next().is_some() {
+        return Err("there is no such log".to_owned());
+    }
+    Ok(words(&format!(
+        "--json --no-draw --queue {queue} --producers {producers} --log {log} --pushes 200000"
+    )))
+}
+
+fn outcome(truth: &Value) -> Outcome {
+    let run = &truth["runs"][0];
+    let received = number(run, "/received").filter(|received| *received > 0.0);
+    let mut outcome = Outcome { per: received, ..Outcome::default() };
+    outcome.rate(
+        "throughput",
+        "messages per second",
+        number(run, "/messages_per_second").filter(|it| *it > 0.0),
+    );
+    outcome.latency("latency", "push, from when it was due", Unit::Cycles, &run["push"]);
+    outcome.latency("service", "push, the try that succeeded", Unit::Cycles, &run["service"]);
+    let losses = [
+        ("lost", "messages lost"),
+        ("reordered", "messages reordered"),
+        ("waited", "pushes that had to wait"),
+    ];
+    outcome.counts(run, Section::Losses, &losses);
+    for (key, name, unit) in [
+        ("task_clock_ns", "task clock, producers", Unit::Ns),
+        ("context_switches", "context switches, producers", Unit::Count),
+        ("page_faults", "page faults, producers", Unit::Count),
+        ("cycles", "cycles, producers", Unit::Count),
+        ("instructions", "instructions, producers", Unit::Count),
+    ] {
+        let value = number(run, &format!("/producer_counts/{key}"));
+        outcome.less(&format!("producers.{key}"), name, Section::Cost, unit, value);
+    }
+    outcome
+}

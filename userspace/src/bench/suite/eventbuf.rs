@@ -1,0 +1,62 @@
+//! Packed atomic state against mutexes: `eventbuf`.
+
+use serde_json::Value;
+
+use super::{
+    super::truth::{Outcome, number},
+    Parts, words,
+};
+use crate::compare::json::{Section, Unit};
+
+pub const PARTS: Parts = Parts {
+    program: "eventbuf",
+    per: "event",
+    usual: &[
+        "standard/1",
+        "packed/1",
+        "standard/4",
+        "packed/4",
+        "standard/8",
+        "packed/8",
+        "standard/16",
+        "packed/16",
+    ],
+    known: "IMPLEMENTATION/THREADS: standard, locked, packed",
+    arguments,
+    outcome,
+};
+
+fn arguments(name: &str) -> Result<Vec<String>, String> {
+    let (implementation, threads) = name.split_once('/').unwrap_or((name, "1"));
+    if !["standard", "locked", "packed"].contains(&implementation) {
+        return Err("there is no such implementation".to_owned());
+    }
+    let threads: u32 = threads.parse().map_err(|_| format!("{threads:?} is no number of threads"))?;
+    Ok(words(&format!("--json --impl {implementation} --threads {threads} --events 1000000")))
+}
+
+fn outcome(truth: &Value) -> Outcome {
+    let run = &truth["runs"][0];
+    let offered = number(run, "/offered").filter(|offered| *offered > 0.0);
+    let mut outcome = Outcome { per: offered, ..Outcome::default() };
+    outcome.rate(
+        "throughput",
+        "accepted events per second",
+        number(run, "/throughput").filter(|it| *it > 0.0),
+    );
+    outcome.latency("latency", "offer", Unit::Cycles, &run["latency"]);
+    outcome.counts(run, Section::Losses, &[("full", "refused: full"), ("open", "refused: breaker open")]);
+    let cpu = number(run, "/cpu_ns_per_event");
+    outcome.less("cpu.event", "CPU time per accepted event", Section::Cost, Unit::Ns, cpu);
+    let percent = |pointer: &str| number(run, pointer).map(|share| share * 100.0);
+    outcome.less(
+        "lock.contended",
+        "locks found taken",
+        Section::Locks,
+        Unit::Percent,
+        percent("/lock_contended_share"),
+    );
+    let failed = percent("/cas_success_rate").map(|percent| 100.0 - percent);
+    outcome.less("cas.failed", "compare-and-swaps that failed", Section::Locks, Unit::Percent, failed);
+    outcome
+}

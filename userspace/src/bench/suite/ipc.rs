@@ -1,0 +1,62 @@
+//! Ways of inter-process communication: `logagg`.
+
+use serde_json::Value;
+
+use super::{
+    super::truth::{Outcome, number},
+    Parts, words,
+};
+use crate::compare::json::{Section, Unit};
+
+const NAMES: [&str; 10] =
+    ["unixsock", "tcp", "unixgram", "udp", "fifo", "pipe", "seqpacket", "mqueue", "shm", "shm-futex"];
+
+pub const PARTS: Parts = Parts {
+    program: "logagg",
+    per: "message",
+    usual: &["unixsock", "tcp", "unixgram", "udp", "fifo"],
+    known: "WAY[/tokio]: unixsock, tcp, unixgram, udp, fifo, pipe, seqpacket, mqueue, shm and shm-futex",
+    arguments,
+    outcome,
+};
+
+/// Paced, so that latency is that of a message and not that of a queue; plain threads, so that the calls are the link's.
+fn arguments(name: &str) -> Result<Vec<String>, String> {
+    let (name, runtime) = name.split_once('/').unwrap_or((name, "blocking"));
+    if !NAMES.contains(&name) {
+        return Err("there is no such way".to_owned());
+    }
+    let runtime = match runtime {
+        "blocking" => "--blocking --stages",
+        "tokio" => "",
+        _ => return Err("there is no such runtime".to_owned()),
+    };
+    Ok(words(&format!("run --json --output none {runtime} --rate 500 --messages 150 --variant {name}")))
+}
+
+fn outcome(truth: &Value) -> Outcome {
+    let received = number(truth, "/received").filter(|received| *received > 0.0);
+    let mut outcome = Outcome { per: received, ..Outcome::default() };
+    outcome.rate(
+        "throughput",
+        "messages per second",
+        number(truth, "/throughput_per_s").filter(|it| *it > 0.0),
+    );
+    outcome.latency("latency", "end to end", Unit::Ns, &truth["latency"]);
+    outcome.latency("send", "send call", Unit::Ns, &truth["send"]);
+    let losses = [
+        ("lost", "messages lost"),
+        ("reordered", "messages reordered"),
+        ("dropped", "messages dropped"),
+        ("full", "found the link full"),
+    ];
+    outcome.counts(truth, Section::Losses, &losses);
+    let per = |pointer: &str| Some(number(truth, pointer)? / received?);
+    outcome.less("cpu.producers", "CPU time, senders", Section::Cost, Unit::Ns, per("/producers_cpu_ns"));
+    outcome.less("cpu.aggregator", "CPU time, receiver", Section::Cost, Unit::Ns, per("/aggregator_cpu_ns"));
+    outcome.less("bytes", "bytes received", Section::Cost, Unit::Bytes, per("/bytes_received"));
+    if truth["holds"] != Value::Bool(true) {
+        outcome.notes.push("the program's own books do not agree".to_owned());
+    }
+    outcome
+}
