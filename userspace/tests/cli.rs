@@ -322,6 +322,8 @@ fn help_is_the_documented_one() {
         (&["--help"][..], "help.txt"),
         (&["attach", "--help"][..], "help-attach.txt"),
         (&["run", "--help"][..], "help-run.txt"),
+        (&["bench", "--help"][..], "help-bench.txt"),
+        (&["compare", "--help"][..], "help-compare.txt"),
         (&["report", "--help"][..], "help-report.txt"),
         (&["export", "--help"][..], "help-export.txt"),
         (&["doctor", "--help"][..], "help-doctor.txt"),

@@ -43,13 +43,14 @@ pub fn measures(truth: &Value, export: &Export) -> Vec<Measure> {
     };
     let stage = |name: &str| number(truth, &format!("/stages/{name}_ns"));
     let messages = number(truth, "/stages/messages").filter(|messages| *messages > 0.0);
+    let woken = stage("woken").unwrap_or_default();
     let all = (stage("composing"), stage("sending"), stage("waiting"), stage("receiving"), stage("between"));
     let (Some(messages), (Some(composing), Some(sending), Some(waiting), Some(receiving), Some(between))) =
         (messages, all)
     else {
         return Vec::new();
     };
-    let stages = Stages { composing, sending, waiting, receiving, between };
+    let stages = Stages { composing, sending, waiting, receiving, between, woken };
     anatomy_measures(parts(stages, sender, receiver).map(|ns| ns / messages))
 }
 
@@ -60,26 +61,29 @@ struct Stages {
     waiting: f64,
     receiving: f64,
     between: f64,
+    /// The waiting, each wakeup once, however many messages it was for.
+    woken: f64,
 }
 
 /// Sender call, blocked, run queue, receiver call, user code.
 fn parts(stages: Stages, sender: Did, receiver: Did) -> [f64; 5] {
-    let Stages { composing, sending, waiting, receiving, between } = stages;
+    let Stages { composing, sending, waiting, receiving, between, woken } = stages;
     let blocked_sending = sending * share(sender.blocked_sending, sender.sending);
     let sender_waits = share(sender.preempted, sender.ran + sender.preempted);
     let sending = sending - blocked_sending;
-    // A receiver that was waiting was woken once, and then waited for a CPU: never for longer than this stage.
-    let woken = receiver.woken.min(waiting);
+    // What a receiver that was woken did until its call returned: it waited for a CPU, and then left the kernel.
+    let queued = waiting * share(receiver.woken, woken);
+    let receiving = waiting - queued + receiving;
     let receiver_waits = share(receiver.preempted, receiver.ran + receiver.preempted);
     let busy = receiver.ran + receiver.preempted + receiver.blocked_on_locks;
     let blocked_between = between * share(receiver.blocked_on_locks, busy);
     let between = between - blocked_between;
-    let run_queue = sender_waits * (composing + sending) + woken + receiver_waits * (receiving + between);
+    let run_queue = sender_waits * (composing + sending) + queued + receiver_waits * (receiving + between);
     [
         sending * (1.0 - sender_waits),
         blocked_sending + blocked_between,
         run_queue,
-        waiting - woken + receiving * (1.0 - receiver_waits),
+        receiving * (1.0 - receiver_waits),
         composing * (1.0 - sender_waits) + between * (1.0 - receiver_waits),
     ]
 }
@@ -116,10 +120,17 @@ fn did(export: &Export, pids: &HashSet<u64>) -> Option<Did> {
 mod tests {
     use super::*;
 
+    const STAGES: Stages = Stages {
+        composing: 10.0,
+        sending: 200.0,
+        waiting: 50.0,
+        receiving: 30.0,
+        between: 110.0,
+        woken: 25.0,
+    };
+
     #[test]
     fn whatever_the_processes_did_the_parts_add_up() {
-        let stages =
-            Stages { composing: 10.0, sending: 200.0, waiting: 50.0, receiving: 30.0, between: 110.0 };
         let quiet = Did::default();
         let busy = Did {
             ran: 300.0,
@@ -130,20 +141,21 @@ mod tests {
             woken: 20.0,
         };
         for (sender, receiver) in [(quiet, quiet), (busy, quiet), (quiet, busy), (busy, busy)] {
-            let sum: f64 = parts(stages, sender, receiver).iter().sum();
+            let sum: f64 = parts(STAGES, sender, receiver).iter().sum();
             assert!((sum - 400.0).abs() < 1e-9, "{sum}");
         }
-        assert_eq!(parts(stages, quiet, quiet), [200.0, 0.0, 0.0, 80.0, 120.0]);
-        let [sender_call, blocked, run_queue, receiver_call, user] = parts(stages, busy, busy);
+        assert_eq!(parts(STAGES, quiet, quiet), [200.0, 0.0, 0.0, 80.0, 120.0]);
+        let [sender_call, blocked, run_queue, receiver_call, user] = parts(STAGES, busy, busy);
         assert_eq!((sender_call, blocked), (75.0, 100.0 + 55.0));
-        assert_eq!((receiver_call, user), (30.0 + 22.5, 7.5 + 41.25));
-        assert_eq!(run_queue, 400.0 - 75.0 - 155.0 - 52.5 - 48.75);
+        // Four fifths of the waiting were for a CPU.
+        assert_eq!((receiver_call, user), (0.75 * (10.0 + 30.0), 7.5 + 41.25));
+        assert_eq!(run_queue, 400.0 - 75.0 - 155.0 - 30.0 - 48.75);
     }
 
     #[test]
     fn a_wait_for_a_cpu_is_never_longer_than_the_wait() {
-        let stages = Stages { composing: 0.0, sending: 0.0, waiting: 50.0, receiving: 0.0, between: 0.0 };
+        let waiting = Stages { composing: 0.0, sending: 0.0, receiving: 0.0, between: 0.0, ..STAGES };
         let woken = Did { woken: 1e9, ..Did::default() };
-        assert_eq!(parts(stages, Did::default(), woken), [0.0, 0.0, 50.0, 0.0, 0.0]);
+        assert_eq!(parts(waiting, Did::default(), woken), [0.0, 0.0, 50.0, 0.0, 0.0]);
     }
 }

@@ -145,8 +145,8 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// Options that another one takes the place of.
-const INSTEAD: [(&str, &str); 3] =
-    [("--flood", "--rate"), ("--batch", "--stages"), ("--every-mutex", "--mutex")];
+const INSTEAD: [(&str, &str); 4] =
+    [("--flood", "--jitter"), ("--flood", "--rate"), ("--batch", "--stages"), ("--every-mutex", "--mutex")];
 
 /// Arguments without those that the given options bring anew.
 fn without(arguments: Vec<String>, options: &[OsString]) -> Vec<String> {

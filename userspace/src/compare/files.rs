@@ -180,7 +180,7 @@ fn read(given: &Given) -> Result<Read, CompareError> {
     let file = File::open(&given.path).map_err(|error| failed(cause(&error)))?;
     let mut source = BufReader::with_capacity(1 << 16, file);
     let start = source.fill_buf().map_err(|error| failed(cause(&error)))?;
-    let is_export = start.starts_with(b"{\"schema\"") || start.starts_with(b"{\n");
+    let is_export = start.starts_with(b"{") && !start.starts_with(b"{\"header\"");
     let export = if is_export {
         read_export(source, &name)?
     } else {

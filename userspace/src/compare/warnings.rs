@@ -93,10 +93,15 @@ fn perturbed(variant: &Variant) -> Found {
 fn incomplete(variant: &Variant) -> Found {
     let short = |round: &&Sample| round.ledger.as_ref().is_some_and(|ledger| !ledger.complete());
     let count = variant.rounds.iter().filter(short).count();
+    let ledgers = variant.rounds.iter().filter_map(|round| round.ledger.as_ref());
+    let books = ledgers.flat_map(|ledger| ledger.lost.iter().chain(&ledger.degraded));
+    let names: std::collections::BTreeSet<&str> =
+        books.filter(|(_, count)| **count > 0).map(|(name, _)| name.as_str()).collect();
     let text = format!(
-        "{count} of {} rounds of {} have events that are lost or incomplete; the ledger names them",
+        "{count} of {} rounds of {} have events that are lost or lack a detail ({})",
         variant.rounds.len(),
-        variant.label
+        variant.label,
+        names.into_iter().collect::<Vec<_>>().join(", ")
     );
     (count > 0).then_some((WarningKind::Incomplete, text))
 }

@@ -31,7 +31,9 @@ fn arguments(name: &str) -> Result<Vec<String>, String> {
         "tokio" => "",
         _ => return Err("there is no such runtime".to_owned()),
     };
-    Ok(words(&format!("run --json --output none {runtime} --rate 500 --messages 150 --variant {name}")))
+    Ok(words(&format!(
+        "run --json --output none {runtime} --rate 500 --jitter 40 --messages 150 --variant {name}"
+    )))
 }
 
 fn outcome(truth: &Value) -> Outcome {

@@ -52,54 +52,87 @@ pub struct Stages {
     pub composing_ns: u64,
     /// In that call, until it returned or the message was there.
     pub sending_ns: u64,
-    /// Then, with the receiver in the call that brought it since before: it had waited, and was woken.
+    /// Then, with the receiver in a call that had found nothing, so that it waited and was woken.
     pub waiting_ns: u64,
-    /// Then, with the receiver in an earlier call, or in the one that brought it, begun when the message was there already.
+    /// Then, with the receiver in a call that found something at once.
     pub receiving_ns: u64,
     /// Then, with the receiver outside of its calls, busy with earlier messages.
     pub between_ns: u64,
+    /// Of every call that had found nothing, once whatever it brought: from the return of the call that sent the first
+    /// message to its own.
+    pub woken_ns: u64,
+}
+
+/// A call that receives, and when the first message that it brought was on its way.
+#[derive(Clone, Copy)]
+struct Call {
+    begun_ns: u64,
+    ended_ns: u64,
+    first_away_ns: Option<u64>,
+}
+
+impl Call {
+    fn has_waited(&self) -> bool {
+        self.first_away_ns.is_some_and(|away| away >= self.begun_ns)
+    }
 }
 
 impl Stages {
     /// Adds a round; messages of which one side knows nothing are left out.
     pub fn add(&mut self, noted: &Noted, sendings: &HashMap<u32, &[Sending]>) {
-        let mut of_receiver: HashMap<u32, Vec<Reading>> = HashMap::new();
-        for reading in &noted.readings {
-            of_receiver.entry(reading.receiver).or_default().push(*reading);
+        let sending = |arrival: &Arrival| sendings.get(&arrival.producer)?.get(arrival.seq as usize).copied();
+        let mut first_away: HashMap<usize, u64> = HashMap::new();
+        for arrival in &noted.arrivals {
+            if let Some((_, away)) = sending(arrival) {
+                first_away
+                    .entry(arrival.reading)
+                    .and_modify(|first| *first = away.min(*first))
+                    .or_insert(away);
+            }
+        }
+        let mut calls: HashMap<u32, Vec<Call>> = HashMap::new();
+        for (nth, reading) in noted.readings.iter().enumerate() {
+            let Reading { receiver, begun_ns, ended_ns } = *reading;
+            let call = Call { begun_ns, ended_ns, first_away_ns: first_away.get(&nth).copied() };
+            let away = call.first_away_ns.filter(|_| call.has_waited());
+            self.woken_ns += away.map_or(0, |away| ended_ns.saturating_sub(away));
+            calls.entry(receiver).or_default().push(call);
         }
         for arrival in &noted.arrivals {
-            let sending = sendings.get(&arrival.producer).and_then(|all| all.get(arrival.seq as usize));
-            let reading = noted.readings.get(arrival.reading);
-            let (Some(sending), Some(reading)) = (sending, reading) else { continue };
-            let all = of_receiver.get(&reading.receiver).map(Vec::as_slice).unwrap_or_default();
-            self.add_message(arrival.sent_ns, *sending, *reading, all);
+            let (Some(sending), Some(reading)) = (sending(arrival), noted.readings.get(arrival.reading))
+            else {
+                continue;
+            };
+            let all = calls.get(&reading.receiver).map(Vec::as_slice).unwrap_or_default();
+            self.add_message(arrival.sent_ns, sending, reading.ended_ns, all);
         }
     }
 
-    fn add_message(&mut self, sent: u64, sending: Sending, reading: Reading, all: &[Reading]) {
-        let end = reading.ended_ns;
+    fn add_message(&mut self, sent: u64, sending: Sending, end: u64, calls: &[Call]) {
         // A message can be there before the call that sent it has returned: the rest of that call is not its time.
-        let begun = sending.0.clamp(sent, end.max(sent));
-        let away = sending.1.clamp(begun, end.max(begun));
+        let end = end.max(sent);
+        let begun = sending.0.clamp(sent, end);
+        let away = sending.1.clamp(begun, end);
+        let (waiting, receiving) = in_calls(calls, away, end);
         self.messages += 1;
-        self.whole_ns += end.saturating_sub(sent);
+        self.whole_ns += end - sent;
         self.composing_ns += begun - sent;
         self.sending_ns += away - begun;
-        if away >= reading.begun_ns {
-            self.waiting_ns += end.saturating_sub(away);
-            return;
-        }
-        let in_calls = overlap(all, away, end);
-        self.receiving_ns += in_calls;
-        self.between_ns += end - away - in_calls;
+        self.waiting_ns += waiting;
+        self.receiving_ns += receiving;
+        self.between_ns += end - away - waiting - receiving;
     }
 }
 
-/// How much of a time a receiver was in its calls, which follow one another.
-fn overlap(readings: &[Reading], from: u64, to: u64) -> u64 {
-    let first = readings.partition_point(|reading| reading.ended_ns <= from);
-    let within = readings[first..].iter().take_while(|reading| reading.begun_ns < to);
-    within.map(|reading| reading.ended_ns.min(to) - reading.begun_ns.max(from)).sum()
+/// How much of a time a receiver was in calls that waited, and in those that did not. Calls follow one another.
+fn in_calls(calls: &[Call], from: u64, to: u64) -> (u64, u64) {
+    let first = calls.partition_point(|call| call.ended_ns <= from);
+    let (mut waiting, mut receiving) = (0, 0);
+    for call in calls[first..].iter().take_while(|call| call.begun_ns < to) {
+        let within = call.ended_ns.min(to) - call.begun_ns.max(from);
+        *(if call.has_waited() { &mut waiting } else { &mut receiving }) += within;
+    }
+    (waiting, receiving)
 }
 
 #[cfg(test)]
@@ -125,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_receiver_that_waits_is_woken_by_the_message() {
-        assert_eq!(parts(stages(100, (110, 150), &[(50, 180)])), [10, 40, 30, 0, 0]);
+        let woken = stages(100, (110, 150), &[(50, 180)]);
+        assert_eq!((parts(woken), woken.woken_ns), ([10, 40, 30, 0, 0], 30));
     }
 
     #[test]
@@ -137,6 +171,23 @@ mod tests {
     fn a_busy_receiver_is_in_calls_and_between_them() {
         let busy = stages(100, (110, 120), &[(90, 130), (150, 170), (200, 230)]);
         assert_eq!(parts(busy), [10, 10, 0, 10 + 20 + 30, 20 + 30]);
+        assert_eq!(busy.woken_ns, 0);
+    }
+
+    #[test]
+    fn messages_that_come_together_share_one_wakeup() {
+        let reading = |begun_ns, ended_ns| Reading { receiver: 0, begun_ns, ended_ns };
+        let arrival = |producer, reading| Arrival { producer, seq: 0, sent_ns: 100, reading };
+        let noted = Noted {
+            readings: vec![reading(50, 180), reading(190, 200)],
+            arrivals: vec![arrival(1, 0), arrival(2, 1)],
+        };
+        let (first, second) = ([(110, 120)], [(110, 130)]);
+        let sendings = HashMap::from([(1, first.as_slice()), (2, second.as_slice())]);
+        let mut stages = Stages::default();
+        stages.add(&noted, &sendings);
+        assert_eq!(parts(stages), [20, 10 + 20, 60 + 50, 10, 10]);
+        assert_eq!(stages.woken_ns, 60);
     }
 
     #[test]

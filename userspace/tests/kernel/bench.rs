@@ -1,0 +1,89 @@
+//! Benchmarks side by side, with real programs: known differences are found, and what a message's time is made of adds up.
+
+use std::{fs, time::Duration};
+
+use pulse_trace::compare::json::{Comparison, Verdict};
+use rustix::process::Signal;
+
+use crate::support::{Tool, built, within};
+
+fn bench(arguments: &[&str]) -> Comparison {
+    let tool = Tool::start(["bench"].iter().chain(arguments));
+    let (status, out, err) = tool.end();
+    assert!(status.success(), "{err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+fn difference(comparison: &Comparison, key: &str) -> pulse_trace::compare::json::Difference {
+    let row = comparison.rows.iter().find(|row| row.key == key);
+    row.unwrap_or_else(|| panic!("no {key}")).differences[1].unwrap()
+}
+
+/// A tenth more calls, of a program that makes as many each time.
+#[test]
+fn a_tenth_more_calls_is_found_in_three_rounds() {
+    let dd = |count: u32| format!("exec dd if=/dev/zero of=/dev/null bs=1 count={count} 2>/dev/null");
+    let found = bench(&["cmd", "--rounds", "3", "--json", "-", "--", &dd(1000), "--", &dd(1100)]);
+    for key in ["read.count", "write.count"] {
+        let difference = difference(&found, key);
+        assert_eq!((difference.absolute, difference.verdict), (100.0, Verdict::Worse), "{key}");
+    }
+    assert_eq!(found.columns.iter().map(|column| column.rounds.len()).collect::<Vec<_>>(), [3, 3]);
+    assert!(found.columns.iter().all(|column| column.untraced.is_some()) && found.finished);
+    let mut positions: Vec<u32> =
+        found.columns.iter().flat_map(|column| &column.rounds).map(|round| round.position).collect();
+    positions.extend(found.columns.iter().filter_map(|column| Some(column.untraced.as_ref()?.position)));
+    positions.sort_unstable();
+    assert_eq!(positions, [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+/// A sleep is never shorter than asked for, and a busy machine makes both longer alike.
+#[test]
+fn a_longer_sleep_is_found_and_the_truth_lies_in_its_interval() {
+    let found =
+        bench(&["cmd", "--rounds", "4", "--json", "-", "--", "exec sleep 0.1", "--", "exec sleep 0.4"]);
+    let slept = difference(&found, "clock_nanosleep.mean");
+    assert!(slept.low.unwrap() <= 300e6 && slept.high.unwrap() >= 300e6, "{slept:?}");
+    assert!(slept.absolute > 200e6, "{slept:?}");
+}
+
+#[test]
+fn the_anatomy_of_every_way_adds_up_to_the_mean_time_end_to_end() {
+    built("logagg");
+    let ways = "unixsock,tcp,unixgram,udp,fifo,pipe,seqpacket,mqueue,shm,shm-futex";
+    let options = ["--rounds", "1", "--no-warmup", "--json", "-", "--", "--messages", "40"];
+    let found = bench(&[["ipc", "--variants", ways].as_slice(), options.as_slice()].concat());
+    assert_eq!(found.columns.len(), 10);
+    for column in &found.columns {
+        let anatomy =
+            column.anatomy.as_ref().unwrap_or_else(|| panic!("{}: {:?}", column.label, column.notes));
+        assert!((98.0..=102.0).contains(&anatomy.explained_percent), "{}: {anatomy:?}", column.label);
+        assert!(anatomy.parts.iter().all(|part| part.ns >= 0.0), "{}: {anatomy:?}", column.label);
+        let parts: f64 = anatomy.parts.iter().map(|part| part.ns).sum();
+        let shown: f64 = column.rounds[0].values["latency.mean"];
+        assert!((parts - shown).abs() <= 0.02 * shown, "{}: {parts} of {shown}", column.label);
+    }
+}
+
+#[test]
+fn an_interrupt_keeps_what_is_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let mark = directory.path().join("rounds");
+    let json = directory.path().join("comparison.json");
+    let command = format!("echo x >> {}", mark.display());
+    let json_name = json.to_str().unwrap();
+    let arguments =
+        ["bench", "cmd", "--rounds", "10000", "--json", json_name, "--", &command, "--", &command];
+    let tool = Tool::start(arguments);
+    // Warm-ups first, then at least two rounds of each.
+    within(Duration::from_secs(60), "some rounds", || {
+        fs::read_to_string(&mark).unwrap_or_default().lines().count() >= 8
+    });
+    tool.signal(Signal::INT);
+    let (status, out, err) = tool.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert!(out.contains("before all rounds were done"), "{out}");
+    let kept: Comparison = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    assert!(!kept.finished);
+    assert!(kept.columns.iter().all(|column| column.rounds.len() >= 2), "{:?}", kept.columns.len());
+}
