@@ -41,7 +41,7 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "demo",
         arguments: "",
-        does: "trace a bundled program and print the report",
+        does: "set five ways of inter-process communication side by side",
         run: demo::run,
     },
     Verb {

@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: builds everything and traces a bundled program, to show what one gets.
+//! `cargo xtask demo`: builds everything and sets five ways of inter-process communication side by side, to show what one
+//! gets.
 
 use anyhow::{Result, bail};
 
@@ -8,10 +9,10 @@ use crate::{
     setup, workspace,
 };
 
-/// What is traced: two producers that send to an aggregator as fast as it takes, for about a second.
+/// The suite's program, which the tool looks for beside itself.
 const WORKLOAD: &str = "logagg";
-const LOAD: &[&str] =
-    &["run", "--flood", "--blocking", "--producers", "2", "--messages", "20000", "--output", "none"];
+/// A short form of the suite: five ways, five rounds of each, well below a minute.
+const SUITE: &[&str] = &["bench", "ipc", "--rounds", "5", "--", "--messages", "100"];
 
 /// The verb.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -35,6 +36,6 @@ pub fn run(arguments: &[String]) -> Result<()> {
         }
         None => command(&tool),
     };
-    trace.args(["run", "--plain", "--top", "8", "--"]).arg(&workload).args(LOAD);
+    trace.args(SUITE);
     process::run(&mut trace)
 }

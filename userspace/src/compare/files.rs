@@ -125,7 +125,7 @@ pub fn of_files(
     reference: Option<&str>,
     command: Vec<String>,
 ) -> Result<Comparison, CompareError> {
-    let read: Vec<Read> = given.iter().map(read).collect::<Result<_, _>>()?;
+    let read = read_all(given)?;
     comparable(&read)?;
     let names = names(&read, matching)?;
     let mut variants: Vec<Variant> = Vec::new();
@@ -172,6 +172,24 @@ fn frame(read: &[Read], reference: usize, command: Vec<String>) -> Frame {
         reference,
         finished: read.iter().all(|file| file.export.session.finished),
     }
+}
+
+/// Reads two at a time: they are independent of each other, and long.
+fn read_all(given: &[Given]) -> Result<Vec<Read>, CompareError> {
+    let mut all = Vec::with_capacity(given.len());
+    for pair in given.chunks(2) {
+        let outcomes = std::thread::scope(|scope| {
+            let second = pair.get(1).map(|file| scope.spawn(|| read(file)));
+            let first = read(&pair[0]);
+            let second =
+                second.map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            [Some(first), second]
+        });
+        for outcome in outcomes.into_iter().flatten() {
+            all.push(outcome?);
+        }
+    }
+    Ok(all)
 }
 
 fn read(given: &Given) -> Result<Read, CompareError> {
