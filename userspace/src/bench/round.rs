@@ -149,6 +149,8 @@ fn load(probes: &[String], targets: &[&Pinned], held: bool) -> Result<(Live, Hea
         scope: Scope::Children,
         per_thread: false,
         probes: probes.to_vec(),
+        // Walking stacks is dearer than what is measured here.
+        stacks: false,
         limits: Vec::new(),
         debug: false,
     };

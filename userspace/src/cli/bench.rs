@@ -60,7 +60,7 @@ impl Bench {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         let plan = self.plan()?;
-        let shown = Shown::create(self.json.as_deref())?;
+        let shown = Shown::create(self.json.as_deref(), &self.form)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
                 Failure::usage(format!(

@@ -41,7 +41,7 @@ impl Compare {
         if self.files.len() < 2 {
             return Err(Failure::usage("cannot compare: a single file was named; name two or more"));
         }
-        let shown = Shown::create(self.json.as_deref())?;
+        let shown = Shown::create(self.json.as_deref(), &self.form)?;
         let given: Vec<Given> = self.files.iter().map(|word| given(word)).collect();
         let matching =
             Matching { names: self.matches.iter().map(|word| names(word)).collect(), all: self.match_all };

@@ -1,16 +1,21 @@
 //! What `bench` and `compare` have in common: the forms in which a comparison is shown, and what makes it fail.
 
-use std::{io::Write as _, path::Path};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
 use super::{
     failure::{CHECK, Failure},
     options::terminal_width,
+    page::Page,
     print,
 };
 use crate::{
     compare::{Threshold, csv, json::Comparison, markdown, text},
+    export::html,
     files::{self, OutputFile},
 };
 
@@ -23,6 +28,9 @@ pub struct Form {
     /// Print comma-separated values instead of the table
     #[arg(long, conflicts_with = "markdown")]
     csv: bool,
+    /// Write one page that shows it all into FILE, and needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Show every row, and every difference with its interval
     #[arg(long)]
     all: bool,
@@ -38,23 +46,26 @@ pub struct Form {
 pub struct Shown {
     file: Option<OutputFile>,
     to_stdout: bool,
+    page: Option<Page>,
 }
 
 impl Shown {
     /// Creates the file first: a slip in its path must not cost a benchmark.
-    pub fn create(json: Option<&Path>) -> Result<Self, Failure> {
+    pub fn create(json: Option<&Path>, form: &Form) -> Result<Self, Failure> {
         let to_stdout = json.is_some_and(|path| path.as_os_str() == "-");
         let path = json.filter(|_| !to_stdout);
-        Ok(Self { file: path.map(files::create).transpose().map_err(Failure::usage)?, to_stdout })
+        let page = form.html.as_deref().map(Page::create).transpose()?;
+        Ok(Self { file: path.map(files::create).transpose().map_err(Failure::usage)?, to_stdout, page })
     }
 
     /// Shows it; the exit code.
     pub fn finish(self, comparison: &Comparison, form: &Form) -> Result<u8, Failure> {
-        let mut json = serde_json::to_vec(comparison)
-            .map_err(|cause| Failure::usage(format!("cannot write JSON: {cause}; leave --json out")))?;
-        json.push(b'\n');
+        let json = encode(comparison)?;
         if let Some(mut file) = self.file {
             file.put(&json).map_err(Failure::usage)?;
+        }
+        if let Some(file) = self.page {
+            file.put(&page(comparison, &json)?)?;
         }
         let options = text::Options { width: terminal_width(), all: form.all, histograms: form.histograms };
         let shown = match (self.to_stdout, form.markdown, form.csv) {
@@ -74,4 +85,31 @@ impl Shown {
         }
         Ok(code)
     }
+}
+
+/// Distributions of a variant that a page keeps where all would be too many.
+const MOST_HISTOGRAMS: usize = 8;
+
+/// The page; where it would be too large, only the distributions that took the most time are on it.
+fn page(comparison: &Comparison, json: &[u8]) -> Result<String, Failure> {
+    let whole = html::page(&String::from_utf8_lossy(json), &[]);
+    if whole.len() <= html::LARGEST {
+        return Ok(whole);
+    }
+    let mut less = comparison.clone();
+    for column in &mut less.columns {
+        column.histograms.sort_by_key(|it| (it.key != "latency", std::cmp::Reverse(it.values.sum)));
+        column.histograms.truncate(MOST_HISTOGRAMS);
+    }
+    let json = encode(&less)?;
+    let remark =
+        format!("Only the {MOST_HISTOGRAMS} distributions that took the most time are here; --json has all.");
+    Ok(html::page(&String::from_utf8_lossy(&json), &[remark]))
+}
+
+fn encode(comparison: &Comparison) -> Result<Vec<u8>, Failure> {
+    let mut json = serde_json::to_vec(comparison)
+        .map_err(|cause| Failure::usage(format!("cannot write JSON: {cause}; leave --json out")))?;
+    json.push(b'\n');
+    Ok(json)
 }
