@@ -64,7 +64,8 @@ function showOverlay(data) {
   const holder = el("div", {});
   const update = () => {
     const series = of(choice.value);
-    const plots = distributions([], units[series[0].hist.unit] || count);
+    const unit = series[0].hist.unit;
+    const plots = distributions([], units[unit] || count, unit === "ns" ? "time" : "value");
     holder.replaceChildren(plots.node);
     plots.show(series);
   };

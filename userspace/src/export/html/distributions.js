@@ -1,8 +1,8 @@
 // The two plots of some series, with what lies under the pointer.
 
-/** series: [{label, hist, colour}], in the order of the legend; write: how values are written. */
-function distributions(list, write) {
-  const figures = ["Share of values up to a time (cumulative)", "Time by percentile (the tail drawn large)"].map((caption) =>
+/** series: [{label, hist, colour}], in the order of the legend; write: how values are written; what: what they are. */
+function distributions(list, write, what) {
+  const figures = [`Share of values up to a ${what} (cumulative)`, `The ${what} at each percentile (the tail drawn large)`].map((caption) =>
     el("figure", {}, el("figcaption", {}, caption), el("div", {})));
   const legend = el("div", {});
   const node = el("div", {}, el("div", { class: "charts" }, figures), legend);
@@ -34,7 +34,7 @@ function distributions(list, write) {
   function describe() {
     const names = ["count", "mean", "p50", "p90", "p99", "p999", "max"];
     const titles = ["count", "mean", "p50", "p90", "p99", "p99.9", "max"];
-    const head = el("tr", {}, el("th", { class: "name" }, "distribution"), titles.map((it) => el("th", {}, it)), el("th", { class: "here" }, "under the pointer"));
+    const head = el("tr", {}, el("th", { class: "name" }, "distribution"), titles.map((it) => el("th", {}, it)), el("th", { class: "here" }, "at the pointer"));
     const rows = series.map(({ label, hist, colour }) => el("tr", { "data-k": label },
       el("td", { class: "name", title: clean(label) }, swatchLine(colour), clean(label)),
       names.map((name) => el("td", { "data-f": name, "data-v": hist[name] }, (name === "count" ? count : write)(hist[name]) ?? "\u2013")),

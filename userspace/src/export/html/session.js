@@ -49,7 +49,7 @@ function series(data) {
 
 function showDistributions(pool) {
   const chosen = new Map();
-  const plots = distributions([], time);
+  const plots = distributions([], time, "time");
   const place = () => [0, 1, 2, 3, 4, 5, 6, 7].find((colour) => ![...chosen.values()].includes(colour));
   const update = () => plots.show([...chosen].map(([entry, colour]) => ({ ...entry, colour })));
   const toggle = (entry) => {
@@ -116,7 +116,7 @@ function showCalls(all) {
     const hist = call.latency;
     const errors = Object.entries(call.errors).map(([name, n]) => `${name} ${count(n)}`).join(", ");
     return { key: `${it.pid}/${call.name}`, cells: [cell(call.name), cell(clean(IDENTITY(it))), number(call.count, count),
-      cell(errors || null), number(hist.sum + call.lean.sum_ns, time), number(hist.mean, time), number(hist.p50, time), number(hist.p90, time),
+      cell(errors || null), number(hist.count + call.lean.count > 0 ? hist.sum + call.lean.sum_ns : null, time), number(hist.mean, time), number(hist.p50, time), number(hist.p90, time),
       number(hist.p99, time), number(hist.p999, time), number(hist.max, time)] };
   }));
   if (rows.length) section("System calls", table(columns, rows, { sort: 4, rows: 15 }).node);
@@ -142,6 +142,9 @@ function lockName(lock) {
   return `${lock.shared.path.split("/").pop() || "inode " + lock.shared.inode}+0x${lock.shared.offset.toString(16)}`;
 }
 
+/** What was not measured took no known time. */
+const sum = (hist) => (hist.count > 0 ? hist.sum : null);
+
 const VERDICTS = ["contention", "unclear", "idle"];
 
 function showLocks(all) {
@@ -151,7 +154,7 @@ function showLocks(all) {
   })));
   const mutexes = all.flatMap((it) => it.mutex.map((mutex) => ({
     cells: [cell(clean(lockName(mutex))), cell(clean(IDENTITY(it))), cell(clean([mutex.runtime, mutex.kind].filter(Boolean).join(" "))), number(mutex.contended, count),
-      number(mutex.got_by_spinning, count), number(mutex.went_to_kernel, count), number(mutex.spin_count.p50, count), number(mutex.spin_time.sum, time), cell(clean(callers(mutex)) || null)],
+      number(mutex.got_by_spinning, count), number(mutex.went_to_kernel, count), number(mutex.spin_count.p50, count), number(sum(mutex.spin_time), time), cell(clean(callers(mutex)) || null)],
   })));
   if (!futexes.length && !mutexes.length) return;
   const node = section("Locks");
@@ -160,6 +163,11 @@ function showLocks(all) {
     { title: "waits" }, { title: "time" }, { title: "p50" }, { title: "p99" }, { title: "mostly from", name: true }], futexes, { sort: 5, rows: 12 }).node);
   if (mutexes.length) node.append(el("h3", {}, "Mutexes, seen from inside"), table([{ title: "lock", name: true }, { title: "process", name: true }, { title: "kind", name: true },
     { title: "contended" }, { title: "got by spinning" }, { title: "to the kernel" }, { title: "spins p50" }, { title: "time spun" }, { title: "mostly from", name: true }], mutexes, { sort: 3, rows: 12 }).node);
+  const spun = all.flatMap((it) => it.mutex.filter((mutex) => mutex.spin_count.count > 0).map((mutex) => ({ label: `${lockName(mutex)} \u00b7 ${IDENTITY(it)}`, hist: mutex.spin_count })));
+  if (!spun.length) return;
+  const plots = distributions([], count, "spin count");
+  node.append(el("h3", {}, "Spins, as the library counts them"), plots.node);
+  plots.show(spun.sort((left, right) => right.hist.count - left.hist.count).slice(0, COLOURS).map((entry, colour) => ({ ...entry, colour })));
 }
 
 function callers(lock) {
