@@ -44,7 +44,8 @@ function frame(width, x, y) {
     root.append(svg("line", { class: "grid", x1: px(value), x2: px(value), y1: box.top, y2: box.bottom }));
     if (px(value) - last < 42) continue;
     last = px(value);
-    root.append(svg("text", { x: px(value), y: height - 8, "text-anchor": "middle" }, text));
+    const end = px(value) > box.right - 14;
+    root.append(svg("text", { x: end ? width : px(value), y: height - 8, "text-anchor": end ? "end" : "middle" }, text));
   }
   for (const [value, text] of y.ticks) {
     root.append(svg("line", { class: "grid", x1: box.left, x2: box.right, y1: py(value), y2: py(value) }));

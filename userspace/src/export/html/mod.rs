@@ -13,7 +13,7 @@ use super::json;
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 /// In the order in which they rely on each other.
-const SCRIPTS: [&str; 10] = [
+const SCRIPTS: [&str; 11] = [
     include_str!("text.js"),
     include_str!("dom.js"),
     include_str!("table.js"),
@@ -21,6 +21,7 @@ const SCRIPTS: [&str; 10] = [
     include_str!("distributions.js"),
     include_str!("stack.js"),
     include_str!("ledger.js"),
+    include_str!("locks.js"),
     include_str!("session.js"),
     include_str!("comparison.js"),
     include_str!("main.js"),

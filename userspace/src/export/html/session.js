@@ -137,44 +137,6 @@ function showScheduling(all) {
     table([{ title: "woken", name: true }, { title: "by", name: true }, { title: "wakeups" }, { title: "p50" }, { title: "p99" }, { title: "max" }], wakers, { sort: 2, rows: 10 }).node);
 }
 
-function lockName(lock) {
-  if (!lock.shared) return "0x" + lock.address.toString(16);
-  return `${lock.shared.path.split("/").pop() || "inode " + lock.shared.inode}+0x${lock.shared.offset.toString(16)}`;
-}
-
-/** What was not measured took no known time. */
-const sum = (hist) => (hist.count > 0 ? hist.sum : null);
-
-const VERDICTS = ["contention", "unclear", "idle"];
-
-function showLocks(all) {
-  const futexes = all.flatMap((it) => it.futex.filter((futex) => futex.wait.count > 0).map((futex) => ({
-    cells: [cell(clean(lockName(futex))), cell(clean(IDENTITY(it))), cell(futex.waits, VERDICTS.indexOf(futex.waits)), cell(futex.op), number(futex.wait.count, count),
-      number(futex.wait.sum, time), number(futex.wait.p50, time), number(futex.wait.p99, time), cell(clean(callers(futex)) || null)],
-  })));
-  const mutexes = all.flatMap((it) => it.mutex.map((mutex) => ({
-    cells: [cell(clean(lockName(mutex))), cell(clean(IDENTITY(it))), cell(clean([mutex.runtime, mutex.kind].filter(Boolean).join(" "))), number(mutex.contended, count),
-      number(mutex.got_by_spinning, count), number(mutex.went_to_kernel, count), number(mutex.spin_count.p50, count), number(sum(mutex.spin_time), time), cell(clean(callers(mutex)) || null)],
-  })));
-  if (!futexes.length && !mutexes.length) return;
-  const node = section("Locks");
-  if (futexes.length) node.append(el("h3", {}, "Waits in the kernel"), table([{ title: "lock", name: true }, { title: "process", name: true },
-    { title: "what", name: true, hint: "contention: somebody had it; idle: there was nothing to do; unclear: it cannot be told" }, { title: "operation", name: true },
-    { title: "waits" }, { title: "time" }, { title: "p50" }, { title: "p99" }, { title: "mostly from", name: true }], futexes, { sort: 5, rows: 12 }).node);
-  if (mutexes.length) node.append(el("h3", {}, "Mutexes, seen from inside"), table([{ title: "lock", name: true }, { title: "process", name: true }, { title: "kind", name: true },
-    { title: "contended" }, { title: "got by spinning" }, { title: "to the kernel" }, { title: "spins p50" }, { title: "time spun" }, { title: "mostly from", name: true }], mutexes, { sort: 3, rows: 12 }).node);
-  const spun = all.flatMap((it) => it.mutex.filter((mutex) => mutex.spin_count.count > 0).map((mutex) => ({ label: `${lockName(mutex)} \u00b7 ${IDENTITY(it)}`, hist: mutex.spin_count })));
-  if (!spun.length) return;
-  const plots = distributions([], count, "spin count");
-  node.append(el("h3", {}, "Spins, as the library counts them"), plots.node);
-  plots.show(spun.sort((left, right) => right.hist.count - left.hist.count).slice(0, COLOURS).map((entry, colour) => ({ ...entry, colour })));
-}
-
-function callers(lock) {
-  const first = lock.stacks.find((stack) => stack.caller || stack.frames.length);
-  return first ? first.caller || first.frames[0] : "";
-}
-
 function showCounters(all) {
   const skip = ["counted_share", "not_supported", "refused", "with_children"];
   const some = all.filter((it) => it.counters);
