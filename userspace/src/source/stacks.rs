@@ -22,19 +22,26 @@ pub struct Wait {
     process: ProcessKey,
     place: LockPlace,
     address: u64,
-    /// The operation, or whose mutex it is and of which generation.
-    what: Result<String, (String, Option<String>)>,
+    what: What,
+}
+
+/// Of a futex one operation; of a mutex whose it is and of which generation, as probes on its way tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum What {
+    Operation(String),
+    Mutex(String, Option<String>),
 }
 
 impl Wait {
     /// Those of a futex of a process.
     pub fn of_futex(process: ProcessKey, frame: &FutexFrame) -> Self {
-        Self { process, place: frame.place.clone(), address: frame.address, what: Ok(frame.op.clone()) }
+        let what = What::Operation(frame.op.clone());
+        Self { process, place: frame.place.clone(), address: frame.address, what }
     }
 
     /// Contended acquisitions of a mutex of a process.
     pub fn of_mutex(process: ProcessKey, frame: &MutexFrame) -> Self {
-        let what = Err((frame.runtime.clone(), frame.generation.clone()));
+        let what = What::Mutex(frame.runtime.clone(), frame.generation.clone());
         Self { process, place: frame.place.clone(), address: frame.address, what }
     }
 }
