@@ -111,7 +111,7 @@ fn start(
 fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>, start_mono_ns: u64) -> Header {
     let since = host::monotonic_ns() - start_mono_ns;
     // Those are not opened then; a note of the session says why.
-    let left_out = |probe: &&str| *probe == "counters" && scope == Scope::Everybody;
+    let left_out = |probe: &&str| ["counters", "mutex"].contains(probe) && scope == Scope::Everybody;
     let chosen = probes::chosen(&options.probes).into_iter().filter(|probe| !left_out(probe));
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

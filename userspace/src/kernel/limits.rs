@@ -60,14 +60,17 @@ impl Limits {
 
     /// These limits for a session that leaves probes out: what they would use takes neither memory nor time.
     #[must_use]
-    pub const fn of_use_with(mut self, sched: bool, futex: bool) -> Self {
+    pub const fn of_use_with(mut self, sched: bool, futex: bool, mutex: bool) -> Self {
         if !sched {
             self.edges = 0;
         }
         if !futex {
             (self.futexes, self.holders) = (0, 0);
         }
-        if !sched && !futex {
+        if !mutex {
+            self.mutexes = 0;
+        }
+        if !sched && !futex && !mutex {
             self.distributions = 0;
         }
         self

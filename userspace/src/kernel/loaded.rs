@@ -235,7 +235,8 @@ impl Kernel {
     /// # Errors
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
-        let limits = setup.limits.of_use_with(setup.probes.sched, setup.probes.futex);
+        let Probes { sched, futex, mutex, .. } = setup.probes;
+        let limits = setup.limits.of_use_with(sched, futex, mutex);
         let cpus = nr_cpus().map_err(|(_, cause)| LoadError::Cpus(cause))? as u32;
         let mut constants = settings::offsets(&Btf::of_kernel()?)?;
         constants.extend([

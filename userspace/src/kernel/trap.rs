@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pulse_trace_common::probes::mutex::{Site, class, role};
 
-use super::{Kernel, Spot, Uprobes};
+use super::{Kernel, Spot};
 use crate::model::maps::Maps;
 
 /// Hits per round; the best of several rounds counts, since one that was interrupted shows what interrupted it.
@@ -57,18 +57,20 @@ impl Kernel {
     pub fn calibrate_traps(&mut self) -> Option<TrapCosts> {
         let functions: [extern "C" fn(); 3] = [code::nop, code::emulated, code::stepped];
         let maps = Maps::parse(&std::fs::read("/proc/self/maps").ok()?);
-        let mut costs = [0.0; class::COUNT];
-        let mut probes: Vec<Uprobes> = Vec::new();
-        for (class, function) in functions.into_iter().enumerate() {
+        let site = Site { role: role::CALIBRATION, class: 3, layout: 0, lock: 0, count: 0, origin: 0 };
+        let spot = |function: extern "C" fn()| {
             let address = function as *const () as u64;
-            let offset = maps.at(address)?.file_offset(address);
-            let site = Site { role: role::CALIBRATION, class: 3, layout: 0, lock: 0, count: 0, origin: 0 };
-            let own = std::process::id();
-            let bare = time(function);
-            let spot = Spot { offset, cookie: site.cookie() };
-            probes.push(self.put(own, "/proc/self/exe".as_ref(), &[spot]).ok()?);
-            costs[class] = (time(function).saturating_sub(bare)).as_nanos() as f64 / f64::from(HITS);
+            Some(Spot { offset: maps.at(address)?.file_offset(address), cookie: site.cookie() })
+        };
+        let spots: Vec<Spot> = functions.into_iter().map(spot).collect::<Option<_>>()?;
+        let bare = functions.map(time);
+        let probes = self.put(std::process::id(), "/proc/self/exe".as_ref(), &spots).ok()?;
+        let mut costs = [0.0; class::COUNT];
+        for ((cost, function), bare) in costs.iter_mut().zip(functions).zip(bare) {
+            *cost = time(function).saturating_sub(bare).as_nanos() as f64 / f64::from(HITS);
         }
+        // The kernel waits for all programs of this sort to end before it comes back: nobody has to wait with it.
+        std::thread::spawn(move || drop(probes));
         Some(TrapCosts(costs))
     }
 

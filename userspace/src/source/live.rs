@@ -13,7 +13,7 @@ use super::{
     gather::Gatherer,
     host,
     inlining::Inlining,
-    probing::{Probing, Wish},
+    probing::{NOT_OF_EVERYBODY, Probing, Wish},
     switch::{SWITCHED_OFF, Switches},
 };
 use crate::{
@@ -58,6 +58,8 @@ pub struct Live {
     /// Probes in the targets' code, where they are wanted.
     probing: Option<Probing>,
     inlining: Inlining,
+    /// Why they are not in although they are wanted, until a frame has told so.
+    left_out: Option<&'static str>,
 }
 
 impl Live {
@@ -75,7 +77,7 @@ impl Live {
     /// As for [`Live::start`].
     pub fn start_with(setup: &Setup, wish: Wish, targets: &[Target<'_>]) -> Result<Self, LoadError> {
         let mut kernel = Kernel::load(setup)?;
-        let mut probing = match setup.probes.mutex {
+        let mut probing = match setup.probes.mutex && !setup.everybody {
             true => Some(Probing::prepare(&mut kernel, wish)?),
             false => None,
         };
@@ -129,6 +131,7 @@ impl Live {
             switches: Switches::default(),
             probing,
             inlining: Inlining::default(),
+            left_out: (setup.probes.mutex && setup.everybody).then_some(NOT_OF_EVERYBODY),
         };
         // Calls that ended while the probes were being attached belong to no session.
         let _ = live.take_losses();
@@ -226,8 +229,7 @@ impl Live {
         let end_ns = host::monotonic_ns();
         self.costs.measure(false);
         if let Some(probing) = &mut self.probing {
-            probing.watch(&self.kernel);
-            probing.detach();
+            probing.finish(&self.kernel);
         }
         self.attached.detach_all();
         self.gatherer.collect(&mut self.kernel, end_ns);
@@ -267,6 +269,7 @@ impl Live {
         add_positive(&mut ledger.events, "contended_acquisitions", contended);
         let mut notes = self.switches.take_notes();
         notes.extend(self.counting.take_note());
+        notes.extend(self.left_out.take().map(str::to_owned));
         notes.extend(self.probing.as_mut().map(Probing::take_notes).unwrap_or_default());
         notes.extend(self.inlining.take_notes());
         let frame = Frame {

@@ -1,6 +1,9 @@
 //! Probes in the code of targets see what really happened there, let go when they cost too much, and leave nothing behind.
 
-use std::collections::BTreeSet;
+mod left_behind;
+mod library;
+
+use std::{collections::BTreeSet, path::Path};
 
 use pulse_trace::{
     model::{
@@ -10,17 +13,23 @@ use pulse_trace::{
     source::probing::Wish,
     target::Pinned,
 };
+use pulse_trace_common::hist::index;
 
-use crate::support::{Calls, How, Trace, built, children_of, need, whole};
+use crate::support::{Calls, How, Oracle, Trace, built, children_of, installed, need, whole};
+use library::Named;
 
 const UNLIMITED: Wish =
     Wish { choice: pulse_trace::probes::Choice { spin_time: false }, budget_percent: None };
 
 /// Two processes that fight for the locks of two queues; both are ready to go.
 fn ping_pong(mutex: &str, trips: &str) -> (Calls, Vec<Pinned>) {
+    ping_pong_with(&[], mutex, trips)
+}
+
+fn ping_pong_with(wrapper: &[&str], mutex: &str, trips: &str) -> (Calls, Vec<Pinned>) {
     let words = format!("--mutex {mutex} --size 256 --repetitions {trips} --pin 0,1 --timeout 60");
     let arguments: Vec<&str> = words.split(' ').collect();
-    let program = Calls::start_program(&[], &built("shmemq"), &arguments);
+    let program = Calls::start_program(wrapper, &built("shmemq"), &arguments);
     let pids = children_of(program.outermost());
     let pinned: Vec<Pinned> = pids.iter().map(|pid| Pinned::process(*pid).unwrap()).collect();
     assert_eq!(pinned.len(), 2);
@@ -103,4 +112,89 @@ fn probes_that_cost_more_than_their_budget_are_taken_out_and_what_they_saw_is_ke
     assert!(traps.attached_ns <= at && at < session.duration_ns / 2, "{traps:?} of {}", session.duration_ns);
     assert!(contended(&session) > 0);
     assert!(traps.hits as f64 * traps.trap_ns > 0.001 * traps.target_cpu_ns as f64, "{traps:?}");
+}
+
+#[test]
+fn every_spin_count_is_the_one_that_bpftrace_reads_where_debug_information_says() {
+    need!(installed("bpftrace"), "bpftrace is not installed");
+    need!(installed("gdb") && installed("objcopy"), "gdb or objcopy is not installed");
+    let dir = tempfile::tempdir().unwrap();
+    let named = Named::copy(dir.path());
+    need!(named.is_some(), "there is no debug information for this C library, or its source is another one");
+    let named = named.unwrap();
+    let preload = format!("LD_LIBRARY_PATH={}", dir.path().display());
+    let (mut program, pinned) = ping_pong_with(&["env", &preload], "adaptive", "30000");
+    let pids: Vec<u32> = pinned.iter().map(|pinned| pinned.pid).collect();
+    let script = dir.path().join("spins.bt");
+    std::fs::write(&script, named.script()).unwrap();
+    let oracle = Oracle::run(&script, &pids);
+    named.hide();
+    let how = How { probes: &["mutex"], wish: UNLIMITED, ..How::default() };
+    let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &how);
+    program.go();
+    trace.until(|| program.has_ended());
+    let session = trace.finish();
+    let said = oracle.finish();
+    need!(contended(&session) > 0, "nobody fought: both sides ran one after the other");
+    let mut theirs = vec![0_u64; 256];
+    for (spins, count) in said["@spins"].as_object().unwrap() {
+        theirs[index(spins.parse().unwrap())] += count.as_u64().unwrap();
+    }
+    let mut ours = vec![0_u64; theirs.len()];
+    for mutex in mutexes(&session) {
+        for (bucket, count) in mutex.seen.stats.spin_count.buckets() {
+            ours[usize::from(*bucket)] += *count;
+        }
+    }
+    assert!(ours == theirs, "ours and theirs by bucket, of {:?}: {ours:?} {theirs:?}", session.ledger);
+    assert_eq!(ours.iter().sum::<u64>(), contended(&session));
+}
+
+#[test]
+fn a_library_that_was_replaced_on_disk_is_probed_as_it_is_mapped() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    let dir = tempfile::tempdir().unwrap();
+    let (mapped, new) = (dir.path().join("libc.so.6"), dir.path().join("new"));
+    std::fs::copy(library::SYSTEM, &mapped).unwrap();
+    let preload = format!("LD_LIBRARY_PATH={}", dir.path().display());
+    let (mut program, pinned) = ping_pong_with(&["env", &preload], "adaptive", "100000000");
+    // Another file by now, of which nothing can be made.
+    std::fs::write(&new, "no library").unwrap();
+    std::fs::rename(&new, &mapped).unwrap();
+    let how = How { probes: &["mutex"], wish: UNLIMITED, ..How::default() };
+    let trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &how);
+    assert!(pinned.iter().all(|pinned| left_behind::is_probed(pinned.pid)));
+    program.kill();
+    trace.finish();
+}
+
+#[test]
+fn a_static_program_without_symbols_is_refused_by_name_and_its_calls_are_still_counted() {
+    need!(installed("cc"), "there is no C compiler");
+    let dir = tempfile::tempdir().unwrap();
+    let (source, program) = (dir.path().join("idle.c"), dir.path().join("idle"));
+    std::fs::write(&source, "#include <unistd.h>\nint main(void) { for (;;) usleep(1000); }").unwrap();
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-static", "-s", "-o"]).args([&program, &source]);
+    need!(compiler.status().is_ok_and(|status| status.success()), "this compiler makes no static programs");
+    let mut child = std::process::Command::new(&program).spawn().unwrap();
+    let mut trace = Trace::of(child.id(), &How { probes: &["mutex"], ..How::default() });
+    let mut frames = 0;
+    trace.until(|| {
+        frames += 1;
+        frames > 10
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let session = trace.finish();
+    let said = |note: &String| note.ends_with("it is a static program without symbols; showing tier 0");
+    assert!(session.notes.iter().any(said), "{:?}", session.notes);
+    assert!(session.ledger.counted > 0 && contended(&session) == 0);
+}
+
+/// The sites of a library, by where they are in the file.
+fn sites(library: &Path) -> Vec<u64> {
+    let bytes = std::fs::read(library).unwrap();
+    let plan = pulse_trace::locate::plan::plan(&bytes, &pulse_trace::locate::debug_file::Nowhere);
+    plan.sites.iter().map(|site| site.file_offset).collect()
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME`: measurements that are no tests, because their result is a number.
 
 mod ground;
+mod locks;
 mod overhead;
 mod readings;
 mod running;
@@ -22,6 +23,11 @@ const BENCHES: &[Bench] = &[
         "overhead",
         "what tracing system calls costs, beside its peers: [--rounds N] [--tool FILE]",
         overhead::run,
+    ),
+    (
+        "locks",
+        "what watching locks costs, beside other ways to do it: [--rounds N] [--tool FILE]",
+        locks::run,
     ),
     ("sched", "what tracing the scheduler costs, beside its peers: [--rounds N] [--tool FILE]", sched::run),
 ];

@@ -157,6 +157,15 @@ impl Running {
         Left { text: read("out") + &read("err"), json: read("json") }
     }
 
+    /// Takes what it leaves: it ends by itself with the processes that it watches, or is interrupted a little later.
+    pub fn finish(mut self) -> Result<Left> {
+        let since = Instant::now();
+        while self.child.try_wait()?.is_none() && since.elapsed() < INSISTENCE {
+            thread::sleep(PAUSE);
+        }
+        self.stop()
+    }
+
     /// Interrupts it, more than once if it must be, and takes what it leaves.
     pub fn stop(mut self) -> Result<Left> {
         let since = Instant::now();

@@ -36,6 +36,9 @@ const USUAL: [&str; 4] =
 /// What the probes may cost when nobody says otherwise.
 pub const BUDGET_PERCENT: f64 = 5.0;
 
+/// Probes of every process would slow everybody.
+pub const NOT_OF_EVERYBODY: &str = "mutex: cannot put probes into every process; name targets with -p or --comm, and with --children what they fork";
+
 /// What a session wants of these probes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wish {
@@ -247,9 +250,16 @@ impl Probing {
         (self.costs.map_or(0.0, |costs| costs.of(&new)), cpu_ns)
     }
 
-    /// Takes all probes out.
-    pub fn detach(&mut self) {
+    fn detach(&mut self) {
         self.processes.values_mut().for_each(|process| process.probes.clear());
+    }
+
+    /// Takes all probes out at the end of the session.
+    pub fn finish(&mut self, kernel: &Kernel) {
+        if self.detached_at_ns.is_none() {
+            self.detach();
+            self.book(kernel);
+        }
     }
 
     /// What the probes have cost since the last frame.

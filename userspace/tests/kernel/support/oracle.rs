@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
@@ -29,11 +30,16 @@ impl Oracle {
 
     /// The same with more than a process id to tell it. It needs tracefs, which it gets to itself.
     pub fn start(script: &str, arguments: &[u32]) -> Self {
+        let script = format!("{}/../scripts/{script}", env!("CARGO_MANIFEST_DIR"));
+        Self::run(Path::new(&script), arguments)
+    }
+
+    /// The same with a script that was written on the spot.
+    pub fn run(script: &Path, arguments: &[u32]) -> Self {
         let mounted =
             "mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing; exec \"$@\"";
-        let script = format!("{}/../scripts/{script}", env!("CARGO_MANIFEST_DIR"));
         let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", mounted, "sh", "bpftrace", "-f", "json", &script]);
+        command.args(["-m", "sh", "-c", mounted, "sh", "bpftrace", "-f", "json"]).arg(script);
         command.args(arguments.iter().map(u32::to_string)).stdin(Stdio::null());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
