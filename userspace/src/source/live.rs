@@ -77,10 +77,8 @@ impl Live {
     /// As for [`Live::start`].
     pub fn start_with(setup: &Setup, wish: Wish, targets: &[Target<'_>]) -> Result<Self, LoadError> {
         let mut kernel = Kernel::load(setup)?;
-        let mut probing = match setup.probes.mutex && !setup.everybody {
-            true => Some(Probing::prepare(&mut kernel, wish)?),
-            false => None,
-        };
+        let probes = setup.probes.mutex && !setup.everybody;
+        let mut probing = probes.then(|| Probing::prepare(&mut kernel, wish)).transpose()?;
         let costs = Costs::open(&mut kernel);
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;

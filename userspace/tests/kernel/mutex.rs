@@ -136,6 +136,7 @@ fn every_spin_count_is_the_one_that_bpftrace_reads_where_debug_information_says(
     let session = trace.finish();
     let said = oracle.finish();
     need!(contended(&session) > 0, "nobody fought: both sides ran one after the other");
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
     let mut theirs = vec![0_u64; 256];
     for (spins, count) in said["@spins"].as_object().unwrap() {
         theirs[index(spins.parse().unwrap())] += count.as_u64().unwrap();
