@@ -62,6 +62,10 @@ fn lock(found: &mut Found<'_>, name: &str, sum: Sum) {
 fn name(shared: Option<&SharedObject>, stacks: &[Stack]) -> String {
     if let Some(object) = shared {
         let path = object.path.trim_end_matches(" (deleted)");
+        // Memory without a name is called after its inode, which is another one in each run.
+        let (directory, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let unnamed = file.strip_prefix('#').is_some_and(|inode| inode.chars().all(|c| c.is_ascii_digit()));
+        let path = if unnamed { format!("{directory}/(unnamed)") } else { path.to_owned() };
         return format!("{path}+{}", object.offset);
     }
     let caller = stacks.iter().find_map(|stack| stack.caller.as_deref());
