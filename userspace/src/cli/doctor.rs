@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{failure::Failure, options::id, print};
-use crate::doctor::{Finding, Verdict, examine, examine_target};
+use crate::doctor::{Finding, Verdict, examine, examine_target, repair};
 
 /// Tell what this kernel, this user and a target allow, and what to do about the rest
 #[derive(Args)]
@@ -12,6 +12,9 @@ pub struct Doctor {
     /// Look at this process too
     #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = id, allow_hyphen_values = true)]
     pids: Vec<u32>,
+    /// Remove from it what a killed `attach --inline` left inside
+    #[arg(long, requires = "pids")]
+    repair: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -22,6 +25,9 @@ impl Doctor {
     pub fn run(self) -> Result<u8, Failure> {
         let mut findings = examine();
         findings.extend(self.pids.iter().flat_map(|pid| examine_target(*pid)));
+        if self.repair {
+            findings.extend(self.pids.iter().map(|pid| repair(*pid)));
+        }
         let text = if self.json {
             let json = serde_json::to_string_pretty(&findings);
             json.map_err(|cause| Failure::usage(format!("cannot write JSON: {cause}; leave --json out")))?

@@ -3,12 +3,14 @@
 mod code;
 mod foreign;
 mod kernel;
+mod repair;
 mod sites;
 mod target;
 mod user;
 
 use serde::Serialize;
 
+pub use repair::repair;
 pub use target::examine as examine_target;
 
 /// How bad a finding is.

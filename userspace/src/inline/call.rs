@@ -68,6 +68,7 @@ pub struct Caller<'a> {
     covered: Vec<u8>,
     memory: &'a Memory,
     gadgets: Gadgets,
+    begun: bool,
     finished: bool,
 }
 
@@ -95,7 +96,19 @@ impl<'a> Caller<'a> {
         let no_room = InlineError::step(pid, "borrowing room below the stack of a thread");
         let covered = memory.bytes(frame, bytes.len()).map_err(&no_room)?;
         memory.write(frame, &bytes).map_err(&no_room)?;
-        Ok(Self { halted, pid, tid, saved, mask, frame, covered, memory, gadgets, finished: false })
+        Ok(Self {
+            halted,
+            pid,
+            tid,
+            saved,
+            mask,
+            frame,
+            covered,
+            memory,
+            gadgets,
+            begun: false,
+            finished: false,
+        })
     }
 
     /// One system call; its answer.
@@ -109,7 +122,8 @@ impl<'a> Caller<'a> {
             ..Regs { rdi, rsi, rdx, r10, r8, r9, ..self.saved }
         };
         self.begin_at(&regs)?;
-        let after = self.step()?;
+        self.go()?;
+        let after = self.go()?;
         if after.rip != self.gadgets.syscall + 2 {
             return Err(InlineError::refused(self.pid, "a system call did not return", "report this"));
         }
@@ -123,33 +137,30 @@ impl<'a> Caller<'a> {
         let regs = Regs { rip: from, rsp: self.frame + 8, orig_rax: u64::MAX, ..self.saved };
         self.begin_at(&regs)?;
         loop {
-            self.go(ptrace::to_syscall, Event::Syscall)?;
-            let now = self.go(ptrace::to_syscall, Event::Syscall)?;
+            self.go()?;
+            let now = self.go()?;
             at(&now);
             if now.rip == to {
-                // Where registers can be put back so that an interrupted call of the thread's own is made anew.
-                return self.step().map(drop);
+                return Ok(());
             }
         }
     }
 
-    fn begin_at(&self, regs: &Regs) -> Result<(), InlineError> {
+    fn begin_at(&mut self, regs: &Regs) -> Result<(), InlineError> {
+        self.begun = true;
         let failed = InlineError::step(self.pid, "setting registers");
         ptrace::set_registers(self.tid, regs).map_err(&failed)?;
         // From here on the thread finds its way back; now signals can wait.
         ptrace::set_signal_mask(self.tid, u64::MAX).map_err(&failed)
     }
 
-    fn step(&mut self) -> Result<Regs, InlineError> {
-        self.go(ptrace::step, Event::Signal(libc::SIGTRAP))
-    }
-
-    /// Lets the thread go on in some way until it stops in some way.
-    fn go(&mut self, how: fn(u32) -> std::io::Result<()>, until: Event) -> Result<Regs, InlineError> {
+    /// Lets the thread go on to the beginning or the end of its next system call. It is never stopped in another way: a
+    /// thread whose tracer is killed while it is about to take the signal of a single step takes it, and dies.
+    fn go(&mut self) -> Result<Regs, InlineError> {
         loop {
-            how(self.tid).map_err(|_| InlineError::Gone(self.pid))?;
+            ptrace::to_syscall(self.tid).map_err(|_| InlineError::Gone(self.pid))?;
             match ptrace::wait(self.tid) {
-                event if event == until => {
+                Event::Syscall => {
                     return ptrace::registers(self.tid).map_err(|_| InlineError::Gone(self.pid));
                 }
                 Event::Signal(signal @ (libc::SIGSEGV | libc::SIGSYS | libc::SIGBUS | libc::SIGILL)) => {
@@ -159,7 +170,22 @@ impl<'a> Caller<'a> {
                 // It is delivered when the thread is let go.
                 Event::Signal(signal) => self.halted.owes(self.tid, signal),
                 Event::Gone => return Err(InlineError::Gone(self.pid)),
-                Event::Halted | Event::Nothing | Event::Syscall => {}
+                Event::Halted | Event::Nothing => {}
+            }
+        }
+    }
+
+    /// Stops it where the kernel looks for signals: only there are registers taken so that an interrupted call of the
+    /// thread's own is made anew.
+    fn settle(&mut self) -> Result<(), InlineError> {
+        ptrace::interrupt(self.tid).map_err(|_| InlineError::Gone(self.pid))?;
+        loop {
+            ptrace::to_syscall(self.tid).map_err(|_| InlineError::Gone(self.pid))?;
+            match ptrace::wait(self.tid) {
+                Event::Halted => return Ok(()),
+                Event::Signal(signal) => self.halted.owes(self.tid, signal),
+                Event::Gone => return Err(InlineError::Gone(self.pid)),
+                Event::Syscall | Event::Nothing => {}
             }
         }
     }
@@ -172,6 +198,9 @@ impl<'a> Caller<'a> {
     fn restore(&mut self) -> Result<(), InlineError> {
         if std::mem::replace(&mut self.finished, true) {
             return Ok(());
+        }
+        if self.begun {
+            self.settle()?;
         }
         // In this order: until the registers are back, the thread would restore its mask by itself.
         let failed = InlineError::step(self.pid, "putting registers back");

@@ -55,6 +55,9 @@ impl InlineError {
     }
 
     pub(super) fn step(pid: u32, step: &'static str) -> impl Fn(io::Error) -> Self {
-        move |cause| Self::Step { pid, step, cause }
+        move |cause| match cause.kind() {
+            io::ErrorKind::NotFound => Self::Gone(pid),
+            _ => Self::Step { pid, step, cause },
+        }
     }
 }

@@ -35,11 +35,6 @@ pub fn detach(tid: u32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_DETACH, tid, 0, signal as usize)
 }
 
-/// Executes one instruction.
-pub fn step(tid: u32) -> io::Result<()> {
-    request(libc::PTRACE_SINGLESTEP, tid, 0, 0)
-}
-
 /// Goes on to the beginning or the end of the next system call.
 pub fn to_syscall(tid: u32) -> io::Result<()> {
     request(libc::PTRACE_SYSCALL, tid, 0, 0)

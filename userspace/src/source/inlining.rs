@@ -81,7 +81,7 @@ impl Inlining {
                     if done.memory_left {
                         self.notes.push(format!(
                             "inline: process {} keeps the memory of its counters, since something on a stack may lead back \
-                             to it; it is harmless, and the next `attach --inline` removes it",
+                             to it; it is harmless, and `doctor -p PID --repair` removes it",
                             counted.key.pid
                         ));
                     }

@@ -1,6 +1,8 @@
 //! Counters inside of a process count every acquisition, and leave nothing behind.
 
 use pulse_trace::{
+    inline::{InlineError, Patch, repair},
+    locate::{debug_file::Nowhere, glibc::MUTEX_LOCK, plan::plan, site::Role},
     model::{
         inline::{InlineKind, InlineStats},
         session::{Process, Session},
@@ -82,4 +84,108 @@ fn every_acquisition_of_both_kinds_is_counted_once() {
             assert!(session.overhead.inline.as_ref().unwrap().put_in_ns > 0);
         }
     }
+}
+
+/// Mappings that a tool has made in a process.
+fn mappings(pid: u32) -> Vec<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let ours = |line: &&str| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        line.contains("memfd:pulse-trace") || (words[1] == "r-xp" && words.len() == 5)
+    };
+    maps.lines().filter(ours).map(str::to_owned).collect()
+}
+
+/// The code of the C library as it lies in memory.
+fn code(pid: u32) -> Vec<u8> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let line = maps.lines().find(|line| line.contains("r-xp") && line.contains("libc.so.6")).unwrap();
+    let (start, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+    let number = |text| u64::from_str_radix(text, 16).unwrap();
+    let mut bytes = vec![0; (number(end) - number(start)) as usize];
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    std::os::unix::fs::FileExt::read_exact_at(&memory, &mut bytes, number(start)).unwrap();
+    bytes
+}
+
+/// Two sides of a ping-pong that never sleep for long, both ready to go.
+fn sides(trips: &str) -> (Calls, Vec<u32>) {
+    let arguments = ["--mutex", "adaptive", "--repetitions", trips, "--timeout", "120"];
+    let program = Calls::start_program(&[], &built("shmemq"), &arguments);
+    let pids = children_of(program.outermost());
+    assert_eq!(pids.len(), 2);
+    (program, pids)
+}
+
+#[test]
+fn nothing_stays_behind_however_often() {
+    let cycles = std::env::var("PULSE_INLINE_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
+    let (mut program, pids) = sides("20000");
+    program.go();
+    for _ in 0..cycles {
+        let mut patch = match Patch::put_in(pids[0]) {
+            Ok(patch) => patch,
+            // It may have played to its end.
+            Err(InlineError::Gone(_)) => break,
+            Err(error) => panic!("{error}"),
+        };
+        patch.read().unwrap();
+        match patch.remove() {
+            Ok(done) => assert!(!done.memory_left),
+            Err(InlineError::Gone(_)) => break,
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(mappings(pids[0]), Vec::<String>::new());
+    }
+    // It checks every message itself, and fails if one is lost, torn or out of order.
+    let truth: Value = serde_json::from_str(program.output().lines().last().unwrap()).unwrap();
+    assert_eq!(truth["cells"][0]["faults"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_tool_that_is_killed_at_any_step_leaves_a_target_that_is_right() {
+    let (mut program, pids) = sides("2000");
+    let before = code(pids[0]);
+    let stride = std::env::var("PULSE_INLINE_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(9);
+    let mut step = 0;
+    loop {
+        let mut tool = std::process::Command::new(env!("CARGO_BIN_EXE_pulse-trace"));
+        tool.args(["attach", "--inline", "--probes", "syscalls", "--plain", "-q", "-d", "10ms", "-p"]);
+        tool.arg(pids[0].to_string()).env("PULSE_INLINE_DIE_AT", step.to_string());
+        let status = tool.status().unwrap();
+        let alive = std::fs::read(format!("/proc/{}/maps", pids[0])).is_ok_and(|maps| !maps.is_empty());
+        assert!(alive, "killed at step {step}, it took the target along");
+        if status.success() {
+            break;
+        }
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "step {step}");
+        step += stride;
+    }
+    assert!(step > 20, "only {step} steps");
+    repair(pids[0]).unwrap();
+    assert!(code(pids[0]) == before, "the code is not what it was");
+    program.go();
+    let truth: Value = serde_json::from_str(program.output().lines().last().unwrap()).unwrap();
+    assert_eq!(truth["cells"][0]["faults"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn code_that_is_not_that_of_the_file_is_refused() {
+    let (program, pids) = sides("10");
+    let refused = |pid: u32| Patch::put_in(pid).err().map_or_else(String::new, |error| error.to_string());
+    // Under another one's breakpoint the code is not that of the file.
+    let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/mem", pids[0])).unwrap();
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", pids[0])).unwrap();
+    let line = maps.lines().find(|line| line.contains("r-xp") && line.contains("libc.so.6")).unwrap();
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let start = u64::from_str_radix(words[0].split_once('-').unwrap().0, 16).unwrap();
+    let offset = u64::from_str_radix(words[2], 16).unwrap();
+    let bytes = std::fs::read(words[5]).unwrap();
+    let plan = plan(&bytes, &Nowhere);
+    let site = plan.of(Role::SpinEnd).find(|site| site.function == MUTEX_LOCK).unwrap();
+    let address = start + site.file_offset - offset;
+    std::os::unix::fs::FileExt::write_all_at(&memory, &[0xcc], address).unwrap();
+    assert!(refused(pids[0]).contains("somebody has changed it"), "{}", refused(pids[0]));
+    assert!(mappings(pids[0]).is_empty());
+    drop(program);
 }
