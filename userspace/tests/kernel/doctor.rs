@@ -8,20 +8,20 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Tool, installed, need, within};
+use crate::support::{Running, Tool, installed, need, within};
 
-/// Something that does nothing for a while; killed when dropped.
-struct Started(Child);
+/// A tracer; interrupted when dropped.
+struct Tracer(Child);
 
-impl Started {
+impl Tracer {
     fn new(command: &mut Command) -> Self {
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }
 
-impl Drop for Started {
+impl Drop for Tracer {
     fn drop(&mut self) {
-        // A tracer is asked, so that it takes its probes out again.
+        // It is asked, so that it takes its probes out again.
         let _ = kill_process(Pid::from_child(&self.0), Signal::INT);
         let _ = self.0.wait();
     }
@@ -40,8 +40,8 @@ fn finding(pid: u32, subject: &str) -> (String, String) {
 #[test]
 fn whoever_probes_the_library_of_a_target_is_noticed() {
     need!(installed("bpftrace"), "bpftrace is not installed");
-    let target = Started::new(Command::new("sleep").arg("1000"));
-    let pid = target.0.id();
+    let target = Running::start("sleep", &["1000"]);
+    let pid = target.pid();
     within(Duration::from_secs(10), "the C library", || {
         std::fs::read_to_string(format!("/proc/{pid}/maps")).is_ok_and(|maps| maps.contains("libc.so.6"))
     });
@@ -51,7 +51,7 @@ fn whoever_probes_the_library_of_a_target_is_noticed() {
     assert!(verdict == "note" || locks.contains("glibc"), "{locks}");
 
     let script = "uprobe:libc:pthread_mutex_lock { @ = count() }";
-    let foreign = Started::new(Command::new("bpftrace").args(["-p", &pid.to_string(), "-e", script]));
+    let foreign = Tracer::new(Command::new("bpftrace").args(["-p", &pid.to_string(), "-e", script]));
     within(Duration::from_secs(30), "the foreign probe to be noticed", || {
         let (verdict, found) = finding(pid, "other tracers");
         verdict == "note" && found.contains("changed in 1 place") && found.contains("pthread_mutex_lock")

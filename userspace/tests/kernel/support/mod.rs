@@ -8,7 +8,7 @@ mod tool;
 mod trace;
 mod workload;
 
-pub use numbers::{assert_true, counts, entries, quantile, whole};
+pub use numbers::{assert_true, counts, entries, nothing_missing, quantile, whole};
 pub use oracle::Oracle;
 pub use running::Running;
 pub use skip::{installed, skip};

@@ -40,9 +40,14 @@ pub fn assert_true(session: &Session, truth: &Truth) {
 /// Whether nothing was lost and no detail is missing, but for wakeups and switches that no BPF program could see: some
 /// virtual machines keep all of them out of the context of a task of theirs, and with it out of interrupts on top of it.
 pub fn whole(ledger: &Ledger) -> bool {
+    nothing_missing(&ledger.lost, &ledger.degraded)
+}
+
+/// The same of a ledger as it is exported.
+pub fn nothing_missing(lost: &BTreeMap<String, u64>, degraded: &BTreeMap<String, u64>) -> bool {
     let unseen = ["wakeup_unseen", "switch_unseen"];
-    let others = ledger.degraded.iter().filter(|(name, _)| !unseen.contains(&name.as_str()));
-    ledger.lost.values().chain(others.map(|(_, count)| count)).all(|count| *count == 0)
+    let others = degraded.iter().filter(|(name, _)| !unseen.contains(&name.as_str()));
+    lost.values().chain(others.map(|(_, count)| count)).all(|count| *count == 0)
 }
 
 /// Every call that the ledger knows of: `counted + lost + censored`.
