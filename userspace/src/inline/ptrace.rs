@@ -11,12 +11,14 @@ const NT_X86_XSTATE: usize = 0x202;
 /// More than any processor's extended state takes.
 const XSTATE_MAX: usize = 16 << 10;
 
-fn request(what: libc::c_uint, tid: u32, address: usize, data: usize) -> io::Result<()> {
+/// C libraries do not agree on the type of a request.
+fn request(what: impl Into<i64>, tid: u32, address: usize, data: usize) -> io::Result<()> {
     fault::step();
+    let what = what.into();
     // SAFETY: the callers pass, for each request, addresses of values of the type that it reads or writes, which outlive
     // the call; everything else happens in another process.
     let answer =
-        unsafe { libc::ptrace(what, tid as libc::pid_t, address as *mut c_void, data as *mut c_void) };
+        unsafe { libc::ptrace(what as _, tid as libc::pid_t, address as *mut c_void, data as *mut c_void) };
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
