@@ -37,9 +37,7 @@ pub enum InlineError {
         cause: io::Error,
     },
     /// It ended meanwhile.
-    #[error(
-        "cannot count inside of process {0}: it ended meanwhile; start it with `pulse-trace run --inline -- CMD`"
-    )]
+    #[error("cannot count inside of process {0}: it ended meanwhile; attach to a process that lives on")]
     Gone(u32),
 }
 

@@ -1,15 +1,8 @@
 //! What a hit of a probe costs on this machine, found out on code of our own.
 
-use std::time::{Duration, Instant};
+use pulse_trace_common::probes::mutex::class;
 
-use pulse_trace_common::probes::mutex::{Site, class, role};
-
-use super::{Kernel, Spot};
-use crate::model::maps::Maps;
-
-/// Hits per round; the best of several rounds counts, since one that was interrupted shows what interrupted it.
-const HITS: u32 = 100;
-const ROUNDS: u32 = 5;
+use super::Kernel;
 
 /// What one hit costs, ns, by class of the site.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +27,11 @@ mod code {
     //! Functions that begin with an instruction of each class.
 
     use core::arch::naked_asm;
+    use std::time::{Duration, Instant};
+
+    /// Hits per round; the best of several rounds counts, since one that was interrupted shows what interrupted it.
+    pub const HITS: u32 = 100;
+    const ROUNDS: u32 = 5;
 
     #[unsafe(naked)]
     pub extern "C" fn nop() {
@@ -49,12 +47,28 @@ mod code {
     pub extern "C" fn stepped() {
         naked_asm!("mov eax, edi", "ret")
     }
+
+    /// The shortest time that a round of calls took.
+    pub fn time(function: extern "C" fn()) -> Duration {
+        let round = || {
+            let begin = Instant::now();
+            for _ in 0..HITS {
+                function();
+            }
+            begin.elapsed()
+        };
+        (0..ROUNDS).map(|_| round()).min().unwrap_or_default()
+    }
 }
 
 impl Kernel {
     /// Measures hits on code of our own. `None` where that is not to be had.
     #[cfg(target_arch = "x86_64")]
     pub fn calibrate_traps(&mut self) -> Option<TrapCosts> {
+        use super::Spot;
+        use crate::model::maps::Maps;
+        use pulse_trace_common::probes::mutex::{Site, role};
+
         let functions: [extern "C" fn(); 3] = [code::nop, code::emulated, code::stepped];
         let maps = Maps::parse(&std::fs::read("/proc/self/maps").ok()?);
         let site = Site { role: role::CALIBRATION, class: 3, layout: 0, lock: 0, count: 0, origin: 0 };
@@ -63,11 +77,11 @@ impl Kernel {
             Some(Spot { offset: maps.at(address)?.file_offset(address), cookie: site.cookie() })
         };
         let spots: Vec<Spot> = functions.into_iter().map(spot).collect::<Option<_>>()?;
-        let bare = functions.map(time);
+        let bare = functions.map(code::time);
         let probes = self.put(std::process::id(), "/proc/self/exe".as_ref(), &spots).ok()?;
         let mut costs = [0.0; class::COUNT];
         for ((cost, function), bare) in costs.iter_mut().zip(functions).zip(bare) {
-            *cost = time(function).saturating_sub(bare).as_nanos() as f64 / f64::from(HITS);
+            *cost = code::time(function).saturating_sub(bare).as_nanos() as f64 / f64::from(code::HITS);
         }
         // The kernel waits for all programs of this sort to end before it comes back: nobody has to wait with it.
         std::thread::spawn(move || drop(probes));
@@ -79,16 +93,4 @@ impl Kernel {
     pub fn calibrate_traps(&mut self) -> Option<TrapCosts> {
         None
     }
-}
-
-/// The shortest time that a round of calls took.
-fn time(function: extern "C" fn()) -> Duration {
-    let round = || {
-        let begin = Instant::now();
-        for _ in 0..HITS {
-            function();
-        }
-        begin.elapsed()
-    };
-    (0..ROUNDS).map(|_| round()).min().unwrap_or_default()
 }

@@ -1,0 +1,64 @@
+//! Where the machine code is another one than x86-64: nothing is ever put into a process.
+
+use std::{convert::Infallible, io, time::Duration};
+
+use super::{Counts, InlineError};
+use crate::locate::site::Generation;
+
+/// Counters in a process; there are none here.
+pub struct Patch {
+    none: Infallible,
+    /// How long the process stood still for it.
+    pub stopped: Duration,
+    /// How its library's spin counts.
+    pub generation: Option<Generation>,
+    /// What is not counted, and why.
+    pub left_out: Vec<String>,
+    /// Whether counters of a tool that was killed were found and removed first.
+    pub repaired: bool,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// How long the process stood still, the longest time at a stretch.
+    pub stopped: Duration,
+    /// Instructions that are the original ones again.
+    pub restored: usize,
+    /// The memory could not be taken away.
+    pub memory_left: bool,
+}
+
+impl Patch {
+    /// Puts them in.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn put_in(pid: u32) -> Result<Self, InlineError> {
+        Err(InlineError::refused(pid, "the counters are x86-64 code", "use `--probes futex`"))
+    }
+
+    /// What was counted.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn read(&self) -> io::Result<Counts> {
+        match self.none {}
+    }
+
+    /// Takes them out.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn remove(&mut self) -> Result<Removal, InlineError> {
+        match self.none {}
+    }
+}
+
+/// Removes what was left in a process: nothing.
+///
+/// # Errors
+/// Never.
+pub fn repair(_: u32) -> Result<Option<Removal>, InlineError> {
+    Ok(None)
+}
