@@ -200,8 +200,9 @@ fn running_and_waiting_are_those_of_the_kernels_own_statistics() {
         let seen = (ran, clock, waited);
         assert!(budget.on_cpu_ns().abs_diff(clock) <= allowed(clock), "{threads}: {seen:?} and {budget:?}");
         assert!(ran <= budget.on_cpu_ns() + allowed(ran), "{threads}: {seen:?} and {budget:?}");
-        // Ours begins in the waker's call, the kernel's when the thread has been put into a run queue.
-        let ways = 20_000 * process.sched.as_ref().unwrap().wakeup_to_run.count();
+        // Ours begins in the waker's call, the kernel's when the thread has been put into a run queue: by its own CPU, which
+        // may be halted and, where it is a virtual one, takes a while to hear of it.
+        let ways = 100_000 * process.sched.as_ref().unwrap().wakeup_to_run.count();
         let apart = budget.run_queue_ns().abs_diff(waited);
         assert!(apart <= allowed(waited) + ways, "{threads}: {seen:?} and {budget:?}");
     }

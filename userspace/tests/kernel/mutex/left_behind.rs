@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     os::unix::fs::FileExt as _,
     path::Path,
-    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -12,7 +11,7 @@ use pulse_trace::model::maps::Maps;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{library::SYSTEM, ping_pong, sites};
-use crate::support::{How, Trace, need, within};
+use crate::support::{How, Tool, Trace, need, within};
 
 const BREAKPOINT: u8 = 0xcc;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,12 +37,6 @@ pub fn is_probed(pid: u32) -> bool {
     bytes(pid).contains(&BREAKPOINT)
 }
 
-fn tool(pid: u32) -> Child {
-    let mut tool = Command::new(env!("CARGO_BIN_EXE_pulse-trace"));
-    tool.args(["attach", "--plain", "--quiet", "--probes", "mutex", "-p", &pid.to_string()]);
-    tool.stdin(Stdio::null()).spawn().unwrap()
-}
-
 #[test]
 fn code_is_restored_after_an_interrupt_and_after_the_tool_was_killed() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
@@ -52,10 +45,11 @@ fn code_is_restored_after_an_interrupt_and_after_the_tool_was_killed() {
     let before = bytes(pid);
     assert!(!before.is_empty() && !is_probed(pid));
     for signal in [Signal::INT, Signal::KILL] {
-        let mut tool = tool(pid);
-        within(PATIENCE, "probes to be in", || is_probed(pid));
-        kill_process(Pid::from_child(&tool), signal).unwrap();
-        tool.wait().unwrap();
+        let mut tool =
+            Tool::start(["attach", "--plain", "--quiet", "--probes", "mutex", "-p", &pid.to_string()]);
+        within(PATIENCE, "probes to be in", || is_probed(pid) && tool.listens_to(Signal::INT));
+        tool.signal(signal);
+        within(PATIENCE, "the tool to end", || tool.has_ended());
         within(PATIENCE, "probes to be out", || bytes(pid) == before);
     }
 }

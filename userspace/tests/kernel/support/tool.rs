@@ -55,7 +55,8 @@ impl Tool {
         texts.filter_map(|text| field(&text, kind)).collect()
     }
 
-    fn listens_to(&self, signal: Signal) -> bool {
+    /// Whether it has a handler for a signal by now.
+    pub fn listens_to(&self, signal: Signal) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let caught = caught.map_or(0, |bits| u64::from_str_radix(bits.trim(), 16).unwrap());
