@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use pulse_trace_common::{
-    probes::futex::{Futex, SHARED, error_at, kind, op},
-    target::Row,
-};
+use pulse_trace_common::probes::futex::{Futex, SHARED, error_at, kind, op};
 
 use super::syscalls::new_errors;
 use crate::{
@@ -80,7 +77,8 @@ impl Futexes {
             if is_mutex(&futex) && (found || tally.spins.count() != 0) {
                 let spins = std::mem::take(&mut tally.spins);
                 let held = held.get_or_insert_with(|| by_entry(kernel));
-                stats.mutex = Some(self.mutex(id, &futex, &row, held.remove(&id).unwrap_or_default(), spins));
+                stats.mutex =
+                    Some(self.mutex(id, &futex, kernel, held.remove(&id).unwrap_or_default(), spins));
             }
             if stats == FutexStats::default() {
                 continue;
@@ -96,7 +94,7 @@ impl Futexes {
         &mut self,
         id: u32,
         futex: &Futex,
-        row: &Row,
+        kernel: &Kernel,
         holders: Vec<(u32, u64)>,
         spins: Hist,
     ) -> MutexSeen {
@@ -104,18 +102,20 @@ impl Futexes {
         for (tid, count) in holders {
             let known = self.holders.insert((id, tid), count).unwrap_or(0);
             if count > known {
-                *seen.holders.entry((tid, self.name_of(tid, row))).or_default() += count - known;
+                *seen.holders.entry((tid, self.name_of(tid, kernel))).or_default() += count - known;
             }
         }
         seen
     }
 
     /// The name of a thread when it was first found to hold a lock: one name, so that its counts stay together.
-    fn name_of(&mut self, tid: u32, row: &Row) -> String {
+    fn name_of(&mut self, tid: u32, kernel: &Kernel) -> String {
         if let Some(name) = self.names.get(&tid) {
             return name.clone();
         }
-        let of_row = || (tid == row.tgid).then_some(row.comm);
+        // Of a process that has ended meanwhile, its row still knows: it is given back after this.
+        let of_row =
+            || kernel.rows().find(|(_, row)| row.tgid == tid && row.tid == 0).map(|(_, row)| row.comm);
         let name = target::comm(tid).or_else(of_row).map_or_else(String::new, |comm| text::of_comm(&comm));
         self.names.insert(tid, name.clone());
         name
