@@ -28,7 +28,7 @@ pub const SPEC: Spec = Spec {
     hooks: &["tp_btf:sched_waking", "tp_btf:sched_wakeup", "tp_btf:sched_wakeup_new", "tp_btf:sched_switch"],
     needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; from 5.15 on interrupts are told from tasks",
     default: true,
-    cost: "100 to 160 ns per switch and 100 to 220 ns per wakeup of a target, 10 to 20 ns per switch of anybody else",
+    cost: "100 to 200 ns per switch and 100 to 240 ns per wakeup of a target, 10 to 30 ns of anybody else",
 };
 
 /// What a row did since the last look.
