@@ -21,8 +21,6 @@ pub mod role {
     pub const TIMED_WAIT: u8 = 6;
     /// A function is entered that contended acquisitions alone call.
     pub const SLOW_PATH: u8 = 7;
-    /// A mutex is about to be taken, contended or not.
-    pub const TAKE: u8 = 8;
 }
 
 /// What lies at the address.
@@ -106,8 +104,6 @@ pub struct Mutex {
     pub gave_up: u64,
     /// Those that called the kernel to wait.
     pub waits: u64,
-    /// Acquisitions of all sorts, where these are looked at.
-    pub taken: u64,
     /// Histograms in the pool, in the order of the purposes from [`crate::pool::purpose::MUTEX_SPINS`] on.
     pub histograms: [u32; 2],
     /// The kind of a mutex: the C library's bits; [`NO_KIND`] where it could not be read.
@@ -146,7 +142,7 @@ pub const fn key(row: u32, which: u32, address: u64) -> [u64; 2] {
     [address, (row as u64) << 32 | which as u64]
 }
 
-const _: () = assert!(size_of::<Mutex>() == 64 && size_of::<Spinning>() == 16);
+const _: () = assert!(size_of::<Mutex>() == 56 && size_of::<Spinning>() == 16);
 
 #[cfg(test)]
 mod tests {

@@ -95,7 +95,7 @@ fn hit(site: Site, registers: Object) -> Option<()> {
             add(&mut mutex.waits, 1);
         }
         role::SLOW_PATH => add(&mut mutex.contended, 1),
-        _ => add(&mut mutex.taken, 1),
+        _ => {}
     }
     if mutex.contended != contended {
         take_stack(id, contended, registers);

@@ -6,6 +6,6 @@ pub mod folded;
 pub mod html;
 pub mod json;
 #[cfg(test)]
-mod schema;
+pub mod schema;
 
 pub use build::distribution;

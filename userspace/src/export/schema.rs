@@ -1,43 +1,51 @@
 //! The JSON Schema of the export, made from its types, and the proof that exports keep to it.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use schemars::{SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::json::{Export, SCHEMA, encode};
 use crate::model::synthetic::{self, Shape};
 
-fn generated() -> Value {
+/// The schema of a type that says in a field `schema` which form it has.
+pub fn of<T: JsonSchema>(form: &str) -> Value {
     let settings = SchemaSettings::draft2020_12();
-    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<Export>();
-    schema.insert("title".to_owned(), SCHEMA.into());
+    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), form.into());
     if let Some(name) = schema.pointer_mut("/properties/schema") {
-        name["const"] = SCHEMA.into();
+        name["const"] = form.into();
     }
     schema.to_value()
 }
 
-fn stored_path() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/formats/pulse-trace-1.schema.json")
+/// Where the schema of a form is stored, `name/1` as `name-1`.
+pub fn stored_path(form: &str) -> PathBuf {
+    let name = format!("../docs/formats/{}.schema.json", form.replace('/', "-"));
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Fails where the stored schema is another one.
+pub fn assert_stored<T: JsonSchema>(form: &str) {
+    let (path, text) = (stored_path(form), serde_json::to_string_pretty(&of::<T>(form)).unwrap() + "\n");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let stored = fs::read_to_string(&path).unwrap();
+    assert!(text == stored, "{} is stale: UPDATE_GOLDEN=1 writes it anew", path.display());
 }
 
 #[test]
 fn the_stored_schema_is_that_of_the_types() {
-    let text = serde_json::to_string_pretty(&generated()).unwrap() + "\n";
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(stored_path(), &text).unwrap();
-    }
-    let stored = fs::read_to_string(stored_path()).unwrap();
-    assert!(
-        text == stored,
-        "docs/formats/pulse-trace-1.schema.json is stale: UPDATE_GOLDEN=1 writes it anew"
-    );
+    assert_stored::<Export>(SCHEMA);
 }
 
 #[test]
 fn every_export_keeps_to_the_schema() {
-    let stored: Value = serde_json::from_str(&fs::read_to_string(stored_path()).unwrap()).unwrap();
+    let stored: Value = serde_json::from_str(&fs::read_to_string(stored_path(SCHEMA)).unwrap()).unwrap();
     let schema = jsonschema::validator_for(&stored).unwrap();
     for seed in 0..16 {
         let threads = (seed % 3) as u32;
@@ -52,7 +60,7 @@ fn every_export_keeps_to_the_schema() {
 
 #[test]
 fn the_schema_refuses_what_is_not_an_export() {
-    let schema = jsonschema::validator_for(&generated()).unwrap();
+    let schema = jsonschema::validator_for(&of::<Export>(SCHEMA)).unwrap();
     let good: Value =
         serde_json::from_slice(&encode(&synthetic::session(1, Shape::default())).unwrap()).unwrap();
     assert!(schema.is_valid(&good));

@@ -7,6 +7,7 @@ pub mod btf;
 mod cells;
 mod cpu_clock;
 pub mod descriptors;
+mod event;
 mod futex;
 mod heap;
 pub mod limits;

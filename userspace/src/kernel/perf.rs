@@ -1,9 +1,11 @@
 //! Performance counters of a thread: the system calls that open, start and read one.
 
 use std::{
-    io, mem,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    io,
+    os::fd::{AsRawFd as _, OwnedFd},
 };
+
+use super::event::{Attributes, DISABLED};
 
 /// Numbers of `perf_event.h`: which family of counters, and which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,29 +54,11 @@ pub enum Begin {
     OnExec,
 }
 
-/// The first published form of `perf_event_attr`, which every kernel takes.
-#[repr(C)]
-#[derive(Default)]
-struct Attributes {
-    kind: u32,
-    size: u32,
-    config: u64,
-    sample_period: u64,
-    sample_type: u64,
-    read_format: u64,
-    flags: u64,
-    wakeup: u32,
-    breakpoint: u32,
-    address: u64,
-}
-
-const DISABLED: u64 = 1 << 0;
 const INHERIT: u64 = 1 << 1;
 const ENABLE_ON_EXEC: u64 = 1 << 12;
 const INHERIT_THREAD: u64 = 1 << 35;
 /// Count, time enabled, time running.
 const TOTAL_TIMES: u64 = 0b11;
-const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
 /// `PERF_EVENT_IOC_ENABLE`.
 const ENABLE: libc::Ioctl = 0x2400;
 
@@ -94,31 +78,15 @@ impl PerfCounter {
             Heirs::Everybody => INHERIT,
         };
         let begin = if begin == Begin::OnExec { ENABLE_ON_EXEC } else { 0 };
-        let attributes = Attributes {
+        Attributes {
             kind: event.kind,
-            size: size_of::<Attributes>() as u32,
             config: event.config,
             read_format: TOTAL_TIMES,
             flags: DISABLED | heirs | begin,
             ..Attributes::default()
-        };
-        let (any_cpu, no_group) = (-1, -1);
-        // SAFETY: the attributes outlive the call and carry their size; the result is a new descriptor or -1.
-        let descriptor = unsafe {
-            libc::syscall(
-                libc::SYS_perf_event_open,
-                &raw const attributes,
-                tid.cast_signed(),
-                any_cpu,
-                no_group,
-                CLOSE_ON_EXEC,
-            )
-        };
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
         }
-        // SAFETY: the kernel has just given this descriptor to us alone.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(descriptor as i32) }))
+        .open(tid)
+        .map(Self)
     }
 
     /// Begins to count, in the thread and in those that have inherited the counter.
@@ -144,8 +112,6 @@ impl PerfCounter {
         Ok([0, 1, 2].map(|nth: usize| u64::from_ne_bytes(words[nth])))
     }
 }
-
-const _: () = assert!(mem::size_of::<Attributes>() == 64, "PERF_ATTR_SIZE_VER0");
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use std::{
     os::fd::{OwnedFd, RawFd},
 };
 
-use super::{object::OBJECT, uprobe::owned};
+use super::{event::owned, object::OBJECT};
 
 /// The first part of what `BPF_PROG_LOAD` reads.
 #[repr(C)]

@@ -10,7 +10,7 @@ use std::{
     ffi::CString,
     fs, io,
     os::{
-        fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
@@ -18,33 +18,16 @@ use std::{
 
 use aya::programs::{Program, UProbe};
 
-use super::{Kernel, LoadError, program};
+use super::{
+    Kernel, LoadError,
+    event::{Attributes, DISABLED, owned},
+    program,
+};
 
 /// The program on every site.
 pub(super) const PROGRAM: &str = "mutex_site";
 /// Where the kernel says which number events of this sort have.
 const KIND: &str = "/sys/bus/event_source/devices/uprobe/type";
-
-/// The second published form of `perf_event_attr`: the first that has room for path and offset.
-#[repr(C)]
-#[derive(Default)]
-struct Attributes {
-    kind: u32,
-    size: u32,
-    config: u64,
-    sample_period: u64,
-    sample_type: u64,
-    read_format: u64,
-    flags: u64,
-    wakeup: u32,
-    breakpoint: u32,
-    path: u64,
-    offset: u64,
-}
-
-/// Switched off: the trap is in all the same, and the scheduler has no event to carry along.
-const DISABLED: u64 = 1;
-const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
 
 /// What `BPF_LINK_CREATE` reads, for an event.
 #[repr(C)]
@@ -170,27 +153,9 @@ fn many(program: &OwnedFd, pid: u32, path: &CString, spots: &[Spot]) -> io::Resu
 
 fn open(pid: u32, path: &CString, offset: u64) -> io::Result<OwnedFd> {
     let kind = fs::read_to_string(KIND)?.trim().parse().map_err(|_| io::ErrorKind::Unsupported)?;
-    let attributes = Attributes {
-        kind,
-        size: size_of::<Attributes>() as u32,
-        path: path.as_ptr() as u64,
-        offset,
-        flags: DISABLED,
-        ..Attributes::default()
-    };
-    let (any_cpu, no_group) = (-1, -1);
-    // SAFETY: attributes and path outlive the call, and the former carry their size; the result is a new descriptor
-    // or -1.
-    owned(unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const attributes,
-            pid.cast_signed(),
-            any_cpu,
-            no_group,
-            CLOSE_ON_EXEC,
-        )
-    })
+    // Switched off: the trap is in all the same, and the scheduler has no event to carry along.
+    Attributes { kind, address: path.as_ptr() as u64, offset, flags: DISABLED, ..Attributes::default() }
+        .open(pid)
 }
 
 fn link(program: RawFd, event: &OwnedFd, cookie: u64) -> io::Result<OwnedFd> {
@@ -210,14 +175,4 @@ const fn number(descriptor: RawFd) -> u32 {
     descriptor.cast_unsigned()
 }
 
-/// What a system call has opened.
-pub(super) fn owned(descriptor: libc::c_long) -> io::Result<OwnedFd> {
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just given this descriptor to us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
-}
-
-const _: () =
-    assert!(size_of::<Attributes>() == 72 && size_of::<EventLink>() == 24 && size_of::<ManyLink>() == 64);
+const _: () = assert!(size_of::<EventLink>() == 24 && size_of::<ManyLink>() == 64);
