@@ -56,7 +56,7 @@ pub fn record_for(entry: &mut u32, owner: u64, value: u64) {
 /// The owner's histogram; 0 where there is none left.
 #[inline(never)]
 fn fetch(owner: u64) -> u32 {
-    match registry::fetch(&OWNERS, &FREE_HISTOGRAMS, &owner) {
+    match registry::fetch(&OWNERS, &FREE_HISTOGRAMS, &owner, |_| {}, |_| {}) {
         Entry::Known(id) | Entry::New(id) => id,
         Entry::None => 0,
     }

@@ -21,6 +21,8 @@ pub mod role {
     pub const TIMED_WAIT: u8 = 6;
     /// A function is entered that contended acquisitions alone call.
     pub const SLOW_PATH: u8 = 7;
+    /// A mutex is wanted, whether or not it is free.
+    pub const CALL: u8 = 8;
 }
 
 /// What lies at the address.
@@ -98,6 +100,8 @@ pub struct Mutex {
     pub row: u32,
     /// Origin and layout of the sites that were passed with it; see [`which`].
     pub which: u32,
+    /// Calls that wanted it, where these are counted.
+    pub calls: u64,
     /// Acquisitions that found it taken.
     pub contended: u64,
     /// Those that gave up spinning.
@@ -142,7 +146,7 @@ pub const fn key(row: u32, which: u32, address: u64) -> [u64; 2] {
     [address, (row as u64) << 32 | which as u64]
 }
 
-const _: () = assert!(size_of::<Mutex>() == 56 && size_of::<Spinning>() == 16);
+const _: () = assert!(size_of::<Mutex>() == 64 && size_of::<Spinning>() == 16);
 
 #[cfg(test)]
 mod tests {

@@ -84,16 +84,22 @@ fn stack_of(thread: &Thread, id: u32) -> u64 {
 /// The entry of an operation on a futex, made on first use; 0 where there is none left.
 #[inline(never)]
 fn entry(thread: &Thread, address: u64, op: u32) -> u32 {
-    let id = match registry::fetch(&FUTEX_IDS, &FREE_FUTEXES, &key(thread.process, op, address)) {
+    let make = |id| {
+        if let Some(futex) = slot(&FUTEXES, id) {
+            (futex.address, futex.op, futex.row) = (address, op, thread.process);
+        }
+    };
+    let unmake = |id| {
+        if let Some(futex) = slot(&FUTEXES, id) {
+            futex.row = 0;
+        }
+    };
+    let key = key(thread.process, op, address);
+    let id = match registry::fetch(&FUTEX_IDS, &FREE_FUTEXES, &key, make, unmake) {
         Entry::Known(id) => return id,
         Entry::New(id) => id,
         Entry::None => return 0,
     };
-    if let Some(futex) = slot(&FUTEXES, id) {
-        futex.address = address;
-        futex.op = op;
-        futex.row = thread.process;
-    }
     if op & SHARED != 0 {
         // What is mapped there can be found out while the process lives.
         lifecycle::call_userspace(thread.process, thread.tgid);

@@ -3,7 +3,6 @@
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::BPF_NOEXIST,
     helpers::bpf_get_current_pid_tgid,
     macros::{map, uprobe},
     maps::{Array, HashMap, PerCpuArray, Queue},
@@ -27,6 +26,7 @@ use crate::{
     memory::{self, MMAPABLE, add, slot},
     pool,
     probes::lifecycle,
+    registry::{self, Entry},
     stacks, targets,
 };
 
@@ -95,6 +95,7 @@ fn hit(site: Site, registers: Object) -> Option<()> {
             add(&mut mutex.waits, 1);
         }
         role::SLOW_PATH => add(&mut mutex.contended, 1),
+        role::CALL => add(&mut mutex.calls, 1),
         _ => {}
     }
     if mutex.contended != contended {
@@ -151,35 +152,39 @@ fn entry(thread: &Thread, spinning: &mut Spinning, site: Site, address: u64) -> 
     {
         return spinning.entry;
     }
-    let id = match MUTEX_IDS.get_ptr(key(thread.process, which, address)) {
-        Some(id) => memory::read(id),
-        None => new_entry(thread, which, address),
-    };
+    let id = known_or_new(thread, which, address);
     spinning.entry = id;
     id
 }
 
 #[inline(never)]
-fn new_entry(thread: &Thread, which: u32, address: u64) -> u32 {
-    let key = key(thread.process, which, address);
-    let Ok(Some(id)) = FREE_MUTEXES.pop() else {
-        loss::count(Slot::MutexesFull);
-        return 0;
+fn known_or_new(thread: &Thread, which: u32, address: u64) -> u32 {
+    let make = |id| {
+        if let Some(mutex) = slot(&MUTEXES, id) {
+            look(mutex, which as u8, address);
+            (mutex.address, mutex.which, mutex.row) = (address, which, thread.process);
+        }
     };
-    let Some(mutex) = slot(&MUTEXES, id) else { return 0 };
-    look(mutex, which as u8, address);
-    (mutex.address, mutex.which, mutex.row) = (address, which, thread.process);
-    if MUTEX_IDS.insert(key, id, u64::from(BPF_NOEXIST)).is_err() {
-        // Another CPU was faster.
-        mutex.row = 0;
-        let _ = FREE_MUTEXES.push(id, 0);
-        return MUTEX_IDS.get_ptr(key).map_or(0, memory::read);
+    let unmake = |id| {
+        if let Some(mutex) = slot(&MUTEXES, id) {
+            mutex.row = 0;
+        }
+    };
+    let key = key(thread.process, which, address);
+    match registry::fetch(&MUTEX_IDS, &FREE_MUTEXES, &key, make, unmake) {
+        Entry::Known(id) => id,
+        Entry::New(id) => {
+            if slot(&MUTEXES, id).is_some_and(|mutex| mutex.shared != 0) {
+                // What is mapped there can be found out while the process lives.
+                lifecycle::call_userspace(thread.process, thread.tgid);
+            }
+            id
+        }
+        Entry::None => {
+            loss::count(Slot::MutexesFull);
+            0
+        }
     }
-    if mutex.shared != 0 {
-        // What is mapped there can be found out while the process lives.
-        lifecycle::call_userspace(thread.process, thread.tgid);
-    }
-    id
 }
 
 /// Reads of a lock what does not change while it is used.

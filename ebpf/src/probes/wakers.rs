@@ -50,19 +50,24 @@ pub fn note(thread: &Thread, sched: &mut Sched, context: impl Fn() -> u64) {
 
 #[inline(never)]
 fn edge(key: u64) -> u32 {
-    let id = match registry::fetch(&EDGE_IDS, &FREE_EDGES, &key) {
-        Entry::Known(id) => return id,
-        Entry::New(id) => id,
-        Entry::None => {
-            loss::count(Slot::WakersFull);
-            return 0;
+    let make = |id| {
+        if let Some(edge) = slot(&EDGES, id) {
+            edge.comm = bpf_get_current_comm().unwrap_or_default();
+            edge.key = key;
         }
     };
-    if let Some(edge) = slot(&EDGES, id) {
-        edge.comm = bpf_get_current_comm().unwrap_or_default();
-        edge.key = key;
+    let unmake = |id| {
+        if let Some(edge) = slot(&EDGES, id) {
+            edge.key = 0;
+        }
+    };
+    match registry::fetch(&EDGE_IDS, &FREE_EDGES, &key, make, unmake) {
+        Entry::Known(id) | Entry::New(id) => id,
+        Entry::None => {
+            loss::count(Slot::WakersFull);
+            0
+        }
     }
-    id
 }
 
 /// Records how long a woken thread waited.

@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod selftest;
 mod side_by_side;
+mod sites;
 
 use std::{ffi::OsString, io::Write as _};
 

@@ -60,6 +60,10 @@ pub struct TraceOptions {
     /// Measure how long spins take, too: one probe more, which delays each spin and changes its count
     #[arg(long)]
     pub mutex_spin_time: bool,
+    /// Count every call that wants a mutex, too, not only contended ones: a probe on each, which slows each and changes who
+    /// has to spin
+    #[arg(long)]
+    pub mutex_total: bool,
     /// Room in the kernel, e.g. threads=4096; names: threads, processes, histograms, lean-cells, lanes
     #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
     pub limits: Vec<(String, u32)>,
@@ -111,7 +115,7 @@ impl TraceOptions {
 
     /// What is wished of probes in the targets' own code.
     pub fn wish(&self) -> Wish {
-        let choice = probes::Choice { spin_time: self.mutex_spin_time };
+        let choice = probes::Choice { spin_time: self.mutex_spin_time, total: self.mutex_total };
         Wish { choice, budget_percent: self.budget.0 }
     }
 
@@ -133,6 +137,13 @@ impl TraceOptions {
             return Err(Failure::usage(
                 "cannot use an interval below 10ms: reading the counters would disturb what they count; use 10ms or more",
             ));
+        }
+        let asked = [("--mutex-spin-time", self.mutex_spin_time), ("--mutex-total", self.mutex_total)];
+        let not_chosen = !probes::chosen(&self.probes).contains(&"mutex");
+        if let Some((option, _)) = asked.into_iter().find(|(_, asked)| *asked && not_chosen) {
+            return Err(Failure::usage(format!(
+                "cannot use {option}: nobody asked for the probe mutex; add it, as with --probes auto,mutex"
+            )));
         }
         let stdout = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
         if stdout(&self.record) {

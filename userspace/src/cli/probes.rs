@@ -2,16 +2,35 @@
 
 use clap::Args;
 
-use super::{failure::Failure, print};
-use crate::probes::ALL;
+use super::{failure::Failure, options::id, print, sites};
+use crate::probes::{ALL, Choice};
 
 /// List the probes: what they show, their hooks, needs and measured cost
 #[derive(Args)]
-pub struct Probes {}
+pub struct Probes {
+    /// Print the places in the code of a process that the probe mutex would use, and what they cost, and touch none
+    #[arg(long, requires = "pids")]
+    plan: bool,
+    /// The process
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = id, allow_hyphen_values = true, requires = "plan")]
+    pids: Vec<u32>,
+    /// As if that was asked for: the places of --mutex-spin-time, too
+    #[arg(long, requires = "plan")]
+    mutex_spin_time: bool,
+    /// As if that was asked for: the places of --mutex-total, too
+    #[arg(long, requires = "plan")]
+    mutex_total: bool,
+}
 
 impl Probes {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
+        if self.plan {
+            let choice = Choice { spin_time: self.mutex_spin_time, total: self.mutex_total };
+            let plans = self.pids.iter().map(|pid| sites::plan(*pid, choice));
+            print(&plans.collect::<Result<Vec<_>, _>>()?.join("\n"))?;
+            return Ok(0);
+        }
         let mut text = String::new();
         for spec in ALL {
             let default = if spec.default { " (default)" } else { "" };

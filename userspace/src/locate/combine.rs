@@ -77,6 +77,7 @@ fn apply(found: &mut glibc::Found, function: &str, verdict: &Verdict) -> Result<
             }
             found.sites.retain(|site| site.function != function);
             found.spins.retain(|spin| spin.function != function);
+            found.calls.retain(|site| site.function != function);
             found.left_out.push(format!("{function}: {reason}"));
         }
         Verdict::NoDwarf(_) | Verdict::NoSignature(_) => {}

@@ -1,5 +1,7 @@
 //! What both methods find out about a function, in a form in which they can be compared.
 
+use std::fmt;
+
 use super::{register::Reg, site::Generation};
 
 /// The places of one function that spins.
@@ -38,6 +40,20 @@ pub enum Verdict {
     NoDwarf(String),
     /// The code is not understood, only its debug information is.
     NoSignature(String),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agree => f.write_str("code and debug information agree"),
+            Self::AgreeButCountLost => {
+                f.write_str("code and debug information agree; of the count only the code knows")
+            }
+            Self::Disagree(points) => write!(f, "code and debug information disagree: {points}"),
+            Self::NoDwarf(why) => write!(f, "by the code alone: {why}"),
+            Self::NoSignature(why) => write!(f, "by debug information alone: {why}"),
+        }
+    }
 }
 
 /// Compares.

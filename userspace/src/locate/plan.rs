@@ -35,6 +35,7 @@ pub fn plan(bytes: &[u8], debug: &dyn DebugFiles) -> FilePlan {
                 plan.generation = found.generation;
                 plan.spins = found.spins;
                 plan.sites.extend(found.sites);
+                plan.calls = found.calls;
                 plan.refusals.extend(found.left_out.iter().map(left_out));
             }
             Err(reason) => plan.refusals.push(refusal(build.as_deref(), &reason)),

@@ -22,6 +22,8 @@ pub enum Role {
     SlowPathEntry(&'static str),
     /// Entry of a function of this runtime that contended acquisitions call, but others too.
     LockEntry(&'static str),
+    /// A mutex is wanted: passed once by each call, whether or not it is free.
+    Call,
 }
 
 /// Who waits in the kernel.
@@ -123,6 +125,8 @@ pub struct FilePlan {
     pub spins: Vec<Spin>,
     /// By address.
     pub sites: Vec<Site>,
+    /// Where calls pass that may well find the lock free, by function.
+    pub calls: Vec<Site>,
     /// What the library marks itself.
     pub marks: Vec<Mark>,
     /// Whether debug information says the same as the code, by function.
@@ -135,6 +139,32 @@ impl FilePlan {
     /// Sites of one role, by address.
     pub fn of(&self, role: Role) -> impl Iterator<Item = &Site> {
         self.sites.iter().filter(move |site| site.role == role)
+    }
+
+    /// Where calls of a function pass.
+    #[must_use]
+    pub fn of_call(&self, function: &str) -> Option<&Site> {
+        self.calls.iter().find(|site| site.function == function)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Contended => "begin of the spin",
+            Self::SpinEnd => "end of the spin",
+            Self::GaveUp => "gave up the spin",
+            Self::LastAttempt => "after the last attempt of a spin",
+            Self::KernelWait(Wait::Adaptive) => "wait in the kernel after a spin",
+            Self::KernelWait(Wait::Normal) => "wait in the kernel, normal mutex",
+            Self::KernelWait(Wait::Recursive) => "wait in the kernel, recursive mutex",
+            Self::KernelWait(Wait::Timed) => "wait in the kernel with a time limit",
+            Self::KernelWait(Wait::Read) => "wait in the kernel, reader",
+            Self::KernelWait(Wait::Write) => "wait in the kernel, writer",
+            Self::SlowPathEntry(_) => "slow path",
+            Self::LockEntry(_) => "entry",
+            Self::Call => "every call",
+        })
     }
 }
 

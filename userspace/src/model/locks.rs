@@ -110,6 +110,13 @@ pub struct MutexKind {
 }
 
 impl MutexKind {
+    /// Whether whoever finds it taken spins before waiting.
+    #[must_use]
+    pub const fn spins(self) -> bool {
+        const ADAPTIVE: u8 = 3;
+        self.form == ADAPTIVE && !(self.robust || self.inherits || self.protects)
+    }
+
     /// As people name it.
     #[must_use]
     pub fn name(self) -> String {
@@ -161,6 +168,8 @@ pub struct MutexFrame {
 /// Numbers of one mutex.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MutexStats {
+    /// Calls that wanted it, those that found it free included; 0 where nobody asked for them.
+    pub calls: u64,
     /// Acquisitions that found it taken.
     pub contended: u64,
     /// Those that gave up spinning.
@@ -184,6 +193,7 @@ impl MutexStats {
 
     /// Adds another interval.
     pub fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
         self.contended += other.contended;
         self.gave_up += other.gave_up;
         self.went_to_kernel += other.went_to_kernel;

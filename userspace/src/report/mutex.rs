@@ -4,7 +4,7 @@ use crate::model::{
     frame::Traps,
     hist::Hist,
     locks::{self, ContendedMutex, MutexKind},
-    session::Session,
+    session::{Mutex, Session},
     text::printable,
     units,
 };
@@ -16,8 +16,10 @@ use super::{
     share::percent_words,
 };
 
-const COLUMNS: [&str; 9] =
-    ["mutex", "contended", "spun", "gave up", "kernel", "spins", "p99", "time p50", "p99"];
+const COLUMNS: [&str; 10] =
+    ["mutex", WANTED, "contended", "spun", "gave up", "kernel", "spins", "p99", "time p50", "p99"];
+/// Only there where calls that found it free were counted, too.
+const WANTED: &str = "wanted";
 const NONE: &str = "-";
 const MUTEXES: usize = 10;
 const STACKS: usize = 2;
@@ -31,14 +33,19 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     if mutexes.is_empty() && !detached {
         return String::new();
     }
-    let title = "mutexes, as probes in the library saw them: contended acquisitions only";
-    let mut text = layout.paint(Tone::Title, layout.wrap("", title).trim_end()) + "\n";
+    let total = mutexes.iter().any(|mutex| mutex.seen.stats.calls > 0);
+    let which = if total { "every call" } else { "contended acquisitions only" };
+    let title = format!("mutexes, as probes in the library saw them: {which}");
+    let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
     text += &traps.map_or(String::new(), |traps| perturbation(traps, layout));
+    if total {
+        text += &distorted(layout);
+    }
     let shown = options.top.unwrap_or(MUTEXES).min(mutexes.len());
     let trap_ns = traps.map_or(0.0, |traps| traps.trap_ns);
     let rows: Vec<Row> = mutexes.iter().take(shown).map(|mutex| row(mutex, trap_ns)).collect();
     if !rows.is_empty() {
-        text += &layout.table(&COLUMNS, &rows);
+        text += &table(&rows, total, layout);
     }
     if mutexes.len() > shown {
         let words =
@@ -71,6 +78,27 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
         }
     }
     text
+}
+
+/// What nobody asked for has no column.
+fn table(rows: &[Row], total: bool, layout: Layout) -> String {
+    if total {
+        return layout.table(&COLUMNS, rows);
+    }
+    let without = |row: &Row| {
+        let mut cells = row.cells.clone();
+        cells.remove(1);
+        Row { cells, notes: row.notes.clone() }
+    };
+    let columns: Vec<&str> = COLUMNS.into_iter().filter(|column| *column != WANTED).collect();
+    layout.table(&columns, &rows.iter().map(without).collect::<Vec<_>>())
+}
+
+/// Of probes on the way of everybody.
+fn distorted(layout: Layout) -> String {
+    let words = "--mutex-total: a probe held up each call, also of those who found the mutex free. What is said of contention and of \
+                 spins is true of the program as it ran so, not of the program alone: for that, leave the option out.";
+    layout.paint(Tone::Alarm, layout.wrap("", words).trim_end()) + "\n"
 }
 
 fn drawing(mutex: &ContendedMutex, layout: Layout) -> String {
@@ -113,18 +141,28 @@ fn row(mutex: &ContendedMutex, trap_ns: f64) -> Row {
     let stats = &mutex.seen.stats;
     let spins = |share| stats.spin_count.quantile(share).map_or(NONE.to_owned(), units::count);
     let time = |share| marked(&stats.spin_time, share, trap_ns);
+    let known = |is_known: bool, count: u64| if is_known { units::count(count) } else { NONE.to_owned() };
+    let spinning = is_counted_spinning(&mutex.seen);
+    let waits = spinning || mutex.seen.kind.is_some() || stats.went_to_kernel > 0;
     let cells = vec![
         place::name(&mutex.place),
+        known(stats.calls > 0, stats.calls),
         units::count(stats.contended),
-        units::count(stats.got_by_spinning()),
-        units::count(stats.gave_up),
-        units::count(stats.went_to_kernel),
+        known(spinning, stats.got_by_spinning()),
+        known(spinning, stats.gave_up),
+        known(waits, stats.went_to_kernel),
         stats.spin_count.mean().map_or(NONE.to_owned(), |mean| format!("{mean:.1}")),
         spins(0.99),
         time(0.5),
         time(0.99),
     ];
     Row { cells, notes: notes(mutex) }
+}
+
+/// Whether the places that tell of spins are on its way. Some locks do not spin, and of other runtimes only the beginning of the slow
+/// path is seen.
+fn is_counted_spinning(seen: &Mutex) -> bool {
+    seen.generation.is_some() || seen.stats.spin_count.count() > 0
 }
 
 /// A quantile of the spin time; one below the cost of the probe that measured it is marked.
@@ -145,12 +183,18 @@ fn notes(mutex: &ContendedMutex) -> Vec<String> {
     if let Some(kind) = seen.kind.map(MutexKind::name) {
         what += &format!(", {kind}");
     }
+    if seen.kind.is_some_and(|kind| !kind.spins()) {
+        what += ", does not spin";
+    }
     what += &format!(", of {}", place::users(&mutex.place, &mutex.users));
     let stats = &seen.stats;
     if stats.spin_time.count() > 0 {
         what += &format!("; {} in all", units::time(stats.spin_time.sum));
     }
-    if stats.contended > 0 {
+    if stats.calls > 0 {
+        what += &format!("; {} found it taken", percent_words(stats.contended, stats.calls));
+    }
+    if stats.contended > 0 && is_counted_spinning(seen) {
         what +=
             &format!(", {} got it while spinning", percent_words(stats.got_by_spinning(), stats.contended));
     }
@@ -161,7 +205,10 @@ fn notes(mutex: &ContendedMutex) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::synthetic::{self, Shape};
+    use crate::model::{
+        locks::MutexStats,
+        synthetic::{self, Shape},
+    };
 
     fn rendered(session: &Session) -> String {
         render(session, &Options::default(), Layout::new(120, false))
@@ -199,6 +246,39 @@ mod tests {
         assert_eq!(marked(&times, 0.5, 1300.0), "100ns*");
         assert_eq!(marked(&times, 0.99, 1300.0), "9.00us");
         assert_eq!(marked(&Hist::default(), 0.5, 1300.0), "-");
+    }
+
+    #[test]
+    fn calls_have_a_column_where_they_were_counted_and_a_warning_beside_it() {
+        let mut session = synthetic::session(3, Shape { lossy: false, ..Shape::default() });
+        let text = rendered(&session);
+        assert!(
+            text.contains("wanted") && text.contains("--mutex-total: a probe held up each call"),
+            "{text}"
+        );
+        assert!(text.contains("9% found it taken"), "{text}");
+        session
+            .processes
+            .values_mut()
+            .flat_map(|it| it.mutexes.values_mut())
+            .for_each(|it| it.stats.calls = 0);
+        let text = rendered(&session);
+        assert!(!text.contains("wanted") && !text.contains("--mutex-total"), "{text}");
+    }
+
+    #[test]
+    fn what_does_not_spin_has_neither_spun_nor_given_up() {
+        let kind = MutexKind { form: 0, robust: false, inherits: false, protects: false, shared: false };
+        let stats = MutexStats { contended: 7, gave_up: 7, went_to_kernel: 5, ..MutexStats::default() };
+        let seen = Mutex { runtime: "glibc 2.36".to_owned(), kind: Some(kind), stats, generation: None };
+        let place = locks::LockPlace::Private { address: 64 };
+        let mutex = ContendedMutex { place, users: [(1, 64)].into(), seen };
+        let Row { cells, notes } = row(&mutex, 0.0);
+        assert_eq!(cells[1..6], ["-", "7", "-", "-", "5"]);
+        assert!(
+            notes[0].contains("normal, does not spin") && !notes[0].contains("got it while"),
+            "{notes:?}"
+        );
     }
 
     #[test]

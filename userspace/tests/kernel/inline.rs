@@ -22,7 +22,10 @@ const HOW: How<'_> = How {
     probes: &["syscalls"],
     stacks: false,
     limits: &[],
-    wish: Wish { choice: pulse_trace::probes::Choice { spin_time: false }, budget_percent: None },
+    wish: Wish {
+        choice: pulse_trace::probes::Choice { spin_time: false, total: false },
+        budget_percent: None,
+    },
     inline: true,
 };
 

@@ -2,6 +2,7 @@
 
 mod left_behind;
 mod library;
+mod total;
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -19,7 +20,7 @@ use crate::support::{Calls, How, Oracle, Trace, built, children_of, installed, n
 use library::Named;
 
 const UNLIMITED: Wish =
-    Wish { choice: pulse_trace::probes::Choice { spin_time: false }, budget_percent: None };
+    Wish { choice: pulse_trace::probes::Choice { spin_time: false, total: false }, budget_percent: None };
 
 /// Two processes that fight for the locks of two queues; both are ready to go.
 fn ping_pong(mutex: &str, trips: &str) -> (Calls, Vec<Pinned>) {

@@ -1,6 +1,7 @@
 //! Four generations of glibc: by structure in every build, by address in those that are known.
 
 use pulse_trace::locate::{
+    elf::Image,
     glibc::{COND_LOCK, MUTEX_LOCK},
     instruction::Class::{self, Emulated, SingleStepped},
     landmarks::Verdict,
@@ -91,6 +92,25 @@ const KNOWN: [Known; 4] = [
 
 fn of<'a>(plan: &'a FilePlan, function: &str, role: Role) -> Vec<&'a Site> {
     plan.sites.iter().filter(|site| site.function == function && site.role == role).collect()
+}
+
+#[test]
+fn every_call_has_a_place_at_the_beginning_of_its_function() {
+    for (release, file) in GLIBCS {
+        let Some(bytes) = read("every_call_has_a_place", release, file) else { return };
+        let plan = by_code(&bytes);
+        let functions: Vec<&str> = plan.calls.iter().map(|site| site.function.as_str()).collect();
+        let all = [MUTEX_LOCK, "pthread_mutex_timedlock", "pthread_mutex_clocklock", COND_LOCK];
+        assert_eq!(functions, all, "{release}");
+        let image = Image::parse(&bytes).unwrap();
+        for site in &plan.calls {
+            assert!(site.class.typical_ns().is_some(), "{release} {site:?}");
+            let begins = image.named(&site.function);
+            let near = |from: u64| (from..from + 32).contains(&site.address);
+            assert!(begins.is_empty() || begins.iter().any(|it| near(it.address)), "{release} {site:?}");
+            assert_eq!(site.lock_register(), Some(Rdi), "{release}");
+        }
+    }
 }
 
 #[test]

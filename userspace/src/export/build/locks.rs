@@ -53,6 +53,7 @@ pub fn mutex((place, address): &(LockPlace, u64), mutex: &session::Mutex) -> Mut
         runtime: mutex.runtime.clone(),
         generation: mutex.generation.clone(),
         kind: mutex.kind.map(locks::MutexKind::name),
+        calls: (stats.calls > 0).then_some(stats.calls),
         contended: stats.contended,
         got_by_spinning: stats.got_by_spinning(),
         gave_up_spinning: stats.gave_up,

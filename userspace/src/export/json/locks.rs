@@ -146,6 +146,9 @@ pub struct Mutex {
     pub generation: Option<String>,
     /// The kind, where it is known.
     pub kind: Option<String>,
+    /// Calls that wanted it, those that found it free included; null where nobody asked for them.
+    #[serde(default)]
+    pub calls: Option<u64>,
     /// Acquisitions that found it taken.
     pub contended: u64,
     /// Those that got it while spinning.

@@ -1,5 +1,6 @@
 //! The contended paths of glibc's locks, without debug information.
 
+mod calls;
 mod kernel_wait;
 mod relock;
 mod rwlock;
@@ -31,6 +32,8 @@ pub struct Found {
     pub spins: Vec<Spin>,
     /// In no order.
     pub sites: Vec<Site>,
+    /// Where every call passes, contended or not.
+    pub calls: Vec<Site>,
     /// Of the functions that debug information can be compared with.
     pub landmarks: Vec<Landmarks>,
     /// Functions that had to be left out, and why.
@@ -68,6 +71,7 @@ pub fn find(image: &Image<'_>, extents: &Extents) -> Result<Found, String> {
     relock::find(image, extents, wait, &mut found);
     timed::find(image, extents, &mut found);
     rwlock::find(image, extents, &mut found);
+    calls::find(image, extents, &mut found);
     Ok(found)
 }
 

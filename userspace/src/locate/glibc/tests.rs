@@ -36,7 +36,8 @@ fn this_machine_is_understood() {
         let waits = [Wait::Adaptive, Wait::Normal, Wait::Recursive];
         assert_eq!(waits.map(|wait| of(Role::KernelWait(wait))), [1, 1, 1], "{function}");
     }
-    for site in &found.sites {
+    assert!(found.calls.iter().any(|site| site.function == MUTEX_LOCK), "{:?}", found.calls);
+    for site in found.sites.iter().chain(&found.calls) {
         assert!(site.class.typical_ns().is_some(), "{site:?}");
         assert_eq!(site.count_register.is_some(), site.role == Role::SpinEnd, "{site:?}");
         assert!(site.lock_register().is_some(), "{site:?}");
@@ -55,6 +56,17 @@ fn every_address_of_the_known_build_is_found() {
     lock.sort_by_key(|site| site.address);
     let rows: Vec<_> =
         lock.iter().map(|site| (site.address, site.role, site.class, site.count_register)).collect();
+    let calls: Vec<_> =
+        found.calls.iter().map(|site| (site.function.as_str(), site.address, site.class)).collect();
+    assert_eq!(
+        calls[..3],
+        [
+            (MUTEX_LOCK, 0x8c37e, Class::Emulated),
+            ("pthread_mutex_timedlock", 0x8d215, Class::Emulated),
+            ("pthread_mutex_clocklock", 0x8d1f3, Class::Emulated),
+        ]
+    );
+    assert_eq!((calls.len(), calls[3].0), (4, COND_LOCK));
     let (emulated, stepped) = (Class::Emulated, Class::SingleStepped);
     assert_eq!(
         rows,

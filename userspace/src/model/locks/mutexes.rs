@@ -41,7 +41,9 @@ pub fn ranked_mutexes<'a>(
         }
     }
     let mut mutexes: Vec<ContendedMutex> = mutexes.into_values().collect();
-    mutexes.sort_by_cached_key(|mutex| (Reverse(mutex.seen.stats.contended), mutex.users.clone()));
+    mutexes.sort_by_cached_key(|mutex| {
+        (Reverse((mutex.seen.stats.contended, mutex.seen.stats.calls)), mutex.users.clone())
+    });
     mutexes
 }
 

@@ -29,6 +29,7 @@ pub fn process(random: &mut Random, shape: Shape, index: u32, number: u32) -> Ve
 
 fn glibc(random: &mut Random, place: LockPlace, address: u64, kind: MutexKind) -> MutexFrame {
     let mut stats = MutexStats { contended: 300 + random.below(300), ..MutexStats::default() };
+    stats.calls = stats.contended * 11;
     stats.gave_up = stats.contended / 9;
     stats.went_to_kernel = stats.gave_up * 2 / 3;
     for acquisition in 0..stats.contended {

@@ -19,7 +19,7 @@ use crate::{
     },
     target::Places,
 };
-pub use sites::{Choice, spots};
+pub use sites::{Choice, attachable, class_of, spots};
 
 /// The probe's description.
 pub const SPEC: Spec = Spec {
@@ -90,7 +90,7 @@ impl Mutexes {
                 place,
                 address: mutex.address,
                 runtime: runtime(origin, mutex.which as u8),
-                generation: origin.and_then(|origin| origin.generation.clone()),
+                generation: origin.and_then(|origin| origin.generation.clone()).filter(|_| may_spin(&mutex)),
                 kind: (mutex.kind != NO_KIND).then(|| kind_of(mutex.kind)),
                 stats,
             };
@@ -125,10 +125,16 @@ fn spins(mutex: &Mutex) -> bool {
     mutex.which as u8 == layout::MUTEX && mutex.kind & bits == kind::ADAPTIVE
 }
 
+/// Whether it is not known that acquisitions do not spin: calls are seen before the kind of the mutex decides.
+fn may_spin(mutex: &Mutex) -> bool {
+    mutex.kind == NO_KIND || spins(mutex)
+}
+
 /// Everything but histograms.
 fn take_counters(seen: &mut MutexStats, mutex: &Mutex) -> MutexStats {
     let gave_up = if spins(mutex) { mutex.gave_up } else { mutex.contended };
     let change = MutexStats {
+        calls: mutex.calls - seen.calls,
         contended: mutex.contended - seen.contended,
         gave_up: gave_up - seen.gave_up,
         went_to_kernel: mutex.waits - seen.went_to_kernel,

@@ -6,6 +6,7 @@ use super::{Mutexes, Origin};
 use crate::{
     kernel::Spot,
     locate::{
+        glibc::MUTEX_LOCK,
         instruction::Class,
         register::Reg,
         site::{FilePlan, Generation, Role, Site as Found, Wait},
@@ -17,11 +18,23 @@ use crate::{
 pub struct Choice {
     /// How long spins take. The probe at the beginning of the spin delays it, and other spin counts come of it.
     pub spin_time: bool,
+    /// How often mutexes are wanted at all. Every call has a probe on its way, and other spin counts come of it.
+    pub total: bool,
+}
+
+/// Sites of a file to which probes would be attached. Those whose lock nobody knows are of no use.
+pub fn attachable(plan: &FilePlan, choice: Choice) -> impl Iterator<Item = &Found> {
+    let of_use = move |found: &&Found| {
+        meaning(found.role, choice).is_some()
+            && class_of(found.class).is_some()
+            && found.lock_register().is_some()
+    };
+    plan.sites.iter().chain(&plan.calls).filter(of_use)
 }
 
 /// Places in a file and what their hits carry. The name is that of its C library, where it is one.
 pub fn spots(plan: &FilePlan, library: &str, choice: Choice, mutexes: &mut Mutexes) -> Vec<Spot> {
-    plan.sites.iter().filter_map(|found| spot(plan, found, library, choice, mutexes)).collect()
+    attachable(plan, choice).filter_map(|found| spot(plan, found, library, choice, mutexes)).collect()
 }
 
 fn spot(
@@ -37,7 +50,9 @@ fn spot(
         _ => library,
     };
     let waits_at_once = role == role::WAIT;
-    let spin = plan.spins.iter().find(|spin| spin.function == found.function && !waits_at_once);
+    // Every call of an adaptive mutex comes to the row of the spins that most of them get.
+    let function = if role == role::CALL { MUTEX_LOCK } else { found.function.as_str() };
+    let spin = plan.spins.iter().find(|spin| spin.function == function && !waits_at_once);
     let generation = spin.map(|spin| name(spin.generation).to_owned());
     let site = Site {
         role,
@@ -63,12 +78,15 @@ fn meaning(of: Role, choice: Choice) -> Option<(u8, u8)> {
         Role::KernelWait(Wait::Read) => Some((role::WAIT, layout::READ)),
         Role::KernelWait(Wait::Write) => Some((role::WAIT, layout::WRITE)),
         Role::SlowPathEntry(_) => Some((role::SLOW_PATH, layout::UNKNOWN)),
+        Role::Call if choice.total => Some((role::CALL, layout::MUTEX)),
         // An entry that uncontended acquisitions pass, too, says nothing about contention.
-        Role::Contended | Role::GaveUp | Role::LockEntry(_) => None,
+        Role::Contended | Role::GaveUp | Role::LockEntry(_) | Role::Call => None,
     }
 }
 
-const fn class_of(of: Class) -> Option<u8> {
+/// The class by which hits of such an instruction are counted; `None` where there are none.
+#[must_use]
+pub const fn class_of(of: Class) -> Option<u8> {
     match of {
         Class::FiveByteNop => Some(class::NOP),
         Class::Emulated => Some(class::EMULATED),
@@ -156,6 +174,6 @@ mod tests {
         let plan = plan(vec![contended, entry, refused]);
         let mut mutexes = Mutexes::default();
         assert_eq!(spots(&plan, "", Choice::default(), &mut mutexes), []);
-        assert_eq!(spots(&plan, "", Choice { spin_time: true }, &mut mutexes).len(), 1);
+        assert_eq!(spots(&plan, "", Choice { spin_time: true, ..Choice::default() }, &mut mutexes).len(), 1);
     }
 }

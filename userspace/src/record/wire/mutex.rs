@@ -21,6 +21,8 @@ pub struct Mutex {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<MutexKind>,
     #[serde(default, skip_serializing_if = "is_default")]
+    pub calls: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub contended: u64,
     #[serde(default, skip_serializing_if = "is_default")]
     pub gave_up: u64,
@@ -50,6 +52,7 @@ impl Mutex {
         let stacks = std::mem::take(&mut self.stacks);
         let empty = MutexStats::default();
         let follow_up = Self {
+            calls: empty.calls,
             contended: empty.contended,
             gave_up: empty.gave_up,
             went_to_kernel: empty.went_to_kernel,
@@ -82,6 +85,7 @@ impl From<&MutexFrame> for Mutex {
             runtime: frame.runtime.clone(),
             generation: frame.generation.clone(),
             kind: frame.kind.map(Into::into),
+            calls: stats.calls,
             contended: stats.contended,
             gave_up: stats.gave_up,
             went_to_kernel: stats.went_to_kernel,
@@ -96,8 +100,9 @@ impl TryFrom<Mutex> for MutexFrame {
     type Error = Impossible;
 
     fn try_from(read: Mutex) -> Result<Self, Impossible> {
-        counts([read.contended, read.gave_up, read.went_to_kernel])?;
+        counts([read.calls, read.contended, read.gave_up, read.went_to_kernel])?;
         let stats = MutexStats {
+            calls: read.calls,
             contended: read.contended,
             gave_up: read.gave_up,
             went_to_kernel: read.went_to_kernel,

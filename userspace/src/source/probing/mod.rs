@@ -3,6 +3,7 @@
 
 mod budget;
 mod files;
+mod preview;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,6 +15,7 @@ use std::{
 
 use pulse_trace_common::probes::mutex::class;
 
+pub use self::preview::{Preview, costs, preview};
 use self::{
     budget::Budget,
     files::{Examined, FileId},
@@ -21,6 +23,7 @@ use self::{
 use super::{gather::Gatherer, host};
 use crate::{
     kernel::{Kernel, LoadError, Spot, TrapCosts, Uprobes, process_cpu_ns},
+    locate::glibc::MUTEX_LOCK,
     model::frame::Traps,
     probes::{Choice, Mutexes, spots},
 };
@@ -190,6 +193,9 @@ impl Probing {
         let Examined { file, library, plan } = examined;
         for refusal in plan.refusals.iter().filter(|text| text.starts_with("cannot find spin sites")) {
             self.say(format!("mutex: {refusal}"));
+        }
+        if self.choice.total && plan.generation.is_some() && plan.of_call(MUTEX_LOCK).is_none() {
+            self.say(format!("mutex: cannot count all calls in {library}: {MUTEX_LOCK} has no place for it; only contended ones are counted"));
         }
         let mutexes: &mut Mutexes = gatherer.mutexes()?;
         let spots = spots(&plan, &library, self.choice, mutexes);

@@ -1,0 +1,77 @@
+//! Where every call of a function that takes a mutex passes, contended or not: at its beginning.
+
+use iced_x86::InstructionInfoFactory;
+
+use super::{COND_LOCK, Found, MUTEX_LOCK};
+use crate::locate::{
+    code::{Body, call_target},
+    elf::Image,
+    extents::Extents,
+    flow::written,
+    instruction::{Class, classify},
+    register::Reg,
+    site::{FoundBy, LockPointer, Role, Site},
+};
+
+/// All take the mutex as their first argument.
+const NAMES: [&str; 3] = [MUTEX_LOCK, "pthread_mutex_timedlock", "pthread_mutex_clocklock"];
+
+/// Adds them to what was found of contended acquisitions: it tells where the function without a symbol is.
+pub fn find(image: &Image<'_>, extents: &Extents, found: &mut Found) {
+    let named = NAMES.into_iter().flat_map(|name| {
+        image.named(name).into_iter().map(move |function| (name, function.address, function.size))
+    });
+    let relock = found.landmarks.iter().find(|of| of.function == COND_LOCK);
+    let relock = relock.map(|of| (COND_LOCK, of.range.0, of.range.1 - of.range.0));
+    for (name, address, size) in named.chain(relock).collect::<Vec<_>>() {
+        match site(image, extents, name, (address, size)) {
+            Ok(site) => found.calls.push(site),
+            Err(reason) => found.left_out.push(format!("calls of {name}: {reason}")),
+        }
+    }
+}
+
+fn site(
+    image: &Image<'_>,
+    extents: &Extents,
+    name: &str,
+    (address, size): (u64, u64),
+) -> Result<Site, &'static str> {
+    let cheap = Body::decode(image, extents, address, size).ok().and_then(|body| gate(&body));
+    let (address, class) = cheap.unwrap_or_else(|| (address, classify(image.code_from(address, 15))));
+    if let Class::Refused(reason) = class {
+        return Err(reason);
+    }
+    Ok(Site {
+        role: Role::Call,
+        function: name.into(),
+        address,
+        file_offset: image.offset_of(address).ok_or("its symbol lies outside of the code")?,
+        class,
+        count_register: None,
+        lock: Some(LockPointer { register: Reg::Rdi, offset: 0 }),
+        found_by: FoundBy::Symbol,
+    })
+}
+
+/// The first instruction that is cheap to probe on the straight line from the beginning, as long as that has neither
+/// changed the register with the mutex nor the stack. `None` where only the first instruction comes into question.
+fn gate(body: &Body<'_>) -> Option<(u64, Class)> {
+    let mut factory = InstructionInfoFactory::new();
+    for index in body.line(0) {
+        let class = body.class(index);
+        if matches!(class, Class::FiveByteNop | Class::Emulated) {
+            return Some((body.address(index), class));
+        }
+        let instruction = body.instructions.get(index)?;
+        let changes = written(instruction, &mut factory);
+        if class != Class::SingleStepped
+            || call_target(instruction).is_some()
+            || changes.contains(&Reg::Rdi)
+            || changes.contains(&Reg::Rsp)
+        {
+            return None;
+        }
+    }
+    None
+}

@@ -1,0 +1,45 @@
+//! Every call that wants a mutex is counted, by whatever function and whether or not the mutex is free.
+
+use std::collections::BTreeMap;
+
+use pulse_trace::{probes::Choice, source::probing::Wish, target::Pinned};
+
+use super::{contended, mutexes};
+use crate::support::{Calls, How, Trace, installed, need, whole};
+
+const TOTAL: Choice = Choice { spin_time: false, total: true };
+
+#[test]
+fn calls_are_counted_by_mutex_as_the_program_counts_them() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("calls");
+    let source = format!("{}/tests/kernel/programs/calls.c", env!("CARGO_MANIFEST_DIR"));
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-O1", "-pthread", "-o"]).arg(&path).arg(source);
+    need!(compiler.status().is_ok_and(|status| status.success()), "this C library lacks a call");
+    let mut program = Calls::start_program(&[], &path, &[]);
+    let pinned = Pinned::process(program.pid()).unwrap();
+    let wish = Wish { choice: TOTAL, budget_percent: None };
+    let mut trace = Trace::of_pinned(&pinned, &How { probes: &["mutex"], wish, ..How::default() });
+    program.go();
+    trace.until(|| program.has_ended());
+    let session = trace.finish();
+    let truth: BTreeMap<String, u64> = serde_json::from_str(&program.output()).unwrap();
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
+    let of_all: BTreeMap<u64, u64> =
+        mutexes(&session).iter().map(|it| (it.users.iter().next().unwrap().1, it.seen.stats.calls)).collect();
+    for (address, wanted) in &truth {
+        assert_eq!(of_all.get(&address.parse().unwrap()), Some(wanted), "{of_all:?} {truth:?}");
+    }
+    // Nobody spins or waits that did not call.
+    for mutex in mutexes(&session) {
+        let stats = &mutex.seen.stats;
+        assert!(stats.contended <= stats.calls, "{mutex:?}");
+        let spins = mutex.seen.kind.is_some_and(|kind| kind.spins());
+        assert_eq!(mutex.seen.generation.is_some(), spins, "{mutex:?}");
+    }
+    let traps = session.overhead.traps.as_ref().unwrap();
+    assert!(traps.hits >= truth.values().sum::<u64>() + contended(&session), "{traps:?}");
+}
