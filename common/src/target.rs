@@ -96,6 +96,8 @@ pub struct Row {
 pub mod row_flag {
     /// The exit status could not be read on this kernel.
     pub const STATUS_UNKNOWN: u32 = 1;
+    /// A thread that was not the first has replaced the program, and is the first since.
+    pub const MOVED: u32 = 2;
 }
 
 /// Sent through the ring when a row is finished, so that userspace can harvest and reuse it at once.

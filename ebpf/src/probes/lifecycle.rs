@@ -68,6 +68,9 @@ fn try_exec(old_tid: u32) -> Option<()> {
     let process = targets::row(thread.process)?;
     process.comm = comm;
     process.execs += 1;
+    if old_tid != tid {
+        process.flags |= row_flag::MOVED;
+    }
     changed(thread.process, thread.tgid);
     if thread.row != thread.process {
         targets::row(thread.row)?.comm = comm;

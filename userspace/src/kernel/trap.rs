@@ -1,5 +1,7 @@
 //! What a hit of a probe costs on this machine, found out on code of our own.
 
+use std::io;
+
 use pulse_trace_common::probes::mutex::class;
 
 use super::Kernel;
@@ -62,35 +64,42 @@ mod code {
 }
 
 impl Kernel {
-    /// Measures hits on code of our own. `None` where that is not to be had.
+    /// Measures hits on code of our own.
+    ///
+    /// # Errors
+    /// When no probes can be put in there, which is when none can be put in anywhere.
     #[cfg(target_arch = "x86_64")]
-    pub fn calibrate_traps(&mut self) -> Option<TrapCosts> {
+    pub fn calibrate_traps(&mut self) -> io::Result<TrapCosts> {
         use super::Spot;
         use crate::model::maps::Maps;
         use pulse_trace_common::probes::mutex::{Site, role};
 
         let functions: [extern "C" fn(); 3] = [code::nop, code::emulated, code::stepped];
-        let maps = Maps::parse(&std::fs::read("/proc/self/maps").ok()?);
+        let maps = Maps::parse(&std::fs::read("/proc/self/maps")?);
         let site = Site { role: role::CALIBRATION, class: 3, layout: 0, lock: 0, count: 0, origin: 0 };
         let spot = |function: extern "C" fn()| {
             let address = function as *const () as u64;
             Some(Spot { offset: maps.at(address)?.file_offset(address), cookie: site.cookie() })
         };
-        let spots: Vec<Spot> = functions.into_iter().map(spot).collect::<Option<_>>()?;
+        let spots: Vec<Spot> =
+            functions.into_iter().map(spot).collect::<Option<_>>().ok_or(io::ErrorKind::NotFound)?;
         let bare = functions.map(code::time);
-        let probes = self.put(std::process::id(), "/proc/self/exe".as_ref(), &spots).ok()?;
+        let probes = self.put(std::process::id(), "/proc/self/exe".as_ref(), &spots)?;
         let mut costs = [0.0; class::COUNT];
         for ((cost, function), bare) in costs.iter_mut().zip(functions).zip(bare) {
             *cost = code::time(function).saturating_sub(bare).as_nanos() as f64 / f64::from(code::HITS);
         }
         // The kernel waits for all programs of this sort to end before it comes back: nobody has to wait with it.
         std::thread::spawn(move || drop(probes));
-        Some(TrapCosts(costs))
+        Ok(TrapCosts(costs))
     }
 
-    /// Measures hits on code of our own. `None` where that is not to be had.
+    /// Measures hits on code of our own.
+    ///
+    /// # Errors
+    /// Always: no sites are known on this machine.
     #[cfg(not(target_arch = "x86_64"))]
-    pub fn calibrate_traps(&mut self) -> Option<TrapCosts> {
-        None
+    pub fn calibrate_traps(&mut self) -> io::Result<TrapCosts> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -30,7 +30,7 @@ impl Pinned {
             return Err(TargetError::Myself(pid));
         }
         let missing = || TargetError::NoProcess { pid, hint: container_hint(pid) };
-        let before = procfs::stat(pid).filter(|stat| !stat.is_dead()).ok_or_else(missing)?;
+        let before = procfs::living(pid).ok_or_else(missing)?;
         if before.is_kernel_thread() {
             return Err(TargetError::KernelThread(pid));
         }
@@ -64,13 +64,17 @@ impl Pinned {
     /// Whether the process that was pinned still lives.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        procfs::stat(self.pid).is_some_and(|stat| stat.started == self.started && !stat.is_dead())
+        procfs::living(self.pid).is_some_and(|stat| stat.started == self.started)
     }
 
     /// The threads to be traced that it has now.
     #[must_use]
     pub fn threads(&self) -> Vec<u32> {
         let mut threads = procfs::threads(self.pid);
+        // A first thread that has ended is listed as long as others live.
+        if procfs::lives_on(self.pid) {
+            threads.retain(|tid| *tid != self.pid);
+        }
         if let Some(only) = self.only_thread {
             threads.retain(|tid| *tid == only);
         }

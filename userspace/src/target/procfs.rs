@@ -38,6 +38,17 @@ pub fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// The same of a process that lives: its first thread may have ended and others live on.
+pub fn living(pid: u32) -> Option<Stat> {
+    stat(pid).filter(|stat| !stat.is_dead() || lives_on(pid))
+}
+
+/// Whether the first thread of a process has ended and others live on.
+pub fn lives_on(pid: u32) -> bool {
+    stat(pid).is_some_and(|stat| stat.is_dead())
+        && threads(pid).into_iter().any(|tid| tid != pid && has_thread(pid, tid))
+}
+
 /// Parses a stat line. The name in parentheses may hold anything, parentheses included.
 fn parse_stat(line: &str) -> Option<Stat> {
     let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();
@@ -88,10 +99,7 @@ pub fn processes() -> Result<Vec<u32>, TargetError> {
 /// A process, and all that descend from it and live.
 pub fn family(pid: u32) -> Result<Vec<u32>, TargetError> {
     let all = processes()?;
-    let parents: Vec<(u32, u32)> = all
-        .into_iter()
-        .filter_map(|it| Some((it, stat(it).filter(|stat| !stat.is_dead())?.parent)))
-        .collect();
+    let parents: Vec<(u32, u32)> = all.into_iter().filter_map(|it| Some((it, living(it)?.parent))).collect();
     let mut family = vec![pid];
     let mut nth = 0;
     while let Some(parent) = family.get(nth).copied() {

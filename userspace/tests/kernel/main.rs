@@ -24,3 +24,4 @@ mod switch;
 mod syscalls;
 mod targets;
 mod twins;
+mod unusual;

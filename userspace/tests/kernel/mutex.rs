@@ -1,8 +1,9 @@
 //! Probes in the code of targets see what really happened there, let go when they cost too much, and leave nothing behind.
 
-mod left_behind;
+pub mod left_behind;
 mod library;
 mod total;
+mod truth;
 
 use std::{collections::BTreeSet, path::Path};
 

@@ -30,6 +30,8 @@ pub const ALL: &[Tool] = &[
     tool("strace", "strace", "oracle: counts system calls"),
     tool("gcc", "gcc", "compiles programs whose stacks are known"),
     tool("g++", "g++", "the same in C++"),
+    tool("golang-go", "go", "compiles a program in Go"),
+    tool("musl-tools", "musl-gcc", "compiles against another C library"),
     tool("binutils", "objcopy", "takes their symbols away"),
     tool("libbpf-tools", "syscount", "peer to compare with"),
     tool("linux-perf", "perf", "peer to compare with"),

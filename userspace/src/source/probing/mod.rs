@@ -1,6 +1,7 @@
 //! Probes in the code of targets: puts them in wherever a target maps code that is known, watches what they cost, and
 //! takes them out when that is too much.
 
+mod absence;
 mod budget;
 mod files;
 mod preview;
@@ -8,12 +9,13 @@ mod preview;
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
+    io,
     os::fd::AsRawFd as _,
     path::Path,
     rc::Rc,
 };
 
-use pulse_trace_common::probes::mutex::class;
+use pulse_trace_common::{probes::mutex::class, target::row_flag};
 
 pub use self::preview::{Preview, costs, preview};
 use self::{
@@ -23,9 +25,10 @@ use self::{
 use super::{gather::Gatherer, host};
 use crate::{
     kernel::{Kernel, LoadError, Spot, TrapCosts, Uprobes, process_cpu_ns},
-    locate::glibc::MUTEX_LOCK,
+    locate::{glibc::MUTEX_LOCK, maps::Candidate},
     model::frame::Traps,
     probes::{Choice, Mutexes, spots},
+    target,
 };
 
 /// How often a process is looked at for code that it has mapped since.
@@ -74,14 +77,20 @@ struct Observed {
     next_look_ns: u64,
     /// Its CPU time when it was last asked for.
     cpu_ns: u64,
+    /// What it is called, and whether anything that it maps can be probed.
+    program: String,
+    is_known: bool,
+    is_judged: bool,
 }
 
 /// The probes of a session.
 pub struct Probing {
     choice: Choice,
     budget: Budget,
-    costs: Option<TrapCosts>,
+    costs: io::Result<TrapCosts>,
     files: HashMap<FileId, Option<Rc<Probed>>>,
+    /// Of files with locks that have no place to probe: why.
+    hopeless: HashMap<FileId, String>,
     processes: HashMap<u32, Observed>,
     /// What has been said, so that nothing is said twice.
     said: HashSet<String>,
@@ -107,6 +116,7 @@ impl Probing {
             budget: Budget::new(wish.budget_percent),
             costs: kernel.calibrate_traps(),
             files: HashMap::new(),
+            hopeless: HashMap::new(),
             processes: HashMap::new(),
             said: HashSet::new(),
             notes: Vec::new(),
@@ -129,7 +139,7 @@ impl Probing {
         for path in USUAL.map(Path::new) {
             let Some((id, examined)) = usual(path) else { continue };
             if !self.files.contains_key(&id) {
-                let probed = self.choose(examined, gatherer);
+                let probed = self.choose(id, examined, gatherer);
                 self.files.insert(id, probed);
             }
             self.put(kernel, pid, id);
@@ -142,17 +152,30 @@ impl Probing {
             return;
         }
         let now = host::monotonic_ns();
-        let rows: Vec<(u32, u32)> = kernel
+        let rows: Vec<(u32, u32, bool)> = kernel
             .rows()
             .filter(|(_, row)| row.tid == 0 && row.exited_ns == 0)
-            .map(|(_, row)| (row.tgid, row.execs))
+            .map(|(_, row)| (row.tgid, row.execs, row.flags & row_flag::MOVED != 0))
             .collect();
-        self.processes.retain(|pid, _| rows.iter().any(|(living, _)| living == pid));
-        for (pid, execs) in rows {
+        self.processes.retain(|pid, _| rows.iter().any(|(living, ..)| living == pid));
+        for (pid, execs, moved) in rows {
+            let known = self.processes.get(&pid);
+            if moved && known.is_some_and(|known| known.execs != execs) {
+                self.begin_anew(pid);
+            }
             let known = self.processes.get(&pid);
             if known.is_none_or(|known| known.execs != execs || now >= known.next_look_ns) {
                 self.look(kernel, gatherer, pid, execs);
             }
+        }
+    }
+
+    /// The kernel holds probes by the first thread of a process: if another one replaces the program and takes its place,
+    /// they are of nobody.
+    fn begin_anew(&mut self, pid: u32) {
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.probes.clear();
+            process.files.clear();
         }
     }
 
@@ -164,34 +187,58 @@ impl Probing {
         if is_new {
             process.young_until_ns = now + YOUNG_NS;
             process.execs = execs;
+            (process.is_known, process.is_judged) = (false, false);
+            process.program.clear();
         }
         process.next_look_ns = if now < process.young_until_ns { now } else { now + PAUSE_NS };
         if process.cpu_ns == 0 {
             process.cpu_ns = process_cpu_ns(pid).unwrap_or(0);
         }
+        if is_new && target::lives_on(pid) {
+            return self.say(format!(
+                "mutex: cannot put probes into process {pid}: its first thread has ended, by which the kernel finds it; \
+                 showing tier 0"
+            ));
+        }
         for candidate in files::of_process(pid) {
             let id = files::id(&candidate);
-            if self.processes.get(&pid).is_some_and(|known| known.files.contains(&id)) {
-                continue;
+            let is_met = self.processes.get(&pid).is_some_and(|known| known.files.contains(&id));
+            if !is_met {
+                self.meet(kernel, gatherer, pid, id, &candidate);
             }
-            if !self.files.contains_key(&id) {
-                let probed = match files::examine(pid, &candidate) {
-                    Ok(examined) => self.choose(examined, gatherer),
-                    Err(cause) => {
-                        self.say(format!("mutex: cannot read {}: {cause}; showing tier 0", candidate.path));
-                        None
-                    }
-                };
-                self.files.insert(id, probed);
-            }
-            self.put(kernel, pid, id);
+            self.note(pid, id, &candidate.path);
         }
+        self.judge(pid, false);
+    }
+
+    /// Puts probes into a file that a process maps.
+    fn meet(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, pid: u32, id: FileId, it: &Candidate) {
+        if !self.files.contains_key(&id) {
+            let probed = match files::examine(pid, it) {
+                Ok(examined) => self.choose(id, examined, gatherer),
+                Err(cause) => {
+                    self.say(format!("mutex: cannot read {}: {cause}; showing tier 0", it.path));
+                    None
+                }
+            };
+            self.files.insert(id, probed);
+        }
+        self.put(kernel, pid, id);
+    }
+
+    /// Notes what the process is called, by its first file, and whether it maps code that is known.
+    fn note(&mut self, pid: u32, id: FileId, path: &str) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        if process.program.is_empty() {
+            path.rsplit('/').next().unwrap_or(path).clone_into(&mut process.program);
+        }
+        process.is_known |= matches!(self.files.get(&id), Some(Some(_)));
     }
 
     /// What to attach to in a file; `None` where there is nothing.
-    fn choose(&mut self, examined: Examined, gatherer: &mut Gatherer) -> Option<Rc<Probed>> {
+    fn choose(&mut self, id: FileId, examined: Examined, gatherer: &mut Gatherer) -> Option<Rc<Probed>> {
         let Examined { file, library, plan } = examined;
-        for refusal in plan.refusals.iter().filter(|text| text.starts_with("cannot find spin sites")) {
+        for refusal in plan.refusals.iter().filter(|text| text.starts_with(absence::REFUSED)) {
             self.say(format!("mutex: {refusal}"));
         }
         if self.choice.total && plan.generation.is_some() && plan.of_call(MUTEX_LOCK).is_none() {
@@ -199,6 +246,9 @@ impl Probing {
         }
         let mutexes: &mut Mutexes = gatherer.mutexes()?;
         let spots = spots(&plan, &library, self.choice, mutexes);
+        if spots.is_empty() && (!plan.runtimes.is_empty() || !plan.refusals.is_empty()) {
+            self.hopeless.insert(id, absence::reason(&library, &plan));
+        }
         (!spots.is_empty()).then(|| Rc::new(Probed { file, spots }))
     }
 
@@ -208,6 +258,12 @@ impl Probing {
             return;
         }
         let Some(Some(probed)) = self.files.get(&id).cloned() else { return };
+        if let (Err(cause), Some(_)) = (&self.costs, self.budget.percent()) {
+            return self.say(format!(
+                "mutex: cannot put in probes: their cost here cannot be measured ({cause}), and so no budget be held; showing \
+                 tier 0, `pulse-trace doctor` tells what this kernel allows"
+            ));
+        }
         let path = format!("/proc/self/fd/{}", probed.file.as_raw_fd());
         match kernel.put(pid, path.as_ref(), &probed.spots) {
             Ok(probes) => process.probes.push(probes),
@@ -253,7 +309,7 @@ impl Probing {
         }
         self.interval.hits += new.iter().sum::<u64>();
         self.interval.target_cpu_ns += cpu_ns;
-        (self.costs.map_or(0.0, |costs| costs.of(&new)), cpu_ns)
+        (self.costs.as_ref().map_or(0.0, |costs| costs.of(&new)), cpu_ns)
     }
 
     fn detach(&mut self) {
@@ -266,6 +322,8 @@ impl Probing {
             self.detach();
             self.book(kernel);
         }
+        let pids: Vec<u32> = self.processes.keys().copied().collect();
+        pids.into_iter().for_each(|pid| self.judge(pid, true));
     }
 
     /// What the probes have cost since the last frame.
@@ -279,7 +337,7 @@ impl Probing {
         let total: u64 = self.hits.iter().sum();
         let mut traps = std::mem::take(&mut self.interval);
         // The mean of all hits so far: sites differ in what they cost.
-        let costs = self.costs.as_ref();
+        let costs = self.costs.as_ref().ok();
         traps.trap_ns = match total {
             0 => costs.map_or(0.0, |costs| costs.one(class::EMULATED)),
             _ => costs.map_or(0.0, |costs| costs.of(&self.hits)) / total as f64,

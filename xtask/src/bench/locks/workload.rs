@@ -5,61 +5,60 @@ use std::{
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
-use crate::process::{self, command};
+use crate::{
+    process::{self, command},
+    workspace,
+};
 
 /// Where systems have their C library.
 const LIBRARY: &str = "/lib/x86_64-linux-gnu/libc.so.6";
+/// In C, each with the file that it is made of.
+const SOURCES: [(&str, &str); 2] = [
+    ("uncontended", "xtask/src/bench/locks/uncontended.c"),
+    ("shards", "userspace/tests/kernel/programs/shards.c"),
+];
 
 /// A program and what it is started with.
 pub struct Workload {
     /// Its name in tables.
     pub name: &'static str,
-    /// The program, by its name in the directory of programs, and its arguments.
-    pub words: &'static [&'static str],
+    /// The program, by its name in the directory of programs, and its arguments; how often is the last.
+    words: &'static [&'static str],
+    /// How often its loop runs where nothing slows it.
+    pub count: u64,
 }
 
-/// What is watched.
+/// Each side has a CPU: on one of them they would not fight.
+const PING_PONG: [&str; 11] =
+    ["shmemq", "--json", "--ready-fd", "8", "--go-fd", "9", "--pin", "0,1", "--size", "256", "--mutex"];
+
+/// What is watched: its loop takes about a third of a second alone.
 pub const WORKLOADS: [Workload; 3] = [
-    Workload {
-        name: "adaptive",
-        words: &[
-            "shmemq",
-            "--mutex",
-            "adaptive",
-            "--size",
-            "256",
-            "--repetitions",
-            "400000",
-            "--json",
-            "--ready-fd",
-            "8",
-            "--go-fd",
-            "9",
-        ],
-    },
-    Workload {
-        name: "plain",
-        words: &[
-            "shmemq",
-            "--mutex",
-            "plain",
-            "--size",
-            "256",
-            "--repetitions",
-            "150000",
-            "--json",
-            "--ready-fd",
-            "8",
-            "--go-fd",
-            "9",
-        ],
-    },
-    Workload { name: "uncontended", words: &["uncontended", "50000000"] },
+    Workload { name: "adaptive", words: &words("adaptive"), count: 300_000 },
+    Workload { name: "plain", words: &words("plain"), count: 150_000 },
+    Workload { name: "uncontended", words: &["uncontended"], count: 25_000_000 },
 ];
+
+/// Two threads that seldom meet; its count is milliseconds.
+pub const SHARDS: Workload = Workload { name: "shards", words: &["shards"], count: 1_000 };
+
+const fn words(mutex: &'static str) -> [&'static str; 13] {
+    let mut all = [""; 13];
+    let mut at = 0;
+    while at < PING_PONG.len() {
+        all[at] = PING_PONG[at];
+        at += 1;
+    }
+    all[11] = mutex;
+    all[12] = "--repetitions";
+    all
+}
 
 /// Programs and the C library that they alone use: probes of other tools are in a file, for everybody who maps it.
 pub struct Stage {
@@ -71,9 +70,10 @@ impl Stage {
     pub fn set(dir: &Path, programs: &Path) -> Result<Self> {
         fs::copy(LIBRARY, dir.join("libc.so.6")).context("cannot copy the C library")?;
         fs::copy(programs.join("shmemq"), dir.join("shmemq")).context("cannot copy shmemq")?;
-        let source = dir.join("uncontended.c");
-        fs::write(&source, include_str!("uncontended.c"))?;
-        process::run(command("cc").args(["-O2", "-o"]).arg(dir.join("uncontended")).arg(&source))?;
+        for (name, source) in SOURCES {
+            let source = workspace::root().join(source);
+            process::run(command("cc").args(["-O2", "-pthread", "-o"]).arg(dir.join(name)).arg(source))?;
+        }
         Ok(Self { dir: dir.to_path_buf() })
     }
 
@@ -83,7 +83,7 @@ impl Stage {
     }
 
     /// Starts a workload and waits until it is ready.
-    pub fn start(&self, workload: &Workload) -> Result<Started> {
+    pub fn start(&self, workload: &Workload, count: u64) -> Result<Started> {
         let pipe = |name: &str| -> Result<(PathBuf, File)> {
             let path = self.dir.join(name);
             let _ = fs::remove_file(&path);
@@ -98,6 +98,7 @@ impl Stage {
             .args([&ready_path, &go_path])
             .arg(self.dir.join(program))
             .args(arguments)
+            .arg(count.to_string())
             .env("LD_LIBRARY_PATH", &self.dir)
             .stdout(Stdio::piped())
             .spawn()
@@ -115,6 +116,16 @@ pub struct Started {
     go: File,
 }
 
+/// What a workload says of itself.
+pub struct Truth {
+    /// By its own clock.
+    pub elapsed_ns: f64,
+    /// When it was let go, since 1970.
+    pub go_unix_ns: f64,
+    /// All that it said.
+    pub said: Value,
+}
+
 impl Started {
     /// The processes that use locks: the two sides, or the program itself.
     pub fn pids(&self) -> Vec<u32> {
@@ -124,16 +135,17 @@ impl Started {
         if pids.is_empty() { vec![own] } else { pids }
     }
 
-    /// Lets it go: how long it took, ns.
-    pub fn run(mut self) -> Result<f64> {
+    /// Lets it go and waits for its end.
+    pub fn run(mut self) -> Result<Truth> {
+        let go_unix_ns = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as f64;
         self.go.write_all(b"g")?;
-        let mut said = String::new();
-        self.child.stdout.take().context("no output")?.read_to_string(&mut said)?;
-        let line = said.lines().rfind(|line| line.starts_with('{')).unwrap_or_default();
-        let truth: serde_json::Value = serde_json::from_str(line).context("cannot read its truth")?;
-        match truth["cells"][0]["elapsed_ns"].as_f64() {
-            Some(ns) => Ok(ns),
-            None => bail!("it does not say how long it took: {said}"),
+        let mut text = String::new();
+        self.child.stdout.take().context("no output")?.read_to_string(&mut text)?;
+        let line = text.lines().rfind(|line| line.starts_with('{')).unwrap_or_default();
+        let said: Value = serde_json::from_str(line).context("cannot read its truth")?;
+        match said["cells"][0]["elapsed_ns"].as_f64() {
+            Some(elapsed_ns) => Ok(Truth { elapsed_ns, go_unix_ns, said }),
+            None => bail!("it does not say how long it took: {text}"),
         }
     }
 }

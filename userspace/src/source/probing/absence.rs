@@ -1,0 +1,83 @@
+//! What is said of a process in whose code nothing can be probed.
+
+use super::{Probing, host};
+use crate::locate::site::{FilePlan, Role};
+
+/// How a refusal begins that is told as soon as a file is met.
+pub const REFUSED: &str = "cannot find spin sites";
+
+/// Why a file that has locks has no place to probe; empty where that has been said.
+pub fn reason(library: &str, plan: &FilePlan) -> String {
+    if plan.refusals.iter().any(|refusal| refusal.starts_with(REFUSED)) {
+        return String::new();
+    }
+    let runtimes = plan.runtimes.join(", ");
+    let entries = plan.sites.iter().filter(|site| matches!(site.role, Role::LockEntry(_)));
+    let entries: Vec<&str> = entries.map(|site| site.function.as_str()).collect();
+    let why = if !plan.refusals.is_empty() {
+        plan.refusals.join(", ")
+    } else if entries.is_empty() {
+        "no contended path of it is known".to_owned()
+    } else {
+        format!("uncontended acquisitions pass {}, too", entries.join(", "))
+    };
+    format!("{library} ({runtimes}): {why}")
+}
+
+impl Probing {
+    /// Says so, once, if a process maps nothing that can be probed and had the time to, or will have none any more.
+    pub(super) fn judge(&mut self, pid: u32, is_over: bool) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let has_had_time = is_over || host::monotonic_ns() >= process.young_until_ns;
+        if process.is_known || process.is_judged || process.program.is_empty() || !has_had_time {
+            return;
+        }
+        process.is_judged = true;
+        let reasons: Vec<&str> =
+            process.files.iter().filter_map(|id| Some(self.hopeless.get(id)?.as_str())).collect();
+        if reasons.contains(&"") {
+            return;
+        }
+        let why = match reasons[..] {
+            [] => "it maps no lock library that is known".to_owned(),
+            _ => reasons.join("; "),
+        };
+        let program = &process.program;
+        let note = format!("mutex: cannot find contended paths in {program}: {why}; showing tier 0");
+        self.say(note);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locate::{
+        instruction::Class,
+        site::{FoundBy, Site},
+    };
+
+    #[test]
+    fn a_file_without_places_tells_why() {
+        let entry = Site {
+            role: Role::LockEntry("musl"),
+            function: "__pthread_mutex_timedlock".to_owned(),
+            address: 1,
+            file_offset: 1,
+            class: Class::Emulated,
+            count_register: None,
+            lock: None,
+            found_by: FoundBy::Symbol,
+        };
+        let mut plan = FilePlan { runtimes: vec!["musl"], sites: vec![entry], ..FilePlan::default() };
+        let said = "app (musl): uncontended acquisitions pass __pthread_mutex_timedlock, too";
+        assert_eq!(reason("app", &plan), said);
+        plan.sites.clear();
+        assert_eq!(reason("app", &plan), "app (musl): no contended path of it is known");
+        assert_eq!(
+            reason("app", &FilePlan { refusals: vec![format!("{REFUSED} in 1: why")], ..plan.clone() }),
+            ""
+        );
+        plan.refusals.push("lockSlow: the symbol table has been stripped".to_owned());
+        assert_eq!(reason("app", &plan), "app (musl): lockSlow: the symbol table has been stripped");
+    }
+}

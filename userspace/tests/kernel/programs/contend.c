@@ -1,0 +1,98 @@
+/* A lock that is found taken a known number of times: who holds it waits until the other sleeps for it.
+ *
+ * contend plain|orphan|heir|next [--ready-fd N] [--go-fd N] [--json]
+ * orphan: the first thread ends before anything else. heir: a second thread replaces the program by `next`, which asks
+ * for another go. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TIMES = 7 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_barrier_t turn;
+static char **arguments;
+static int ready = 8, go = 9;
+
+static void *want(void *nothing)
+{
+	for (int time = 0; time < TIMES; time++) {
+		pthread_barrier_wait(&turn);
+		pthread_mutex_lock(&lock);
+		pthread_mutex_unlock(&lock);
+		pthread_barrier_wait(&turn);
+	}
+	return nothing;
+}
+
+static void fight(void)
+{
+	pthread_t other;
+	pthread_barrier_init(&turn, NULL, 2);
+	if (pthread_create(&other, NULL, want, NULL))
+		exit(1);
+	for (int time = 0; time < TIMES; time++) {
+		pthread_mutex_lock(&lock);
+		pthread_barrier_wait(&turn);
+		/* Two means that somebody sleeps. */
+		while (__atomic_load_n(&lock.__data.__lock, __ATOMIC_RELAXED) != 2)
+			usleep(100);
+		pthread_mutex_unlock(&lock);
+		pthread_barrier_wait(&turn);
+	}
+	pthread_join(other, NULL);
+	printf("{\"times\":%d}\n", TIMES);
+	fflush(stdout);
+	_exit(0);
+}
+
+static void hear(void)
+{
+	char byte;
+	if (write(ready, "ready\n", 6) != 6 || read(go, &byte, 1) != 1)
+		_exit(1);
+}
+
+static void *survive(void *first)
+{
+	pthread_join(*(pthread_t *)first, NULL);
+	hear();
+	fight();
+	return NULL;
+}
+
+static void *inherit(void *nothing)
+{
+	hear();
+	strcpy(arguments[1], "next");
+	execv("/proc/self/exe", arguments);
+	_exit(1);
+	return nothing;
+}
+
+int main(int argc, char **argv)
+{
+	static pthread_t first;
+	pthread_t second;
+	arguments = argv;
+	for (int at = 2; at + 1 < argc; at++) {
+		if (!strcmp(argv[at], "--ready-fd"))
+			ready = atoi(argv[at + 1]);
+		if (!strcmp(argv[at], "--go-fd"))
+			go = atoi(argv[at + 1]);
+	}
+	if (argc > 1 && !strcmp(argv[1], "orphan")) {
+		first = pthread_self();
+		pthread_create(&second, NULL, survive, &first);
+		pthread_exit(NULL);
+	}
+	if (argc > 1 && !strcmp(argv[1], "heir")) {
+		pthread_create(&second, NULL, inherit, NULL);
+		pthread_join(second, NULL);
+	}
+	hear();
+	fight();
+}

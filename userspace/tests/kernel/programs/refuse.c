@@ -1,0 +1,28 @@
+/* refuse PROGRAM ARGUMENT...: runs it where the kernel refuses to put probes into code, and nothing else: bpf(2) with
+ * BPF_LINK_CREATE and as many bytes as that takes to name many places of a file. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define WORD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define ELSE_ALLOW(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (skip))
+
+int main(int argc, char **argv)
+{
+	struct sock_filter rules[] = {
+		WORD(nr), ELSE_ALLOW(SYS_bpf, 5),
+		WORD(args[0]), ELSE_ALLOW(28, 3),
+		WORD(args[2]), ELSE_ALLOW(64, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof rules / sizeof *rules, rules };
+	if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 99;
+	execv(argv[1], argv + 1);
+	return 98;
+}

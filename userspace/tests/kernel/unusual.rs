@@ -1,0 +1,262 @@
+//! Targets, and kernels, with which probes in code cannot do what they do elsewhere: what is missing is named, and what
+//! still works does.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use pulse_trace::model::{
+    locks::{ContendedMutex, FutexStats, ranked_mutexes},
+    session::Session,
+};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::{
+    mutex::left_behind::is_probed,
+    support::{Calls, How, Tool, Trace, built, counts, export, installed, need, whole, within},
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the lock of `contend.c` is found taken.
+const TIMES: u64 = 7;
+const PROBES: [&str; 2] = ["mutex", "futex"];
+
+/// A program in C, made of one of our sources.
+fn compiled(directory: &TempDir, compiler: &str, source: &str, flags: &[&str]) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs").join(source);
+    let program = directory.path().join(source.file_stem().unwrap());
+    let mut command = Command::new(compiler);
+    command.arg("-O2").args(flags).arg("-o").args([&program, &source]).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success()).then_some(program)
+}
+
+fn contend(directory: &TempDir) -> PathBuf {
+    compiled(directory, "cc", "contend.c", &["-pthread"]).unwrap()
+}
+
+fn traced(pid: u32, program: &mut Calls) -> Session {
+    let mut trace = Trace::of(pid, &How { probes: &PROBES, ..How::default() });
+    program.go();
+    trace.until(|| program.has_ended());
+    trace.finish()
+}
+
+fn contended(mutexes: &[ContendedMutex], runtime: &str) -> u64 {
+    let of = mutexes.iter().filter(|mutex| mutex.seen.runtime.starts_with(runtime));
+    of.map(|mutex| mutex.seen.stats.contended).sum()
+}
+
+/// Waits for locks that the kernel saw.
+fn slept(session: &Session) -> u64 {
+    let futexes = session.processes.values().flat_map(|process| process.futexes.values());
+    let waits = |stats: &FutexStats| stats.mutex.is_some().then_some(stats.wait.count());
+    futexes.filter_map(waits).sum()
+}
+
+fn said(session: &Session, note: &str) -> bool {
+    session.notes.iter().any(|said| said.contains(note))
+}
+
+/// Runs the tool on a process from before its go to its end: its exit code, and the notes of its report.
+fn attached(pid: u32, go: impl FnOnce()) -> (Option<i32>, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("json");
+    let (pid, json) = (pid.to_string(), file.to_string_lossy().into_owned());
+    let words = ["attach", "--plain", "--quiet", "--probes", "mutex,futex", "--json", &json, "-p", &pid];
+    let mut tool = Tool::start(words);
+    within(PATIENCE, "the tool to listen", || {
+        assert!(!tool.has_ended(), "it ended before it had begun");
+        tool.listens_to(Signal::INT) && !tool.objects("link_id").is_empty()
+    });
+    go();
+    let (status, ..) = tool.end();
+    (status.code(), export(&file).notes)
+}
+
+#[test]
+fn a_process_whose_first_thread_has_ended_is_traced_without_probes() {
+    need!(installed("cc"), "there is no C compiler");
+    let directory = tempfile::tempdir().unwrap();
+    let start = || Calls::start_program(&[], &contend(&directory), &["orphan"]);
+    let mut program = start();
+    let session = traced(program.pid(), &mut program);
+    assert!(said(&session, "its first thread has ended"), "{:?}", session.notes);
+    assert_eq!((contended(&ranked_mutexes(&session.processes), ""), slept(&session)), (0, TIMES));
+    let mut program = start();
+    let (code, notes) = attached(program.pid(), || program.go());
+    assert_eq!(code, Some(0), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("its first thread has ended")), "{notes:?}");
+}
+
+#[test]
+fn a_program_that_came_by_another_thread_is_probed() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Calls::start_program(&[], &contend(&directory), &["heir"]);
+    let pid = program.pid();
+    let mut trace = Trace::of(pid, &How { probes: &PROBES, ..How::default() });
+    program.go();
+    // It says that it is ready again.
+    program.done("ready\n".len());
+    trace.until(|| is_probed(pid));
+    program.go();
+    trace.until(|| program.has_ended());
+    let session = trace.finish();
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
+    assert_eq!(contended(&ranked_mutexes(&session.processes), "glibc"), TIMES, "{:?}", session.notes);
+}
+
+/// A program that begins when it has read a byte.
+struct Reader(Child);
+
+impl Reader {
+    fn start(program: &Path) -> Self {
+        Self(Command::new(program).stdin(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn go(&mut self) {
+        self.0.stdin.take().unwrap().write_all(b"g").unwrap();
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_program_for_32_bits_is_refused_by_name_and_its_calls_are_counted() {
+    need!(cfg!(target_arch = "x86_64"), "only there programs for 32 bits run");
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["-m32", "-ffreestanding", "-fno-pic", "-fno-stack-protector", "-nostdlib", "-static"];
+    let program = compiled(&directory, "cc", "narrow.c", &flags);
+    need!(program.is_some(), "the C compiler makes no programs for 32 bits");
+    let program = program.unwrap();
+    let mut child = Reader::start(&program);
+    let mut trace = Trace::of(child.0.id(), &How { probes: &["mutex", "syscalls"], ..How::default() });
+    child.go();
+    trace.until(|| child.0.try_wait().unwrap().is_some());
+    let session = trace.finish();
+    assert!(said(&session, "it is a 32-bit file; showing tier 0"), "{:?}", session.notes);
+    assert_eq!(counts(&session)["i386:futex"].count(), 31);
+    let mut child = Reader::start(&program);
+    let pid = child.0.id();
+    let (code, notes) = attached(pid, || {
+        child.go();
+        within(PATIENCE, "it to end", || child.0.try_wait().unwrap().is_some());
+    });
+    assert_eq!(code, Some(0), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("it is a 32-bit file; showing tier 0")), "{notes:?}");
+}
+
+#[test]
+fn a_program_that_somebody_debugs_is_probed_all_the_same() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc") && installed("strace"), "cc or strace is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out").to_string_lossy().into_owned();
+    let strace = ["strace", "-f", "-e", "trace=futex", "-o", &out];
+    let mut program = Calls::start_program(&strace, &contend(&directory), &["plain"]);
+    let pid = program.pid();
+    let session = traced(pid, &mut program);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
+    assert_eq!(contended(&ranked_mutexes(&session.processes), "glibc"), TIMES, "{:?}", session.notes);
+    assert!(fs::read_to_string(&out).unwrap().contains("FUTEX_WAIT"));
+}
+
+#[test]
+fn where_the_kernel_refuses_probes_it_is_said_and_the_rest_goes_on() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let directory = tempfile::tempdir().unwrap();
+    let refuse = compiled(&directory, "cc", "refuse.c", &[]).unwrap();
+    let file = directory.path().join("json");
+    let holds = built("holds");
+    let output = Command::new(refuse)
+        .args([env!("CARGO_BIN_EXE_pulse-trace"), "run", "--plain", "--probes", "mutex,futex", "--json"])
+        .args([&file, Path::new("--"), &holds])
+        .args(["--times", "7,5,3", "--json"])
+        .output()
+        .unwrap();
+    let export = export(&file);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let note = export.notes.iter().find(|note| note.starts_with("mutex: cannot put in probes:"));
+    let note = note.unwrap_or_else(|| panic!("{:?}", export.notes));
+    assert!(note.contains("Operation not supported") && note.contains("showing tier 0"), "{note}");
+    assert!(export.processes.iter().all(|process| process.mutex.is_empty()));
+    let futexes = export.processes.iter().flat_map(|process| &process.futex);
+    assert!(futexes.filter(|futex| futex.mutex.is_some()).map(|futex| futex.count).sum::<u64>() >= 15);
+}
+
+#[test]
+fn a_musl_program_without_contended_paths_is_named() {
+    need!(installed("musl-gcc"), "musl-gcc is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(&directory, "musl-gcc", "drowsy.c", &["-static", "-pthread"]).unwrap();
+    let mut child = Reader::start(&program);
+    let pid = child.0.id();
+    let (code, notes) = attached(pid, || {
+        child.go();
+        within(PATIENCE, "it to end", || child.0.try_wait().unwrap().is_some());
+    });
+    assert_eq!(code, Some(0), "{notes:?}");
+    let note = "mutex: cannot find contended paths in drowsy: drowsy (musl): uncontended acquisitions pass \
+                __pthread_mutex_timedlock, too; showing tier 0";
+    assert!(notes.iter().any(|said| said == note), "{notes:?}");
+}
+
+/// A program in Rust in one file, without a C library of the system's.
+fn of_musl(directory: &TempDir) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs/std_mutex.rs");
+    let program = directory.path().join("std_mutex");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2024", "-O", "--target", "x86_64-unknown-linux-musl", "-o"]);
+    rustc.args([&program, &source]).stderr(Stdio::null());
+    rustc.status().is_ok_and(|status| status.success()).then_some(program)
+}
+
+#[test]
+fn a_static_program_tells_of_its_rust_mutexes() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    let directory = tempfile::tempdir().unwrap();
+    let program = of_musl(&directory);
+    need!(program.is_some(), "there is no Rust for x86_64-unknown-linux-musl; `rustup target add` brings it");
+    let mut child = Reader::start(&program.unwrap());
+    let mut trace = Trace::of(child.0.id(), &How { probes: &PROBES, ..How::default() });
+    child.go();
+    trace.until(|| child.0.try_wait().unwrap().is_some());
+    let session = trace.finish();
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
+    let mutexes = ranked_mutexes(&session.processes);
+    // Its barrier has a mutex, too.
+    let fought = mutexes.iter().find(|mutex| mutex.seen.stats.contended == TIMES);
+    assert!(fought.is_some_and(|it| it.seen.runtime == "Rust std"), "{mutexes:?} {:?}", session.notes);
+}
+
+#[test]
+fn a_go_program_tells_of_its_mutexes() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("go"), "go is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs/mutex.go");
+    let program = directory.path().join("mutex");
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).args([&program, &source]);
+    go.env("GOCACHE", directory.path().join("cache")).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
+    assert!(go.status().unwrap().success());
+    let mut child = Reader::start(&program);
+    let mut trace = Trace::of(child.0.id(), &How { probes: &PROBES, ..How::default() });
+    child.go();
+    trace.until(|| child.0.try_wait().unwrap().is_some());
+    let session = trace.finish();
+    let mutexes = ranked_mutexes(&session.processes);
+    assert_eq!(contended(&mutexes, "Go"), TIMES, "{mutexes:?} {:?}", session.notes);
+}
