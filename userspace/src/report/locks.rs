@@ -212,7 +212,7 @@ fn spins(seen: &MutexSeen) -> Option<String> {
     let mean = seen.spins.mean()?;
     let of = |share| seen.spins.quantile(share).unwrap_or(0);
     Some(format!(
-        "spins {mean:.1} on average, p50 {}, p99 {} (__spins, the library's running mean)",
+        "__spins {mean:.1} on average as waits began, p50 {}, p99 {} (the library's running mean, not that of all spins)",
         of(0.5),
         of(0.99)
     ))

@@ -1,9 +1,12 @@
-//! A program that knows its own spin counts without probes: what is seen of it is what it says.
+//! Programs that know their own spin counts without probes: what is seen of them is what they say.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use pulse_trace::model::locks::ranked_mutexes;
-use pulse_trace_common::hist::{lower, upper};
+use pulse_trace_common::hist::{index, lower, upper};
 
 use super::UNLIMITED;
 use crate::support::{Calls, How, Trace, installed, need, whole};
@@ -16,11 +19,7 @@ fn every_spin_count_is_the_one_that_the_program_knows() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("cc"), "there is no C compiler");
     let directory = tempfile::tempdir().unwrap();
-    let program = directory.path().join("shards");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs/shards.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-O2", "-pthread", "-o"]).args([&program, &source]);
-    assert!(compiler.status().unwrap().success());
+    let program = compiled(directory.path(), "shards");
     let mut program = Calls::start_program(&[], &program, &["1500", "--locks", "3"]);
     let how = How { probes: &["mutex"], wish: UNLIMITED, ..How::default() };
     let mut trace = Trace::of(program.pid(), &how);
@@ -42,4 +41,37 @@ fn every_spin_count_is_the_one_that_the_program_knows() {
         }
     }
     assert_eq!(ours, theirs, "{:?}", session.ledger);
+}
+
+/// Of `__spins` tier 0 reads what the program has put there, once for each wait.
+#[test]
+fn the_running_mean_is_the_one_that_the_program_has_written() {
+    need!(installed("cc"), "there is no C compiler");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "contend");
+    let mut program = Calls::start_program(&[], &program, &["spins"]);
+    let mut trace = Trace::of(program.pid(), &How { probes: &["futex"], ..How::default() });
+    program.go();
+    trace.until(|| program.has_ended());
+    let session = trace.finish();
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
+    let futexes = session.processes.values().flat_map(|process| process.futexes.values());
+    let [seen] = futexes.filter_map(|futex| futex.mutex.as_ref()).collect::<Vec<_>>()[..] else {
+        panic!("one lock is waited for: {:?}", session.processes);
+    };
+    let written: Vec<u64> = (0..7).map(|time| 10 * time + 3).collect();
+    assert_eq!((seen.spins.count(), seen.spins.sum), (7, written.iter().sum()));
+    let buckets: Vec<(usize, u64)> =
+        seen.spins.buckets().iter().map(|(bucket, count)| (usize::from(*bucket), *count)).collect();
+    let expected: Vec<(usize, u64)> = written.into_iter().map(|value| (index(value), 1)).collect();
+    assert_eq!(buckets, expected);
+}
+
+fn compiled(directory: &Path, name: &str) -> PathBuf {
+    let program = directory.join(name);
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-pthread", "-o"]).arg(&program).arg(sources.join(name).with_extension("c"));
+    assert!(compiler.status().unwrap().success());
+    program
 }

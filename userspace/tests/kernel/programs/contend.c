@@ -1,6 +1,7 @@
 /* A lock that is found taken a known number of times: who holds it waits until the other sleeps for it.
  *
- * contend plain|orphan|heir|next [--ready-fd N] [--go-fd N] [--json]
+ * contend plain|spins|orphan|heir|next [--ready-fd N] [--go-fd N] [--json]
+ * spins: an adaptive lock, whose __spins is 3, 13, 23 and so on while it is waited for.
  * orphan: the first thread ends before anything else. heir: a second thread replaces the program by `next`, which asks
  * for another go. */
 #define _GNU_SOURCE
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { TIMES = 7 };
@@ -16,9 +18,24 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t turn;
 static char **arguments;
 static int ready = 8, go = 9;
+static volatile pid_t other_tid;
+
+/* Whether the other thread sleeps. */
+static int sleeps(void)
+{
+	char path[64], line[256] = "";
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)other_tid);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		return 0;
+	char *end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	return end && end[1] && end[2] == 'S';
+}
 
 static void *want(void *nothing)
 {
+	other_tid = (pid_t)syscall(SYS_gettid);
 	for (int time = 0; time < TIMES; time++) {
 		pthread_barrier_wait(&turn);
 		pthread_mutex_lock(&lock);
@@ -36,9 +53,10 @@ static void fight(void)
 		exit(1);
 	for (int time = 0; time < TIMES; time++) {
 		pthread_mutex_lock(&lock);
+		lock.__data.__spins = (short)(10 * time + 3);
 		pthread_barrier_wait(&turn);
-		/* Two means that somebody sleeps. */
-		while (__atomic_load_n(&lock.__data.__lock, __ATOMIC_RELAXED) != 2)
+		/* Two means that somebody is on the way to sleep. */
+		while (__atomic_load_n(&lock.__data.__lock, __ATOMIC_RELAXED) != 2 || !sleeps())
 			usleep(100);
 		pthread_mutex_unlock(&lock);
 		pthread_barrier_wait(&turn);
@@ -92,6 +110,12 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "heir")) {
 		pthread_create(&second, NULL, inherit, NULL);
 		pthread_join(second, NULL);
+	}
+	if (argc > 1 && !strcmp(argv[1], "spins")) {
+		pthread_mutexattr_t adaptive;
+		pthread_mutexattr_init(&adaptive);
+		pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+		pthread_mutex_init(&lock, &adaptive);
 	}
 	hear();
 	fight();

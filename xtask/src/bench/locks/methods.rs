@@ -15,6 +15,8 @@ pub struct Method {
     pub ready: Ready,
     /// From its first sign of life until all of its probes are in.
     pub settling: Duration,
+    /// Whether it is this tool.
+    pub is_ours: bool,
     /// Whether it ends with what it watches.
     pub ends_by_itself: bool,
     /// The largest slow-down that is promised, by workload in the order of `WORKLOADS`.
@@ -40,6 +42,7 @@ const fn ours(name: &'static str, words: fn(&Scene<'_>) -> Vec<String>, goals: [
         words,
         ready: Ready::ProgramsRun,
         settling: Duration::from_millis(500),
+        is_ours: true,
         ends_by_itself: true,
         goals,
         fewer: [1; 3],

@@ -14,10 +14,11 @@ const OUT_MS: f64 = 300.0;
 /// The method whose probes see the spin count with no budget.
 const UNLIMITED: usize = 2;
 
-/// The page.
-pub fn page(outcome: &Outcome, rounds: u32, made: &str) -> String {
+/// The page, of so many rounds with ours, and with others.
+pub fn page(outcome: &Outcome, (rounds, peers_rounds): (u32, u32), made: &str) -> String {
+    let others = rounds.min(peers_rounds);
     let mut page = format!(
-        "# What watching locks costs\n\n{made} {rounds} rounds, medians, with smallest and largest.\n\nIn each round every workload \
+        "# What watching locks costs\n\n{made} {rounds} rounds, {others} with other tools; medians, with smallest and largest.\n\nIn each round every workload \
          runs alone and then under each method in turn, by its own clock, with a copy of the C library that nobody else uses. The \
          slow-down is the time under the method over the time alone in the same round, for as much work: under what slows it much it does \
          less. `adaptive` and `plain` are `shmemq` with 256 bytes, two processes that fight for two locks; `uncontended` is one \
@@ -126,10 +127,10 @@ mod tests {
         let (workload, method) = (WORKLOADS[0].name, METHODS[0].name);
         let slowdown = |values: &[f64]| Cell { slowdown: values.to_vec(), ..Cell::default() };
         outcome.cells.insert((workload, method), slowdown(&[1.0, 1.05, 2.0]));
-        let text = page(&outcome, 3, "Made today.");
+        let text = page(&outcome, (5, 3), "Made today.");
         assert!(text.contains("adaptive: at most 1.08 | 1.05 | yes |"), "{text}");
         outcome.cells.insert((workload, method), slowdown(&[1.1]));
-        let text = page(&outcome, 3, "Made today.");
+        let text = page(&outcome, (5, 3), "Made today.");
         assert!(text.contains("adaptive: at most 1.08 | 1.10 | **no** |"), "{text}");
     }
 
@@ -138,8 +139,8 @@ mod tests {
         let mut outcome = Outcome::default();
         let of = |out_ms: &[f64]| Cell { out_ms: out_ms.to_vec(), ..Cell::default() };
         outcome.cells.insert((WORKLOADS[0].name, METHODS[1].name), of(&[100.0, 290.0]));
-        assert!(page(&outcome, 2, "").contains("worst | 290 | yes |"));
+        assert!(page(&outcome, (2, 3), "").contains("worst | 290 | yes |"));
         outcome.cells.insert((WORKLOADS[0].name, METHODS[1].name), of(&[100.0, 310.0]));
-        assert!(page(&outcome, 2, "").contains("worst | 310 | **no** |"));
+        assert!(page(&outcome, (2, 3), "").contains("worst | 310 | **no** |"));
     }
 }
