@@ -57,7 +57,16 @@ const fn peer(
     ends_by_itself: bool,
     fewer: [u64; 3],
 ) -> Method {
-    Method { name, words, ready, settling: Duration::from_secs(1), ends_by_itself, goals: [None; 3], fewer }
+    Method {
+        name,
+        words,
+        ready,
+        settling: Duration::from_secs(1),
+        is_ours: false,
+        ends_by_itself,
+        goals: [None; 3],
+        fewer,
+    }
 }
 
 /// The default budget.
