@@ -6,10 +6,11 @@ mod order;
 mod process;
 mod round;
 mod run;
+mod said;
 mod suite;
 mod truth;
 
-pub use run::{Plan, Progress, bench};
+pub use run::{Ended, Plan, Progress, bench};
 pub use suite::{Job, Suite, commands};
 
 use crate::{kernel::LoadError, session::SessionError, target::TargetError};
@@ -41,6 +42,17 @@ pub enum BenchError {
         cause: String,
         /// What was run.
         command: String,
+    },
+    /// A round failed.
+    #[error("{error} (round {round} of {all})")]
+    Round {
+        /// Which, from 1, warm-ups included.
+        round: usize,
+        /// Of how many.
+        all: usize,
+        /// What happened in it.
+        #[source]
+        error: Box<BenchError>,
     },
     /// It cannot be traced.
     #[error(transparent)]

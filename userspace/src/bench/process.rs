@@ -3,30 +3,30 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, Read as _, Seek as _, Write as _},
+    io::{self, Read as _, Write as _},
     os::fd::{AsRawFd as _, OwnedFd},
     process::{Child, Command, ExitStatus, Stdio},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{MemfdFlags, memfd_create},
     io::{FdFlags, fcntl_setfd},
     pipe::{PipeFlags, pipe_with},
     process::{Pid, Signal, kill_process},
 };
 
+use super::said::Said;
+
 /// Time a program has to get ready.
 const SET_UP: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
-/// The most that is read of what a program prints.
-const LONGEST: u64 = 64 << 20;
 
 /// A program that has been started. It is killed when dropped before its end.
 #[derive(Debug)]
 pub struct Workload {
     child: Child,
     go: Option<OwnedFd>,
-    output: File,
+    output: Said,
+    errors: Said,
     ended: Option<ExitStatus>,
 }
 
@@ -39,22 +39,22 @@ impl Workload {
     fn spawn(command: &[OsString]) -> io::Result<(Self, OwnedFd)> {
         let (ready, says_ready) = pipe_with(PipeFlags::CLOEXEC)?;
         let (waits, go) = pipe_with(PipeFlags::CLOEXEC)?;
-        let output = File::from(memfd_create("pulse-trace output", MemfdFlags::CLOEXEC)?);
+        let (output, errors) = (Said::create()?, Said::create()?);
         let program = command.first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut started = Command::new(program);
         started.args(&command[1..]);
         started.arg("--ready-fd").arg(says_ready.as_raw_fd().to_string());
         started.arg("--go-fd").arg(waits.as_raw_fd().to_string());
-        started.stdin(Stdio::null()).stdout(output.try_clone()?);
+        started.stdin(Stdio::null()).stdout(output.stdio()?).stderr(errors.stdio()?);
         // Only these two are for the program; nobody else is started meanwhile.
         for theirs in [&says_ready, &waits] {
             fcntl_setfd(theirs, FdFlags::empty())?;
         }
         let child = started.spawn()?;
-        Ok((Self { child, go: Some(go), output, ended: None }, ready))
+        Ok((Self { child, go: Some(go), output, errors, ended: None }, ready))
     }
 
-    fn wait_ready((workload, ready): (Self, OwnedFd)) -> Result<Self, String> {
+    fn wait_ready((mut workload, ready): (Self, OwnedFd)) -> Result<Self, String> {
         let mut polled = [PollFd::new(&ready, PollFlags::IN)];
         let waited = loop {
             match poll(&mut polled, Some(&SET_UP)) {
@@ -68,7 +68,11 @@ impl Workload {
         let mut said = [0; 6];
         match File::from(ready).read_exact(&mut said) {
             Ok(()) if &said == b"ready\n" => Ok(workload),
-            _ => Err("it ended before it was ready".to_owned()),
+            _ => {
+                let status = workload.child.wait().map_err(|error| error.to_string())?;
+                workload.ended = Some(status);
+                Err(format!("it ended before it was ready, with {status}{}", workload.errors.complaint()))
+            }
         }
     }
 
@@ -94,10 +98,12 @@ impl Workload {
         let said = |error: io::Error| error.to_string();
         let status = self.child.wait().map_err(said)?;
         self.ended = Some(status);
-        self.output.rewind().map_err(said)?;
-        let mut text = Vec::new();
-        (&self.output).take(LONGEST).read_to_end(&mut text).map_err(said)?;
-        Ok((status, String::from_utf8_lossy(&text).into_owned()))
+        Ok((status, self.output.text().map_err(said)?))
+    }
+
+    /// What it complained of, as part of a sentence.
+    pub fn complaint(&mut self) -> String {
+        self.errors.complaint()
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use super::{
     BenchError, anatomy,
     process::Workload,
+    said::Said,
     suite::{Job, Suite},
     truth::{self, Outcome},
 };
@@ -90,7 +91,7 @@ async fn play_suite(job: &Job, suite: Suite, tracing: Tracing<'_>) -> Result<Opt
         return Ok(None);
     }
     if !status.success() {
-        return Err(failed(format!("it ended with {status}")));
+        return Err(failed(format!("it ended with {status}{}", workload.complaint())));
     }
     let truth = truth::read(&output).map_err(failed)?;
     let mut outcome = suite.outcome(&truth);
@@ -103,7 +104,9 @@ async fn play_suite(job: &Job, suite: Suite, tracing: Tracing<'_>) -> Result<Opt
 
 async fn play_command(job: &Job, tracing: Tracing<'_>) -> Result<Option<Sample>, BenchError> {
     let failed = |cause: String| program_error(job, cause);
-    let mut held = Held::start_into(&job.command, Stdio::null())?;
+    let told = |error: std::io::Error| failed(error.to_string());
+    let mut errors = Said::create().map_err(told)?;
+    let mut held = Held::start_into(&job.command, Stdio::null(), errors.stdio().map_err(told)?)?;
     let start_unix_ns = host::unix_ns();
     let begun;
     let (session, ended) = match tracing {
@@ -123,9 +126,12 @@ async fn play_command(job: &Job, tracing: Tracing<'_>) -> Result<Option<Sample>,
         held.signal(rustix::process::Signal::TERM);
     }
     let wall_ns = host::monotonic_ns() - begun;
-    let status = held.wait().map_err(|error| failed(error.to_string()))?;
+    let status = held.wait().map_err(told)?;
     if !ended {
         return Ok(None);
+    }
+    if !status.success() && !job.may_fail {
+        return Err(failed(format!("it ended with {status}{}", errors.complaint())));
     }
     let mut outcome = Outcome::default();
     let wall = Measure::exact("wall", "wall-clock time", Section::Throughput, wall_ns as f64);

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     compare::{
         Frame, Sample, Variant, build,
-        json::{Comparison, Method},
+        json::{Comparison, Method, Warning, WarningKind},
     },
     probes,
     source::host,
@@ -49,6 +49,15 @@ pub trait Progress {
     fn next(&mut self, done: usize, all: usize, label: &str, left: Option<Duration>);
 }
 
+/// A benchmark that has ended, in one way or another.
+#[derive(Debug)]
+pub struct Ended {
+    /// The rounds that were done.
+    pub comparison: Comparison,
+    /// What ended it before its time.
+    pub failure: Option<BenchError>,
+}
+
 /// What a round is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
@@ -57,18 +66,18 @@ enum Purpose {
     Traced,
 }
 
-/// Runs everything, or what there is time for before somebody interrupts it.
+/// Runs everything, or what there is time for before somebody interrupts it or a program fails.
 ///
 /// # Errors
-/// When a program fails, or cannot be traced. What was done until then is lost: its rounds might not have been equal.
-pub async fn bench(plan: &Plan, progress: &mut dyn Progress) -> Result<Comparison, BenchError> {
+/// When a program fails, or cannot be traced, before there is a single traced round.
+pub async fn bench(plan: &Plan, progress: &mut dyn Progress) -> Result<Ended, BenchError> {
     let machine = Machine::look();
     let (start_unix_ns, begun) = (host::unix_ns(), host::monotonic_ns());
     let mut interrupts = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
         .map_err(BenchError::Events)?;
     let schedule = schedule(plan);
     let mut variants: Vec<Variant> = plan.jobs.iter().map(variant).collect();
-    let (mut finished, mut position) = (true, 0);
+    let (mut finished, mut position, mut failure) = (true, 0, None);
     for (done, (nth, purpose)) in schedule.iter().enumerate() {
         let interrupted = timeout(Duration::ZERO, interrupts.recv()).await.is_ok();
         let spent = Duration::from_nanos(host::monotonic_ns() - begun);
@@ -82,7 +91,12 @@ pub async fn bench(plan: &Plan, progress: &mut dyn Progress) -> Result<Compariso
             None
         } else {
             progress.next(done, schedule.len(), &job.label, left);
-            play(job, tracing).await?
+            let (round, all) = (done + 1, schedule.len());
+            let wrapped = |error| BenchError::Round { round, all, error: Box::new(error) };
+            play(job, tracing).await.map_err(wrapped).unwrap_or_else(|error| {
+                failure = Some(error);
+                None
+            })
         };
         let Some(sample) = sample else {
             finished = false;
@@ -90,6 +104,11 @@ pub async fn bench(plan: &Plan, progress: &mut dyn Progress) -> Result<Compariso
         };
         position += u32::from(*purpose != Purpose::WarmUp);
         keep(&mut variants[*nth], *purpose, Sample { position: position.saturating_sub(1), ..sample });
+    }
+    if variants.iter().all(|variant| variant.rounds.is_empty())
+        && let Some(error) = failure
+    {
+        return Err(error);
     }
     let method = Method {
         command: plan.command.clone(),
@@ -107,8 +126,9 @@ pub async fn bench(plan: &Plan, progress: &mut dyn Progress) -> Result<Compariso
         method,
         reference: plan.reference,
         finished,
+        warnings: failure.iter().map(stopped).collect(),
     };
-    Ok(build(frame, &variants))
+    Ok(Ended { comparison: build(frame, &variants), failure })
 }
 
 /// Warm-ups first; the untraced rounds stand in the middle, among the traced ones.
@@ -126,6 +146,10 @@ fn schedule(plan: &Plan) -> Vec<(usize, Purpose)> {
         .chain(untraced)
         .chain(traced[middle..].iter().copied())
         .collect()
+}
+
+fn stopped(failure: &BenchError) -> Warning {
+    Warning { kind: WarningKind::Failed, column: None, text: format!("it stopped early: {failure}") }
 }
 
 fn variant(job: &Job) -> Variant {
@@ -151,7 +175,7 @@ mod tests {
         let plan = Plan {
             title: String::new(),
             command: Vec::new(),
-            jobs: commands(&["a".into(), "b".into(), "c".into()]),
+            jobs: commands(&["a".into(), "b".into(), "c".into()], false),
             reference: 0,
             rounds: 4,
             warm_up: true,

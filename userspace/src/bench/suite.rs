@@ -40,6 +40,8 @@ pub struct Job {
     pub command: Vec<OsString>,
     /// How its truth is read; `None` for commands of which nothing is known.
     pub suite: Option<Suite>,
+    /// Whether it counts all the same when it ends with another status than 0.
+    pub may_fail: bool,
 }
 
 /// What a suite is made of.
@@ -111,7 +113,7 @@ impl Suite {
             let mut command = vec![program.clone().into_os_string()];
             command.extend(without(arguments, options).into_iter().map(OsString::from));
             command.extend(options.iter().cloned());
-            jobs.push(Job { label: unique(&jobs, name), command, suite: Some(self) });
+            jobs.push(Job { label: unique(&jobs, name), command, suite: Some(self), may_fail: false });
         }
         Ok(jobs)
     }
@@ -119,12 +121,12 @@ impl Suite {
 
 /// Jobs out of command lines, which a shell reads.
 #[must_use]
-pub fn commands(lines: &[OsString]) -> Vec<Job> {
+pub fn commands(lines: &[OsString], may_fail: bool) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
     for line in lines {
         let command = ["/bin/sh".into(), "-c".into(), line.clone()].into();
         let label = unique(&jobs, line.to_string_lossy().into_owned());
-        jobs.push(Job { label, command, suite: None });
+        jobs.push(Job { label, command, suite: None, may_fail });
     }
     jobs
 }
@@ -204,7 +206,7 @@ mod tests {
 
     #[test]
     fn twins_get_names_of_their_own() {
-        let jobs = commands(&["true".into(), "true".into(), "false".into(), "true".into()]);
+        let jobs = commands(&["true".into(), "true".into(), "false".into(), "true".into()], false);
         let labels: Vec<&str> = jobs.iter().map(|job| job.label.as_str()).collect();
         assert_eq!(labels, ["true", "true #2", "false", "true #3"]);
         assert_eq!(jobs[0].command, ["/bin/sh", "-c", "true"]);

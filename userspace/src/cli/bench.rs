@@ -24,7 +24,7 @@ use crate::{
 #[command(after_help = "Suites: ipc, shmemq, casq, eventbuf, sync; or cmd for any commands.\n\n\
     Examples:\n  pulse-trace bench ipc --variants pipe,tcp -- --messages 200\n  \
     pulse-trace bench cmd -- 'sort a.txt' -- 'sort -S 1M a.txt'\n\n\
-    Ctrl-C ends it and shows what was done until then.")]
+    Ctrl-C ends it and shows what was done until then; so does a program that fails, with exit code 2.")]
 pub struct Bench {
     /// What to run
     suite: String,
@@ -43,6 +43,9 @@ pub struct Bench {
     /// Do not run each variant once before anything counts
     #[arg(long)]
     no_warmup: bool,
+    /// Let commands count all the same when they end with another status than 0 (cmd only)
+    #[arg(long)]
+    ignore_failure: bool,
     /// Probes to use
     #[arg(long, value_name = "NAMES", default_value = "auto", value_delimiter = ',')]
     probes: Vec<String>,
@@ -68,9 +71,11 @@ impl Bench {
                 ))
             })?;
         let mut progress = Line { visible: std::io::stderr().is_terminal(), width: 0 };
-        let comparison = runtime.block_on(bench::bench(&plan, &mut progress));
+        let ended = runtime.block_on(bench::bench(&plan, &mut progress));
         progress.clear();
-        shown.finish(&comparison?, &self.form)
+        let ended = ended?;
+        let code = shown.finish(&ended.comparison, &self.form)?;
+        ended.failure.map_or(Ok(code), |failure| Err(failure.into()))
     }
 
     fn plan(&self) -> Result<Plan, Failure> {
@@ -107,7 +112,7 @@ impl Bench {
                     "cannot run commands: write them behind --, each in one word: bench cmd -- 'CMD A' -- 'CMD B'",
                 ));
             }
-            return Ok((commands(&lines), None));
+            return Ok((commands(&lines, self.ignore_failure), None));
         }
         let found = Suite::ALL.iter().find(|(name, _)| *name == self.suite);
         let (_, suite) = found.ok_or_else(|| {
@@ -156,6 +161,7 @@ impl From<BenchError> for Failure {
     fn from(error: BenchError) -> Self {
         match error {
             BenchError::Load(error) => error.into(),
+            BenchError::Round { error, .. } if matches!(*error, BenchError::Load(_)) => (*error).into(),
             other => Self::usage(other),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     json::{
         Anatomy, Better, Cell, Column, Comparison, Difference, Environment, Histogram, Method, Part, Round,
-        Row, SCHEMA, Verdict,
+        Row, SCHEMA, Verdict, Warning,
     },
     sample::{Measure, PARTS, Sample, Variant, WHOLE},
     warnings,
@@ -32,6 +32,8 @@ pub struct Frame {
     pub reference: usize,
     /// Whether all rounds were done.
     pub finished: bool,
+    /// What is to be known beside what the rounds themselves say.
+    pub warnings: Vec<Warning>,
 }
 
 /// Compares variants.
@@ -40,7 +42,8 @@ pub fn build(frame: Frame, variants: &[Variant]) -> Comparison {
     let heads = heads(variants);
     let family = Family(heads.len() * variants.len().saturating_sub(1));
     let rows = heads.iter().map(|head| row(head, variants, frame.reference, family)).collect();
-    let warnings = warnings::all(&frame, variants);
+    let mut warnings = frame.warnings.clone();
+    warnings.append(&mut warnings::all(&frame, variants));
     Comparison {
         schema: SCHEMA.to_owned(),
         tool: Tool { name: "pulse-trace".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::{
     Frame, HistError, Sample, Selection, Variant, build,
     json::{Comparison, Environment, Method},
-    measures,
+    measures, terms,
 };
 use crate::{
     export::json::{Export, SCHEMA},
@@ -148,14 +148,15 @@ pub fn of_files(
         }
     }
     let reference = reference.and_then(|label| variants.iter().position(|variant| variant.label == label));
-    Ok(build(frame(&read, reference.unwrap_or(0), command), &variants))
+    let labels: Vec<&str> = variants.iter().map(|variant| variant.label.as_str()).collect();
+    Ok(build(frame(&read, &labels, reference.unwrap_or(0), command), &variants))
 }
 
-fn frame(read: &[Read], reference: usize, command: Vec<String>) -> Frame {
+fn frame(read: &[Read], labels: &[&str], reference: usize, command: Vec<String>) -> Frame {
     let first = &read[0].export;
-    let title: Vec<&str> = read.iter().map(|file| file.name.as_str()).collect();
+    let files: Vec<(&str, &Export)> = read.iter().map(|file| (file.name.as_str(), &file.export)).collect();
     Frame {
-        title: format!("compare {}", title.join(" ")),
+        title: format!("compare {}", labels.join(", ")),
         environment: Environment {
             kernel: first.host.kernel.clone(),
             arch: first.host.arch.clone(),
@@ -171,6 +172,7 @@ fn frame(read: &[Read], reference: usize, command: Vec<String>) -> Frame {
         },
         reference,
         finished: read.iter().all(|file| file.export.session.finished),
+        warnings: terms::unequal(&files),
     }
 }
 

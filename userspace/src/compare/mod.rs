@@ -17,6 +17,7 @@ mod sample;
 mod schema;
 pub mod synthetic;
 mod tables;
+mod terms;
 pub mod text;
 mod threshold;
 mod warnings;

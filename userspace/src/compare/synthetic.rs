@@ -37,6 +37,10 @@ pub fn comparison(rounds: u32) -> Comparison {
             load_before: Some(0.25),
             load_after: Some(1.5),
             stolen_percent: Some(0.1),
+            others_percent: Some(0.5),
+            pressure_percent: Some(1.5),
+            throttled: Some(0),
+            governor: Some("performance".to_owned()),
         },
         method: Method {
             command: ["pulse-trace", "bench", "ipc"].map(str::to_owned).into(),
@@ -50,6 +54,7 @@ pub fn comparison(rounds: u32) -> Comparison {
         },
         reference: 0,
         finished: true,
+        warnings: Vec::new(),
     };
     build(frame, &variants(rounds))
 }

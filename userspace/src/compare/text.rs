@@ -232,6 +232,7 @@ fn warnings(comparison: &Comparison, width: usize) -> String {
             WarningKind::Perturbation => "tracing",
             WarningKind::Incomplete => "incomplete",
             WarningKind::Unequal => "unequal",
+            WarningKind::Failed => "failed",
         };
         text += &wrapped(&format!("! {kind}: {}", printable(&warning.text)), width);
     }

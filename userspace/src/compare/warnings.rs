@@ -2,7 +2,7 @@
 
 use super::{
     build::Frame,
-    json::{Warning, WarningKind},
+    json::{Environment, Warning, WarningKind},
     sample::{Sample, Variant, WHOLE},
 };
 use crate::stats;
@@ -13,6 +13,8 @@ const FEW: usize = 5;
 const PERTURBED: f64 = 5.0;
 /// CPU time that others may take without a warning, percent.
 const STOLEN: f64 = 2.0;
+/// CPU time that unrelated programs may take without a warning, percent.
+const OTHERS: f64 = 5.0;
 /// The quantities that stand for a round: the first that it has.
 const MAIN: [&str; 4] = ["throughput", "operation", WHOLE, "wall"];
 
@@ -35,11 +37,31 @@ pub fn all(frame: &Frame, variants: &[Variant]) -> Vec<Warning> {
         let found = found.into_iter().flatten();
         warnings.extend(found.map(|(kind, text)| Warning { kind, column: Some(nth), text }));
     }
-    if let Some(stolen) = frame.environment.stolen_percent.filter(|stolen| *stolen > STOLEN) {
-        let text = format!("the hypervisor gave {stolen:.1} % of the CPU time to others meanwhile");
-        warnings.push(Warning { kind: WarningKind::Throttling, column: None, text });
-    }
+    let texts = slowed(&frame.environment);
+    warnings.extend(texts.map(|text| Warning { kind: WarningKind::Throttling, column: None, text }));
     warnings
+}
+
+/// What took CPU time or speed away from all of them.
+fn slowed(machine: &Environment) -> impl Iterator<Item = String> {
+    let above = |share: Option<f64>, limit: f64| share.filter(|share| *share > limit);
+    let stolen = above(machine.stolen_percent, STOLEN)
+        .map(|share| format!("the hypervisor gave {share:.1} % of the CPU time to others meanwhile"));
+    let others = above(machine.others_percent, OTHERS).map(|share| {
+        let waited = machine.pressure_percent.map(|waited| {
+            format!("; in {waited:.0} % of the time somebody waited for a CPU (their own waits included)")
+        });
+        format!("other programs took {share:.1} % of the CPU time meanwhile{}", waited.unwrap_or_default())
+    });
+    let heat = machine
+        .throttled
+        .filter(|times| *times > 0)
+        .map(|times| format!("CPUs were slowed down {times} times meanwhile because of their temperature"));
+    let governor = machine.governor.as_deref().filter(|it| *it != "performance");
+    let speed = governor.map(|it| {
+        format!("the speed of the CPUs follows the load (governor {it}); `performance` holds it still")
+    });
+    [stolen, others, heat, speed].into_iter().flatten()
 }
 
 type Found = Option<(WarningKind, String)>;
@@ -126,6 +148,26 @@ mod tests {
     #[test]
     fn quiet_rounds_need_no_warning() {
         assert_eq!(kinds(&synthetic::variants(6)), []);
+    }
+
+    #[test]
+    fn whatever_slowed_the_machine_is_named() {
+        let machine = Environment {
+            stolen_percent: Some(3.0),
+            others_percent: Some(12.0),
+            pressure_percent: Some(40.0),
+            throttled: Some(7),
+            governor: Some("powersave".to_owned()),
+            ..Environment::default()
+        };
+        let told: Vec<String> = slowed(&machine).collect();
+        for (text, part) in told.iter().zip(["3.0 %", "12.0 %", "7 times", "powersave"]) {
+            assert!(text.contains(part), "{told:?}");
+        }
+        assert_eq!(told.len(), 4);
+        let calm = Environment { governor: Some("performance".to_owned()), throttled: Some(0), ..machine };
+        let calm = Environment { stolen_percent: Some(1.0), others_percent: None, ..calm };
+        assert_eq!(slowed(&calm).count(), 0);
     }
 
     #[test]

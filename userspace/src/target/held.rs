@@ -36,14 +36,14 @@ impl Held {
     /// # Errors
     /// When there is no such command or it cannot be started.
     pub fn start(command: &[OsString]) -> Result<Self, TargetError> {
-        Self::start_into(command, Stdio::inherit())
+        Self::start_into(command, Stdio::inherit(), Stdio::inherit())
     }
 
-    /// The same with its output going elsewhere.
+    /// The same with its output and its errors going elsewhere.
     ///
     /// # Errors
     /// As for [`Self::start`].
-    pub fn start_into(command: &[OsString], output: Stdio) -> Result<Self, TargetError> {
+    pub fn start_into(command: &[OsString], output: Stdio, errors: Stdio) -> Result<Self, TargetError> {
         super::select::in_initial_namespace()?;
         let name = command.first().map(OsString::as_os_str).unwrap_or_default();
         let path = find(name)?;
@@ -53,7 +53,7 @@ impl Held {
             remedy: "see whether the machine is out of processes or memory",
         };
         let mut holder = Command::new("/proc/self/exe");
-        holder.arg0("pulse-trace").arg(HOLD).arg(path).args(command).stdout(output);
+        holder.arg0("pulse-trace").arg(HOLD).arg(path).args(command).stdout(output).stderr(errors);
         let child = holder.spawn().map_err(failed)?;
         let pid = Pid::from_child(&child);
         let stopped =

@@ -89,3 +89,41 @@ fn an_interrupt_keeps_what_is_done() {
     assert!(!kept.finished);
     assert!(kept.columns.iter().all(|column| column.rounds.len() >= 2), "{:?}", kept.columns.len());
 }
+
+/// Two warm-ups, then rounds; from its sixth run on a command fails, in words.
+#[test]
+fn a_program_that_fails_keeps_what_was_done_and_is_named_with_its_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let mark = directory.path().join("rounds");
+    let json = directory.path().join("comparison.json");
+    let command = format!(
+        "echo x >> {0}; test $(wc -l < {0}) -lt 6 || {{ echo out of luck >&2; exit 7; }}",
+        mark.display()
+    );
+    let mut arguments =
+        vec!["bench", "cmd", "--rounds", "9", "--json", json.to_str().unwrap(), "--", &command, "--", "true"];
+    let (status, out, err) = Tool::start(arguments.iter().copied()).end();
+    assert_eq!(status.code(), Some(2), "{err}");
+    for said in [&out, &err] {
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("exit status: 7, and said: out of luck"), "{said}");
+        assert!(said.contains(" of 22)"), "{said}");
+    }
+    let kept: Comparison = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    assert!(!kept.finished);
+    assert!((3..=5).contains(&kept.columns[0].rounds.len()), "{}", kept.columns[0].rounds.len());
+    // The same counts to its end where one wants it to.
+    fs::remove_file(&mark).unwrap();
+    arguments.splice(2..2, ["--ignore-failure"]);
+    let (status, out, err) = Tool::start(arguments.iter().copied()).end();
+    assert!(status.success() && out.contains("status 7"), "{out}{err}");
+}
+
+#[test]
+fn a_bundled_program_that_fails_at_once_leaves_no_table() {
+    built("logagg");
+    let (status, out, err) =
+        Tool::start(["bench", "ipc", "--rounds", "1", "--variants", "pipe", "--", "--size", "1000000"]).end();
+    assert_eq!(status.code(), Some(2), "{err}");
+    assert!(out.is_empty() && err.contains("(round 1 of 3)") && err.contains("and said: "), "{out}{err}");
+}

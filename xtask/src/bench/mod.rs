@@ -1,11 +1,14 @@
 //! `cargo xtask bench NAME`: measurements that are no tests, because their result is a number.
 
+mod believe;
 mod ground;
 mod locks;
+mod marked;
 mod overhead;
 mod readings;
 mod running;
 mod sched;
+mod seeds;
 mod spread;
 
 use std::fmt::Write as _;
@@ -30,6 +33,16 @@ const BENCHES: &[Bench] = &[
         locks::run,
     ),
     ("sched", "what tracing the scheduler costs, beside its peers: [--rounds N] [--tool FILE]", sched::run),
+    (
+        "believe",
+        "whether comparisons claim what is not, and find what is: [--same N] [--different N] [--programs DIR]",
+        believe::run,
+    ),
+    (
+        "seeds",
+        "the published tables: [ipc] [shmemq] [casq] [eventbuf] [sync] [--rounds N] [--programs DIR]",
+        seeds::run,
+    ),
 ];
 
 /// The verb.

@@ -54,9 +54,16 @@ fn outcome(truth: &Value) -> Outcome {
     for (key, name, unit) in [
         ("task_clock_ns", "task clock, producers", Unit::Ns),
         ("context_switches", "context switches, producers", Unit::Count),
+        ("migrations", "migrations, producers", Unit::Count),
         ("page_faults", "page faults, producers", Unit::Count),
         ("cycles", "cycles, producers", Unit::Count),
+        ("stalled_frontend", "stalled cycles of the front end, producers", Unit::Count),
+        ("stalled_backend", "stalled cycles of the back end, producers", Unit::Count),
         ("instructions", "instructions, producers", Unit::Count),
+        ("branches", "branches, producers", Unit::Count),
+        ("branch_misses", "branch misses, producers", Unit::Count),
+        ("cache_references", "cache references, producers", Unit::Count),
+        ("cache_misses", "cache misses, producers", Unit::Count),
     ] {
         let value = number(run, &format!("/producer_counts/{key}"));
         outcome.less(&format!("producers.{key}"), name, Section::Cost, unit, value);

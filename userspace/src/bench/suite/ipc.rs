@@ -56,7 +56,9 @@ fn outcome(truth: &Value) -> Outcome {
     let per = |pointer: &str| Some(number(truth, pointer)? / received?);
     outcome.less("cpu.producers", "CPU time, senders", Section::Cost, Unit::Ns, per("/producers_cpu_ns"));
     outcome.less("cpu.aggregator", "CPU time, receiver", Section::Cost, Unit::Ns, per("/aggregator_cpu_ns"));
-    outcome.less("bytes", "bytes received", Section::Cost, Unit::Bytes, per("/bytes_received"));
+    // Each byte is copied twice: on its way in, and on its way out.
+    let copied = per("/bytes_sent").zip(per("/bytes_received")).map(|(sent, received)| sent + received);
+    outcome.less("bytes", "bytes copied, in and out", Section::Cost, Unit::Bytes, copied);
     if truth["holds"] != Value::Bool(true) {
         outcome.notes.push("the program's own books do not agree".to_owned());
     }

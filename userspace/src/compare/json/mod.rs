@@ -63,6 +63,18 @@ pub struct Environment {
     pub load_after: Option<f64>,
     /// Share of the CPU time that the hypervisor gave to others meanwhile, percent.
     pub stolen_percent: Option<f64>,
+    /// Share of the CPU time that went to programs which had nothing to do with it, percent.
+    #[serde(default)]
+    pub others_percent: Option<f64>,
+    /// Share of the time in which somebody waited for a CPU, percent; null where the kernel does not tell.
+    #[serde(default)]
+    pub pressure_percent: Option<f64>,
+    /// How often CPUs were slowed down because of their temperature; null where the kernel does not tell.
+    #[serde(default)]
+    pub throttled: Option<u64>,
+    /// What decides the frequency of the CPUs; null where the kernel does not.
+    #[serde(default)]
+    pub governor: Option<String>,
 }
 
 /// How a comparison was done.
@@ -120,4 +132,6 @@ pub enum WarningKind {
     Incomplete,
     /// The variants were not run on equal terms.
     Unequal,
+    /// A program failed, and what it ended is incomplete.
+    Failed,
 }

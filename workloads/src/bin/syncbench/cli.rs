@@ -12,7 +12,7 @@ use pulse_trace_workloads::contract::{CommonArgs, Warmup};
 #[derive(Parser, Debug)]
 #[command(name = "syncbench", version, after_help = EXIT_CODES)]
 pub struct Args {
-    /// Benchmarks whose name contains one of these; all when none is given
+    /// Benchmarks of these names, or whose name contains one of these; all when none is given
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// List the benchmarks and what one operation of each is, and measure nothing

@@ -94,7 +94,7 @@ pub fn setup(args: &Args) -> Setup {
     Setup { pin: args.common.pin.clone(), work_inside: args.work_inside, work_between: args.work_between }
 }
 
-/// The benchmarks whose name contains one of those given.
+/// The benchmarks of the names given, or whose name contains one that is nobody's whole name.
 pub fn chosen(names: &[String]) -> Result<Vec<Pattern>, Refusal> {
     if let Some(stranger) =
         names.iter().find(|name| !ALL.iter().any(|pattern| pattern.name.contains(name.as_str())))
@@ -105,9 +105,10 @@ pub fn chosen(names: &[String]) -> Result<Vec<Pattern>, Refusal> {
             "`syncbench --list` shows their names",
         ));
     }
-    let wanted = |pattern: &&Pattern| {
-        names.is_empty() || names.iter().any(|name| pattern.name.contains(name.as_str()))
-    };
+    let whole = |name: &str| ALL.iter().any(|pattern| pattern.name == name);
+    let meant =
+        |name: &String, pattern: &str| pattern == name || !whole(name) && pattern.contains(name.as_str());
+    let wanted = |pattern: &&Pattern| names.is_empty() || names.iter().any(|name| meant(name, pattern.name));
     Ok(ALL.iter().filter(wanted).copied().collect())
 }
 
@@ -142,6 +143,8 @@ mod tests {
         assert_eq!(chosen(&[]).unwrap().len(), ALL.len());
         let some = chosen(&["mutex/std".to_owned(), "epoch".to_owned()]).unwrap();
         assert!(some.len() > 2 && some.iter().all(|p| p.name == "mutex/std" || p.name.contains("epoch")));
+        let alone = chosen(&["mutex/parking-lot".to_owned()]).unwrap();
+        assert_eq!(alone.iter().map(|pattern| pattern.name).collect::<Vec<_>>(), ["mutex/parking-lot"]);
         let refusal = chosen(&["epoch".to_owned(), "nonsense".to_owned()]).unwrap_err().to_string();
         assert!(refusal.contains("cannot measure `nonsense`"), "{refusal}");
     }

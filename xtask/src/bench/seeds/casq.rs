@@ -1,0 +1,99 @@
+//! Push time by producers, and what `perf stat` said of two ways to log.
+
+use anyhow::Result;
+
+use super::{
+    Lab,
+    read::{Comparison, quantile},
+    rows::{NONE, plain, row, table, time},
+};
+
+const PRODUCERS: [&str; 4] = ["cas/1", "cas/3", "cas/5", "cas/9"];
+const LOGS: [&str; 3] = ["cas/5", "cas/5/deferred", "cas/5/mutex"];
+
+/// The tables.
+pub fn measure(lab: &mut Lab) -> Result<String> {
+    let found = lab.bench(&["casq"], &[])?;
+    Ok(pushes(&found) + &counters(&found))
+}
+
+/// The published figure of a row, by producers.
+const PUBLISHED: [(&str, [&str; 4]); 4] = [
+    ("published: mean", ["392", "261", "323", "280"]),
+    ("published: median", ["390", "280", "327", "270"]),
+    ("published: p99", ["557", "498", "569", "503"]),
+    ("published: p99.99", ["738", "27,232", "35,358", "38,237"]),
+];
+
+fn pushes(found: &Comparison) -> String {
+    let mut rows = Vec::new();
+    for (what, key) in [("the try that succeeded", "service"), ("from when it was due", "latency")] {
+        rows.push(row(&format!("{what}: mean"), found, &PRODUCERS, &format!("{key}.mean"), plain));
+        for (name, share) in [("median", 0.5), ("p99", 0.99), ("p99.99", 0.9999)] {
+            let at = |label: &&str| {
+                let value = found.histogram(label, key).and_then(|it| quantile(it, share));
+                value.map_or_else(|| NONE.to_owned(), plain)
+            };
+            let head = format!("{what}: {name}");
+            rows.push(std::iter::once(head).chain(PRODUCERS.iter().map(at)).collect());
+        }
+    }
+    for (name, values) in PUBLISHED {
+        rows.push(std::iter::once(name.to_owned()).chain(values.map(str::to_owned)).collect());
+    }
+    format!(
+        "\n### Cycles of a push, by producers\n\n{}\nSigns behind a mean: `~` not told apart from one producer, `=` all rounds agree.\n",
+        table(&["", "1", "3", "5", "9"], &rows)
+    )
+}
+
+fn counters(found: &Comparison) -> String {
+    let mut rows = Vec::new();
+    let published = |key: &str| match key {
+        "task_clock_ns" => ["1,813 ms", "616 ms"],
+        "context_switches" => ["296", "21,132"],
+        "migrations" => ["7", "116"],
+        "page_faults" => ["5,391", "308"],
+        "cycles" => ["5.49 G", "1.59 G"],
+        "instructions" => ["1.62 G", "2.25 G"],
+        "stalled_frontend" => ["24.3 M", "89.6 M"],
+        "stalled_backend" => ["4.92 G", "697 M"],
+        "branches" => ["243 M", "375 M"],
+        "branch_misses" => ["744 k", "2.11 M"],
+        _ => ["not supported", "not supported"],
+    };
+    for (key, name) in [
+        ("task_clock_ns", "task clock"),
+        ("context_switches", "context switches"),
+        ("migrations", "migrations"),
+        ("page_faults", "page faults"),
+        ("cycles", "cycles"),
+        ("stalled_frontend", "stalled cycles, front end"),
+        ("stalled_backend", "stalled cycles, back end"),
+        ("instructions", "instructions"),
+        ("branches", "branches"),
+        ("branch_misses", "branch misses"),
+        ("cache_references", "cache references"),
+        ("cache_misses", "cache misses"),
+    ] {
+        let shown = if key == "task_clock_ns" { time } else { plain };
+        let mut cells = row(name, found, &LOGS, &format!("producers.{key}"), shown);
+        for cell in cells.iter_mut().skip(1).filter(|cell| *cell == NONE) {
+            "not supported".clone_into(cell);
+        }
+        cells.extend(published(key).map(str::to_owned));
+        rows.push(cells);
+    }
+    let head = [
+        "producers, whole run",
+        "no log",
+        "deferred",
+        "under a mutex",
+        "published: deferred",
+        "published: mutex",
+    ];
+    format!(
+        "\n### Counters, five producers, by way of logging\n\n{}\n`not supported`: neither this machine (a guest without a PMU) nor, where it says so, the published one counts it.\n",
+        table(&head, &rows)
+    )
+}

@@ -1,0 +1,94 @@
+//! Throughput and latency of packed atomic state against a mutex, by threads.
+
+use anyhow::Result;
+
+use super::{
+    Lab,
+    read::{Comparison, quantile},
+    rows::{self, NONE, plain, table, with_interval},
+};
+
+const THREADS: [&str; 4] = ["1", "4", "8", "16"];
+/// Latency quantiles that were published, of the two designs, ns.
+const PUBLISHED: [(&str, f64, &str, &str); 4] = [
+    ("p50", 0.5, "180", "42"),
+    ("p90", 0.9, "420", "58"),
+    ("p99", 0.99, "1,200", "95"),
+    ("p99.9", 0.999, "8,500", "150"),
+];
+
+/// The tables.
+pub fn measure(lab: &mut Lab) -> Result<String> {
+    let found = lab.bench(&["eventbuf"], &[])?;
+    let truth =
+        lab.truth("eventbuf", &["--json", "--impl", "packed", "--threads", "1", "--events", "100000"])?;
+    let per_cycle = truth["timer"]["ns_per_unit"].as_f64();
+    Ok(throughput(&found) + &cost(&found) + &latency(&found, per_cycle))
+}
+
+fn throughput(found: &Comparison) -> String {
+    let millions = |value: f64| format!("{} M/s", plain(value / 1e6));
+    let of = |name: &str, implementation: &str| {
+        let cell = |threads: &&str| {
+            with_interval(found.cell(&format!("{implementation}/{threads}"), "throughput"), millions)
+        };
+        std::iter::once(name.to_owned()).chain(THREADS.iter().map(cell)).collect::<Vec<String>>()
+    };
+    let ratio = |threads: &&str| {
+        let mean = |implementation: &str| found.mean(&format!("{implementation}/{threads}"), "throughput");
+        mean("packed")
+            .zip(mean("standard"))
+            .map_or_else(|| NONE.to_owned(), |(new, old)| format!("{:.2}x", new / old))
+    };
+    let published = |name: &str, values: [&str; 4]| {
+        std::iter::once(name.to_owned()).chain(values.map(str::to_owned)).collect::<Vec<String>>()
+    };
+    let rows = [
+        of("mutex (`standard`)", "standard"),
+        of("atomic (`packed`)", "packed"),
+        std::iter::once("improvement".to_owned()).chain(THREADS.iter().map(ratio)).collect(),
+        published("published: mutex", ["2.1 M/s", "1.8 M/s", "1.2 M/s", "0.9 M/s"]),
+        published("published: atomic", ["9.8 M/s", "9.5 M/s", "9.2 M/s", "8.9 M/s"]),
+        published("published: improvement", ["4.7x", "5.3x", "7.7x", "9.9x"]),
+    ];
+    format!("\n### Throughput, by threads\n\n{}", table(&["", "1", "4", "8", "16"], &rows))
+}
+
+fn cost(found: &Comparison) -> String {
+    let of = |name: &str, implementation: &str| {
+        let cell = |threads: &&str| {
+            with_interval(found.cell(&format!("{implementation}/{threads}"), "cpu.event"), rows::time)
+        };
+        std::iter::once(name.to_owned()).chain(THREADS.iter().map(cell)).collect::<Vec<String>>()
+    };
+    let rows = [of("mutex (`standard`)", "standard"), of("atomic (`packed`)", "packed")];
+    format!(
+        "\n### CPU time of an accepted event, by threads\n\nThe steadier figure where other programs run.\n\n{}",
+        table(&["", "1", "4", "8", "16"], &rows)
+    )
+}
+
+fn latency(found: &Comparison, ns_per_cycle: Option<f64>) -> String {
+    let at = |label: &str, share: f64| {
+        let cycles = found.histogram(label, "latency").and_then(|it| quantile(it, share));
+        cycles.zip(ns_per_cycle).map_or_else(|| NONE.to_owned(), |(cycles, ns)| plain(cycles * ns))
+    };
+    let rows: Vec<Vec<String>> = PUBLISHED
+        .iter()
+        .map(|(name, share, old, new)| {
+            let ours = ["standard/1", "packed/1", "standard/16", "packed/16"].map(|label| at(label, *share));
+            let published = [(*old).to_owned(), (*new).to_owned()];
+            std::iter::once((*name).to_owned()).chain(ours).chain(published).collect()
+        })
+        .collect();
+    let head = [
+        "",
+        "mutex, 1 thread",
+        "atomic, 1",
+        "mutex, 16",
+        "atomic, 16",
+        "published: mutex",
+        "published: atomic",
+    ];
+    format!("\n### Latency of an offer, ns, all rounds together\n\n{}", table(&head, &rows))
+}
