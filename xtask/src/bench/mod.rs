@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME`: measurements that are no tests, because their result is a number.
 
 mod believe;
+mod compare;
 mod ground;
 mod locks;
 mod marked;
@@ -38,6 +39,7 @@ const BENCHES: &[Bench] = &[
         "whether comparisons claim what is not, and find what is: [--same N] [--different N] [--programs DIR]",
         believe::run,
     ),
+    ("compare", "what comparing two recordings of 100 MB takes: [--programs DIR]", compare::run),
     (
         "seeds",
         "the published tables: [ipc] [shmemq] [casq] [eventbuf] [sync] [--rounds N] [--programs DIR]",
