@@ -11,8 +11,10 @@ use crate::bench::spread::Spread;
 
 /// Probes whose cost is above the budget are out after this time, ms.
 const OUT_MS: f64 = 300.0;
-/// The method whose probes see the spin count with no budget.
+/// The method that sees every spin count, whatever it costs.
 const UNLIMITED: usize = 2;
+/// Another one that stops at every acquisition, and does not see it.
+const BPFTRACE_ENTRY: usize = 3;
 
 /// The page, of so many rounds with ours, and with others.
 pub fn page(outcome: &Outcome, (rounds, peers_rounds): (u32, u32), made: &str) -> String {
@@ -68,15 +70,14 @@ fn goals(outcome: &Outcome) -> String {
         }
     }
     let adaptive = &WORKLOADS[0];
-    let unlimited = cell(outcome, adaptive, METHODS[UNLIMITED].name);
-    if let Some(spread) = unlimited.and_then(|cell| Spread::of(cell.slowdown.iter().copied())) {
-        // What one probe at the end of the spin costs with other tools, and what five do.
-        line(
-            "tier 1 without budget, adaptive: less than one probe at the end of the spin elsewhere, 5.4",
-            spread.median,
-            5.4,
-            2,
-        );
+    let median = |method: usize| {
+        let cell = cell(outcome, adaptive, METHODS[method].name)?;
+        Some(Spread::of(cell.slowdown.iter().copied())?.median)
+    };
+    if let (Some(ours), Some(theirs)) = (median(UNLIMITED), median(BPFTRACE_ENTRY)) {
+        let what =
+            format!("{}, adaptive: less than {}", METHODS[UNLIMITED].name, METHODS[BPFTRACE_ENTRY].name);
+        line(&format!("{what}, {theirs:.2}"), ours, theirs, 2);
     }
     let out = outcome.cells.iter().filter(|((workload, _), _)| *workload == adaptive.name);
     if let Some(spread) = Spread::of(out.flat_map(|(_, cell)| cell.out_ms.iter().copied())) {
@@ -109,7 +110,7 @@ fn seen(outcome: &Outcome) -> String {
                 workload.name,
                 shown(&cell.futex_calls, 0),
                 shown(&cell.contended, 0),
-                shown(&cell.share, 1),
+                shown(&cell.share, 2),
                 shown(&cell.out_ms, 0)
             );
         }
