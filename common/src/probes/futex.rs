@@ -39,6 +39,9 @@ pub const PRIVATE_FLAG: u32 = 128;
 pub const CLOCK_REALTIME: u32 = 256;
 /// Bit of [`Futex::op`]: the call said that other processes may use the futex.
 pub const SHARED: u32 = 1 << 31;
+/// In place of an operation, where a call began while the probe was switched off. No program can ask for it: flags are
+/// taken off an operation.
+pub const UNSEEN: u32 = u32::MAX;
 
 /// Counters of errnos: the first so many are their own index.
 const SMALL_ERRNOS: u32 = 40;

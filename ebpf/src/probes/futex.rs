@@ -9,8 +9,8 @@ use pulse_trace_common::{
     loss::Slot,
     pool::{owner, purpose},
     probes::futex::{
-        CLOCK_REALTIME, Futex, Mutex, PRIVATE_FLAG, SHARED, TID_MASK, Waiting, error_index, holder_key, key,
-        kind, looks_held, op,
+        CLOCK_REALTIME, Futex, Mutex, PRIVATE_FLAG, SHARED, TID_MASK, UNSEEN, Waiting, error_index,
+        holder_key, key, kind, looks_held, op,
     },
     stack,
     target::Thread,
@@ -40,6 +40,9 @@ static HOLDERS: HashMap<u64, u64> = HashMap::with_max_entries(1, 0);
 /// By seat.
 #[map]
 static WAITING: Array<Waiting> = Array::with_max_entries(1, 0);
+/// Set by userspace while calls that begin are not to be looked at.
+#[map]
+static FUTEX_OFF: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Whether this call is what this probe is about. One comparison; none where the probe is off.
 #[inline(always)]
@@ -51,6 +54,10 @@ pub fn is_one(call: u32) -> bool {
 #[inline(never)]
 pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) -> u64 {
     let Some(waiting) = slot(&WAITING, thread.seat) else { return 0 };
+    if FUTEX_OFF.get(0).is_some_and(|off| *off != 0) {
+        (waiting.op, waiting.entry) = (UNSEEN, 0);
+        return 0;
+    }
     let shared = if command & PRIVATE_FLAG == 0 { SHARED } else { 0 };
     waiting.op = command & !(PRIVATE_FLAG | CLOCK_REALTIME | SHARED) | shared;
     waiting.expected = expected;
@@ -159,9 +166,12 @@ fn held_by(key: u64) {
 /// A call ended of which nothing else is known.
 #[inline(always)]
 pub fn ended(seat: u32, now: u64) -> Option<&'static mut Futex> {
-    let id = slot(&WAITING, seat)?.entry;
+    let waiting = slot(&WAITING, seat)?;
+    let id = waiting.entry;
     if id == 0 {
-        loss::count(Slot::FutexesFull);
+        if waiting.op != UNSEEN {
+            loss::count(Slot::FutexesFull);
+        }
         return None;
     }
     let futex = slot(&FUTEXES, id)?;

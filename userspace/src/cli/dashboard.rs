@@ -3,7 +3,11 @@
 use std::{
     io::{IsTerminal as _, Write as _, stderr, stdin, stdout},
     path::Path,
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
 };
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -18,8 +22,9 @@ use crate::{
     probes,
     record::Reader,
     session::Control,
+    source::seating::Progress,
     target,
-    tui::{self, Dashboard, Facts, Look, Outside, Request},
+    tui::{self, Dashboard, End, Facts, Look, Outside, Request},
 };
 
 /// Whether there is to be a dashboard.
@@ -55,17 +60,28 @@ pub fn usable(asked: bool) -> bool {
     false
 }
 
-/// Opens it for a session that begins.
-pub fn open(
-    options: &TraceOptions,
-    header: &Header,
-) -> Result<(UnboundedReceiver<Control>, Dashboard), Failure> {
+/// What a dashboard asks for, and the dashboard.
+pub struct Open {
+    /// Requests of whoever sits before it.
+    pub controls: UnboundedReceiver<Control>,
+    /// The screen.
+    pub screen: Dashboard,
+    stopped: Arc<AtomicBool>,
+}
+
+/// Opens it for a session that is about to begin.
+pub fn open(options: &TraceOptions, header: &Header) -> Result<Open, Failure> {
     let (sender, controls) = unbounded_channel();
     let (answer, switched) = mpsc::channel();
+    let stopped = Arc::new(AtomicBool::new(false));
+    let said = Arc::clone(&stopped);
     let request = move |request| {
         // A session that is over has no ears.
         let _ = sender.send(match request {
-            Request::Stop => Control::Stop,
+            Request::Stop => {
+                said.store(true, Relaxed);
+                Control::Stop
+            }
             Request::Interval(interval) => Control::Interval(interval),
             Request::Probe(name, on) => Control::Probe { name, on, answer: answer.clone() },
         });
@@ -73,7 +89,54 @@ pub fn open(
     let outside = Outside { request: Box::new(request), json: Box::new(encode), switched };
     let facts = Facts { interval: Some(options.interval), ..facts(header) };
     let look = Look::of_environment(options.view.wanted_colour());
-    Ok((controls, Dashboard::open(facts, look, outside).map_err(Failure::usage)?))
+    let screen = Dashboard::open(facts, look, outside).map_err(Failure::usage)?;
+    Ok(Open { controls, screen, stopped })
+}
+
+/// Opens a dashboard as soon as threads are being followed: with thousands of them the session begins later.
+pub struct Opening<'a> {
+    options: &'a TraceOptions,
+    header: &'a Header,
+    wanted: Wanted,
+    open: Option<Result<Open, Failure>>,
+}
+
+impl<'a> Opening<'a> {
+    /// Nothing is open yet.
+    pub fn new(options: &'a TraceOptions, header: &'a Header, wanted: Wanted) -> Self {
+        Self { options, header, wanted, open: None }
+    }
+
+    /// Shows how far it has come. Tells whether to go on.
+    pub fn hear(&mut self, progress: Progress) -> bool {
+        if self.wanted == Wanted::No {
+            return true;
+        }
+        let Ok(open) = self.open.get_or_insert_with(|| open(self.options, self.header)) else { return false };
+        let Progress { doing, done, of } = progress;
+        open.screen.prepare(format!("{doing}: {done} of {of} threads; q ends"));
+        !open.stopped.load(Relaxed)
+    }
+
+    /// The dashboard, now that the session has begun or why it has not.
+    pub fn begin<T>(self, begun: Result<T, Failure>) -> Result<(T, Option<Open>), Failure> {
+        let open = match self.open {
+            Some(opened) => Some(opened?),
+            None if self.wanted == Wanted::Yes && begun.is_ok() => Some(open(self.options, self.header)?),
+            None => None,
+        };
+        match (begun, open) {
+            (Ok(it), open) => Ok((it, open)),
+            (Err(failure), open) => {
+                // The terminal is given back before anything is said on it.
+                if let Some(Open { screen, .. }) = open {
+                    screen.end(End::Close);
+                    drop(screen.close());
+                }
+                Err(failure)
+            }
+        }
+    }
 }
 
 /// Shows a recording.
@@ -119,7 +182,7 @@ fn facts(header: &Header) -> Facts {
         cost: spec.cost.to_owned(),
         fixed: match probes::switch(spec.name) {
             probes::Switch::Fixed(why) => Some(why.to_owned()),
-            probes::Switch::Sched => None,
+            _ => None,
         },
     };
     Facts { header: header.clone(), probes: probes::ALL.iter().map(probe).collect(), interval: None }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use super::{
-    dashboard::{self, Wanted},
+    dashboard::{self, Opening, Wanted},
     failure::Failure,
     options::TraceOptions,
     output::Outputs,
@@ -15,6 +15,7 @@ use crate::{
     source::{
         host,
         live::{Live, Target},
+        seating::Onlooker,
     },
     target::{Held, Pinned},
 };
@@ -46,18 +47,22 @@ fn trace(
 ) -> Result<(), Failure> {
     // Created first: a slip in a path must not cost a long session.
     let mut outputs = Outputs::create(options)?;
-    let live = match &held {
-        Some(held) => start(options, scope, &[held.pinned()], true, inline)?,
-        None => start(options, scope, targets, false, inline)?,
-    };
     let pids = held
         .as_ref()
         .map_or_else(|| targets.iter().map(|target| target.pid).collect(), |held| vec![held.pinned().pid]);
-    let header = header(options, scope, pids, live.start_ns());
-    let (controls, screen) = match wanted {
-        Wanted::Yes => dashboard::open(options, &header).map(|(controls, it)| (Some(controls), Some(it)))?,
-        Wanted::No => (None, None),
+    let mut header = header(options, scope, pids);
+    let mut opening = Opening::new(options, &header, wanted);
+    let mut onlooker = |progress| opening.hear(progress);
+    let started = match &held {
+        Some(held) => start(options, scope, &[held.pinned()], true, inline, &mut onlooker),
+        None => start(options, scope, targets, false, inline, &mut onlooker),
     };
+    let (live, open) = opening.begin(started)?;
+    set_start(&mut header, live.start_ns());
+    let (controls, screen) = open.map_or((None, None), |open| (Some(open.controls), Some(open.screen)));
+    if let Some(screen) = &screen {
+        screen.begin(&header);
+    }
     let watched = screen.is_some();
     outputs.begin(header, screen)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
@@ -97,19 +102,26 @@ fn start(
     targets: &[&Pinned],
     held: bool,
     inline: bool,
+    onlooker: &mut Onlooker<'_>,
 ) -> Result<Live, Failure> {
     let setup = kernel_setup(&options.request(scope), targets)
         .map_err(|cause| Failure::usage(format!("cannot use --limit: {cause}")))?;
     let targets: Vec<Target<'_>> = targets.iter().map(|pinned| Target { pinned, held }).collect();
-    let mut live = Live::start_with(&setup, options.wish(), &targets)?;
+    let mut live = Live::start_watched(&setup, options.wish(), &targets, onlooker)?;
     if inline {
         live.count_inline(&targets)?;
     }
     Ok(live)
 }
 
-fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>, start_mono_ns: u64) -> Header {
-    let since = host::monotonic_ns() - start_mono_ns;
+/// Notes when the session began, on the monotonic clock and on the wall.
+fn set_start(header: &mut Header, start_mono_ns: u64) {
+    header.start_unix_ns = host::unix_ns() - (host::monotonic_ns() - start_mono_ns);
+    header.start_mono_ns = start_mono_ns;
+}
+
+/// What is known before a session begins.
+fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>) -> Header {
     // Those are not opened then; a note of the session says why.
     let left_out = |probe: &&str| ["counters", "mutex"].contains(probe) && scope == Scope::Everybody;
     let chosen = probes::chosen(&options.probes).into_iter().filter(|probe| !left_out(probe));
@@ -121,8 +133,8 @@ fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>, start_mono_ns
         clock: host::clock(),
         command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
         targets,
-        start_unix_ns: host::unix_ns() - since,
-        start_mono_ns,
+        start_unix_ns: host::unix_ns(),
+        start_mono_ns: host::monotonic_ns(),
         probes: chosen.map(str::to_owned).collect(),
         per_thread: options.threads,
     }

@@ -123,6 +123,11 @@ pub enum LoadError {
         #[source]
         cause: MapError,
     },
+    /// Somebody has ended it before it began.
+    #[error(
+        "cannot trace: it was ended before all threads were followed; start it again and wait for its first numbers"
+    )]
+    Stopped,
     /// The number of CPUs is not to be had.
     #[error("cannot count the CPUs of this machine: {0}; is /sys mounted?")]
     Cpus(#[source] io::Error),
@@ -212,6 +217,7 @@ pub struct Kernel {
     pub(super) log: Option<KernelLog>,
     pub(super) loss: PerCpuArray<MapData, [u64; SLOTS]>,
     pub(super) closing: Array<MapData, u64>,
+    pub(super) futex_off: Array<MapData, u64>,
     pub(super) limits: Limits,
     pub(super) per_thread: bool,
     pub(super) kernel_bytes: u64,
@@ -288,6 +294,7 @@ impl Kernel {
             log: setup.debug.then(|| KernelLog::open(&mut ebpf)).flatten(),
             loss: typed(&mut ebpf, "LOSS")?,
             closing: typed(&mut ebpf, "CLOSING")?,
+            futex_off: typed(&mut ebpf, "FUTEX_OFF")?,
             ebpf,
             btf: None,
             sites: None,

@@ -5,7 +5,7 @@ use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
     probes::sched::Sched,
-    target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED},
+    target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED, phase},
 };
 
 use super::Kernel;
@@ -152,10 +152,24 @@ impl Kernel {
     pub fn in_flight(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         (1..self.threads.len())
             .filter_map(|id| self.threads.read(id))
-            .filter(|thread| {
-                thread.tid != 0 && thread.call != 0 && thread.phase == pulse_trace_common::target::phase::SEEN
-            })
+            .filter(|thread| thread.tid != 0 && thread.call != 0 && thread.phase == phase::SEEN)
             .map(|thread| (thread.row, thread.call - 1))
+    }
+
+    /// Forgets which calls threads are in; to be called while no hook on calls is in place. Each thread is then as one
+    /// that was found at the start: its next call may end without having been seen to begin.
+    pub fn forget_calls(&self) {
+        for seat in 1..self.threads.len() {
+            let word = |offset| self.threads.word(seat, offset);
+            let (Some(call), Some(stage)) = (word(offset_of!(Thread, call)), word(offset_of!(Thread, phase)))
+            else {
+                continue;
+            };
+            call.store(0, Relaxed);
+            if matches!(stage.load(Relaxed), phase::SEEN | phase::LEFT) {
+                stage.store(phase::FRESH, Relaxed);
+            }
+        }
     }
 
     /// Gives a finished row back, after everything in it has been read.

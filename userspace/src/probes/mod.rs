@@ -22,6 +22,10 @@ pub const ALL: &[Spec] = &[syscalls::SPEC, sched::SPEC, futex::SPEC, mutex::SPEC
 pub enum Switch {
     /// It can: it has programs of its own, and its accounts can be closed and opened anew.
     Sched,
+    /// It can, while nothing is on that has to know which call a thread is in.
+    Syscalls,
+    /// It can: its part of the programs for system calls looks away.
+    Futex,
     /// It cannot, and why.
     Fixed(&'static str),
 }
@@ -31,10 +35,8 @@ pub enum Switch {
 pub fn switch(name: &str) -> Switch {
     match name {
         "sched" => Switch::Sched,
-        "syscalls" => Switch::Fixed("the other probes have to know which call a thread is in"),
-        "futex" => {
-            Switch::Fixed("it is part of the programs for system calls; choose at the start, with --probes")
-        }
+        "syscalls" => Switch::Syscalls,
+        "futex" => Switch::Futex,
         _ => Switch::Fixed("it is set up with the targets; choose at the start, with --probes"),
     }
 }

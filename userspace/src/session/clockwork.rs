@@ -12,9 +12,10 @@ use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal as Signals, SignalKind, signal},
     sync::mpsc::UnboundedReceiver,
-    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
+    time::{Instant, interval_at, sleep_until},
 };
 
+use super::rhythm::{Rhythm, ticks};
 use crate::{kernel::watch, model::frame::Frame, source::live::Live, target::Held};
 
 /// How long a session lasts and how it is cut into frames.
@@ -127,7 +128,7 @@ pub async fn run(
     let mut stops = Stops::listen().map_err(SessionError::Events)?;
     let begin = Instant::now();
     let end = plan.duration.map(|duration| begin + duration);
-    let mut frames = ticks(plan.interval);
+    let mut frames = Rhythm::new(plan.interval);
     let mut sampling = interval_at(begin + COST_PERIOD, COST_PERIOD);
     let mut sample_end = Some(begin + COST_SAMPLE);
     let mut harvest_at = None;
@@ -146,11 +147,14 @@ pub async fn run(
             () = at(end) => break Ending::Duration,
             control = asked(&mut controls) => match control {
                 Control::Stop => break Ending::Interrupted,
-                Control::Interval(interval) => frames = ticks(interval),
+                Control::Interval(interval) => frames = Rhythm::new(interval),
                 Control::Probe { name, on, answer } => switch(&mut live, name, on, &answer, sink)?,
             },
             _ = frames.tick() => {
                 let frame = live.frame();
+                if controls.is_some() {
+                    frames.heed(frame.overhead.tool_cpu_ns);
+                }
                 sink.take(frame).map_err(SessionError::Sink)?;
                 if live.is_over() {
                     break Ending::TargetsGone;
@@ -213,12 +217,6 @@ async fn readable(descriptor: Option<&AsyncFd<OwnedFd>>) {
         Some(descriptor) => drop(descriptor.readable().await),
         None => std::future::pending().await,
     }
-}
-
-fn ticks(length: Duration) -> Interval {
-    let mut frames = interval_at(Instant::now() + length, length);
-    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    frames
 }
 
 async fn asked(controls: &mut Option<UnboundedReceiver<Control>>) -> Control {

@@ -126,6 +126,12 @@ impl Gatherer {
         self.sched.is_some()
     }
 
+    /// Whether futexes are followed at all.
+    #[must_use]
+    pub fn follows_futexes(&self) -> bool {
+        self.futexes.is_some()
+    }
+
     /// Closes the accounts of scheduling, or tells the last of the time that is unknown because they were closed.
     pub fn switch_sched(&mut self, kernel: &mut Kernel, on: bool, now_ns: u64) {
         let Some(sched) = &mut self.sched else { return };

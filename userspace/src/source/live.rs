@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, os::fd::BorrowedFd};
 
-use pulse_trace_common::{
-    loss::{Class, Slot},
-    target::{phase, thread_flag},
-};
+use pulse_trace_common::loss::{Class, Slot};
 
 use super::{
     costs::Costs,
@@ -14,19 +11,18 @@ use super::{
     host,
     inlining::Inlining,
     probing::{NOT_OF_EVERYBODY, Probing, Wish},
+    seating::{Meter, Onlooker, open_accounts, seat},
     switch::{SWITCHED_OFF, Switches},
 };
 use crate::{
     inline::InlineError,
-    kernel::{
-        Attached, Candidate, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Seat, Seating, Setup, give_back,
-    },
+    kernel::{Attached, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Setup, give_back},
     model::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
         sched::SchedStats,
     },
     probes::Sched,
-    target::{self, Pinned},
+    target::Pinned,
 };
 
 /// The ledger's name for counters that the machine has but this session could not open.
@@ -76,18 +72,26 @@ impl Live {
     /// # Errors
     /// As for [`Live::start`].
     pub fn start_with(setup: &Setup, wish: Wish, targets: &[Target<'_>]) -> Result<Self, LoadError> {
+        Self::start_watched(setup, wish, targets, &mut |_| true)
+    }
+
+    /// The same before somebody who watches, and may say that it is enough.
+    ///
+    /// # Errors
+    /// As for [`Live::start`]; also when the onlooker has said stop.
+    pub fn start_watched(
+        setup: &Setup,
+        wish: Wish,
+        targets: &[Target<'_>],
+        onlooker: &mut Onlooker<'_>,
+    ) -> Result<Self, LoadError> {
         let mut kernel = Kernel::load(setup)?;
         let probes = setup.probes.mutex && !setup.everybody;
         let mut probing = probes.then(|| Probing::prepare(&mut kernel, wish)).transpose()?;
         let costs = Costs::open(&mut kernel);
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;
-        let (mut refused, mut joined) = (0, Vec::with_capacity(targets.len()));
-        for target in targets {
-            let joined_ns = host::monotonic_ns();
-            joined.push(joined_ns);
-            refused += seat(&mut kernel, target, joined_ns);
-        }
+        let (refused, joined) = seat_all(&mut kernel, targets, onlooker)?;
         kernel.attach(&SYSCALLS, &mut attached)?;
         if setup.probes.sched {
             kernel.attach(&SCHED, &mut attached)?;
@@ -112,7 +116,7 @@ impl Live {
             gatherer.observe(&kernel);
         }
         if setup.probes.sched {
-            open_accounts(&kernel, start_ns);
+            open_accounts(&kernel, start_ns, onlooker).then_some(()).ok_or(LoadError::Stopped)?;
         }
         let mut live = Self {
             kernel,
@@ -302,6 +306,23 @@ impl Live {
     }
 }
 
+/// Seats the threads of all targets. Tells how many found no room, and when each target joined.
+fn seat_all(
+    kernel: &mut Kernel,
+    targets: &[Target<'_>],
+    onlooker: &mut Onlooker<'_>,
+) -> Result<(u64, Vec<u64>), LoadError> {
+    let threads = targets.iter().map(|target| target.pinned.threads().len()).sum();
+    let mut meter = Meter::begin(onlooker, "attaching", threads);
+    let (mut refused, mut joined) = (0, Vec::with_capacity(targets.len()));
+    for target in targets {
+        let joined_ns = host::monotonic_ns();
+        joined.push(joined_ns);
+        refused += seat(kernel, target, joined_ns, &mut meter);
+    }
+    if meter.goes_on() { Ok((refused, joined)) } else { Err(LoadError::Stopped) }
+}
+
 /// Puts probes into all targets.
 fn begin_probing(
     probing: &mut Probing,
@@ -313,17 +334,6 @@ fn begin_probing(
         probing.expect(kernel, gatherer, target.pinned.pid);
     }
     probing.look_around(kernel, gatherer);
-}
-
-/// Begins the accounts of all threads, and finds out what those are doing that do not move.
-pub(super) fn open_accounts(kernel: &Kernel, now_ns: u64) {
-    for (seat, tid) in kernel.open_accounts(now_ns) {
-        if kernel.is_unmoved(seat)
-            && let Some(doing) = target::doing(tid)
-        {
-            kernel.set_initial(seat, doing.index());
-        }
-    }
 }
 
 fn add_positive(book: &mut BTreeMap<String, u64>, name: &str, count: u64) {
@@ -339,37 +349,4 @@ fn total(processes: &[ProcessFrame], number: impl Fn(&CallStats) -> u64) -> u64 
 fn scheduled(processes: &[ProcessFrame], number: impl Fn(&SchedStats) -> u64) -> u64 {
     let whole = processes.iter().flat_map(|process| &process.sched).filter(|sched| sched.thread.is_none());
     whole.map(|sched| number(&sched.stats)).sum()
-}
-
-/// Seats all threads of a target. The kernel side seats those born meanwhile, so a pass that finds nobody new has
-/// found everybody. Tells how many found no room.
-fn seat(kernel: &mut Kernel, target: &Target<'_>, joined_ns: u64) -> u64 {
-    let pinned = target.pinned;
-    let process = kernel.open_process(pinned.pid, joined_ns, pinned.comm);
-    let mut refused = 0;
-    loop {
-        let mut seats: Vec<(u32, Seat)> = Vec::new();
-        for tid in pinned.threads() {
-            let candidate = Candidate {
-                tid,
-                tgid: pinned.pid,
-                process,
-                phase: if target.held { phase::HELD } else { phase::FRESH },
-                flags: if pinned.only_thread.is_some() { thread_flag::ALONE } else { 0 },
-                comm: pinned.thread_comm(tid),
-            };
-            match kernel.seat(&candidate, joined_ns) {
-                Seating::Seated(seat) => seats.push((tid, seat)),
-                Seating::Full => refused += 1,
-                Seating::Known => {}
-            }
-        }
-        let alive = pinned.is_alive();
-        for (tid, seat) in &seats {
-            kernel.confirm(*seat, alive && pinned.has_thread(*tid));
-        }
-        if seats.is_empty() || !alive {
-            return refused;
-        }
-    }
 }

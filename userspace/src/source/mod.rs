@@ -8,5 +8,6 @@ mod inlining;
 pub mod live;
 mod pending;
 pub mod probing;
+pub mod seating;
 mod stacks;
 mod switch;

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    host,
-    live::{Live, open_accounts},
-};
+use super::{host, live::Live, seating::open_accounts};
 use crate::{
-    kernel::SCHED,
+    kernel::{LoadError, SCHED, SYSCALLS},
     model::units,
     probes::{self, Switch},
 };
@@ -30,6 +27,11 @@ impl Switches {
         std::mem::take(&mut self.count)
     }
 
+    /// Whether a probe is off.
+    fn is_off(&self, name: &str) -> bool {
+        self.off.contains_key(name)
+    }
+
     /// What the reader must know.
     pub(super) fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
@@ -47,30 +49,33 @@ impl Switches {
 }
 
 impl Live {
-    /// Switches a probe off or on again: its programs are detached or attached.
+    /// Switches a probe off or on again.
     ///
     /// # Errors
-    /// A sentence, when this probe cannot be switched or the kernel refuses.
+    /// A sentence, when this probe cannot be switched now or the kernel refuses.
     pub fn switch(&mut self, name: &str, on: bool) -> Result<(), String> {
-        let verb = if on { "on" } else { "off" };
-        let refuse = |cause: &str| Err(format!("cannot switch {name} {verb}: {cause}"));
         let spec = probes::named(name)?;
-        match probes::switch(spec.name) {
-            Switch::Fixed(why) => return refuse(why),
-            Switch::Sched if !self.gatherer.follows_sched() => {
-                return refuse("this session was started without it; choose it with --probes");
-            }
-            Switch::Sched => {}
+        let which = probes::switch(spec.name);
+        if let Some(why) = self.refusal(which, on) {
+            return Err(format!("cannot switch {name} {}: {why}", if on { "on" } else { "off" }));
         }
-        if on != self.switches.off.contains_key(spec.name) {
+        if on != self.switches.is_off(spec.name) {
             return Ok(());
         }
         let before = host::monotonic_ns() - self.start_ns;
-        if on { self.attach_sched() } else { self.detach_sched() }.map_err(|cause| cause.to_string())?;
+        match (which, on) {
+            (Switch::Syscalls, true) => self.attach_calls(),
+            (Switch::Syscalls, false) => self.detach_calls(),
+            (Switch::Futex, _) => self.kernel.look_at_futexes(on),
+            (_, true) => self.attach_sched(),
+            (_, false) => self.detach_sched(),
+        }
+        .map_err(|cause| cause.to_string())?;
         let now = host::monotonic_ns() - self.start_ns;
         if let Some(since) = self.switches.off.remove(spec.name) {
+            let time = if which == Switch::Sched { ", and time then is unknown time" } else { "" };
             self.switches.notes.push(format!(
-                "{name}: was switched off from {} to {}: nothing that it would have seen then is in the numbers, and time then is unknown time",
+                "{name}: was switched off from {} to {}: nothing that it would have seen then is in the numbers{time}",
                 units::clock(since),
                 units::clock(now)
             ));
@@ -81,13 +86,60 @@ impl Live {
         Ok(())
     }
 
-    fn detach_sched(&mut self) -> Result<(), crate::kernel::LoadError> {
+    /// Why a probe cannot be switched now.
+    fn refusal(&self, which: Switch, on: bool) -> Option<String> {
+        let runs = match which {
+            Switch::Fixed(why) => return Some(why.to_owned()),
+            Switch::Syscalls => true,
+            Switch::Sched => self.gatherer.follows_sched(),
+            Switch::Futex => self.gatherer.follows_futexes(),
+        };
+        if !runs {
+            return Some("this session was started without it; choose it with --probes".to_owned());
+        }
+        let others = [("futex", self.gatherer.follows_futexes()), ("sched", self.gatherer.follows_sched())];
+        let needed =
+            others.into_iter().find(|(other, runs)| *runs && !self.switches.is_off(other)).map(|it| it.0);
+        match (which, needed) {
+            (Switch::Syscalls, Some(other)) if !on => {
+                Some(format!("{other} has to know which call a thread is in; switch {other} off first"))
+            }
+            (Switch::Sched | Switch::Futex, _) if on && self.switches.is_off("syscalls") => Some(
+                "it has to know which call a thread is in, and syscalls is off; switch syscalls on first"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// As at the end of a session: calls that begin are let go first, so that none ends that was not seen to begin.
+    fn detach_calls(&mut self) -> Result<(), LoadError> {
+        self.kernel.close();
+        self.attached.detach("sys_enter");
+        self.attached.detach("sys_exit");
+        self.gatherer.collect_in_flight(&self.kernel);
+        self.kernel.forget_calls();
+        Ok(())
+    }
+
+    fn attach_calls(&mut self) -> Result<(), LoadError> {
+        // Threads that were born meanwhile may be in calls too.
+        self.kernel.forget_calls();
+        self.kernel.reopen()?;
+        let attached = self.kernel.attach(&SYSCALLS, &mut self.attached);
+        if attached.is_err() {
+            self.attached.detach_hooks(&SYSCALLS);
+        }
+        attached.map(drop)
+    }
+
+    fn detach_sched(&mut self) -> Result<(), LoadError> {
         self.gatherer.switch_sched(&mut self.kernel, false, host::monotonic_ns());
         self.attached.detach_hooks(&SCHED);
         Ok(())
     }
 
-    fn attach_sched(&mut self) -> Result<(), crate::kernel::LoadError> {
+    fn attach_sched(&mut self) -> Result<(), LoadError> {
         self.kernel.clear_accounts();
         if let Err(cause) = self.kernel.attach(&SCHED, &mut self.attached) {
             // Half of a probe would be worse than none.
@@ -96,7 +148,7 @@ impl Live {
         }
         let now = host::monotonic_ns();
         self.gatherer.switch_sched(&mut self.kernel, true, now);
-        open_accounts(&self.kernel, now);
+        let _ = open_accounts(&self.kernel, now, &mut |_| true);
         Ok(())
     }
 }

@@ -116,6 +116,8 @@ pub struct App {
     pub interval: Option<Duration>,
     /// Probes that are switched off now.
     pub off: BTreeSet<String>,
+    /// How far getting ready has come, before the session begins.
+    pub preparing: Option<String>,
     /// Why nothing more will come, once that is so.
     pub ended: Option<String>,
     /// The answer to the last key.
@@ -156,11 +158,18 @@ impl App {
             typing: false,
             tables,
             off: BTreeSet::new(),
+            preparing: None,
             ended: None,
             message: None,
             page: 10,
             shown: Shown::default(),
         }
+    }
+
+    /// The session has begun.
+    pub fn begin(&mut self, header: Header) {
+        self.preparing = None;
+        self.facts.header = header;
     }
 
     /// Takes a frame.
@@ -391,7 +400,9 @@ impl App {
         let probe = &self.facts.probes[at];
         let runs = self.history.outline().header.probes.contains(&probe.name);
         let refusal = match &probe.fixed {
-            _ if self.interval.is_none() || self.ended.is_some() => Some("nothing is being traced"),
+            _ if self.interval.is_none() || self.ended.is_some() || self.preparing.is_some() => {
+                Some("nothing is being traced")
+            }
             Some(why) => Some(why.as_str()),
             None if !runs => Some("this session was started without it; choose it with --probes"),
             None => None,
@@ -407,11 +418,15 @@ impl App {
     pub fn switched(&mut self, name: String, done: Result<bool, String>) {
         match done {
             Ok(true) => {
-                self.say(format!("{name} is on again; the time between is unknown time"));
+                self.say(format!(
+                    "{name} is on again; nothing that it would have seen meanwhile is in the numbers"
+                ));
                 self.off.remove(&name);
             }
             Ok(false) => {
-                self.say(format!("{name} is off, its programs are detached; t switches it on again"));
+                self.say(format!(
+                    "{name} is off: nothing that it would see is counted; t switches it on again"
+                ));
                 self.off.insert(name);
             }
             Err(why) => self.say(why),

@@ -11,7 +11,7 @@ use rustix::{
     io::{Errno, read, write},
 };
 
-use crate::model::frame::Frame;
+use crate::model::{frame::Frame, session::Header};
 
 /// Frames that wait side by side; more are merged into the last one.
 const ROOM: usize = 8;
@@ -32,6 +32,10 @@ pub struct Mail {
     pub frames: VecDeque<Frame>,
     /// Nothing comes after them.
     pub end: Option<End>,
+    /// How far getting ready has come.
+    pub preparing: Option<String>,
+    /// The session has begun, with this header.
+    pub begun: Option<Box<Header>>,
 }
 
 /// Where they wait.
@@ -69,13 +73,25 @@ impl Mailbox {
         self.ring();
     }
 
+    /// Says how far getting ready has come.
+    pub fn prepare(&self, words: String) {
+        self.lock().preparing = Some(words);
+        self.ring();
+    }
+
+    /// Says that the session has begun.
+    pub fn begin(&self, header: Header) {
+        self.lock().begun = Some(Box::new(header));
+        self.ring();
+    }
+
     /// Everything that waits.
     pub fn fetch(&self) -> Mail {
         let mut count = [0; 8];
         // It only tells whether there is anything, which the mail tells too.
         let _ = read(&self.bell, &mut count);
         let mut mail = self.lock();
-        Mail { frames: std::mem::take(&mut mail.frames), end: mail.end.take() }
+        std::mem::take(&mut *mail)
     }
 
     /// What becomes readable when something waits.

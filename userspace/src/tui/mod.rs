@@ -34,7 +34,10 @@ use std::{
     thread::JoinHandle,
 };
 
-use crate::model::{frame::Frame, session::Session};
+use crate::model::{
+    frame::Frame,
+    session::{Header, Session},
+};
 
 use app::App;
 use decode::Decoder;
@@ -83,6 +86,17 @@ impl Dashboard {
         };
         let thread = std::thread::Builder::new().name("dashboard".to_owned()).spawn(run)?;
         Ok(Self { mailbox, session, thread })
+    }
+
+    /// Says how far getting ready for the session has come.
+    pub fn prepare(&self, words: String) {
+        self.mailbox.prepare(words);
+    }
+
+    /// Says that the session has begun.
+    pub fn begin(&self, header: &Header) {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).header = header.clone();
+        self.mailbox.begin(header.clone());
     }
 
     /// Hands a frame over.

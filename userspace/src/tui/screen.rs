@@ -116,6 +116,14 @@ impl Screen {
         let Some(mailbox) = &self.mailbox else { return false };
         let mail = mailbox.fetch();
         let mut dirty = !mail.frames.is_empty();
+        if let Some(words) = mail.preparing {
+            self.app.preparing = Some(words);
+            dirty = true;
+        }
+        if let Some(header) = mail.begun {
+            self.app.begin(*header);
+            dirty = true;
+        }
         for (name, done) in self.outside.switched.try_iter() {
             self.app.switched(name, done);
             dirty = true;

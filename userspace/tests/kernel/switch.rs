@@ -1,10 +1,22 @@
 //! A probe that is switched off sees nothing, and what it does not see is unknown, not nothing.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use pulse_trace::{
+    model::{
+        frame::{Abi, Call, CallStats},
+        session::Session,
+    },
+    target::Pinned,
+};
+use serde_json::Value;
 
 use crate::{
     sched::{assert_adds_up, only, switches},
-    support::{Calls, How, Trace, blocked_in, whole},
+    support::{Calls, How, Trace, blocked_in, built, children_of, whole, within},
 };
 
 #[test]
@@ -85,8 +97,8 @@ fn what_cannot_be_switched_says_why() {
     let calls = Calls::start(&["--calls", "getppid", "--count", "1"]);
     let mut trace = Trace::of(calls.pid(), &How { probes: &["syscalls"], ..How::default() });
     for (probe, why) in [
-        ("syscalls", "other probes have to know"),
-        ("futex", "part of the programs for system calls"),
+        ("futex", "started without it"),
+        ("mutex", "set up with the targets"),
         ("counters", "set up with the targets"),
         ("sched", "started without it"),
         ("shced", "did you mean \"sched\""),
@@ -95,4 +107,116 @@ fn what_cannot_be_switched_says_why() {
         assert!(refused.contains(why), "{refused}");
     }
     assert!(trace.finish().ledger.complete());
+}
+
+/// Calls of `getppid` that a session has seen of a process.
+fn getppids(session: &Session, pid: u32) -> u64 {
+    let call = Call { abi: Abi::Native, nr: libc::SYS_getppid as u32 };
+    let of = session.processes.iter().filter(|(key, _)| key.pid == pid);
+    of.filter_map(|(_, process)| process.calls().get(&call).map(CallStats::count)).sum()
+}
+
+#[test]
+fn calls_are_exact_around_a_time_that_nobody_looked() {
+    let starts = |more: &[&str]| Calls::start(&[&["--calls", "getppid"], more].concat());
+    let mut before = starts(&["--count", "4001", "--threads", "2"]);
+    let mut meanwhile = starts(&["--count", "5003", "--threads", "2"]);
+    let mut through = starts(&["--threads", "3", "--count", "1000000000"]);
+    let mut after = starts(&["--count", "6007", "--threads", "2"]);
+    let all = [&before, &meanwhile, &through, &after].map(Calls::pid);
+    let pinned = all.map(|pid| Pinned::process(pid).unwrap());
+    let mut trace =
+        Trace::of_all(&pinned.each_ref(), &How { probes: &["syscalls", "sched"], ..How::default() });
+    before.go();
+    before.output();
+    let refused = trace.switch("syscalls", false).unwrap_err();
+    assert!(refused.contains("sched has to know"), "{refused}");
+    trace.switch("sched", false).unwrap();
+    trace.switch("syscalls", false).unwrap();
+    let refused = trace.switch("sched", true).unwrap_err();
+    assert!(refused.contains("switch syscalls on first"), "{refused}");
+    meanwhile.go();
+    meanwhile.output();
+    // Its threads are born while nobody looks, and are in the middle of their calls when somebody does again.
+    through.go();
+    within(Duration::from_secs(30), "threads to be born", || {
+        fs::read_dir(format!("/proc/{}/task", through.pid())).unwrap().count() == 4
+    });
+    trace.step();
+    trace.switch("syscalls", true).unwrap();
+    trace.switch("sched", true).unwrap();
+    after.go();
+    after.output();
+    trace.step();
+    for _ in 0..3 {
+        trace.switch("sched", false).unwrap();
+        trace.switch("syscalls", false).unwrap();
+        trace.switch("syscalls", true).unwrap();
+        trace.switch("sched", true).unwrap();
+    }
+    through.kill();
+    let session = trace.finish();
+    let mut rest = session.ledger.clone();
+    assert_eq!(rest.degraded.remove("probe_switched_off"), Some(8));
+    assert!(whole(&rest), "{rest:?}");
+    let seen = all.map(|pid| getppids(&session, pid));
+    assert_eq!([seen[0], seen[1], seen[3]], [2 * 4001, 0, 2 * 6007]);
+    assert!(seen[2] > 0, "{seen:?}");
+    let note = "syscalls: was switched off from";
+    assert_eq!(session.notes.iter().filter(|it| it.starts_with(note)).count(), 4, "{:?}", session.notes);
+    for process in session.processes.values() {
+        process.sched.iter().for_each(|sched| assert_adds_up(&sched.budget));
+    }
+}
+
+#[test]
+fn futexes_are_exact_around_a_time_that_nobody_looked() {
+    let words = "--mutex plain --size 8192 --capacity 16 --repetitions 2000 --count-futex --timeout 60";
+    let arguments: Vec<&str> = words.split(' ').collect();
+    let mounted =
+        "mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing; exec \"$@\"";
+    let wrapper = ["unshare", "-m", "sh", "-c", mounted, "sh"];
+    let start = || Calls::start_program(&wrapper, &built("shmemq"), &arguments);
+    let programs = [start(), start(), start()];
+    let pids: Vec<Vec<u32>> = programs.iter().map(|it| children_of(it.outermost())).collect();
+    let pinned: Vec<Pinned> = pids.iter().flatten().map(|pid| Pinned::process(*pid).unwrap()).collect();
+    assert_eq!(pinned.len(), 6);
+    let mut trace = Trace::of_all(
+        &pinned.iter().collect::<Vec<_>>(),
+        &How { probes: &["syscalls", "futex"], stacks: false, ..How::default() },
+    );
+    let mut truths = Vec::new();
+    for (at, mut program) in programs.into_iter().enumerate() {
+        if at == 1 {
+            let refused = trace.switch("syscalls", false).unwrap_err();
+            assert!(refused.contains("futex has to know"), "{refused}");
+            trace.switch("futex", false).unwrap();
+        } else if at == 2 {
+            trace.switch("futex", true).unwrap();
+        }
+        program.go();
+        trace.until(|| program.has_ended());
+        let output = program.output();
+        let truth: Value =
+            serde_json::from_str(output.lines().rfind(|line| line.starts_with('{')).unwrap()).unwrap();
+        truths.push(truth["cells"][0]["futex_syscalls"].as_u64().unwrap());
+    }
+    let session = trace.finish();
+    let mut rest = session.ledger.clone();
+    assert_eq!(rest.degraded.remove("probe_switched_off"), Some(1));
+    assert!(whole(&rest), "{rest:?}");
+    let booked = |pids: &Vec<u32>| -> u64 {
+        let of = session.processes.iter().filter(|(key, _)| pids.contains(&key.pid));
+        of.flat_map(|(_, process)| process.futexes.values()).map(|futex| futex.count).sum()
+    };
+    let booked: Vec<u64> = pids.iter().map(booked).collect();
+    assert_eq!(booked, [truths[0], 0, truths[2]], "the programs counted their calls themselves: {truths:?}");
+    // As system calls they were counted all the while.
+    let futex = Call { abi: Abi::Native, nr: libc::SYS_futex as u32 };
+    let of_gap = session.processes.iter().filter(|(key, _)| pids[1].contains(&key.pid));
+    let called: u64 =
+        of_gap.filter_map(|(_, process)| process.calls().get(&futex).map(CallStats::count)).sum();
+    assert!(called >= truths[1], "{called} of {truths:?}");
+    let note = "futex: was switched off from";
+    assert!(session.notes.iter().any(|it| it.starts_with(note)), "{:?}", session.notes);
 }

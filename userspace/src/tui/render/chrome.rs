@@ -30,7 +30,14 @@ fn head(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let at = units::clock(app.end_ns());
     let rhythm = match app.interval {
         Some(interval) if app.ended.is_none() => {
-            format!(" every {}", units::time(interval.as_nanos() as u64))
+            let asked = interval.as_nanos() as u64;
+            let span = app.history.newest_span_ns();
+            // Frames of a busy machine are a little late at times.
+            if span > asked + asked / 2 && area.width >= 80 {
+                format!(" every {}, asked for {}", units::time(span), units::time(asked))
+            } else {
+                format!(" every {}", units::time(asked))
+            }
         }
         _ => String::new(),
     };
@@ -46,6 +53,9 @@ fn head(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
 }
 
 fn state(app: &App) -> (String, Tone) {
+    if app.preparing.is_some() {
+        return ("ATTACHING".to_owned(), Tone::Accent);
+    }
     match (&app.held_ns, &app.ended, app.facts.interval) {
         (Some(_), _, _) => ("HELD".to_owned(), Tone::Accent),
         (None, _, None) => ("REPLAY".to_owned(), Tone::Accent),

@@ -40,6 +40,10 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer) {
         return;
     }
     let body = chrome::draw(app, look, buf, area);
+    if let Some(words) = app.preparing.as_ref().filter(|_| app.view != View::Help) {
+        parts::wrap(buf, look, body, words, Tone::Accent);
+        return;
+    }
     match app.view {
         View::Overview => overview::draw(app, look, buf, body),
         View::Syscalls => syscalls::draw(app, look, buf, body),

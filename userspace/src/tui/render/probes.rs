@@ -28,7 +28,7 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     if let Some(probe) = chosen.filter(|_| app.interval.is_some()) {
         let words = match &probe.fixed {
             Some(why) => format!("{}: cannot be switched now: {why}", probe.name),
-            None => format!("{}: t detaches its programs, or attaches them again", probe.name),
+            None => format!("{}: t switches it off, or on again", probe.name),
         };
         y += parts::wrap(buf, look, below(area, y), &words, Tone::Faint);
     }

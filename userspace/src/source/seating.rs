@@ -1,0 +1,135 @@
+//! Taking threads in that live already. With thousands of them this takes a while, and somebody watches.
+
+use pulse_trace_common::target::{phase, thread_flag};
+
+use super::live::Target;
+use crate::{
+    kernel::{Candidate, Kernel, Seat, Seating},
+    target,
+};
+
+/// How far getting ready has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub doing: &'static str,
+    /// For how many threads it is done.
+    pub done: usize,
+    /// How many there are; those that are born meanwhile seat themselves.
+    pub of: usize,
+}
+
+/// Hears how far it has come, and says whether to go on.
+pub type Onlooker<'a> = dyn FnMut(Progress) -> bool + 'a;
+
+/// After so many threads the onlooker hears of it.
+const STRIDE: usize = 64;
+
+/// Counts threads for an onlooker.
+pub(super) struct Meter<'a, 'b> {
+    onlooker: &'a mut Onlooker<'b>,
+    now: Progress,
+    goes_on: bool,
+}
+
+impl<'a, 'b> Meter<'a, 'b> {
+    /// Begins to count; the onlooker hears that at once.
+    pub(super) fn begin(onlooker: &'a mut Onlooker<'b>, doing: &'static str, of: usize) -> Self {
+        let now = Progress { doing, done: 0, of };
+        let goes_on = onlooker(now);
+        Self { onlooker, now, goes_on }
+    }
+
+    /// One more is done. Tells whether to go on.
+    pub(super) fn step(&mut self) -> bool {
+        self.now.done += 1;
+        if self.now.done.is_multiple_of(STRIDE) {
+            self.now.of = self.now.of.max(self.now.done);
+            self.goes_on &= (self.onlooker)(self.now);
+        }
+        self.goes_on
+    }
+
+    /// Whether nobody has said stop.
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+}
+
+/// Seats all threads of a target. The kernel side seats those born meanwhile, so a pass that finds nobody new has
+/// found everybody. Tells how many found no room.
+pub(super) fn seat(
+    kernel: &mut Kernel,
+    target: &Target<'_>,
+    joined_ns: u64,
+    meter: &mut Meter<'_, '_>,
+) -> u64 {
+    let pinned = target.pinned;
+    let process = kernel.open_process(pinned.pid, joined_ns, pinned.comm);
+    let mut refused = 0;
+    loop {
+        let mut seats: Vec<(u32, Seat)> = Vec::new();
+        for tid in pinned.threads() {
+            let candidate = Candidate {
+                tid,
+                tgid: pinned.pid,
+                process,
+                phase: if target.held { phase::HELD } else { phase::FRESH },
+                flags: if pinned.only_thread.is_some() { thread_flag::ALONE } else { 0 },
+                comm: pinned.thread_comm(tid),
+            };
+            match kernel.seat(&candidate, joined_ns) {
+                Seating::Seated(seat) => seats.push((tid, seat)),
+                Seating::Full => refused += 1,
+                Seating::Known => continue,
+            }
+            if !meter.step() {
+                return refused;
+            }
+        }
+        let alive = pinned.is_alive();
+        for (tid, seat) in &seats {
+            kernel.confirm(*seat, alive && pinned.has_thread(*tid));
+        }
+        if seats.is_empty() || !alive {
+            return refused;
+        }
+    }
+}
+
+/// Begins the accounts of all threads, and finds out what those are doing that do not move. Tells whether nobody has
+/// said stop.
+pub(super) fn open_accounts(kernel: &Kernel, now_ns: u64, onlooker: &mut Onlooker<'_>) -> bool {
+    let opened = kernel.open_accounts(now_ns);
+    let mut meter = Meter::begin(onlooker, "looking at what they do", opened.len());
+    for (seat, tid) in opened {
+        if kernel.is_unmoved(seat)
+            && let Some(doing) = target::doing(tid)
+        {
+            kernel.set_initial(seat, doing.index());
+        }
+        if !meter.step() {
+            break;
+        }
+    }
+    meter.goes_on()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_onlooker_hears_at_once_and_then_now_and_again_and_is_heeded() {
+        let mut heard = Vec::new();
+        let mut onlooker = |progress: Progress| {
+            heard.push(progress.done);
+            progress.done < 2 * STRIDE
+        };
+        let mut meter = Meter::begin(&mut onlooker, "attaching", 1000);
+        let steps = (1..=1000).find(|_| !meter.step());
+        assert!(!meter.goes_on());
+        assert_eq!(steps, Some(2 * STRIDE));
+        assert_eq!(heard, [0, STRIDE, 2 * STRIDE]);
+    }
+}
