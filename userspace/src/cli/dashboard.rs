@@ -87,7 +87,8 @@ pub fn open(options: &TraceOptions, header: &Header) -> Result<Open, Failure> {
         });
     };
     let outside = Outside { request: Box::new(request), json: Box::new(encode), switched };
-    let facts = Facts { interval: Some(options.interval), ..facts(header) };
+    let facts =
+        Facts { interval: Some(options.interval), preparing: Some("attaching".to_owned()), ..facts(header) };
     let look = Look::of_environment(options.view.wanted_colour());
     let screen = Dashboard::open(facts, look, outside).map_err(Failure::usage)?;
     Ok(Open { controls, screen, stopped })
@@ -185,7 +186,7 @@ fn facts(header: &Header) -> Facts {
             _ => None,
         },
     };
-    Facts { header: header.clone(), probes: probes::ALL.iter().map(probe).collect(), interval: None }
+    Facts { header: header.clone(), probes: probes::ALL.iter().map(probe).collect(), ..Facts::default() }
 }
 
 fn encode(session: &Session) -> Result<Vec<u8>, String> {

@@ -4,7 +4,7 @@ use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, Queue},
+    maps::{Array, HashMap, MapData, Queue},
 };
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
@@ -14,6 +14,7 @@ use pulse_trace_common::{
 
 use super::{
     Kernel,
+    attach::settle,
     limits::Limits,
     loaded::{LoadError, filled, map, typed},
     mapped::Mapped,
@@ -29,6 +30,7 @@ pub(super) struct FutexMaps {
     free: Queue<MapData, u32>,
     ids: HashMap<MapData, [u64; 2], u32>,
     holders: HashMap<MapData, u64, u64>,
+    off: Array<MapData, u64>,
 }
 
 impl FutexMaps {
@@ -38,6 +40,7 @@ impl FutexMaps {
             free: filled(ebpf, "FREE_FUTEXES", 1..=limits.futexes)?,
             ids: typed(ebpf, "FUTEX_IDS")?,
             holders: typed(ebpf, "HOLDERS")?,
+            off: typed(ebpf, "FUTEX_OFF")?,
         })
     }
 }
@@ -52,6 +55,18 @@ pub struct FreedFutexes {
 }
 
 impl Kernel {
+    /// Has the kernel side look away from futex calls that begin from here on, or look at them again.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn look_at_futexes(&mut self, on: bool) -> Result<(), LoadError> {
+        let name = "FUTEX_OFF";
+        self.futex.off.set(0, u64::from(!on), 0).map_err(|cause| LoadError::Map { name, cause })?;
+        // Calls that are beginning at this moment may still be looked at.
+        settle();
+        Ok(())
+    }
+
     /// Entries in use.
     pub fn futexes(&self) -> impl Iterator<Item = (u32, Futex)> + '_ {
         (1..self.futex.entries.len()).filter_map(|id| {

@@ -37,7 +37,7 @@ impl Limits {
         if per_thread {
             rows += threads;
         }
-        let histograms = if grows { 2048 + rows * 2 } else { rows * 64 }.clamp(256, 4096);
+        let histograms = if grows { 2048 + rows * 2 } else { rows.saturating_mul(64) }.clamp(256, 4096);
         let edges = (rows * 8).clamp(512, 2048);
         let distributions = (rows * 8).clamp(384, 1024);
         let mut lanes = cpus.next_power_of_two().min(8);
@@ -53,7 +53,12 @@ impl Limits {
             futexes: 1024,
             holders: 4096,
             mutexes: 1024,
-            lean_cells: histograms,
+            // Where it is known how many processes there are, each has room for all kinds of calls that one makes.
+            lean_cells: if grows {
+                histograms
+            } else {
+                rows.saturating_mul(64).saturating_sub(histograms).clamp(histograms, 1 << 14)
+            },
             lanes,
         }
     }

@@ -11,7 +11,7 @@ use aya::{
 };
 use pulse_trace_common::loss::{SLOTS, Slot};
 
-use super::{Kernel, LoadError, attach::settle};
+use super::{Kernel, LoadError};
 
 /// How often a program ran and for how long, since it was loaded, while the kernel's statistics were on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,18 +42,6 @@ impl Kernel {
     /// When the kernel side cannot be told.
     pub fn reopen(&mut self) -> Result<(), LoadError> {
         self.closing.set(0, 0, 0).map_err(|cause| LoadError::Map { name: "CLOSING", cause })
-    }
-
-    /// Has the kernel side look away from futex calls that begin from here on, or look at them again.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub fn look_at_futexes(&mut self, on: bool) -> Result<(), LoadError> {
-        let name = "FUTEX_OFF";
-        self.futex_off.set(0, u64::from(!on), 0).map_err(|cause| LoadError::Map { name, cause })?;
-        // Calls that are beginning at this moment may still be looked at.
-        settle();
-        Ok(())
     }
 
     /// The loss slots, all CPUs together.

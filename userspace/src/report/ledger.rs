@@ -101,9 +101,7 @@ fn meaning(name: &str) -> &'static str {
         "began_before_attach" => {
             "calls that were running already when the session began; they are not in the counts"
         }
-        "in_flight_at_detach" => {
-            "calls still running when the session ended, or the probe was switched off; they are not in the counts"
-        }
+        "in_flight_at_detach" => "calls still running when session or probe ended; not in the counts",
         "recursion_misses" => {
             "runs of our programs that the kernel left out, for whichever process: a call that lost one end is counted \
              all the same, one that lost both is not"

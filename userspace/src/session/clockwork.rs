@@ -128,7 +128,7 @@ pub async fn run(
     let mut stops = Stops::listen().map_err(SessionError::Events)?;
     let begin = Instant::now();
     let end = plan.duration.map(|duration| begin + duration);
-    let mut frames = Rhythm::new(plan.interval);
+    let mut frames = Rhythm::new(plan.interval, controls.is_some());
     let mut sampling = interval_at(begin + COST_PERIOD, COST_PERIOD);
     let mut sample_end = Some(begin + COST_SAMPLE);
     let mut harvest_at = None;
@@ -147,14 +147,12 @@ pub async fn run(
             () = at(end) => break Ending::Duration,
             control = asked(&mut controls) => match control {
                 Control::Stop => break Ending::Interrupted,
-                Control::Interval(interval) => frames = Rhythm::new(interval),
+                Control::Interval(interval) => frames = Rhythm::new(interval, true),
                 Control::Probe { name, on, answer } => switch(&mut live, name, on, &answer, sink)?,
             },
             _ = frames.tick() => {
                 let frame = live.frame();
-                if controls.is_some() {
-                    frames.heed(frame.overhead.tool_cpu_ns);
-                }
+                frames.heed(frame.overhead.tool_cpu_ns);
                 sink.take(frame).map_err(SessionError::Sink)?;
                 if live.is_over() {
                     break Ending::TargetsGone;

@@ -16,6 +16,7 @@ const SLACK: f64 = 1.2;
 /// Cuts time into frames.
 pub struct Rhythm {
     asked: Duration,
+    watched: bool,
     length: Duration,
     ticks: Interval,
     /// What a frame costs, ns of CPU time of the whole tool.
@@ -23,9 +24,9 @@ pub struct Rhythm {
 }
 
 impl Rhythm {
-    /// As asked for.
-    pub fn new(asked: Duration) -> Self {
-        Self { asked, length: asked, ticks: ticks(asked), cost_ns: None }
+    /// As asked for; where somebody watches, only as long as it is affordable.
+    pub fn new(asked: Duration, watched: bool) -> Self {
+        Self { asked, watched, length: asked, ticks: ticks(asked), cost_ns: None }
     }
 
     /// Waits for the end of a frame.
@@ -36,7 +37,7 @@ impl Rhythm {
     /// Heeds what a frame has cost.
     pub fn heed(&mut self, cost_ns: u64) {
         let length = self.length_after(cost_ns);
-        if length != self.length {
+        if self.watched && length != self.length {
             self.length = length;
             self.ticks = ticks(length);
         }
@@ -49,7 +50,7 @@ impl Rhythm {
         let affordable = Duration::from_nanos((mean / SHARE) as u64);
         let length = affordable.clamp(self.asked, self.asked.max(ENOUGH));
         let ratio = length.as_secs_f64() / self.length.as_secs_f64();
-        if ratio > SLACK || ratio < 1.0 / SLACK || length == self.asked { length } else { self.length }
+        if (1.0 / SLACK..=SLACK).contains(&ratio) && length != self.asked { self.length } else { length }
     }
 }
 
@@ -67,7 +68,7 @@ mod tests {
     fn after(asked_ms: u64, cost_us: u64) -> u64 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _inside = runtime.enter();
-        let mut rhythm = Rhythm::new(Duration::from_millis(asked_ms));
+        let mut rhythm = Rhythm::new(Duration::from_millis(asked_ms), true);
         (0..40).for_each(|_| rhythm.heed(cost_us * 1000));
         rhythm.length.as_millis() as u64
     }
@@ -85,7 +86,7 @@ mod tests {
     fn a_load_that_is_over_is_forgotten() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _inside = runtime.enter();
-        let mut rhythm = Rhythm::new(Duration::from_millis(100));
+        let mut rhythm = Rhythm::new(Duration::from_millis(100), true);
         (0..40).for_each(|_| rhythm.heed(20_000_000));
         assert_eq!(rhythm.length, Duration::from_millis(800));
         (0..40).for_each(|_| rhythm.heed(200_000));

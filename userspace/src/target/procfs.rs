@@ -33,9 +33,14 @@ impl Stat {
     }
 }
 
+/// A file that holds names: those may be no UTF-8, and what stands beside them counts all the same.
+fn text(path: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
+}
+
 /// Reads `/proc/PID/stat`; `None` where there is no such process.
 pub fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&text(&format!("/proc/{pid}/stat"))?)
 }
 
 /// The same of a process that lives: its first thread may have ended and others live on.
@@ -81,7 +86,7 @@ pub fn tgid(tid: u32) -> Option<u32> {
 
 /// A field of `/proc/PID/status`.
 pub fn status_field(pid: u32, field: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = text(&format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     Some(line.trim().to_owned())
 }
@@ -118,7 +123,7 @@ fn numbers(directory: &str) -> io::Result<Vec<u32>> {
 
 /// Whether a thread exists as a part of a process.
 pub fn has_thread(pid: u32, tid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok();
+    let stat = text(&format!("/proc/{pid}/task/{tid}/stat"));
     stat.and_then(|line| parse_stat(&line)).is_some_and(|stat| !stat.is_dead())
 }
 
@@ -141,5 +146,17 @@ mod tests {
         assert!(has_thread(me, me));
         assert_eq!(tgid(me), Some(me));
         assert!(threads(me).contains(&me));
+    }
+
+    #[test]
+    fn a_thread_whose_name_is_no_text_is_found_too() {
+        let named = std::thread::spawn(|| {
+            rustix::thread::set_name(c"\xff) R \x1b\n").unwrap();
+            let (me, tid) = (std::process::id(), rustix::thread::gettid().as_raw_nonzero().get() as u32);
+            (stat(tid).map(|stat| stat.state), has_thread(me, tid), tgid(tid) == Some(me), comm(tid))
+        });
+        let (state, found, of_us, comm) = named.join().unwrap();
+        assert_eq!((state, found, of_us), (Some('R'), true, true));
+        assert_eq!(&comm.unwrap()[..7], b"\xff) R \x1b\n");
     }
 }

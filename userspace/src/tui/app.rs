@@ -57,6 +57,8 @@ pub struct Facts {
     pub probes: Vec<ProbeFacts>,
     /// The first interval; `None` for a recording.
     pub interval: Option<Duration>,
+    /// What is done before the session begins, where it has not begun yet.
+    pub preparing: Option<String>,
 }
 
 /// Lengths of the window, ns; the last is everything that is remembered.
@@ -146,6 +148,7 @@ impl App {
         Self {
             cumulated: facts.interval.is_none(),
             interval: facts.interval,
+            preparing: facts.preparing.clone(),
             facts,
             history,
             view: View::Overview,
@@ -158,7 +161,6 @@ impl App {
             typing: false,
             tables,
             off: BTreeSet::new(),
-            preparing: None,
             ended: None,
             message: None,
             page: 10,

@@ -13,17 +13,17 @@ use pulse_trace::tui::{Dashboard, Facts, Look, Outside};
 use crate::support::{Calls, export, installed, need, program, within};
 
 /// A terminal of its own, with the tool in it; gone when dropped.
-struct Terminal {
+pub struct Terminal {
     socket: String,
     dir: tempfile::TempDir,
 }
 
 /// Long enough for a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Terminal {
     /// Starts the tool on a terminal, in a directory of its own, under a shell that tells how it ended.
-    fn start(name: &str, (width, height): (u16, u16), arguments: &str) -> Self {
+    pub fn start(name: &str, (width, height): (u16, u16), arguments: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let terminal = Self { socket: format!("pulse-{name}-{}", std::process::id()), dir };
         let tool = env!("CARGO_BIN_EXE_pulse-trace");
@@ -32,7 +32,7 @@ impl Terminal {
     }
 
     /// Starts something else.
-    fn start_other(name: &str, size: (u16, u16), command: &str) -> Self {
+    pub fn start_other(name: &str, size: (u16, u16), command: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let terminal = Self { socket: format!("pulse-{name}-{}", std::process::id()), dir };
         terminal.open(size, command);
@@ -53,22 +53,22 @@ impl Terminal {
         terminal.type_in(&["Enter"]);
     }
 
-    fn tmux(&self, arguments: &[&str]) -> Command {
+    pub fn tmux(&self, arguments: &[&str]) -> Command {
         let mut tmux = Command::new("tmux");
         tmux.args(["-L", &self.socket]).args(arguments).env_remove("TMUX").env_remove("NO_COLOR");
         tmux
     }
 
-    fn type_in(&self, keys: &[&str]) {
+    pub fn type_in(&self, keys: &[&str]) {
         assert!(self.tmux(&["send-keys"]).args(keys).status().unwrap().success());
     }
 
-    fn screen(&self) -> String {
+    pub fn screen(&self) -> String {
         String::from_utf8(self.tmux(&["capture-pane", "-p"]).output().unwrap().stdout).unwrap()
     }
 
     /// Waits until the screen holds something; the screen then.
-    fn shows(&self, what: &str) -> String {
+    pub fn shows(&self, what: &str) -> String {
         let mut screen = String::new();
         within(PATIENCE, &format!("{what:?} on the screen"), || {
             screen = self.screen();
@@ -78,7 +78,7 @@ impl Terminal {
     }
 
     /// Presses a key and waits for what it brings.
-    fn press(&self, key: &str, brings: &str) -> String {
+    pub fn press(&self, key: &str, brings: &str) -> String {
         self.type_in(&[key]);
         self.shows(brings)
     }

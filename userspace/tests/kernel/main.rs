@@ -7,6 +7,7 @@ mod bench;
 mod budget;
 mod counters;
 mod dashboard;
+mod dashboard_extremes;
 mod death;
 mod doctor;
 mod elsewhere;

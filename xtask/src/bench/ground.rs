@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// Programs that measure the same, and the packages that they come in.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
+    ("script", "bsdutils"),
     ("bpftrace", "bpftrace"),
     ("syscount", "libbpf-tools"),
     ("runqlat", "libbpf-tools"),

@@ -2,6 +2,7 @@
 
 mod believe;
 mod compare;
+mod dashboard;
 mod ground;
 mod locks;
 mod marked;
@@ -32,6 +33,11 @@ const BENCHES: &[Bench] = &[
         "locks",
         "what watching locks costs, beside other ways to do it: [--rounds N] [--tool FILE]",
         locks::run,
+    ),
+    (
+        "dashboard",
+        "what the dashboard costs and how fast it answers, in about two minutes: [--tool FILE]",
+        dashboard::run,
     ),
     ("sched", "what tracing the scheduler costs, beside its peers: [--rounds N] [--tool FILE]", sched::run),
     (

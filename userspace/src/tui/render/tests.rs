@@ -52,6 +52,7 @@ fn app_of(header: Header, frames: Vec<Frame>) -> App {
         header,
         probes: ["syscalls", "sched", "futex", "mutex", "counters"].map(probe).to_vec(),
         interval: Some(Duration::from_secs(1)),
+        preparing: None,
     };
     let mut app = App::new(facts, History::new(total, Limits::LIVE));
     frames.into_iter().for_each(|frame| app.frame(frame));
@@ -207,6 +208,29 @@ fn before_the_first_frame_every_view_can_be_looked_at() {
             assert!(text.contains("no process yet"), "{view:?}: {text}");
         }
     }
+}
+
+#[test]
+fn before_the_session_begins_the_screen_says_how_far_it_is() {
+    let mut app = app_of(Header::default(), Vec::new());
+    app.preparing = Some("attaching: 64 of 10000 threads; q ends".into());
+    for view in View::ALL.into_iter().filter(|view| *view != View::Help) {
+        app.view = view;
+        let text = plain_text(&drawn(&mut app, PLAIN, (80, 24)));
+        assert!(text.contains("ATTACHING") && text.contains("64 of 10000"), "{view:?}: {text}");
+    }
+    assert_eq!(app.key(Key::Char('q')), crate::tui::app::Action::Quit);
+    app.begin(synthetic::header(SHAPE));
+    let text = plain_text(&drawn(&mut app, PLAIN, (80, 24)));
+    assert!(text.contains("LIVE") && !text.contains("10000"), "{text}");
+}
+
+#[test]
+fn frames_that_come_less_often_than_asked_for_are_said_to() {
+    let mut app = app(SHAPE);
+    app.interval = Some(Duration::from_millis(100));
+    let text = plain_text(&drawn(&mut app, PLAIN, (80, 24)));
+    assert!(text.contains("every 1.00s, asked for 100ms"), "{text}");
 }
 
 #[test]
