@@ -35,7 +35,7 @@ impl Doing {
 /// What a thread is doing; `None` where this cannot be seen.
 #[must_use]
 pub fn doing(tid: u32) -> Option<Doing> {
-    if procfs::stat(tid)?.state == 'R' {
+    if procfs::thread_stat(tid)?.state == 'R' {
         return Some(Doing::Runnable);
     }
     let text = fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?;

@@ -54,6 +54,11 @@ pub fn lives_on(pid: u32) -> bool {
         && threads(pid).into_iter().any(|tid| tid != pid && has_thread(pid, tid))
 }
 
+/// The same of one thread. As a process, the kernel would add up all threads that it has, for each that is asked about.
+pub fn thread_stat(tid: u32) -> Option<Stat> {
+    parse_stat(&text(&format!("/proc/{tid}/task/{tid}/stat"))?)
+}
+
 /// Parses a stat line. The name in parentheses may hold anything, parentheses included.
 fn parse_stat(line: &str) -> Option<Stat> {
     let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();
@@ -153,7 +158,7 @@ mod tests {
         let named = std::thread::spawn(|| {
             rustix::thread::set_name(c"\xff) R \x1b\n").unwrap();
             let (me, tid) = (std::process::id(), rustix::thread::gettid().as_raw_nonzero().get() as u32);
-            (stat(tid).map(|stat| stat.state), has_thread(me, tid), tgid(tid) == Some(me), comm(tid))
+            (thread_stat(tid).map(|stat| stat.state), has_thread(me, tid), tgid(tid) == Some(me), comm(tid))
         });
         let (state, found, of_us, comm) = named.join().unwrap();
         assert_eq!((state, found, of_us), (Some('R'), true, true));
