@@ -49,9 +49,9 @@ const INJECTED: [Injected; 3] = [
     },
     Injected {
         what: "3 % of the sleeps 50 us longer (50 us in p99 only)",
-        key: "clock_nanosleep.p99",
+        key: "nanosleep.p99",
         truth: 50e3,
-        untouched: "clock_nanosleep.p50",
+        untouched: "nanosleep.p50",
     },
 ];
 
@@ -177,7 +177,7 @@ fn trial(lab: &Lab, injected: &Injected, seed: u32) -> Result<Trial> {
     let reads = |count: u32| format!("exec dd if=/dev/zero of=/dev/null bs=1 count={count} status=none");
     let (first, second) = match injected.key {
         "read.count" => (reads(1000), reads(1100)),
-        "clock_nanosleep.p99" => (naps(500), naps(550)),
+        "nanosleep.p99" => (naps(500), naps(550)),
         _ => ("exec sleep 0.2".to_owned(), "exec sleep 0.204".to_owned()),
     };
     judged(&lab.compare(&first, &second, seed + 1)?, injected)

@@ -95,7 +95,7 @@ fn counters(found: &Comparison) -> String {
         "published: mutex",
     ];
     format!(
-        "\n### Counters, five producers, by way of logging\n\n{}\n`not supported`: neither this machine (a guest without a PMU) nor, where it says so, the published one counts it. Signs: `~` not told apart from deferred.\n",
+        "\n### Counters, five producers, by way of logging\n\n{}\n`not supported`: the machine of that column does not count it. Signs: `~` not told apart from deferred.\n",
         table(&head, &rows)
     )
 }
