@@ -66,16 +66,21 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let dir = directory("believe")?;
     let lab = Lab { programs, file: dir.join("comparison.json") };
     let at = Circumstances::before();
-    let twins = twins(&lab, same)?;
+    let measured = twins(&lab, same).and_then(|twins| Ok((twins, known(&lab, different)?)));
+    let _ = fs::remove_dir_all(&dir);
+    let (twins, found) = measured?;
+    let text = page(&twins, &found, &at.after().sentence("believe"));
+    marked::publish(PAGE, &text)
+}
+
+fn known(lab: &Lab, different: u32) -> Result<Vec<(&'static Injected, Vec<Trial>)>> {
     let mut found = Vec::new();
     for injected in &INJECTED {
         say::note(format_args!("injected: {}", injected.what));
-        let trials: Result<Vec<Trial>> = (0..different).map(|seed| trial(&lab, injected, seed)).collect();
+        let trials: Result<Vec<Trial>> = (0..different).map(|seed| trial(lab, injected, seed)).collect();
         found.push((injected, trials?));
     }
-    let _ = fs::remove_dir_all(&dir);
-    let text = page(&twins, &found, &at.after().sentence("believe"));
-    marked::publish(PAGE, &text)
+    Ok(found)
 }
 
 /// `--same N` comparisons of twins, `--different N` of each difference, `--programs DIR` built already.

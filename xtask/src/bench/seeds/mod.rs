@@ -49,11 +49,17 @@ pub struct Lab {
 /// The benchmark.
 pub fn run(arguments: &[String]) -> Result<()> {
     let (mut lab, chosen) = prepare(arguments)?;
+    let outcome = pages(&mut lab, &chosen);
+    let _ = fs::remove_dir_all(&lab.dir);
+    outcome
+}
+
+fn pages(lab: &mut Lab, chosen: &[String]) -> Result<()> {
     for (name, file, measure) in PAGES.iter().filter(|(name, ..)| chosen.iter().any(|it| it == name)) {
         say::note(format_args!("measuring for {file}"));
         (lab.ran, lab.warned) = (Vec::new(), Vec::new());
         let at = Circumstances::before();
-        let tables = measure(&mut lab)?;
+        let tables = measure(lab)?;
         let at = at.after();
         let head = format!(
             "{} {}\n\nCommands, all by this one: {}.\n",
@@ -63,7 +69,6 @@ pub fn run(arguments: &[String]) -> Result<()> {
         );
         marked::publish(file, &(head + &tables + &warnings(&lab.warned)))?;
     }
-    let _ = fs::remove_dir_all(&lab.dir);
     Ok(())
 }
 
