@@ -11,8 +11,10 @@ use super::{
     ptrace::{self, Event},
 };
 
-/// Longest time that is waited for all threads to stop: one that waits in `vfork` or for a disk may not.
+/// Longest time that is waited for a thread to stop that waits in the kernel: in `vfork`, or for a disk.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// The same for one that only waits for a processor.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_micros(30);
 
@@ -65,11 +67,16 @@ impl Halted {
     }
 
     fn await_all(&mut self, seized: &[u32]) -> Result<(), InlineError> {
-        let deadline = Instant::now() + PATIENCE;
+        let since = Instant::now();
         for tid in seized {
             loop {
                 match ptrace::poll(*tid) {
-                    Event::Nothing if Instant::now() < deadline => thread::sleep(PAUSE),
+                    Event::Nothing if since.elapsed() < PATIENCE => thread::sleep(PAUSE),
+                    Event::Nothing
+                        if since.elapsed() < LONG_PATIENCE && state(self.pid, *tid) == Some('R') =>
+                    {
+                        thread::sleep(PAUSE);
+                    }
                     Event::Nothing => {
                         let reason = format!("its thread {tid} does not stop (it waits in the kernel)");
                         return Err(InlineError::refused(self.pid, reason, "try again"));
@@ -138,7 +145,24 @@ pub fn threads(pid: u32) -> Vec<u32> {
 }
 
 fn is_over(pid: u32, tid: u32) -> bool {
-    let Ok(line) = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")) else { return true };
-    let state = line.rfind(')').and_then(|at| line.get(at + 2..at + 3));
-    matches!(state, None | Some("Z" | "X"))
+    matches!(state(pid, tid), None | Some('Z' | 'X'))
+}
+
+/// What a thread does, in the letter of `/proc`; `None` when it is no more.
+fn state(pid: u32, tid: u32) -> Option<char> {
+    let line = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    line.get(line.rfind(')')? + 2..)?.chars().next()
+}
+
+/// Does something with threads that stand still, on a thread of this tool's own: when that ends, the kernel lets go of
+/// whoever is still held, be it one that did not stop or the remains of one that was killed.
+pub fn apart<T: Send>(
+    pid: u32,
+    work: impl FnOnce() -> Result<T, InlineError> + Send,
+) -> Result<T, InlineError> {
+    thread::scope(|scope| {
+        let started = thread::Builder::new().spawn_scoped(scope, work);
+        let joined = started.map_err(InlineError::step(pid, "starting a thread of the tool"))?.join();
+        joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

@@ -7,7 +7,7 @@ use super::{
     call::{Caller, Gadgets},
     code::{Code, jump},
     counters::Counters,
-    halt::Halted,
+    halt::{Halted, apart},
     layout::{self, Entry, Layout},
     library::{self, Library},
     memory::Memory,
@@ -42,9 +42,13 @@ impl Patch {
     /// # Errors
     /// Why not; the process is as it was.
     pub fn put_in(pid: u32) -> Result<Self, InlineError> {
+        apart(pid, || Self::put_in_here(pid))
+    }
+
+    fn put_in_here(pid: u32) -> Result<Self, InlineError> {
         refusal::check(pid)?;
         // Counters of a tool that was killed are in the way.
-        let repaired = removal::repair(pid)?.is_some();
+        let repaired = removal::repair_here(pid)?.is_some();
         let library = Library::of(pid)?;
         let memory = Memory::open(pid).map_err(InlineError::step(pid, "opening its memory"))?;
         let gadgets = Gadgets::of(&memory, library.text).ok_or_else(|| {
@@ -83,7 +87,7 @@ impl Patch {
     /// Why that was not possible; what is left is harmless.
     pub fn remove(&mut self) -> Result<Removal, InlineError> {
         self.removed = true;
-        removal::remove(self.pid, &self.memory, self.layout)
+        apart(self.pid, || removal::remove(self.pid, &self.memory, self.layout))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use super::{
     InlineError,
     call::{Caller, Gadgets},
-    halt::Halted,
+    halt::{Halted, apart},
     layout::{self, AREA, CODE, Entry, HEADER, Layout, PAGE},
     library,
     memory::Memory,
@@ -69,6 +69,11 @@ pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, Inli
 /// # Errors
 /// Why that was not possible.
 pub fn repair(pid: u32) -> Result<Option<Removal>, InlineError> {
+    apart(pid, || repair_here(pid))
+}
+
+/// The same on the thread that it is called on.
+pub fn repair_here(pid: u32) -> Result<Option<Removal>, InlineError> {
     let maps = library::maps(pid)?;
     let candidates: Vec<u64> = maps.all().iter().filter(|it| is_code(it)).map(|it| it.start).collect();
     if candidates.is_empty() {

@@ -1,5 +1,9 @@
 //! Counters inside of a process count every acquisition, and leave nothing behind.
 
+mod program;
+mod storm;
+mod truth;
+
 use pulse_trace::{
     inline::{InlineError, Patch, repair},
     locate::{debug_file::Nowhere, glibc::MUTEX_LOCK, plan::plan, site::Role},
@@ -99,10 +103,15 @@ fn mappings(pid: u32) -> Vec<String> {
     maps.lines().filter(ours).map(str::to_owned).collect()
 }
 
+/// Whether a line is about the library that the mutexes are in.
+fn is_library(line: &str) -> bool {
+    ["libc.so.6", "libpthread-2."].iter().any(|name| line.contains(name))
+}
+
 /// The code of the C library as it lies in memory.
 fn code(pid: u32) -> Vec<u8> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let line = maps.lines().find(|line| line.contains("r-xp") && line.contains("libc.so.6")).unwrap();
+    let line = maps.lines().find(|line| line.contains("r-xp") && is_library(line)).unwrap();
     let (start, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
     let number = |text| u64::from_str_radix(text, 16).unwrap();
     let mut bytes = vec![0; (number(end) - number(start)) as usize];

@@ -1,4 +1,4 @@
-//! Libraries of other releases, as specimens for tests that only read them: `target/libraries/RELEASE/`.
+//! Libraries of other releases, as specimens for tests that read them or run under them: `target/libraries/RELEASE/`.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,9 @@ const fn specimen(release: &'static str, package: &'static str, keep: &'static [
     Specimen { release, package, keep }
 }
 
-const GLIBC: &[&str] = &["libc.so.6", "libc-2.", "libpthread-2."];
+/// The name that a loader's begins with.
+const LOADER: &str = "ld-";
+const GLIBC: &[&str] = &["libc.so.6", "libc-2.", "libpthread-2.", LOADER];
 
 /// glibc 2.31, 2.36, 2.41 and whatever sid has, each with its debug information; musl; abseil.
 const SPECIMENS: [Specimen; 10] = [
@@ -52,8 +54,7 @@ pub fn ensure() {
         Ok(target) => target.join("libraries"),
         Err(error) => return say::note(format_args!("{error:#}")),
     };
-    let missing: Vec<&Specimen> =
-        SPECIMENS.iter().filter(|specimen| !specimen.note(&dir).is_file()).collect();
+    let missing: Vec<&Specimen> = SPECIMENS.iter().filter(|specimen| !specimen.is_complete(&dir)).collect();
     if missing.is_empty() {
         return;
     }
@@ -69,6 +70,16 @@ pub fn ensure() {
 }
 
 impl Specimen {
+    /// Whether it is here. Those that were fetched before tests ran under them have no loader.
+    fn is_complete(&self, dir: &Path) -> bool {
+        let shelf = dir.join(self.release);
+        let has_loader = || {
+            let mut names = fs::read_dir(&shelf).into_iter().flatten().flatten().map(|it| it.file_name());
+            names.any(|name| name.to_string_lossy().starts_with(LOADER))
+        };
+        self.note(dir).is_file() && (!self.keep.contains(&LOADER) || has_loader())
+    }
+
     /// Says which version is here; written last.
     fn note(&self, dir: &Path) -> PathBuf {
         dir.join(self.release).join(format!("{}.version", self.package))
