@@ -9,7 +9,6 @@ use super::{
     options::{TraceOptions, id},
 };
 use crate::{
-    probes,
     session::Scope,
     target::{Selection, resolve},
 };
@@ -45,11 +44,7 @@ impl Attach {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         self.options.validate()?;
-        if self.inline && probes::chosen(&self.options.probes).contains(&"mutex") {
-            return Err(Failure::usage(
-                "cannot use --inline with the probe mutex: both change the same instructions; take one of them",
-            ));
-        }
+        live::validate_inline(&self.options, self.inline)?;
         let mut selection = Selection { pids: self.pids, tids: self.tids, comms: self.comm };
         let nobody = selection == Selection::default();
         if nobody && !self.all && dashboard::can_ask(&self.options) {

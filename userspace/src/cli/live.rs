@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use rustix::process::Signal;
+
 use super::{
     dashboard::{self, Opening, Wanted},
     failure::Failure,
@@ -32,9 +34,24 @@ pub fn trace_targets(
 }
 
 /// Traces a command that is held.
-pub fn trace_command(options: &TraceOptions, scope: Scope, held: &mut Held) -> Result<(), Failure> {
+pub fn trace_command(
+    options: &TraceOptions,
+    scope: Scope,
+    held: &mut Held,
+    inline: bool,
+) -> Result<(), Failure> {
     // The command writes to the same terminal: a dashboard only if somebody asks for it.
-    trace(options, scope, &[], Some(held), false, dashboard::wanted(options, false))
+    trace(options, scope, &[], Some(held), inline, dashboard::wanted(options, false))
+}
+
+/// Whether counters inside of the targets go with the probes that were chosen.
+pub fn validate_inline(options: &TraceOptions, inline: bool) -> Result<(), Failure> {
+    match inline && probes::chosen(&options.probes).contains(&"mutex") {
+        true => Err(Failure::usage(
+            "cannot use --inline with the probe mutex: both change the same instructions; take one of them",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn trace(
@@ -54,7 +71,9 @@ fn trace(
     let mut opening = Opening::new(options, &header, wanted);
     let mut onlooker = |progress| opening.hear(progress);
     let started = match &held {
-        Some(held) => start(options, scope, &[held.pinned()], true, inline, &mut onlooker),
+        // It may wait for its first instruction, with nobody left to let it go on.
+        Some(held) => start(options, scope, &[held.pinned()], true, inline, &mut onlooker)
+            .inspect_err(|_| held.signal(Signal::KILL)),
         None => start(options, scope, targets, false, inline, &mut onlooker),
     };
     let (live, open) = opening.begin(started)?;

@@ -16,6 +16,10 @@ pub struct Run {
     /// Trace only the command itself, not the processes that it starts
     #[arg(long)]
     no_children: bool,
+    /// Count every acquisition of glibc's mutexes inside of the command, at full speed: puts jumps to counters into its
+    /// code once its libraries are loaded
+    #[arg(long)]
+    inline: bool,
     #[command(flatten)]
     options: TraceOptions,
     /// The command and its arguments
@@ -27,9 +31,10 @@ impl Run {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         self.options.validate()?;
+        live::validate_inline(&self.options, self.inline)?;
         let scope = if self.no_children { Scope::Targets } else { Scope::Children };
         let mut held = Held::start(&self.command)?;
-        live::trace_command(&self.options, scope, &mut held)?;
+        live::trace_command(&self.options, scope, &mut held, self.inline)?;
         let status = held.wait().map_err(|cause| {
             Failure::usage(format!(
                 "cannot learn how the command ended: {cause}; it ran to its end all the same"

@@ -170,7 +170,7 @@ impl<'a> Caller<'a> {
                 // It is delivered when the thread is let go.
                 Event::Signal(signal) => self.halted.owes(self.tid, signal),
                 Event::Gone => return Err(InlineError::Gone(self.pid)),
-                Event::Halted | Event::Nothing => {}
+                Event::Halted | Event::Exec | Event::Nothing => {}
             }
         }
     }
@@ -185,7 +185,7 @@ impl<'a> Caller<'a> {
                 Event::Halted => return Ok(()),
                 Event::Signal(signal) => self.halted.owes(self.tid, signal),
                 Event::Gone => return Err(InlineError::Gone(self.pid)),
-                Event::Syscall | Event::Nothing => {}
+                Event::Syscall | Event::Exec | Event::Nothing => {}
             }
         }
     }

@@ -55,6 +55,14 @@ impl Patch {
     }
 }
 
+/// Brings a command to its first instruction.
+///
+/// # Errors
+/// Always.
+pub fn bring_to_entry(pid: u32) -> Result<bool, InlineError> {
+    Err(InlineError::refused(pid, "the counters are x86-64 code", "use `--probes futex`"))
+}
+
 /// Removes what was left in a process: nothing.
 ///
 /// # Errors

@@ -81,7 +81,7 @@ impl Halted {
                         let reason = format!("its thread {tid} does not stop (it waits in the kernel)");
                         return Err(InlineError::refused(self.pid, reason, "try again"));
                     }
-                    Event::Halted | Event::Syscall => break,
+                    Event::Halted | Event::Syscall | Event::Exec => break,
                     Event::Signal(signal) => {
                         self.threads.insert(*tid, signal);
                         break;
@@ -149,7 +149,7 @@ fn is_over(pid: u32, tid: u32) -> bool {
 }
 
 /// What a thread does, in the letter of `/proc`; `None` when it is no more.
-fn state(pid: u32, tid: u32) -> Option<char> {
+pub fn state(pid: u32, tid: u32) -> Option<char> {
     let line = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
     line.get(line.rfind(')')? + 2..)?.chars().next()
 }

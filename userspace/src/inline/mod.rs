@@ -13,6 +13,8 @@ mod code;
 mod counters;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
+#[cfg(target_arch = "x86_64")]
+mod entry;
 mod error;
 #[cfg(target_arch = "x86_64")]
 mod fault;
@@ -40,7 +42,9 @@ mod stub;
 
 pub use counters::{Counts, LARGEST};
 #[cfg(not(target_arch = "x86_64"))]
-pub use elsewhere::{Patch, Removal, repair};
+pub use elsewhere::{Patch, Removal, bring_to_entry, repair};
+#[cfg(target_arch = "x86_64")]
+pub use entry::bring_to_entry;
 pub use error::InlineError;
 #[cfg(target_arch = "x86_64")]
 pub use patch::Patch;

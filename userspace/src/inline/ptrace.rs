@@ -27,6 +27,12 @@ pub fn seize(tid: u32) -> io::Result<()> {
     request(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize)
 }
 
+/// Begins to trace a thread, and learns when it becomes another program.
+pub fn seize_until_exec(tid: u32) -> io::Result<()> {
+    let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEEXEC;
+    request(libc::PTRACE_SEIZE, tid, 0, options as usize)
+}
+
 /// Asks it to stop.
 pub fn interrupt(tid: u32) -> io::Result<()> {
     request(libc::PTRACE_INTERRUPT, tid, 0, 0)
@@ -35,6 +41,11 @@ pub fn interrupt(tid: u32) -> io::Result<()> {
 /// Lets go of a stopped thread, which goes on, with a signal if there is one to deliver.
 pub fn detach(tid: u32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_DETACH, tid, 0, signal as usize)
+}
+
+/// Goes on, with a signal if there is one to deliver.
+pub fn go_on(tid: u32, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_CONT, tid, 0, signal as usize)
 }
 
 /// Goes on to the beginning or the end of the next system call.
@@ -87,6 +98,8 @@ pub enum Event {
     Syscall,
     /// It is about to take this signal.
     Signal(i32),
+    /// It has just become another program.
+    Exec,
     /// It is no more.
     Gone,
 }
@@ -127,6 +140,7 @@ fn look(tid: u32, how: i32) -> Event {
     match status >> 16 {
         0 if libc::WSTOPSIG(status) == libc::SIGTRAP | 0x80 => Event::Syscall,
         0 => Event::Signal(libc::WSTOPSIG(status)),
+        libc::PTRACE_EVENT_EXEC => Event::Exec,
         _ => Event::Halted,
     }
 }

@@ -1,13 +1,16 @@
 //! Counters inside of the targets, in a live session.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use super::gather::Gatherer;
 use crate::{
     inline::{Counts, InlineError, LARGEST, Patch},
     locate::{register::Reg, replaceable::Passing, site::Generation},
     model::{
-        frame::ProcessKey,
+        frame::{ProcessFrame, ProcessKey},
         hist::Hist,
         inline::{InlineCost, InlineFrame, InlineKind, InlineStats},
     },
@@ -17,6 +20,10 @@ use crate::{
 struct Counted {
     key: ProcessKey,
     patch: Patch,
+    /// What it was called when they were put in.
+    comm: String,
+    /// Whether it was said that this has changed.
+    renamed: bool,
     /// What was read last.
     before: Counts,
 }
@@ -31,6 +38,9 @@ pub struct Inlining {
     clamped: u64,
     /// Processes whose counters could not be read.
     unread: u64,
+    /// Processes of the session that are not counted in.
+    others: BTreeSet<ProcessKey>,
+    ended: bool,
 }
 
 impl Inlining {
@@ -49,7 +59,9 @@ impl Inlining {
             for what in &patch.left_out {
                 self.notes.push(format!("inline: cannot count in {what}"));
             }
-            self.counted.push(Counted { key: *key, patch, before: Counts::default() });
+            let comm = fs::read_to_string(format!("/proc/{}/comm", key.pid)).unwrap_or_default();
+            let comm = comm.trim_end().to_owned();
+            self.counted.push(Counted { key: *key, patch, comm, renamed: false, before: Counts::default() });
         }
         Ok(())
     }
@@ -67,6 +79,34 @@ impl Inlining {
             for frame in frames(&new, counted.patch.generation) {
                 gatherer.add_inline(counted.key, frame);
             }
+        }
+    }
+
+    /// Looks for processes of the session that are not counted in, and for targets that became another program.
+    pub fn see(&mut self, processes: &[ProcessFrame]) {
+        if self.counted.is_empty() {
+            return;
+        }
+        for process in processes {
+            match self.counted.iter_mut().find(|counted| counted.key == process.key) {
+                None => _ = self.others.insert(process.key),
+                Some(counted) if !counted.renamed && counted.comm != process.comm => {
+                    counted.renamed = true;
+                    self.notes.push(format!(
+                        "inline: process {} is called {} now, and was {} when its counters were put in: if that is another                          program, it is not counted in; name it as the command itself, or attach to it",
+                        process.key.pid, process.comm, counted.comm
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        if self.ended && !self.others.is_empty() {
+            let many = self.others.len();
+            let processes = if many == 1 { "process" } else { "processes" };
+            self.notes.push(format!(
+                "inline: {many} {processes} that targets started counted for themselves and are not in these numbers; \
+                 attach to such a process by its own id"
+            ));
         }
     }
 
@@ -90,6 +130,7 @@ impl Inlining {
             }
         }
         self.collect(gatherer);
+        self.ended = true;
     }
 
     /// What the reader must know, each once.

@@ -15,7 +15,7 @@ use super::{
     switch::{SWITCHED_OFF, Switches},
 };
 use crate::{
-    inline::InlineError,
+    inline::{InlineError, bring_to_entry},
     kernel::{Attached, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Setup, give_back},
     model::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
@@ -148,7 +148,11 @@ impl Live {
     /// Why one of them is left alone; then all are.
     pub fn count_inline(&mut self, targets: &[Target<'_>]) -> Result<(), InlineError> {
         let mut keys: Vec<ProcessKey> = Vec::with_capacity(targets.len());
-        for Target { pinned, .. } in targets {
+        for Target { pinned, held } in targets {
+            if *held && !bring_to_entry(pinned.pid)? {
+                // There is no such program: it says so itself.
+                continue;
+            }
             let joined = self.kernel.rows().filter(|(_, row)| row.tgid == pinned.pid && row.tid == 0);
             let joined_ns =
                 joined.map(|(_, row)| row.joined_ns).max().ok_or(InlineError::Gone(pinned.pid))?;
@@ -269,6 +273,7 @@ impl Live {
         let contended = processes.iter().flat_map(|process| &process.mutexes);
         let contended = contended.map(|mutex| mutex.stats.contended).sum();
         add_positive(&mut ledger.events, "contended_acquisitions", contended);
+        self.inlining.see(&processes);
         let mut notes = self.switches.take_notes();
         notes.extend(self.counting.take_note());
         notes.extend(self.left_out.take().map(str::to_owned));

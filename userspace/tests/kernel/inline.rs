@@ -1,6 +1,9 @@
 //! Counters inside of a process count every acquisition, and leave nothing behind.
 
+mod foreign;
 mod program;
+mod refusals;
+mod run;
 mod storm;
 mod truth;
 

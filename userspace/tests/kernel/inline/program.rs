@@ -46,12 +46,48 @@ fn libraries(release: &str, to: &Path) -> Option<Vec<PathBuf>> {
     (found.len() >= 2).then_some(found)
 }
 
+/// A compiled program.
+pub struct Compiled {
+    shop: TempDir,
+    program: PathBuf,
+}
+
+impl Compiled {
+    /// Compiles it for this machine's library.
+    pub fn of(source: &str, flags: &[&str]) -> Self {
+        Self::with(source, tempfile::tempdir().unwrap(), flags, &[])
+    }
+
+    fn with(source: &str, shop: TempDir, flags: &[&str], libraries: &[PathBuf]) -> Self {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs").join(source);
+        let program = shop.path().join("program");
+        let mut command = Command::new("gcc");
+        command.arg("-O2").args(flags).arg(source).args(libraries).arg("-o").arg(&program);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self { shop, program }
+    }
+
+    pub fn path(&self) -> &PathBuf {
+        &self.program
+    }
+
+    pub fn start(self, arguments: &[&str]) -> Program {
+        Program::spawn(Command::new(&self.program).args(arguments), self.shop)
+    }
+
+    /// As an argument of another command.
+    pub fn start_by(self, wrapper: &[&str], arguments: &[&str]) -> Program {
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(&self.program).args(arguments);
+        Program::spawn(&mut command, self.shop)
+    }
+}
+
 impl Program {
     /// Compiles and starts it under this machine's library.
     pub fn start(source: &str, arguments: &[&str]) -> Self {
-        let shop = tempfile::tempdir().unwrap();
-        let program = compile(source, &shop, &["-pthread"], &[]);
-        Self::spawn(Command::new(program).args(arguments), shop)
+        Compiled::of(source, &["-pthread"]).start(arguments)
     }
 
     /// Under another release's; `None` where that is not here.
@@ -60,10 +96,10 @@ impl Program {
         let libraries = libraries(release, shop.path())?;
         // The start files of this machine ask for symbols that older releases do not have.
         let bare = ["-DBARE", "-nostdlib", "-fno-stack-protector"];
-        let program = compile(source, &shop, &bare, &libraries);
+        let compiled = Compiled::with(source, shop, &bare, &libraries);
         let mut command = Command::new(&libraries[0]);
-        command.arg("--library-path").arg(shop.path()).arg(program).args(arguments);
-        Some(Self::spawn(&mut command, shop))
+        command.arg("--library-path").arg(compiled.shop.path()).arg(&compiled.program).args(arguments);
+        Some(Self::spawn(&mut command, compiled.shop))
     }
 
     fn spawn(command: &mut Command, shop: TempDir) -> Self {
@@ -101,14 +137,4 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn compile(source: &str, shop: &TempDir, flags: &[&str], libraries: &[PathBuf]) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs").join(source);
-    let program = shop.path().join("program");
-    let mut command = Command::new("gcc");
-    command.arg("-O2").args(flags).arg(source).args(libraries).arg("-o").arg(&program);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    program
 }

@@ -11,9 +11,9 @@ use super::{code, mappings, program::Program};
 use crate::support::{installed, need};
 
 /// What the program says of one process: see `programs/truth.c`.
-struct Ledger {
-    pid: u32,
-    total: u64,
+pub struct Ledger {
+    pub pid: u32,
+    pub total: u64,
     /// How often the mean changed by so much.
     windows: BTreeMap<u64, u64>,
 }
@@ -30,7 +30,16 @@ impl Ledger {
         Self { pid, total, windows: windows.collect() }
     }
 
-    fn contended(&self) -> u64 {
+    /// Both stretches together.
+    pub fn and(mut self, other: Self) -> Self {
+        self.total += other.total;
+        for (window, count) in other.windows {
+            *self.windows.entry(window).or_default() += count;
+        }
+        self
+    }
+
+    pub fn contended(&self) -> u64 {
         self.windows.values().sum()
     }
 }
@@ -49,7 +58,7 @@ fn windows(spins: &[u64], base: u64) -> BTreeMap<u64, u64> {
 }
 
 /// Obeys a command; what each process did then.
-fn obey(program: &mut Program, command: Option<&str>) -> Vec<Ledger> {
+pub fn obey(program: &mut Program, command: Option<&str>) -> Vec<Ledger> {
     if let Some(command) = command {
         program.tell(command);
     }
