@@ -62,8 +62,9 @@ fn a_foreign_program_says_the_same() {
     drop(patch);
     // After it was.
     let (child, mut input) = sort();
-    let untouched = code(child.id());
+    // More than a pipe holds: it has begun.
     input.write_all(&text[..half]).unwrap();
+    let untouched = code(child.id());
     let mut patch = Patch::put_in(child.id()).unwrap();
     assert!(code(child.id()) != untouched);
     patch.remove().unwrap();
