@@ -27,9 +27,10 @@ pub fn seize(tid: u32) -> io::Result<()> {
     request(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize)
 }
 
-/// Begins to trace a thread, and learns when it becomes another program.
+/// Begins to trace a thread, and learns when it becomes another program. It ends with its tracer: what a breakpoint is
+/// in shall not go on alone.
 pub fn seize_until_exec(tid: u32) -> io::Result<()> {
-    let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEEXEC;
+    let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL;
     request(libc::PTRACE_SEIZE, tid, 0, options as usize)
 }
 

@@ -4,6 +4,7 @@ mod believe;
 mod compare;
 mod dashboard;
 mod ground;
+mod inline;
 mod locks;
 mod marked;
 mod overhead;
@@ -38,6 +39,11 @@ const BENCHES: &[Bench] = &[
         "dashboard",
         "what the dashboard costs and how fast it answers, in about two minutes: [--tool FILE]",
         dashboard::run,
+    ),
+    (
+        "inline",
+        "what counting inside of a process costs, and whether it is true: [--rounds N] [--tool FILE]",
+        inline::run,
     ),
     ("sched", "what tracing the scheduler costs, beside its peers: [--rounds N] [--tool FILE]", sched::run),
     (
