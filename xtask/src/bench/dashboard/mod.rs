@@ -157,7 +157,7 @@ fn measure(scene: &'static Scene, tool: &Path, dir: &Path) -> Result<Outcome> {
     let load = Load::start(scene, dir)?;
     let json = dir.join("session.json");
     let words = format!(
-        "{} attach -p {} {} --quiet --json {}",
+        "{} attach -p {} {} --tui --quiet --json {}",
         tool.display(),
         load.pids,
         scene.attach.join(" "),
