@@ -85,6 +85,10 @@ slots! {
     StackUnreadable = 18, "stack_unreadable", Degraded;
     /// No room for another contended lock: an acquisition is counted nowhere.
     MutexesFull = 19, "mutexes_full", Lost;
+    /// A thread had more mutexes at a time than are followed: how long one of them was held is missing.
+    HoldsUnfollowed = 20, "holds_unfollowed", Degraded;
+    /// A mutex that was still held when nobody looked any more, or when its holder ended.
+    HoldsUnfinished = 21, "holds_unfinished", Censored;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

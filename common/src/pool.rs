@@ -24,6 +24,8 @@ pub mod purpose {
     pub const MUTEX_SPINS: u64 = 10;
     /// The times that its spins took.
     pub const MUTEX_SPIN_TIME: u64 = 11;
+    /// How long it was held.
+    pub const MUTEX_HOLD: u64 = 12;
 }
 
 /// The key under which a histogram is registered, so that two CPUs that want the same one get the same one.

@@ -6,6 +6,7 @@
 
 #[expect(unsafe_code, reason = "userspace replaces these statics at load")]
 mod config;
+mod holds;
 #[expect(unsafe_code, reason = "wraps the kernel's helpers")]
 mod kernel;
 #[expect(unsafe_code, reason = "writes into a map that is read outside of the program")]

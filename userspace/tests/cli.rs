@@ -146,6 +146,27 @@ fn durations_are_understood_or_explained() {
 }
 
 #[test]
+fn wishes_of_a_probe_that_nobody_asked_for_are_refused() {
+    refused(
+        &["attach", "-p", "1", "--mutex-total"],
+        2,
+        "pulse-trace: cannot use --mutex-total: nobody asked for the probe mutex; add it, as with --probes auto,mutex",
+    );
+    refused(
+        &["attach", "-p", "1", "--probes", "mutex", "--mutex-hold", "10"],
+        2,
+        "pulse-trace: cannot use --mutex-hold: without the probe futex nobody tells when a wait for a mutex is over; add \
+         it, as with --probes auto,mutex",
+    );
+    refused(
+        &["attach", "-p", "1", "--probes", "auto,mutex", "--mutex-hold", "0"],
+        2,
+        "error: invalid value '0' for '--mutex-hold <N>': cannot read \"0\": it is no number from 1 to 1000; 1 is all of \
+         the time, 10 a tenth of it",
+    );
+}
+
+#[test]
 fn slips_in_names_are_answered_with_the_nearest() {
     refused(
         &["attach", "-p", "1", "--probes", "sycalls"],

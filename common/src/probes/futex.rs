@@ -173,6 +173,10 @@ pub struct Mutex {
 pub mod kind {
     /// Normal, recursive, error-checking, adaptive.
     pub const FORM: u32 = 3;
+    /// The form that its holder can take again.
+    pub const RECURSIVE: u32 = 1;
+    /// The form that tells its holder that it has it.
+    pub const CHECKED: u32 = 2;
     /// The form that spins.
     pub const ADAPTIVE: u32 = 3;
     /// Survives the death of its holder.

@@ -23,6 +23,12 @@ pub mod role {
     pub const SLOW_PATH: u8 = 7;
     /// A mutex is wanted, whether or not it is free.
     pub const CALL: u8 = 8;
+    /// A call begins that comes back with the mutex.
+    pub const TAKE: u8 = 9;
+    /// A call begins that may come back without it.
+    pub const TRY: u8 = 10;
+    /// A call begins that lets go of the mutex.
+    pub const RELEASE: u8 = 11;
 }
 
 /// What lies at the address.
@@ -109,11 +115,13 @@ pub struct Mutex {
     /// Those that called the kernel to wait.
     pub waits: u64,
     /// Histograms in the pool, in the order of the purposes from [`crate::pool::purpose::MUTEX_SPINS`] on.
-    pub histograms: [u32; 2],
+    pub histograms: [u32; 3],
     /// The kind of a mutex: the C library's bits; [`NO_KIND`] where it could not be read.
     pub kind: u32,
     /// Whether other processes may use it.
     pub shared: u32,
+    /// Keeps the size a multiple of eight.
+    pub padding: u32,
 }
 
 /// [`Mutex::kind`] of what is not known.
@@ -132,6 +140,42 @@ pub struct Spinning {
     pub padding: u32,
 }
 
+/// A mutex that a thread has taken, or is about to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Held {
+    /// The mutex.
+    pub address: u64,
+    /// Since when it may have it; 0 where this is free.
+    pub began_ns: u64,
+    /// The mutex's entry.
+    pub entry: u32,
+    /// The number of the stretch of time in which it was taken: without a gap in the probes where mutexes are let go of.
+    pub stretch: u32,
+    /// Where the call may have failed, the number of the time without a gap in the probes where mutexes are taken; or 0.
+    pub tried_in: u32,
+    /// Keeps the size a multiple of eight.
+    pub padding: u32,
+}
+
+/// Mutexes that one thread is followed with at a time.
+pub const HELD: usize = 4;
+
+/// What a thread has. One per seat, written by that thread only. The first is nobody's: its words are the
+/// numbers of the present times of both sorts in [`Held`], 0 where mutexes are not followed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Holding {
+    /// Whose it is: seats change hands. Nobody's: the stretch.
+    pub tid: u32,
+    /// Nobody's: since when there is no gap where mutexes are taken.
+    pub taking: u32,
+    /// In no order.
+    pub held: [Held; HELD],
+}
+
 /// Origin and layout in one word.
 #[inline(always)]
 #[must_use]
@@ -146,7 +190,7 @@ pub const fn key(row: u32, which: u32, address: u64) -> [u64; 2] {
     [address, (row as u64) << 32 | which as u64]
 }
 
-const _: () = assert!(size_of::<Mutex>() == 64 && size_of::<Spinning>() == 16);
+const _: () = assert!(size_of::<Mutex>() == 72 && size_of::<Spinning>() == 16 && size_of::<Holding>() == 136);
 
 #[cfg(test)]
 mod tests {

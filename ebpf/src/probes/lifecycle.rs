@@ -10,7 +10,7 @@ use aya_log_ebpf::debug;
 use pulse_trace_common::target::{Finished, Row, phase, row_flag};
 
 use crate::{
-    config,
+    config, holds,
     kernel::{self, Object},
     memory::add32,
     probes::{sched, syscalls},
@@ -95,6 +95,7 @@ fn try_exit(tgid: u32, tid: u32) -> Option<()> {
     syscalls::died(thread);
     let now = kernel::now();
     sched::died(thread, now);
+    holds::died(thread.seat);
     if thread.row != thread.process {
         let row = targets::row(thread.row)?;
         // Threads are often named after they are born.

@@ -20,7 +20,7 @@ use pulse_trace_common::{
 };
 
 use crate::{
-    config,
+    config, holds,
     kernel::{self, Object},
     loss,
     memory::{self, MMAPABLE, add, slot},
@@ -76,6 +76,11 @@ fn hit(site: Site, registers: Object) -> Option<()> {
         return calibrate(address);
     }
     let thread = targets::find(bpf_get_current_pid_tgid() as u32)?;
+    if site.role == role::RELEASE {
+        let (id, elapsed) = holds::release(thread.seat, address, kernel::now())?;
+        distribute(slot(&MUTEXES, id)?, id, purpose::MUTEX_HOLD, elapsed);
+        return Some(());
+    }
     let spinning = slot(&SPINNING, thread.seat)?;
     let id = entry(thread, spinning, site, address);
     let mutex = slot(&MUTEXES, id).filter(|_| id != 0)?;
@@ -95,10 +100,14 @@ fn hit(site: Site, registers: Object) -> Option<()> {
             add(&mut mutex.waits, 1);
         }
         role::SLOW_PATH => add(&mut mutex.contended, 1),
+        role::TAKE | role::TRY => {
+            holds::take(thread.seat, id, address, mutex.kind, site.role == role::TRY);
+        }
         role::CALL => add(&mut mutex.calls, 1),
         _ => {}
     }
     if mutex.contended != contended {
+        holds::waited(thread.seat, address, kernel::now());
         take_stack(id, contended, registers);
     }
     Some(())

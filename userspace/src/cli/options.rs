@@ -2,6 +2,7 @@
 
 use std::{
     io::{IsTerminal as _, stdout},
+    num::NonZeroU32,
     path::PathBuf,
     time::Duration,
 };
@@ -64,6 +65,10 @@ pub struct TraceOptions {
     /// has to spin
     #[arg(long)]
     pub mutex_total: bool,
+    /// Measure how long mutexes are held, in one of N parts of the time: probes on each call then, which slow each and change
+    /// who has to spin
+    #[arg(long, value_name = "N", conflicts_with = "mutex_total", value_parser = one_in)]
+    pub mutex_hold: Option<NonZeroU32>,
     /// Room in the kernel, e.g. threads=4096; names: threads, processes, histograms, lean-cells, lanes
     #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
     pub limits: Vec<(String, u32)>,
@@ -115,7 +120,11 @@ impl TraceOptions {
 
     /// What is wished of probes in the targets' own code.
     pub fn wish(&self) -> Wish {
-        let choice = probes::Choice { spin_time: self.mutex_spin_time, total: self.mutex_total };
+        let choice = probes::Choice {
+            spin_time: self.mutex_spin_time,
+            total: self.mutex_total,
+            hold: self.mutex_hold,
+        };
         Wish { choice, budget_percent: self.budget.0 }
     }
 
@@ -138,12 +147,22 @@ impl TraceOptions {
                 "cannot use an interval below 10ms: reading the counters would disturb what they count; use 10ms or more",
             ));
         }
-        let asked = [("--mutex-spin-time", self.mutex_spin_time), ("--mutex-total", self.mutex_total)];
-        let not_chosen = !probes::chosen(&self.probes).contains(&"mutex");
+        let asked = [
+            ("--mutex-spin-time", self.mutex_spin_time),
+            ("--mutex-total", self.mutex_total),
+            ("--mutex-hold", self.mutex_hold.is_some()),
+        ];
+        let chosen = probes::chosen(&self.probes);
+        let not_chosen = !chosen.contains(&"mutex");
         if let Some((option, _)) = asked.into_iter().find(|(_, asked)| *asked && not_chosen) {
             return Err(Failure::usage(format!(
                 "cannot use {option}: nobody asked for the probe mutex; add it, as with --probes auto,mutex"
             )));
+        }
+        if self.mutex_hold.is_some() && !chosen.contains(&"futex") {
+            return Err(Failure::usage(
+                "cannot use --mutex-hold: without the probe futex nobody tells when a wait for a mutex is over; add it, as with --probes auto,mutex",
+            ));
         }
         let stdout = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
         if stdout(&self.record) {
@@ -219,6 +238,14 @@ fn limit(text: &str) -> Result<(String, u32), String> {
         format!("cannot read limit {text:?}: {value:?} is not a number; for example threads=4096")
     })?;
     Ok((name.to_owned(), value))
+}
+
+fn one_in(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().ok().filter(|parts: &NonZeroU32| parts.get() <= 1000).ok_or_else(|| {
+        format!(
+            "cannot read {text:?}: it is no number from 1 to 1000; 1 is all of the time, 10 a tenth of it"
+        )
+    })
 }
 
 fn budget(text: &str) -> Result<Budget, String> {

@@ -1,5 +1,7 @@
 //! `pulse-trace probes`
 
+use std::num::NonZeroU32;
+
 use clap::Args;
 
 use super::{failure::Failure, options::id, print, sites};
@@ -20,13 +22,20 @@ pub struct Probes {
     /// As if that was asked for: the places of --mutex-total, too
     #[arg(long, requires = "plan")]
     mutex_total: bool,
+    /// As if that was asked for: the places of --mutex-hold, too
+    #[arg(long, requires = "plan", conflicts_with = "mutex_total")]
+    mutex_hold: bool,
 }
 
 impl Probes {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         if self.plan {
-            let choice = Choice { spin_time: self.mutex_spin_time, total: self.mutex_total };
+            let choice = Choice {
+                spin_time: self.mutex_spin_time,
+                total: self.mutex_total,
+                hold: self.mutex_hold.then_some(NonZeroU32::MIN),
+            };
             let plans = self.pids.iter().map(|pid| sites::plan(*pid, choice));
             print(&plans.collect::<Result<Vec<_>, _>>()?.join("\n"))?;
             return Ok(0);

@@ -338,6 +338,7 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
         ("FREE_MUTEXES", limits.mutexes.max(1)),
         ("MUTEX_IDS", limits.mutexes.max(1)),
         ("SPINNING", where_used(mutex, limits.threads)),
+        ("HOLDING", where_used(mutex, limits.threads)),
         ("FINISHED", 1 << 16),
         ("STACKS", if stacks { RING } else { 1 << 12 }),
         ("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 }),

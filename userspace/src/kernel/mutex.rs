@@ -9,7 +9,7 @@ use aya::{
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
     pool::{owner, purpose},
-    probes::mutex::{Mutex, class, key},
+    probes::mutex::{Holding, Mutex, class, key},
 };
 
 use super::{
@@ -20,11 +20,12 @@ use super::{
 };
 
 /// Purposes of an entry's histograms, in the order of [`Mutex::histograms`].
-const PURPOSES: [u64; 2] = [purpose::MUTEX_SPINS, purpose::MUTEX_SPIN_TIME];
+const PURPOSES: [u64; 3] = [purpose::MUTEX_SPINS, purpose::MUTEX_SPIN_TIME, purpose::MUTEX_HOLD];
 
 /// Maps of the probe.
 pub(super) struct MutexMaps {
     entries: Mapped<Mutex>,
+    holding: Mapped<Holding>,
     free: Queue<MapData, u32>,
     ids: HashMap<MapData, [u64; 2], u32>,
     traps: PerCpuArray<MapData, [u64; class::COUNT]>,
@@ -34,6 +35,7 @@ impl MutexMaps {
     pub(super) fn open(ebpf: &mut Ebpf, maps: &mut Vec<MapData>, limits: &Limits) -> Result<Self, LoadError> {
         Ok(Self {
             entries: map(ebpf, maps, "MUTEXES")?,
+            holding: map(ebpf, maps, "HOLDING")?,
             free: filled(ebpf, "FREE_MUTEXES", 1..=limits.mutexes)?,
             ids: typed(ebpf, "MUTEX_IDS")?,
             traps: typed(ebpf, "TRAPS")?,
@@ -57,6 +59,21 @@ impl Kernel {
             let used = self.mutex.entries.word(id, offset_of!(Mutex, row))?.load(Relaxed) != 0;
             if used { Some((id as u32, self.mutex.entries.read(id)?)) } else { None }
         })
+    }
+
+    /// Tells since when there is no gap in the probes where mutexes are let go of, and in those where they are taken: two
+    /// numbers that grow. What is held from an older stretch has its end missed.
+    pub fn follow_holds(&self, stretch: u32, taking: u32) {
+        self.mutex.holding.write(0, Holding { tid: stretch, taking, ..Holding::zeroed() });
+    }
+
+    /// Mutexes that are held now since some time in this stretch. Those that were tried may not be held at all, and are left
+    /// out.
+    #[must_use]
+    pub fn held(&self, stretch: u32) -> u64 {
+        let seats = (1..self.mutex.holding.len()).filter_map(|seat| self.mutex.holding.read(seat));
+        let held = seats.flat_map(|holding| holding.held);
+        held.filter(|held| held.began_ns != 0 && held.stretch == stretch && held.tried_in == 0).count() as u64
     }
 
     /// Hits of sites since the session began, by their class; calibration is in the last one, which has no sites.

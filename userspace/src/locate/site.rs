@@ -22,8 +22,23 @@ pub enum Role {
     SlowPathEntry(&'static str),
     /// Entry of a function of this runtime that contended acquisitions call, but others too.
     LockEntry(&'static str),
-    /// A mutex is wanted: passed once by each call, whether or not it is free.
-    Call,
+    /// A function is entered, whether or not the mutex is free: passed once by each call.
+    Call(Call),
+}
+
+/// What a call is to do with a mutex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// Take it.
+    Lock,
+    /// Take it within a time.
+    Timed,
+    /// Take it if it is free.
+    Try,
+    /// Let go of it.
+    Unlock,
+    /// Let go of it until a condition holds.
+    Wait,
 }
 
 /// Who waits in the kernel.
@@ -163,7 +178,10 @@ impl fmt::Display for Role {
             Self::KernelWait(Wait::Write) => "wait in the kernel, writer",
             Self::SlowPathEntry(_) => "slow path",
             Self::LockEntry(_) => "entry",
-            Self::Call => "every call",
+            Self::Call(Call::Lock | Call::Timed) => "every call",
+            Self::Call(Call::Try) => "every attempt",
+            Self::Call(Call::Unlock) => "every release",
+            Self::Call(Call::Wait) => "every wait for a condition",
         })
     }
 }

@@ -279,6 +279,8 @@ pub struct Traps {
     pub budget_percent: Option<f64>,
     /// When they were taken out because they cost more than that, ns since the session began.
     pub detached_at_ns: Option<u64>,
+    /// Of how many equal parts of the time one was looked at for how long mutexes are held; `None` where nobody asked.
+    pub hold_one_in: Option<u32>,
 }
 
 /// What one BPF program cost.
@@ -340,5 +342,6 @@ impl Traps {
         self.attached_ns += other.attached_ns;
         self.budget_percent = other.budget_percent;
         self.detached_at_ns = self.detached_at_ns.or(other.detached_at_ns);
+        self.hold_one_in = other.hold_one_in.or(self.hold_one_in);
     }
 }

@@ -180,6 +180,8 @@ pub struct MutexStats {
     pub spin_count: Hist,
     /// Time from finding it taken to having it or giving up, ns.
     pub spin_time: Hist,
+    /// How long it was held, where somebody asked for that, ns.
+    pub hold: Hist,
     /// Where it was wanted, sampled.
     pub stacks: Vec<StackCount>,
 }
@@ -199,6 +201,7 @@ impl MutexStats {
         self.went_to_kernel += other.went_to_kernel;
         self.spin_count.merge(&other.spin_count);
         self.spin_time.merge(&other.spin_time);
+        self.hold.merge(&other.hold);
         merge_stacks(&mut self.stacks, &other.stacks);
     }
 }

@@ -8,7 +8,7 @@ mod syscalls;
 
 pub use counters::{Counters, Wanted};
 pub use futex::{FutexChange, Futexes};
-pub use mutex::{Choice, MutexChange, Mutexes, Origin, attachable, class_of, spots};
+pub use mutex::{Choice, HOLD_NEEDS, MutexChange, Mutexes, Origin, attachable, class_of, spots};
 pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
 pub use syscalls::{Change, Syscalls};
 

@@ -162,6 +162,12 @@ fn meaning_of_locks(name: &str) -> &'static str {
         "mutexes_full" => {
             "passes of contended paths whose lock had no room any more; they are counted nowhere. Raise --limit mutexes="
         }
+        "holds_unfollowed" => {
+            "mutexes of threads that had more than four at a time; how long these were held is missing"
+        }
+        "holds_unfinished" => {
+            "mutexes that were still held when nobody looked any more, or when their holder ended; they are in no distribution"
+        }
         _ => UNKNOWN,
     }
 }

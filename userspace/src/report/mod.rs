@@ -7,6 +7,7 @@ mod counters;
 mod finding;
 mod header;
 mod histogram;
+mod holds;
 mod inline;
 pub mod layout;
 mod ledger;
@@ -79,6 +80,7 @@ pub fn render(session: &Session, options: &Options) -> String {
         sched::render(session, options, layout),
         locks::render(session, options, layout),
         mutex::render(session, options, layout),
+        holds::render(session, options, layout),
         inline::render(session, options, layout),
         precision(session, layout),
         cost::warning(session, layout),

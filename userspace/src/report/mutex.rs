@@ -2,7 +2,6 @@
 
 use crate::model::{
     frame::Traps,
-    hist::Hist,
     locks::{self, ContendedMutex, MutexKind},
     session::{Mutex, Session},
     text::printable,
@@ -11,6 +10,7 @@ use crate::model::{
 
 use super::{
     Options, histogram,
+    holds::marked,
     layout::{Layout, Row, Tone},
     place,
     share::percent_words,
@@ -165,15 +165,6 @@ fn is_counted_spinning(seen: &Mutex) -> bool {
     seen.generation.is_some() || seen.stats.spin_count.count() > 0
 }
 
-/// A quantile of the spin time; one below the cost of the probe that measured it is marked.
-fn marked(times: &Hist, share: f64, trap_ns: f64) -> String {
-    match times.quantile(share) {
-        None => NONE.to_owned(),
-        Some(ns) if (ns as f64) < trap_ns => format!("{}*", units::time(ns)),
-        Some(ns) => units::time(ns),
-    }
-}
-
 fn notes(mutex: &ContendedMutex) -> Vec<String> {
     let seen = &mutex.seen;
     let mut what = printable(&seen.runtime);
@@ -237,15 +228,6 @@ mod tests {
         assert!(!rendered(&session).contains("taken out"));
         session.overhead.traps.as_mut().unwrap().target_cpu_ns = 1000;
         assert!(rendered(&session).contains("slow-down not known"), "{}", rendered(&session));
-    }
-
-    #[test]
-    fn only_quantiles_below_the_cost_of_a_hit_are_marked() {
-        let mut times = Hist::default();
-        [100, 100, 9000].iter().for_each(|ns| times.record(*ns));
-        assert_eq!(marked(&times, 0.5, 1300.0), "100ns*");
-        assert_eq!(marked(&times, 0.99, 1300.0), "9.00us");
-        assert_eq!(marked(&Hist::default(), 0.5, 1300.0), "-");
     }
 
     #[test]

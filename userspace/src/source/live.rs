@@ -196,10 +196,15 @@ impl Live {
         self.probing.is_some()
     }
 
+    /// Whether it is looked at how long mutexes are held.
+    pub(super) fn follows_holds(&self) -> bool {
+        self.probing.as_ref().is_some_and(Probing::follows_holds)
+    }
+
     /// Watches what probes in the targets' code cost, and puts them into code that is new.
     pub fn watch(&mut self) {
         if let Some(probing) = &mut self.probing {
-            probing.watch(&self.kernel);
+            probing.watch(&mut self.kernel);
         }
         self.look_around();
     }
@@ -274,6 +279,8 @@ impl Live {
         let contended = contended.map(|mutex| mutex.stats.contended).sum();
         add_positive(&mut ledger.events, "contended_acquisitions", contended);
         self.inlining.see(&processes);
+        let unfinished = self.probing.as_mut().map_or(0, Probing::take_unfinished);
+        add_positive(&mut ledger.censored, Slot::HoldsUnfinished.name(), unfinished);
         let mut notes = self.switches.take_notes();
         notes.extend(self.counting.take_note());
         notes.extend(self.left_out.take().map(str::to_owned));

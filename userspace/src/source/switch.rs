@@ -104,6 +104,9 @@ impl Live {
             (Switch::Syscalls, Some(other)) if !on => {
                 Some(format!("{other} has to know which call a thread is in; switch {other} off first"))
             }
+            (Switch::Futex, _) if !on && self.follows_holds() => {
+                Some("it tells --mutex-hold when a wait for a mutex is over; start without that".to_owned())
+            }
             (Switch::Sched | Switch::Futex, _) if on && self.switches.is_off("syscalls") => Some(
                 "it has to know which call a thread is in, and syscalls is off; switch syscalls on first"
                     .to_owned(),

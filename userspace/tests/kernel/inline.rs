@@ -30,7 +30,7 @@ const HOW: How<'_> = How {
     stacks: false,
     limits: &[],
     wish: Wish {
-        choice: pulse_trace::probes::Choice { spin_time: false, total: false },
+        choice: pulse_trace::probes::Choice { spin_time: false, total: false, hold: None },
         budget_percent: None,
     },
     inline: true,

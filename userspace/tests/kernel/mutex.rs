@@ -1,5 +1,6 @@
 //! Probes in the code of targets see what really happened there, let go when they cost too much, and leave nothing behind.
 
+mod hold;
 pub mod left_behind;
 mod library;
 mod total;
@@ -20,8 +21,10 @@ use pulse_trace_common::hist::index;
 use crate::support::{Calls, How, Oracle, Trace, built, children_of, installed, need, whole};
 use library::Named;
 
-const UNLIMITED: Wish =
-    Wish { choice: pulse_trace::probes::Choice { spin_time: false, total: false }, budget_percent: None };
+const UNLIMITED: Wish = Wish {
+    choice: pulse_trace::probes::Choice { spin_time: false, total: false, hold: None },
+    budget_percent: None,
+};
 
 /// Two processes that fight for the locks of two queues; both are ready to go.
 fn ping_pong(mutex: &str, trips: &str) -> (Calls, Vec<Pinned>) {

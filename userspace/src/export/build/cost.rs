@@ -49,6 +49,7 @@ pub fn overhead(session: &session::Session) -> Overhead {
                 .detached_at_ns
                 .map(|at_ns| session.header.start_unix_ns.saturating_add(at_ns)),
         }),
+        hold_one_in: traps.and_then(|traps| traps.hold_one_in),
         inline: overhead.inline.as_ref().map(inline::cost),
     }
 }

@@ -60,6 +60,7 @@ pub fn mutex((place, address): &(LockPlace, u64), mutex: &session::Mutex) -> Mut
         went_to_kernel: stats.went_to_kernel,
         spin_count: distribution(&stats.spin_count, Unit::Count),
         spin_time: distribution(&stats.spin_time, Unit::Ns),
+        hold: (stats.hold.count() > 0).then(|| distribution(&stats.hold, Unit::Ns)),
         stacks: stacks(&stats.stacks),
     }
 }

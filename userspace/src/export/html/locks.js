@@ -17,7 +17,7 @@ function showLocks(all) {
   })));
   const mutexes = all.flatMap((it) => it.mutex.map((mutex) => ({
     cells: [cell(clean(lockName(mutex))), cell(clean(IDENTITY(it))), cell(clean([mutex.runtime, mutex.kind].filter(Boolean).join(" "))), number(mutex.calls, count), number(mutex.contended, count),
-      number(mutex.got_by_spinning, count), number(mutex.went_to_kernel, count), number(mutex.spin_count.p50, count), number(sum(mutex.spin_time), time), cell(clean(callers(mutex)) || null)],
+      number(mutex.got_by_spinning, count), number(mutex.went_to_kernel, count), number(mutex.spin_count.p50, count), number(sum(mutex.spin_time), time), number(mutex.hold && mutex.hold.p50, time), cell(clean(callers(mutex)) || null)],
   })));
   const inside = all.flatMap((it) => (it.inline || []).map((of) => ({
     cells: [cell([of.kind, of.generation].filter(Boolean).join(" ")), cell(clean(IDENTITY(it))), number(of.acquisitions, count), number(of.contended, count),
@@ -29,7 +29,7 @@ function showLocks(all) {
     { title: "what", name: true, hint: "contention: somebody had it; idle: there was nothing to do; unclear: it cannot be told" }, { title: "operation", name: true },
     { title: "waits" }, { title: "time" }, { title: "p50" }, { title: "p99" }, { title: "mostly from", name: true }], futexes, { sort: 5, rows: 12 }).node);
   if (mutexes.length) node.append(el("h3", {}, "Mutexes, seen from inside"), table([{ title: "lock", name: true }, { title: "process", name: true }, { title: "kind", name: true },
-    { title: "wanted", hint: "calls that found it free included, with --mutex-total" }, { title: "contended" }, { title: "got by spinning" }, { title: "to the kernel" }, { title: "spins p50" }, { title: "time spun" }, { title: "mostly from", name: true }], mutexes, { sort: 4, rows: 12 }).node);
+    { title: "wanted", hint: "calls that found it free included, with --mutex-total" }, { title: "contended" }, { title: "got by spinning" }, { title: "to the kernel" }, { title: "spins p50" }, { title: "time spun" }, { title: "held p50", hint: "with --mutex-hold" }, { title: "mostly from", name: true }], mutexes, { sort: 4, rows: 12 }).node);
   if (inside.length) node.append(el("h3", {}, "Every acquisition, counted inside of the process"), table([{ title: "kind", name: true }, { title: "process", name: true },
     { title: "acquisitions" }, { title: "contended" }, { title: "gave up spinning" }, { title: "to the kernel" }, { title: "spins p50" }, { title: "spins p99" }], inside, { sort: 2 }).node);
   const spun = all.flatMap((it) => it.mutex.filter((mutex) => mutex.spin_count.count > 0).map((mutex) => ({ label: `${lockName(mutex)} \u00b7 ${IDENTITY(it)}`, hist: mutex.spin_count })));

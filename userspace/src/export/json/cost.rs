@@ -59,6 +59,9 @@ pub struct Overhead {
     /// What those probes were allowed to cost; null where there was none.
     #[serde(default)]
     pub budget: Option<CostBudget>,
+    /// Of how many equal parts of the time one was looked at for how long mutexes are held; null where nobody asked.
+    #[serde(default)]
+    pub hold_one_in: Option<u32>,
     /// Counters inside of processes; null where nobody asked for them.
     #[serde(default)]
     pub inline: Option<InlineCost>,

@@ -161,6 +161,9 @@ pub struct Mutex {
     pub spin_count: Hist,
     /// From finding it taken to having it or giving up.
     pub spin_time: Hist,
+    /// How long it was held; null where nobody asked for that.
+    #[serde(default)]
+    pub hold: Option<Hist>,
     /// Where it was wanted, sampled, the most frequent first.
     pub stacks: Vec<Stack>,
 }

@@ -16,8 +16,11 @@ const HITS_ABOVE_BUDGET: u64 = 150;
 
 pub fn ledger(random: &mut Random, shape: Shape, counted: u64) -> Ledger {
     let mut of_class = |class| -> BTreeMap<String, u64> {
+        // Nobody loses sight of mutexes here.
+        let held = [Slot::HoldsUnfollowed, Slot::HoldsUnfinished];
         let slots = Slot::ALL
             .iter()
+            .filter(|slot| !held.contains(slot))
             .filter(|slot| slot.class() == class && (shape.lossy || class == Class::Censored));
         slots.map(|slot| (slot.name().to_owned(), random.below(3) + 1)).collect()
     };
@@ -76,6 +79,7 @@ pub fn traps(processes: &[ProcessFrame], shape: Shape, number: u32) -> Traps {
     let detached = super::mutex::attached(shape, number.saturating_sub(1)) && !attached;
     Traps {
         trap_ns: TRAP_NS,
+        hold_one_in: Some(10),
         hits: contended(processes) * if shape.lossy { HITS_ABOVE_BUDGET } else { HITS_PER_ACQUISITION },
         target_cpu_ns: if attached { whole.map(|it| it.stats.budget.on_cpu_ns()).sum() } else { 0 },
         attached_ns: if attached { INTERVAL_NS } else { 0 },

@@ -37,6 +37,10 @@ fn glibc(random: &mut Random, place: LockPlace, address: u64, kind: MutexKind) -
         stats.spin_count.record(spins);
         stats.spin_time.record(60 + 38 * spins + random.below(200));
     }
+    for hold in 0..stats.calls / 10 {
+        // Mostly short, and some a hundred times as long.
+        stats.hold.record(900 + hold % 97 * (hold % 89) * (1 + 20 * (hold % 7 / 6)));
+    }
     stats.stacks = stacks::mutex(random).into_iter().take(2).collect();
     let generation = Some("exponential back-off".to_owned());
     MutexFrame { place, address, runtime: "glibc 2.36".to_owned(), generation, kind: Some(kind), stats }

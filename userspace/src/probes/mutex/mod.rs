@@ -19,7 +19,7 @@ use crate::{
     },
     target::Places,
 };
-pub use sites::{Choice, attachable, class_of, spots};
+pub use sites::{Choice, HOLD_NEEDS, attachable, class_of, spots};
 
 /// The probe's description.
 pub const SPEC: Spec = Spec {
@@ -77,9 +77,9 @@ impl Mutexes {
         let mut changes = Vec::new();
         for (id, mutex) in kernel.mutexes() {
             let Some(row) = kernel.row(mutex.row) else { continue };
-            let [spin_count, spin_time] = mutex.histograms.map(|id| self.histograms.take(kernel, id));
+            let [spin_count, spin_time, hold] = mutex.histograms.map(|id| self.histograms.take(kernel, id));
             let mut stats = take_counters(self.tallies.entry(id).or_default(), &mutex);
-            (stats.spin_count, stats.spin_time) = (spin_count, spin_time);
+            (stats.spin_count, stats.spin_time, stats.hold) = (spin_count, spin_time, hold);
             // While the process lives, whether or not anything is to be told yet.
             let place = self.places.resolve(mutex.row, &row, mutex.address, mutex.shared != 0);
             let origin = self.origins.get((mutex.which >> 8) as usize);

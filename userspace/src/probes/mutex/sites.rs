@@ -1,15 +1,17 @@
 //! From what was found in a file to what is attached to.
 
+use std::num::NonZeroU32;
+
 use pulse_trace_common::probes::mutex::{Site, class, layout, role};
 
 use super::{Mutexes, Origin};
 use crate::{
     kernel::Spot,
     locate::{
-        glibc::MUTEX_LOCK,
+        glibc::{COND_LOCK, MUTEX_LOCK},
         instruction::Class,
         register::Reg,
-        site::{FilePlan, Generation, Role, Site as Found, Wait},
+        site::{Call, FilePlan, Generation, Role, Site as Found, Wait},
     },
 };
 
@@ -20,6 +22,8 @@ pub struct Choice {
     pub spin_time: bool,
     /// How often mutexes are wanted at all. Every call has a probe on its way, and other spin counts come of it.
     pub total: bool,
+    /// How long mutexes are held, in one of so many parts of the time. Not together with the total: a call has one probe.
+    pub hold: Option<NonZeroU32>,
 }
 
 /// Sites of a file to which probes would be attached. Those whose lock nobody knows are of no use.
@@ -51,7 +55,7 @@ fn spot(
     };
     let waits_at_once = role == role::WAIT;
     // Every call of an adaptive mutex comes to the row of the spins that most of them get.
-    let function = if role == role::CALL { MUTEX_LOCK } else { found.function.as_str() };
+    let function = if matches!(found.role, Role::Call(_)) { MUTEX_LOCK } else { found.function.as_str() };
     let spin = plan.spins.iter().find(|spin| spin.function == function && !waits_at_once);
     let generation = spin.map(|spin| name(spin.generation).to_owned());
     let site = Site {
@@ -78,11 +82,26 @@ fn meaning(of: Role, choice: Choice) -> Option<(u8, u8)> {
         Role::KernelWait(Wait::Read) => Some((role::WAIT, layout::READ)),
         Role::KernelWait(Wait::Write) => Some((role::WAIT, layout::WRITE)),
         Role::SlowPathEntry(_) => Some((role::SLOW_PATH, layout::UNKNOWN)),
-        Role::Call if choice.total => Some((role::CALL, layout::MUTEX)),
+        Role::Call(call) => Some((of_call(call, choice)?, layout::MUTEX)),
         // An entry that uncontended acquisitions pass, too, says nothing about contention.
-        Role::Contended | Role::GaveUp | Role::LockEntry(_) | Role::Call => None,
+        Role::Contended | Role::GaveUp | Role::LockEntry(_) => None,
     }
 }
+
+/// What a call is looked at for.
+const fn of_call(call: Call, choice: Choice) -> Option<u8> {
+    match call {
+        Call::Lock | Call::Timed if choice.total => Some(role::CALL),
+        _ if choice.hold.is_none() => None,
+        Call::Lock => Some(role::TAKE),
+        Call::Timed | Call::Try => Some(role::TRY),
+        Call::Unlock | Call::Wait => Some(role::RELEASE),
+    }
+}
+
+/// Functions without which nothing is known of how long mutexes are held.
+pub const HOLD_NEEDS: [&str; 5] =
+    [MUTEX_LOCK, COND_LOCK, "pthread_mutex_unlock", "pthread_cond_wait", "pthread_cond_timedwait"];
 
 /// The class by which hits of such an instruction are counted; `None` where there are none.
 #[must_use]

@@ -42,6 +42,8 @@ pub struct Traps {
     pub attached_ns: u64,
     pub budget_percent: Option<f64>,
     pub detached_at_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_one_in: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -129,9 +131,16 @@ impl TryFrom<Overhead> for frame::Overhead {
 
 impl From<&frame::Traps> for Traps {
     fn from(traps: &frame::Traps) -> Self {
-        let frame::Traps { trap_ns, hits, target_cpu_ns, attached_ns, budget_percent, detached_at_ns } =
-            traps.clone();
-        Self { trap_ns, hits, target_cpu_ns, attached_ns, budget_percent, detached_at_ns }
+        let frame::Traps {
+            trap_ns,
+            hits,
+            target_cpu_ns,
+            attached_ns,
+            budget_percent,
+            detached_at_ns,
+            hold_one_in,
+        } = traps.clone();
+        Self { trap_ns, hits, target_cpu_ns, attached_ns, budget_percent, detached_at_ns, hold_one_in }
     }
 }
 
@@ -139,10 +148,11 @@ impl TryFrom<Traps> for frame::Traps {
     type Error = Impossible;
 
     fn try_from(read: Traps) -> Result<Self, Impossible> {
-        let Traps { trap_ns, hits, target_cpu_ns, attached_ns, budget_percent, detached_at_ns } = read;
+        let Traps { trap_ns, hits, target_cpu_ns, attached_ns, budget_percent, detached_at_ns, hold_one_in } =
+            read;
         counts([hits])?;
         times([target_cpu_ns, attached_ns].into_iter().chain(detached_at_ns))?;
         positive([trap_ns].into_iter().chain(budget_percent))?;
-        Ok(Self { trap_ns, hits, target_cpu_ns, attached_ns, budget_percent, detached_at_ns })
+        Ok(Self { trap_ns, hits, target_cpu_ns, attached_ns, budget_percent, detached_at_ns, hold_one_in })
     }
 }

@@ -32,6 +32,8 @@ pub struct Mutex {
     pub spin_count: Hist,
     #[serde(default, skip_serializing_if = "is_default")]
     pub spin_time: Hist,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hold: Hist,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stacks: Vec<StackCount>,
 }
@@ -41,7 +43,12 @@ impl Mutex {
     pub fn weight(&self) -> usize {
         let texts = text_weight(&self.runtime) + self.generation.as_deref().map_or(0, text_weight);
         let stacks: usize = self.stacks.iter().map(StackCount::weight).sum();
-        400 + self.place.weight() + texts + self.spin_count.weight() + self.spin_time.weight() + stacks
+        400 + self.place.weight()
+            + texts
+            + self.spin_count.weight()
+            + self.spin_time.weight()
+            + self.hold.weight()
+            + stacks
     }
 
     /// The same in pieces that are not heavier than wanted, as far as stacks are what makes it heavy.
@@ -58,6 +65,7 @@ impl Mutex {
             went_to_kernel: empty.went_to_kernel,
             spin_count: Hist::default(),
             spin_time: Hist::default(),
+            hold: Hist::default(),
             ..self.clone()
         };
         let mut weight = self.weight();
@@ -91,6 +99,7 @@ impl From<&MutexFrame> for Mutex {
             went_to_kernel: stats.went_to_kernel,
             spin_count: Hist::from(&stats.spin_count),
             spin_time: Hist::from(&stats.spin_time),
+            hold: Hist::from(&stats.hold),
             stacks: stats.stacks.iter().map(StackCount::from).collect(),
         }
     }
@@ -108,6 +117,7 @@ impl TryFrom<Mutex> for MutexFrame {
             went_to_kernel: read.went_to_kernel,
             spin_count: read.spin_count.try_into()?,
             spin_time: read.spin_time.try_into()?,
+            hold: read.hold.try_into()?,
             stacks: stacks(read.stacks)?,
         };
         Ok(Self {

@@ -4,12 +4,15 @@
 mod absence;
 mod budget;
 mod files;
+mod followed;
 mod preview;
+mod sampling;
 
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
     io,
+    num::NonZeroU32,
     os::fd::AsRawFd as _,
     path::Path,
     rc::Rc,
@@ -21,6 +24,7 @@ pub use self::preview::{Preview, costs, preview};
 use self::{
     budget::Budget,
     files::{Examined, FileId},
+    sampling::Sampling,
 };
 use super::{gather::Gatherer, host};
 use crate::{
@@ -63,7 +67,12 @@ impl Default for Wish {
 /// A file whose places are known.
 struct Probed {
     file: File,
+    /// That have probes all the time.
     spots: Vec<Spot>,
+    /// Where mutexes are taken and let go of, that have probes in stretches only.
+    takes: Vec<Spot>,
+    /// See above.
+    releases: Vec<Spot>,
 }
 
 /// What is known of a process.
@@ -71,6 +80,10 @@ struct Probed {
 struct Observed {
     files: HashSet<FileId>,
     probes: Vec<Uprobes>,
+    /// Those on where mutexes are taken and let go of, while they are in.
+    takes: Vec<Uprobes>,
+    /// See above.
+    releases: Vec<Uprobes>,
     execs: u32,
     /// Until when it is looked at with every tick.
     young_until_ns: u64,
@@ -86,6 +99,10 @@ struct Observed {
 /// The probes of a session.
 pub struct Probing {
     choice: Choice,
+    /// Where mutexes are followed in some part of the time only.
+    sampling: Option<Sampling>,
+    /// Mutexes that were still held when nobody looked any more; not told yet.
+    unfinished: u64,
     budget: Budget,
     costs: io::Result<TrapCosts>,
     files: HashMap<FileId, Option<Rc<Probed>>>,
@@ -113,6 +130,8 @@ impl Probing {
         let now = host::monotonic_ns();
         Ok(Self {
             choice: wish.choice,
+            sampling: followed::begin(kernel, wish.choice, now),
+            unfinished: 0,
             budget: Budget::new(wish.budget_percent),
             costs: kernel.calibrate_traps(),
             files: HashMap::new(),
@@ -244,12 +263,13 @@ impl Probing {
         if self.choice.total && plan.generation.is_some() && plan.of_call(MUTEX_LOCK).is_none() {
             self.say(format!("mutex: cannot count all calls in {library}: {MUTEX_LOCK} has no place for it; only contended ones are counted"));
         }
+        self.say_of_holds(&plan, &library);
         let mutexes: &mut Mutexes = gatherer.mutexes()?;
         let spots = spots(&plan, &library, self.choice, mutexes);
         if spots.is_empty() && (!plan.runtimes.is_empty() || !plan.refusals.is_empty()) {
             self.hopeless.insert(id, absence::reason(&library, &plan));
         }
-        (!spots.is_empty()).then(|| Rc::new(Probed { file, spots }))
+        (!spots.is_empty()).then(|| Rc::new(Probed::new(file, spots, self.sampling.is_some())))
     }
 
     fn put(&mut self, kernel: &mut Kernel, pid: u32, id: FileId) {
@@ -283,13 +303,14 @@ impl Probing {
     }
 
     /// Books what the probes have cost since the last time, and takes them out if that is too much.
-    pub fn watch(&mut self, kernel: &Kernel) {
+    pub fn watch(&mut self, kernel: &mut Kernel) {
         if self.detached_at_ns.is_some() {
             return;
         }
+        self.sample(kernel);
         let (cost_ns, cpu_ns) = self.book(kernel);
         if self.budget.book(cost_ns, cpu_ns) {
-            self.detach();
+            self.detach(kernel);
             self.detached_at_ns = Some(host::monotonic_ns() - self.begin_ns);
             self.book(kernel);
         }
@@ -312,14 +333,15 @@ impl Probing {
         (self.costs.as_ref().map_or(0.0, |costs| costs.of(&new)), cpu_ns)
     }
 
-    fn detach(&mut self) {
+    fn detach(&mut self, kernel: &Kernel) {
+        self.stop_following(kernel);
         self.processes.values_mut().for_each(|process| process.probes.clear());
     }
 
     /// Takes all probes out at the end of the session.
     pub fn finish(&mut self, kernel: &Kernel) {
         if self.detached_at_ns.is_none() {
-            self.detach();
+            self.detach(kernel);
             self.book(kernel);
         }
         let pids: Vec<u32> = self.processes.keys().copied().collect();
@@ -344,6 +366,7 @@ impl Probing {
         };
         traps.attached_ns = until.saturating_sub(self.interval_from_ns);
         traps.budget_percent = self.budget.percent();
+        traps.hold_one_in = self.choice.hold.map(NonZeroU32::get);
         traps.detached_at_ns = self.detached_at_ns;
         self.interval_from_ns = now;
         traps

@@ -7,7 +7,7 @@ use pulse_trace::{probes::Choice, source::probing::Wish, target::Pinned};
 use super::{contended, mutexes};
 use crate::support::{Calls, How, Trace, installed, need, whole};
 
-const TOTAL: Choice = Choice { spin_time: false, total: true };
+const TOTAL: Choice = Choice { spin_time: false, total: true, hold: None };
 
 #[test]
 fn calls_are_counted_by_mutex_as_the_program_counts_them() {

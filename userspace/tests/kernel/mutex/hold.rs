@@ -1,0 +1,82 @@
+//! Mutexes are followed from where they are taken to where they are let go of, whatever they are taken with.
+
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
+
+use pulse_trace::{
+    model::{hist::Hist, session::Session},
+    probes::Choice,
+    source::probing::Wish,
+    target::Pinned,
+};
+
+use super::mutexes;
+use crate::support::{Calls, How, Trace, installed, need, whole};
+
+/// By address: how many holds, for how long all together at least, and at most.
+type Truth = BTreeMap<String, (u64, u64, u64)>;
+
+fn compiled(dir: &tempfile::TempDir) -> Option<PathBuf> {
+    let path = dir.path().join("held");
+    let source = format!("{}/tests/kernel/programs/held.c", env!("CARGO_MANIFEST_DIR"));
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-O1", "-pthread", "-o"]).arg(&path).arg(source);
+    compiler.status().is_ok_and(|status| status.success()).then_some(path)
+}
+
+fn traced(program: &std::path::Path, one_in: u32) -> (Session, Truth) {
+    let mut program = Calls::start_program(&[], program, &[]);
+    let pinned = Pinned::process(program.pid()).unwrap();
+    let choice = Choice { hold: NonZeroU32::new(one_in), ..Choice::default() };
+    let wish = Wish { choice, budget_percent: None };
+    let mut trace = Trace::of_pinned(&pinned, &How { probes: &["mutex", "futex"], wish, ..How::default() });
+    program.go();
+    trace.until(|| program.has_ended());
+    (trace.finish(), serde_json::from_str(&program.output()).unwrap())
+}
+
+fn held(session: &Session) -> BTreeMap<u64, Hist> {
+    let all = mutexes(session).into_iter();
+    all.map(|it| (it.users.iter().next().unwrap().1, it.seen.stats.hold)).collect()
+}
+
+#[test]
+fn every_hold_is_as_long_as_the_program_says() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = compiled(&dir) else { panic!("the program cannot be compiled") };
+    let (session, truth) = traced(&program, 1);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
+    let seen = held(&session);
+    for (address, (count, least, most)) in &truth {
+        let hist = &seen[&address.parse().unwrap()];
+        assert_eq!(hist.count(), *count, "{seen:?} {truth:?}");
+        assert!((*least..=*most).contains(&hist.sum), "{} in {least}..={most}: {truth:?}", hist.sum);
+        // None of them is shorter than the nap in it.
+        assert!(hist.min.is_some_and(|min| min >= 1_000_000), "{hist:?}");
+    }
+    // Forty of one millisecond, twenty of five.
+    let plain = &seen[&truth.keys().min_by_key(|it| it.parse::<u64>().unwrap()).unwrap().parse().unwrap()];
+    assert!(plain.quantile(0.9).unwrap() >= 5_000_000, "{plain:?}");
+    assert_eq!(session.ledger.censored.get("holds_unfinished"), None);
+}
+
+#[test]
+fn of_a_part_of_the_time_no_hold_is_longer_or_shorter_than_it_was() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = compiled(&dir) else { panic!("the program cannot be compiled") };
+    let (session, truth) = traced(&program, 3);
+    let seen = held(&session);
+    let (mut some, mut all) = (0, 0);
+    for (address, (count, _, most)) in &truth {
+        let Some(hist) = seen.get(&address.parse().unwrap()) else { continue };
+        assert!(hist.count() <= *count && hist.sum <= *most, "{hist:?} of {count} in {most}");
+        // One of which the beginning was missed would be shorter.
+        assert!(hist.count() == 0 || hist.min.is_some_and(|min| min >= 1_000_000), "{hist:?}");
+        (some, all) = (some + hist.count(), all + count);
+    }
+    assert!(some > 0 && some < all, "{some} of {all}");
+    assert_eq!(session.overhead.traps.as_ref().unwrap().hold_one_in, Some(3));
+}
