@@ -223,6 +223,6 @@ fn saved(dir: &Path) -> Result<Vec<String>> {
 fn rate(json: &Path) -> Result<f64> {
     let session: serde_json::Value = serde_json::from_str(&fs::read_to_string(json)?)?;
     let counted = session["ledger"]["counted"].as_f64().context("no ledger in the JSON")?;
-    let ns = session["duration_ns"].as_f64().context("no duration in the JSON")?;
+    let ns = session["session"]["duration_ns"].as_f64().context("no duration in the JSON")?;
     Ok(counted / ns * 1e9)
 }
