@@ -37,18 +37,10 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     let doubtful_ns = 2.0 * traps.trap_ns;
     let rows: Vec<Row> = mutexes.iter().take(shown).map(|mutex| row(mutex, doubtful_ns)).collect();
     text += &layout.table(&COLUMNS, &rows);
-    if mutexes.len() > shown {
-        let words =
-            format!("{} more are left out; --top {} shows them", mutexes.len() - shown, mutexes.len());
-        text += &layout.wrap("", &words);
-    }
-    if rows.iter().flat_map(|row| &row.cells).any(|cell| cell.ends_with('*')) {
-        let words = format!(
-            "* shorter than two hits of a probe ({} each): one is in there, and is most of it",
-            units::fraction_of_time(traps.trap_ns)
-        );
-        text += &layout.wrap("", &words);
-    }
+    text += &layout.left_out(shown, mutexes.len());
+    let trap = units::fraction_of_time(traps.trap_ns);
+    let words = format!("shorter than two hits of a probe ({trap} each): one is in there, and is most of it");
+    text += &layout.footnote(&rows, &words);
     for mutex in mutexes.iter().take(if options.histograms { shown } else { 0 }) {
         let title = format!("{}, held", place::name(&mutex.place));
         let held = &mutex.seen.stats.hold;

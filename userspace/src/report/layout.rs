@@ -123,6 +123,22 @@ impl Layout {
         }
         table
     }
+
+    /// How many rows of a table are not there, and how to have them; nothing where all are.
+    #[must_use]
+    pub fn left_out(self, shown: usize, of: usize) -> String {
+        match of - shown {
+            0 => String::new(),
+            more => self.wrap("", &format!("{more} more are left out; --top {of} shows them")),
+        }
+    }
+
+    /// What the mark on a number means, if any number has it.
+    #[must_use]
+    pub fn footnote(self, rows: &[Row], words: &str) -> String {
+        let marked = rows.iter().flat_map(|row| &row.cells).any(|cell| cell.ends_with('*'));
+        if marked { self.wrap("", &format!("* {words}")) } else { String::new() }
+    }
 }
 
 /// Characters of a text: those that programs put into names are one column wide, by far most of them.

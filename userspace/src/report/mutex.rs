@@ -47,18 +47,10 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     if !rows.is_empty() {
         text += &table(&rows, total, layout);
     }
-    if mutexes.len() > shown {
-        let words =
-            format!("{} more are left out; --top {} shows them", mutexes.len() - shown, mutexes.len());
-        text += &layout.wrap("", &words);
-    }
-    if rows.iter().flat_map(|row| &row.cells).any(|cell| cell.ends_with('*')) {
-        let words = format!(
-            "* shorter than one hit of a probe ({}): it is in there, and may be most of it",
-            units::fraction_of_time(trap_ns)
-        );
-        text += &layout.wrap("", &words);
-    }
+    text += &layout.left_out(shown, mutexes.len());
+    let trap = units::fraction_of_time(trap_ns);
+    let words = format!("shorter than one hit of a probe ({trap}): it is in there, and may be most of it");
+    text += &layout.footnote(&rows, &words);
     let spinning = mutexes.iter().take(shown).filter(|mutex| mutex.seen.stats.spin_count.count() > 0);
     for mutex in spinning.take(if options.histograms { shown } else { DRAWN }) {
         text += &drawing(mutex, layout);

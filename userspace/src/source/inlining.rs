@@ -93,7 +93,8 @@ impl Inlining {
                 Some(counted) if !counted.renamed && counted.comm != process.comm => {
                     counted.renamed = true;
                     self.notes.push(format!(
-                        "inline: process {} is called {} now, and was {} when its counters were put in: if that is another                          program, it is not counted in; name it as the command itself, or attach to it",
+                        "inline: process {} is called {} now, and was {} when its counters were put in: if that is another \
+                         program, it is not counted in; name it as the command itself, or attach to it",
                         process.key.pid, process.comm, counted.comm
                     ));
                 }

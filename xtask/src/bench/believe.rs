@@ -11,13 +11,12 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::{
-    ground::{Circumstances, directory},
+    ground::{self, Circumstances, directory},
     marked,
 };
 use crate::{
-    build,
-    process::{self, capture, command},
-    say, setup, workspace,
+    process::{capture, command},
+    say,
 };
 
 const PAGE: &str = "docs/results/believe.md";
@@ -98,18 +97,7 @@ fn options(arguments: &[String]) -> Result<(PathBuf, u32, u32)> {
             _ => bail!("cannot heed `{word}`: the options are --same N, --different N and --programs DIR"),
         }
     }
-    if !process::is_root() {
-        bail!("cannot measure: tracing needs privileges; run the same command as root");
-    }
-    let programs = match programs {
-        Some(programs) => programs,
-        None => {
-            setup::ensure()?;
-            build::binaries(true)?;
-            workspace::target()?.join("release")
-        }
-    };
-    Ok((programs, same, different))
+    Ok((ground::programs(programs)?, same, different))
 }
 
 impl Lab {

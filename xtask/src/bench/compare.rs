@@ -13,14 +13,13 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    ground::{Circumstances, directory},
+    ground::{self, Circumstances, directory},
     marked,
     spread::Spread,
 };
 use crate::{
-    build,
-    process::{self, command, quietly, which},
-    say, setup, workspace,
+    process::{command, quietly, which},
+    say,
 };
 
 const PAGE: &str = "docs/results/compare.md";
@@ -33,18 +32,12 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// The benchmark.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let programs = match arguments {
-        [] => {
-            setup::ensure()?;
-            build::binaries(true)?;
-            workspace::target()?.join("release")
-        }
-        [word, dir] if word == "--programs" => PathBuf::from(dir),
+    let given = match arguments {
+        [] => None,
+        [word, dir] if word == "--programs" => Some(PathBuf::from(dir)),
         _ => bail!("cannot heed `{}`: the only option is --programs DIR", arguments.join(" ")),
     };
-    if !process::is_root() {
-        bail!("cannot measure: tracing needs privileges; run the same command as root");
-    }
+    let programs = ground::programs(given)?;
     let dir = directory("compare")?;
     let at = Circumstances::before();
     let measured = measure(&programs, &dir);

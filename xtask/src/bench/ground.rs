@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::readings;
 use crate::{
+    build,
     process::{self, capture, cargo, command},
     say, setup,
     test::tools,
@@ -60,7 +61,7 @@ impl Options {
     pub fn prepare(&self, benchmark: &str, peers: &[&str]) -> Result<PathBuf> {
         setup::ensure()?;
         tools::ensure(tools::ALL);
-        let tool = self.tool.clone().map_or_else(build, Ok)?;
+        let tool = self.tool.clone().map_or_else(tool, Ok)?;
         if !process::is_root() {
             bail!(
                 "cannot measure: the BPF statistics of other tools are readable by root only; run\n  sudo {} bench \
@@ -78,7 +79,20 @@ impl Options {
     }
 }
 
-fn build() -> Result<PathBuf> {
+/// Where the programs are that are measured: all of ours as they are released, if none are given.
+pub fn programs(given: Option<PathBuf>) -> Result<PathBuf> {
+    if !process::is_root() {
+        bail!("cannot measure: tracing needs privileges; run the same command as root");
+    }
+    if let Some(programs) = given {
+        return Ok(programs);
+    }
+    setup::ensure()?;
+    build::binaries(true)?;
+    Ok(workspace::target()?.join("release"))
+}
+
+fn tool() -> Result<PathBuf> {
     process::run(&mut cargo(["build", "--release", "--package", "pulse-trace", "--bin", "pulse-trace"]))?;
     Ok(workspace::target()?.join("release/pulse-trace"))
 }

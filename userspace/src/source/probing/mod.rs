@@ -194,6 +194,8 @@ impl Probing {
     fn begin_anew(&mut self, pid: u32) {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.probes.clear();
+            process.takes.clear();
+            process.releases.clear();
             process.files.clear();
         }
     }

@@ -15,13 +15,12 @@ use serde_json::Value;
 
 use self::read::Comparison;
 use super::{
-    ground::{Circumstances, directory},
+    ground::{self, Circumstances, directory},
     marked,
 };
 use crate::{
-    build,
-    process::{self, capture, command},
-    say, setup, workspace,
+    process::{capture, command},
+    say,
 };
 
 /// A page: what it is called here, where it lies, and how its tables come about.
@@ -90,17 +89,7 @@ fn prepare(arguments: &[String]) -> Result<(Lab, Vec<String>)> {
     if chosen.is_empty() {
         chosen = PAGES.iter().map(|(name, ..)| (*name).to_owned()).collect();
     }
-    if !process::is_root() {
-        bail!("cannot measure: tracing needs privileges; run the same command as root");
-    }
-    let programs = match programs {
-        Some(programs) => programs,
-        None => {
-            setup::ensure()?;
-            build::binaries(true)?;
-            workspace::target()?.join("release")
-        }
-    };
+    let programs = ground::programs(programs)?;
     let dir = directory("seeds")?;
     Ok((Lab { programs, dir, rounds, ran: Vec::new(), warned: Vec::new() }, chosen))
 }
