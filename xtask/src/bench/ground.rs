@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use super::readings;
 use crate::{
     build,
-    process::{self, capture, cargo, command},
+    process::{self, capture, command},
     say, setup,
     test::tools,
     workspace,
@@ -32,7 +32,7 @@ const PACKAGES: [(&str, &str); 7] = [
 pub struct Options {
     /// How often everything is measured.
     pub rounds: u32,
-    /// A binary that was built already.
+    /// A binary that was built already; the bundled programs are, too.
     tool: Option<PathBuf>,
 }
 
@@ -61,7 +61,10 @@ impl Options {
     pub fn prepare(&self, benchmark: &str, peers: &[&str]) -> Result<PathBuf> {
         setup::ensure()?;
         tools::ensure(tools::ALL);
-        let tool = self.tool.clone().map_or_else(tool, Ok)?;
+        let tool = match &self.tool {
+            Some(tool) => tool.clone(),
+            None => released()?.join("pulse-trace"),
+        };
         if !process::is_root() {
             bail!(
                 "cannot measure: the BPF statistics of other tools are readable by root only; run\n  sudo {} bench \
@@ -88,13 +91,13 @@ pub fn programs(given: Option<PathBuf>) -> Result<PathBuf> {
         return Ok(programs);
     }
     setup::ensure()?;
-    build::binaries(true)?;
-    Ok(workspace::target()?.join("release"))
+    released()
 }
 
-fn tool() -> Result<PathBuf> {
-    process::run(&mut cargo(["build", "--release", "--package", "pulse-trace", "--bin", "pulse-trace"]))?;
-    Ok(workspace::target()?.join("release/pulse-trace"))
+/// Builds all of ours as they are released, the same build for every benchmark.
+fn released() -> Result<PathBuf> {
+    build::binaries(true)?;
+    Ok(workspace::target()?.join("release"))
 }
 
 /// When, of what and where.

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCKS = 32, THREADS = 2, BUCKETS = 64, HOLD = 3000, THINK = 1500 };
+enum { LOCKS = 160, THREADS = 2, BUCKETS = 64, HOLD = 3000, THINK = 1500 };
 /* Seven more than a multiple of eight: what moves it tells the count divided by eight, rounded down. */
 enum { MARK = 32007, LEAST = MARK - MARK / 8 };
 

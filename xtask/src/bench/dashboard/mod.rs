@@ -72,7 +72,7 @@ const SCENES: [Scene; 5] = [
     },
     Scene {
         name: "one process, frames as fast as they come",
-        load: &["calls", "--calls", "getppid,dup,close", "--rate", "20000", "--count", "1000000000"],
+        load: &["calls", "--calls", "getppid,dup,getsid", "--rate", "20000", "--count", "1000000000"],
         attach: &["-i", "10ms", "--probes", "syscalls"],
         span: Duration::from_secs(30),
     },
@@ -100,14 +100,6 @@ pub struct Outcome {
 pub fn run(arguments: &[String]) -> Result<()> {
     let options = Options::read(arguments)?;
     let tool = options.prepare("dashboard", &["script"])?;
-    process::run(&mut process::cargo([
-        "build",
-        "--release",
-        "-p",
-        "pulse-trace-workloads",
-        "--bin",
-        "calls",
-    ]))?;
     let dir = directory("dashboard")?;
     let source = dir.join("crowd.c");
     fs::write(&source, include_str!("crowd.c"))?;

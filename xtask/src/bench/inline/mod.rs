@@ -59,8 +59,6 @@ struct Scene<'a> {
 pub fn run(arguments: &[String]) -> Result<()> {
     let options = Options::read(arguments)?;
     let tool = options.prepare("inline", &[])?;
-    let mut build = process::cargo(["build", "--release", "--package", "pulse-trace-workloads"]);
-    process::run(build.args(["--bin", "shmemq", "--bin", "calls"]))?;
     let dir = directory("inline")?;
     let source = workspace::root().join("xtask/src/bench/locks/uncontended.c");
     process::run(command("cc").args(["-O2", "-o"]).arg(dir.join("uncontended")).arg(source))?;

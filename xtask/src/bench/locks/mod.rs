@@ -16,7 +16,7 @@ use super::{
     readings::Statistics,
     running::Bench,
 };
-use crate::{process, say, workspace};
+use crate::{say, workspace};
 use methods::{METHODS, Method, Scene};
 use truth::Distribution;
 use workload::{Stage, Truth, WORKLOADS, Workload};
@@ -55,7 +55,6 @@ struct Outcome {
 pub fn run(arguments: &[String]) -> Result<()> {
     let options = Options::read(arguments)?;
     let tool = options.prepare("locks", &["bpftrace", "strace", "perf"])?;
-    build_workload()?;
     let dir = directory("locks")?;
     let stage = Stage::set(&dir, &workspace::target()?.join("release"))?;
     let circumstances = Circumstances::before();
@@ -64,11 +63,6 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let page = page::page(&outcome, (options.rounds, PEERS_ROUNDS), &circumstances.after().sentence("locks"));
     say::out(&page);
     publish(PAGE, &page)
-}
-
-fn build_workload() -> Result<()> {
-    let words = ["build", "--release", "--package", "pulse-trace-workloads", "--bin", "shmemq"];
-    process::run(&mut process::cargo(words))
 }
 
 fn measure(options: &Options, tool: &Path, dir: &Path, stage: &Stage) -> Result<Outcome> {

@@ -1,40 +1,70 @@
 //! Whether the spin counts that the default budget shows are those of a program that nobody watches.
 
-use std::{fmt::Write as _, thread};
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{
     methods::{METHODS, Scene, TIER_1},
-    samples::{ALPHA, Test},
-    workload::{SHARDS, Stage, Truth},
+    samples::{ALPHA, distance, limit},
+    workload::{SHARDS, Stage},
 };
-use crate::bench::running::Bench;
+use crate::bench::{running::Bench, spread::Spread};
 
 /// Spin counts to a bucket: as exact as the program knows them.
 const WIDTH: u64 = 8;
 const BUCKETS: usize = 64;
+/// Trials in each round of the benchmark.
+const TRIALS: usize = 3;
+
+/// The same program three times, one of them watched.
+struct Trial {
+    /// How far the two that nobody watched are apart.
+    alone: f64,
+    /// The nearer of the two to the watched one, and the mean of both.
+    nearer: f64,
+    watched: f64,
+}
 
 /// Spin counts by bucket, and what they came with.
 #[derive(Default)]
 pub struct Distribution {
+    trials: Vec<Trial>,
     /// The watched program's own counts, ...
     watched: Vec<u64>,
-    /// ... what was seen of it, ...
+    /// ... and what was seen of it.
     seen: Vec<u64>,
-    /// ... and those of the same program alone, before and after.
-    before: Vec<u64>,
-    after: Vec<u64>,
     contended_alone: u64,
     seconds_alone: f64,
     detached: u32,
 }
 
 impl Distribution {
-    /// One more round: alone, watched, alone.
+    /// One more round of trials; each of the three has its turn at being the watched one.
     pub fn measure(&mut self, bench: &Bench<'_>, stage: &Stage) -> Result<()> {
-        self.alone(&stage.start(&SHARDS, SHARDS.count)?.run()?, true);
+        for turn in 0..TRIALS {
+            let (mut alone, mut watched) = (Vec::new(), Vec::new());
+            for nth in 0..3 {
+                if nth == turn {
+                    watched = self.watch(bench, stage)?;
+                } else {
+                    alone.push(self.leave_alone(stage)?);
+                }
+            }
+            let [one, other] = &alone[..] else { continue };
+            let (first, second) = (distance(one, &watched), distance(other, &watched));
+            self.trials.push(Trial {
+                alone: distance(one, other),
+                nearer: first.min(second),
+                watched: f64::midpoint(first, second),
+            });
+        }
+        Ok(())
+    }
+
+    /// The program's own counts while it is watched.
+    fn watch(&mut self, bench: &Bench<'_>, stage: &Stage) -> Result<Vec<u64>> {
         let started = stage.start(&SHARDS, SHARDS.count)?;
         let (pids, library, json) = (started.pids(), stage.library(), bench.json());
         let scene = Scene { pids: &pids, library: &library.to_string_lossy(), json: &json.to_string_lossy() };
@@ -43,62 +73,55 @@ impl Distribution {
         let truth = started.run()?;
         let left = running.finish()?;
         let said: Value = serde_json::from_str(&left.json).context("it left no JSON")?;
-        add(&mut self.watched, &own(&truth.said));
+        let own = own(&truth.said);
+        add(&mut self.watched, &own);
         add(&mut self.seen, &seen(&said));
         self.detached += u32::from(said["overhead"]["budget"]["detached_at_unix_ns"].is_u64());
-        self.alone(&stage.start(&SHARDS, SHARDS.count)?.run()?, false);
-        Ok(())
+        Ok(own)
     }
 
-    fn alone(&mut self, truth: &Truth, before: bool) {
-        add(if before { &mut self.before } else { &mut self.after }, &own(&truth.said));
+    fn leave_alone(&mut self, stage: &Stage) -> Result<Vec<u64>> {
+        let truth = stage.start(&SHARDS, SHARDS.count)?.run()?;
         self.contended_alone += truth.said["contended"].as_u64().unwrap_or(0);
         self.seconds_alone += truth.elapsed_ns / 1e9;
+        Ok(own(&truth.said))
     }
 
     /// A section of the page.
     pub fn section(&self) -> String {
-        let alone: Vec<u64> = self.before.iter().zip(&self.after).map(|(one, other)| one + other).collect();
-        let mut text = format!(
-            "\n## Whether it is true\n\nTwo threads that take 32 adaptive locks at random, for some microseconds each: {:.0} contended acquisitions a \
-             second, when nobody watches. The program knows the count of each spin itself, in buckets of {WIDTH}, without \
-             probes: it writes a mean into `__spins` that no spin can have, and reads what the library makes of it. In each round it runs \
-             alone, with `--probes mutex` and the default budget, and alone again; Pearson's test on all rounds together, with a \
-             chance of {ALPHA} for a false alarm. Probes were taken out in {} of the rounds.\n\n| samples | values | chi squared, its \
-             limit | largest difference | same |\n| --- | --- | ---: | ---: | --- |\n",
-            self.contended_alone as f64 / self.seconds_alone,
-            self.detached
-        );
-        row(&mut text, "alone before, alone after: the control", &self.before, &self.after);
-        row(&mut text, "alone, watched", &alone, &self.watched);
-        row(&mut text, "alone, what was seen", &alone, &self.seen);
+        let trials = u32::try_from(self.trials.len()).unwrap_or(u32::MAX);
+        let odd = self.trials.iter().filter(|trial| trial.alone < trial.nearer).count();
+        let differs = odd > limit(trials) as usize;
         let apart: u64 = self.watched.iter().zip(&self.seen).map(|(one, other)| one.abs_diff(*other)).sum();
-        // Writing into a string cannot fail.
-        let _ = writeln!(
-            text,
-            "\nOf {} contended acquisitions of the watched runs, by their own count, {} were seen; the two differ in {apart} \
-             places, over all buckets.",
+        format!(
+            "\n## Whether it is true\n\nTwo threads that take 160 adaptive locks at random, for some microseconds each: {:.0} contended \
+             acquisitions a second, when nobody watches. The program knows the count of each spin itself, in buckets of {WIDTH}, \
+             without probes: it writes a mean into `__spins` that no spin can have, and reads what the library makes of it. In a trial \
+             it runs three times, one of them, by turns, with `--probes mutex` and the default budget. How far two runs are apart is \
+             the largest difference of their shares in any set of spin counts. If watching changed nothing, the watched run \
+             would be the odd one out in a third of the trials; counts of one run have to do with each other, so no test that takes \
+             them one by one would do.\n\n| | |\n| --- | --- |\n| two runs alone are apart | {} |\n| the watched one \
+             is apart from those | {} |\n| the watched one is the odd one out | {odd} of {trials}; more than {} would come by \
+             chance less than {ALPHA} of the time |\n| verdict | {} |\n| rounds in which the budget took the probes out | {} \
+             |\n| contended acquisitions of the watched runs, by their own count | {} |\n| of which were seen | {} |\n| seen \
+             with another spin count than the program knows | {apart} |\n",
+            self.contended_alone as f64 / self.seconds_alone,
+            self.spread(|trial| trial.alone),
+            self.spread(|trial| trial.watched),
+            limit(trials),
+            if differs { "**watching shows**" } else { "watching does not show" },
+            self.detached,
             self.watched.iter().sum::<u64>(),
             self.seen.iter().sum::<u64>()
-        );
-        text
+        )
     }
-}
 
-fn row(text: &mut String, what: &str, one: &[u64], other: &[u64]) {
-    let values = format!("{}, {}", one.iter().sum::<u64>(), other.iter().sum::<u64>());
-    let _ = match Test::of(one, other) {
-        Some(test) => writeln!(
-            text,
-            "| {what} | {values} | {:.1}, {:.1} ({} degrees of freedom) | {:.1} % | {} |",
-            test.chi_squared,
-            test.limit,
-            test.freedom,
-            100.0 * test.distance,
-            if test.is_same() { "yes" } else { "**no**" }
-        ),
-        None => writeln!(text, "| {what} | {values} | too few | - | - |"),
-    };
+    fn spread(&self, of: impl Fn(&Trial) -> f64) -> String {
+        Spread::of(self.trials.iter().map(|trial| 100.0 * of(trial))).map_or_else(
+            || "-".to_owned(),
+            |it| format!("{:.1} % ({:.1} to {:.1})", it.median, it.min, it.max),
+        )
+    }
 }
 
 fn add(sum: &mut Vec<u64>, more: &[u64]) {
