@@ -21,9 +21,9 @@ pub fn page(outcome: &Outcome, (rounds, peers_rounds): (u32, u32), made: &str) -
     let others = rounds.min(peers_rounds);
     let mut page = format!(
         "# What watching locks costs\n\n{made} {rounds} rounds, {others} with other tools; medians, with smallest and largest.\n\nIn each round every workload \
-         runs alone and then under each method in turn, by its own clock, with a copy of the C library that nobody else uses. The \
-         slow-down is the time under the method over the time alone in the same round, for as much work: under what slows it much it does \
-         less. `adaptive` and `plain` are `shmemq` with 256 bytes, two processes that fight for two locks; `uncontended` is one \
+         runs alone and under each method in turn, by its own clock, with a copy of the C library that nobody else uses. The \
+         slow-down is the time under the method over the time alone, right before with ours and in the same round with others, for as \
+         much work: under what slows it much it does less. `adaptive` and `plain` are `shmemq` with 256 bytes, two processes that fight for two locks; `uncontended` is one \
          thread that takes a lock which nobody else wants.\n\n| method | adaptive | plain | uncontended |\n| --- | ---: | ---: | \
          ---: |\n"
     );
