@@ -10,6 +10,7 @@ use super::{
     InlineError,
     ptrace::{self, Event},
 };
+use crate::target;
 
 /// Longest time that is waited for a thread to stop that waits in the kernel: in `vfork`, or for a disk.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -150,7 +151,7 @@ fn is_over(pid: u32, tid: u32) -> bool {
 
 /// What a thread does, in the letter of `/proc`; `None` when it is no more.
 pub fn state(pid: u32, tid: u32) -> Option<char> {
-    let line = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    let line = target::text(&format!("/proc/{pid}/task/{tid}/stat")).ok()?;
     line.get(line.rfind(')')? + 2..)?.chars().next()
 }
 

@@ -3,6 +3,7 @@
 use std::{ffi::c_void, io, mem, ptr};
 
 use super::fault;
+use crate::target;
 
 /// General registers of a stopped thread.
 pub type Regs = libc::user_regs_struct;
@@ -148,7 +149,7 @@ fn look(tid: u32, how: i32) -> Event {
 
 /// Whether a process was started by this one, which will want to know how it ended.
 fn is_own_child(pid: u32) -> bool {
-    let parent = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|line| {
+    let parent = target::text(&format!("/proc/{pid}/stat")).ok().and_then(|line| {
         let rest = line.get(line.rfind(')')? + 1..)?;
         rest.split_ascii_whitespace().nth(1)?.parse::<u32>().ok()
     });

@@ -3,17 +3,18 @@
 use std::{fs, os::unix::fs::MetadataExt as _};
 
 use super::{InlineError, halt::threads};
+use crate::target;
 
 /// Looks at a process from outside.
 pub fn check(pid: u32) -> Result<(), InlineError> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| InlineError::Gone(pid))?;
+    let status = target::text(&format!("/proc/{pid}/status")).map_err(|_| InlineError::Gone(pid))?;
     let owner = fs::metadata(format!("/proc/{pid}")).map_err(|_| InlineError::Gone(pid))?.uid();
     let refuse = |(reason, remedy): (String, &'static str)| Err(InlineError::refused(pid, reason, remedy));
     if let Some(refusal) = by_status(&status, owner) {
         return refuse(refusal);
     }
     for tid in threads(pid) {
-        let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
+        let status = target::text(&format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
         if let Some(refusal) = by_status(&status, owner) {
             return refuse(refusal);
         }

@@ -20,7 +20,9 @@ pub struct Libc {
 /// # Errors
 /// When this user may not look.
 pub fn find(pid: u32) -> io::Result<Option<Libc>> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let maps = fs::read(format!("/proc/{pid}/maps"))?;
+    // Paths of other files may be no UTF-8.
+    let maps = String::from_utf8_lossy(&maps);
     let Some((path, family)) = maps.lines().find_map(library) else { return Ok(None) };
     // Through the process's own root: inside a container the path leads elsewhere.
     let bytes = fs::read(format!("/proc/{pid}/root{path}")).unwrap_or_default();

@@ -1,9 +1,6 @@
 //! Counters inside of the targets, in a live session.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::gather::Gatherer;
 use crate::{
@@ -13,7 +10,9 @@ use crate::{
         frame::{ProcessFrame, ProcessKey},
         hist::Hist,
         inline::{InlineCost, InlineFrame, InlineKind, InlineStats},
+        text::of_comm,
     },
+    target,
 };
 
 /// One target.
@@ -59,8 +58,7 @@ impl Inlining {
             for what in &patch.left_out {
                 self.notes.push(format!("inline: cannot count in {what}"));
             }
-            let comm = fs::read_to_string(format!("/proc/{}/comm", key.pid)).unwrap_or_default();
-            let comm = comm.trim_end().to_owned();
+            let comm = target::comm(key.pid).map(|comm| of_comm(&comm)).unwrap_or_default();
             self.counted.push(Counted { key: *key, patch, comm, renamed: false, before: Counts::default() });
         }
         Ok(())

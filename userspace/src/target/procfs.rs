@@ -34,13 +34,16 @@ impl Stat {
 }
 
 /// A file that holds names: those may be no UTF-8, and what stands beside them counts all the same.
-fn text(path: &str) -> Option<String> {
-    Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
+///
+/// # Errors
+/// When it cannot be read.
+pub fn text(path: &str) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
 /// Reads `/proc/PID/stat`; `None` where there is no such process.
 pub fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&text(&format!("/proc/{pid}/stat"))?)
+    parse_stat(&text(&format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// The same of a process that lives: its first thread may have ended and others live on.
@@ -56,7 +59,7 @@ pub fn lives_on(pid: u32) -> bool {
 
 /// The same of one thread. As a process, the kernel would add up all threads that it has, for each that is asked about.
 pub fn thread_stat(tid: u32) -> Option<Stat> {
-    parse_stat(&text(&format!("/proc/{tid}/task/{tid}/stat"))?)
+    parse_stat(&text(&format!("/proc/{tid}/task/{tid}/stat")).ok()?)
 }
 
 /// Parses a stat line. The name in parentheses may hold anything, parentheses included.
@@ -91,7 +94,7 @@ pub fn tgid(tid: u32) -> Option<u32> {
 
 /// A field of `/proc/PID/status`.
 pub fn status_field(pid: u32, field: &str) -> Option<String> {
-    let status = text(&format!("/proc/{pid}/status"))?;
+    let status = text(&format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     Some(line.trim().to_owned())
 }
@@ -129,7 +132,7 @@ fn numbers(directory: &str) -> io::Result<Vec<u32>> {
 /// Whether a thread exists as a part of a process.
 pub fn has_thread(pid: u32, tid: u32) -> bool {
     let stat = text(&format!("/proc/{pid}/task/{tid}/stat"));
-    stat.and_then(|line| parse_stat(&line)).is_some_and(|stat| !stat.is_dead())
+    stat.ok().and_then(|line| parse_stat(&line)).is_some_and(|stat| !stat.is_dead())
 }
 
 #[cfg(test)]
