@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{host, live::Live, seating::open_accounts};
 use crate::{
     kernel::{LoadError, SCHED, SYSCALLS},
-    model::units,
     probes::{self, Switch},
 };
 
@@ -42,10 +41,16 @@ impl Switches {
         for (name, since) in std::mem::take(&mut self.off) {
             self.notes.push(format!(
                 "{name}: was switched off at {} and not on again: nothing that it would have seen since is in the numbers",
-                units::clock(since)
+                moment(since)
             ));
         }
     }
+}
+
+/// A moment of the session, to the millisecond: a probe may be off for less than a tenth of a second, and often.
+fn moment(ns: u64) -> String {
+    let ms = ns / 1_000_000;
+    format!("{}.{:03}s", ms / 1000, ms % 1000)
 }
 
 impl Live {
@@ -76,8 +81,8 @@ impl Live {
             let time = if which == Switch::Sched { ", and time then is unknown time" } else { "" };
             self.switches.notes.push(format!(
                 "{name}: was switched off from {} to {}: nothing that it would have seen then is in the numbers{time}",
-                units::clock(since),
-                units::clock(now)
+                moment(since),
+                moment(now)
             ));
         } else {
             self.switches.off.insert(spec.name, before);
