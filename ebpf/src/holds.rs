@@ -120,11 +120,11 @@ fn forget(seat: u32) {
 
 /// Something of the wait for a mutex is over: it was not held before.
 #[inline(always)]
-pub fn waited(seat: u32, address: u64, now: u64) {
+pub fn waited(seat: u32, address: u64, now: impl FnOnce() -> u64) {
     if config::PROBE_MUTEX() != 0 {
         let stretch = stretch();
         if stretch != 0 {
-            move_on(seat, address, now, stretch);
+            move_on(seat, address, now(), stretch);
         }
     }
 }

@@ -196,7 +196,7 @@ pub fn exit(thread: &Thread, ret: u64, now: u64) {
     }
     match waiting.op & !SHARED {
         op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT_REQUEUE_PI => {
-            holds::waited(thread.seat, futex.address, now);
+            holds::waited(thread.seat, futex.address, || now);
             waited(thread, futex, waiting.entry, now);
         }
         op::WAKE | op::WAKE_BITSET | op::WAKE_OP | op::REQUEUE | op::CMP_REQUEUE | op::CMP_REQUEUE_PI => {

@@ -107,7 +107,7 @@ fn hit(site: Site, registers: Object) -> Option<()> {
         _ => {}
     }
     if mutex.contended != contended {
-        holds::waited(thread.seat, address, kernel::now());
+        holds::waited(thread.seat, address, kernel::now);
         take_stack(id, contended, registers);
     }
     Some(())

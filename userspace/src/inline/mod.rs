@@ -4,49 +4,18 @@
 //! pad of code that counts in memory of its own and goes on where the original went. `docs/locks/inline.md` tells what,
 //! how and what is refused.
 #![cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "what reads counters has none to read"))]
-#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "ptrace(2); see ptrace.rs"))]
 
-#[cfg(target_arch = "x86_64")]
-mod call;
-#[cfg(target_arch = "x86_64")]
-mod code;
 mod counters;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
-#[cfg(target_arch = "x86_64")]
-mod entry;
 mod error;
-#[cfg(target_arch = "x86_64")]
-mod fault;
-#[cfg(target_arch = "x86_64")]
-mod halt;
 mod layout;
 #[cfg(target_arch = "x86_64")]
-mod library;
-#[cfg(target_arch = "x86_64")]
-mod memory;
-#[cfg(target_arch = "x86_64")]
-mod pad;
-#[cfg(target_arch = "x86_64")]
-mod patch;
-#[cfg(target_arch = "x86_64")]
-mod presence;
-#[cfg(target_arch = "x86_64")]
-mod ptrace;
-#[cfg(target_arch = "x86_64")]
-mod refusal;
-#[cfg(target_arch = "x86_64")]
-mod removal;
-#[cfg(target_arch = "x86_64")]
-mod stub;
+mod x86_64;
 
 pub use counters::{Counts, LARGEST};
 #[cfg(not(target_arch = "x86_64"))]
 pub use elsewhere::{Patch, Removal, bring_to_entry, repair};
-#[cfg(target_arch = "x86_64")]
-pub use entry::bring_to_entry;
 pub use error::InlineError;
 #[cfg(target_arch = "x86_64")]
-pub use patch::Patch;
-#[cfg(target_arch = "x86_64")]
-pub use removal::{Removal, repair};
+pub use x86_64::{Patch, Removal, bring_to_entry, repair};

@@ -1,7 +1,5 @@
 //! Processes that could be traced, and how busy they are.
 
-use std::fs;
-
 use super::{TargetError, procfs};
 
 /// A process of a user.
@@ -28,7 +26,7 @@ pub fn candidates() -> Result<Vec<Candidate>, TargetError> {
 }
 
 fn candidate(pid: u32) -> Option<Candidate> {
-    let line = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
+    let line = procfs::text(&format!("/proc/{pid}/stat")).ok()?;
     let stat = procfs::stat(pid)?;
     if stat.is_kernel_thread() || stat.is_dead() {
         return None;

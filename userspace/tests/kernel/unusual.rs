@@ -18,7 +18,9 @@ use tempfile::TempDir;
 
 use crate::{
     mutex::left_behind::is_probed,
-    support::{Calls, How, Tool, Trace, built, counts, export, installed, need, whole, within},
+    support::{
+        Calls, How, Tool, Trace, built, compiled, counts, export, installed, need, source, whole, within,
+    },
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,17 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TIMES: u64 = 7;
 const PROBES: [&str; 2] = ["mutex", "futex"];
 
-/// A program in C, made of one of our sources.
-fn compiled(directory: &TempDir, compiler: &str, source: &str, flags: &[&str]) -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs").join(source);
-    let program = directory.path().join(source.file_stem().unwrap());
-    let mut command = Command::new(compiler);
-    command.arg("-O2").args(flags).arg("-o").args([&program, &source]).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success()).then_some(program)
-}
-
 fn contend(directory: &TempDir) -> PathBuf {
-    compiled(directory, "cc", "contend.c", &["-pthread"]).unwrap()
+    compiled(directory.path(), "cc", "contend.c", &["-pthread"]).unwrap()
 }
 
 fn traced(pid: u32, program: &mut Calls) -> Session {
@@ -132,12 +125,21 @@ impl Drop for Reader {
     }
 }
 
+/// The same on such a program, for as long as it lives.
+fn attached_whole(program: &Path) -> (Option<i32>, Vec<String>) {
+    let mut child = Reader::start(program);
+    attached(child.0.id(), || {
+        child.go();
+        within(PATIENCE, "it to end", || child.0.try_wait().unwrap().is_some());
+    })
+}
+
 #[test]
 fn a_program_for_32_bits_is_refused_by_name_and_its_calls_are_counted() {
     need!(cfg!(target_arch = "x86_64"), "only there programs for 32 bits run");
     let directory = tempfile::tempdir().unwrap();
     let flags = ["-m32", "-ffreestanding", "-fno-pic", "-fno-stack-protector", "-nostdlib", "-static"];
-    let program = compiled(&directory, "cc", "narrow.c", &flags);
+    let program = compiled(directory.path(), "cc", "narrow.c", &flags);
     need!(program.is_some(), "the C compiler makes no programs for 32 bits");
     let program = program.unwrap();
     let mut child = Reader::start(&program);
@@ -147,12 +149,7 @@ fn a_program_for_32_bits_is_refused_by_name_and_its_calls_are_counted() {
     let session = trace.finish();
     assert!(said(&session, "it is a 32-bit file; showing tier 0"), "{:?}", session.notes);
     assert_eq!(counts(&session)["i386:futex"].count(), 31);
-    let mut child = Reader::start(&program);
-    let pid = child.0.id();
-    let (code, notes) = attached(pid, || {
-        child.go();
-        within(PATIENCE, "it to end", || child.0.try_wait().unwrap().is_some());
-    });
+    let (code, notes) = attached_whole(&program);
     assert_eq!(code, Some(0), "{notes:?}");
     assert!(notes.iter().any(|note| note.contains("it is a 32-bit file; showing tier 0")), "{notes:?}");
 }
@@ -177,7 +174,7 @@ fn where_the_kernel_refuses_probes_it_is_said_and_the_rest_goes_on() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("cc"), "there is no C compiler");
     let directory = tempfile::tempdir().unwrap();
-    let refuse = compiled(&directory, "cc", "refuse.c", &[]).unwrap();
+    let refuse = compiled(directory.path(), "cc", "refuse.c", &[]).unwrap();
     let file = directory.path().join("json");
     let holds = built("holds");
     let output = Command::new(refuse)
@@ -200,13 +197,8 @@ fn where_the_kernel_refuses_probes_it_is_said_and_the_rest_goes_on() {
 fn a_musl_program_without_contended_paths_is_named() {
     need!(installed("musl-gcc"), "musl-gcc is not installed");
     let directory = tempfile::tempdir().unwrap();
-    let program = compiled(&directory, "musl-gcc", "drowsy.c", &["-static", "-pthread"]).unwrap();
-    let mut child = Reader::start(&program);
-    let pid = child.0.id();
-    let (code, notes) = attached(pid, || {
-        child.go();
-        within(PATIENCE, "it to end", || child.0.try_wait().unwrap().is_some());
-    });
+    let program = compiled(directory.path(), "musl-gcc", "drowsy.c", &["-static", "-pthread"]).unwrap();
+    let (code, notes) = attached_whole(&program);
     assert_eq!(code, Some(0), "{notes:?}");
     let note = "mutex: cannot find contended paths in drowsy: drowsy (musl): uncontended acquisitions pass \
                 __pthread_mutex_timedlock, too; showing tier 0";
@@ -215,11 +207,10 @@ fn a_musl_program_without_contended_paths_is_named() {
 
 /// A program in Rust in one file, without a C library of the system's.
 fn of_musl(directory: &TempDir) -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs/std_mutex.rs");
     let program = directory.path().join("std_mutex");
     let mut rustc = Command::new("rustc");
     rustc.args(["--edition", "2024", "-O", "--target", "x86_64-unknown-linux-musl", "-o"]);
-    rustc.args([&program, &source]).stderr(Stdio::null());
+    rustc.args([&program, &source("std_mutex.rs")]).stderr(Stdio::null());
     rustc.status().is_ok_and(|status| status.success()).then_some(program)
 }
 
@@ -246,10 +237,9 @@ fn a_go_program_tells_of_its_mutexes() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("go"), "go is not installed");
     let directory = tempfile::tempdir().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs/mutex.go");
     let program = directory.path().join("mutex");
     let mut go = Command::new("go");
-    go.args(["build", "-o"]).args([&program, &source]);
+    go.args(["build", "-o"]).args([&program, &source("mutex.go")]);
     go.env("GOCACHE", directory.path().join("cache")).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
     assert!(go.status().unwrap().success());
     let mut child = Reader::start(&program);

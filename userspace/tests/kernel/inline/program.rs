@@ -11,6 +11,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::support;
+
 /// A started program; killed when dropped.
 pub struct Program {
     child: Child,
@@ -59,10 +61,9 @@ impl Compiled {
     }
 
     fn with(source: &str, shop: TempDir, flags: &[&str], libraries: &[PathBuf]) -> Self {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs").join(source);
         let program = shop.path().join("program");
         let mut command = Command::new("gcc");
-        command.arg("-O2").args(flags).arg(source).args(libraries).arg("-o").arg(&program);
+        command.arg("-O2").args(flags).arg(support::source(source)).args(libraries).arg("-o").arg(&program);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Self { shop, program }

@@ -1,6 +1,6 @@
 //! Mutexes are followed from where they are taken to where they are let go of, whatever they are taken with.
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use pulse_trace::{
     model::{hist::Hist, session::Session},
@@ -10,18 +10,10 @@ use pulse_trace::{
 };
 
 use super::mutexes;
-use crate::support::{Calls, How, Trace, installed, need, whole};
+use crate::support::{Calls, How, Trace, compiled, installed, need, whole};
 
 /// By address: how many holds, for how long all together at least, and at most.
 type Truth = BTreeMap<String, (u64, u64, u64)>;
-
-fn compiled(dir: &tempfile::TempDir) -> Option<PathBuf> {
-    let path = dir.path().join("held");
-    let source = format!("{}/tests/kernel/programs/held.c", env!("CARGO_MANIFEST_DIR"));
-    let mut compiler = std::process::Command::new("cc");
-    compiler.args(["-O1", "-pthread", "-o"]).arg(&path).arg(source);
-    compiler.status().is_ok_and(|status| status.success()).then_some(path)
-}
 
 fn traced(program: &std::path::Path, one_in: u32) -> (Session, Truth) {
     let mut program = Calls::start_program(&[], program, &[]);
@@ -44,7 +36,7 @@ fn every_hold_is_as_long_as_the_program_says() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("cc"), "there is no C compiler");
     let dir = tempfile::tempdir().unwrap();
-    let Some(program) = compiled(&dir) else { panic!("the program cannot be compiled") };
+    let program = compiled(dir.path(), "cc", "held.c", &["-O1", "-pthread"]).unwrap();
     let (session, truth) = traced(&program, 1);
     assert!(whole(&session.ledger), "{:?}", session.ledger);
     let seen = held(&session);
@@ -66,7 +58,7 @@ fn of_a_part_of_the_time_no_hold_is_longer_or_shorter_than_it_was() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("cc"), "there is no C compiler");
     let dir = tempfile::tempdir().unwrap();
-    let Some(program) = compiled(&dir) else { panic!("the program cannot be compiled") };
+    let program = compiled(dir.path(), "cc", "held.c", &["-O1", "-pthread"]).unwrap();
     let (session, truth) = traced(&program, 3);
     let seen = held(&session);
     let (mut some, mut all) = (0, 0);

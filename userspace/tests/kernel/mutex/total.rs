@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pulse_trace::{probes::Choice, source::probing::Wish, target::Pinned};
 
 use super::{contended, mutexes};
-use crate::support::{Calls, How, Trace, installed, need, whole};
+use crate::support::{Calls, How, Trace, compiled, installed, need, whole};
 
 const TOTAL: Choice = Choice { spin_time: false, total: true, hold: None };
 
@@ -14,12 +14,9 @@ fn calls_are_counted_by_mutex_as_the_program_counts_them() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("cc"), "there is no C compiler");
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("calls");
-    let source = format!("{}/tests/kernel/programs/calls.c", env!("CARGO_MANIFEST_DIR"));
-    let mut compiler = std::process::Command::new("cc");
-    compiler.args(["-O1", "-pthread", "-o"]).arg(&path).arg(source);
-    need!(compiler.status().is_ok_and(|status| status.success()), "this C library lacks a call");
-    let mut program = Calls::start_program(&[], &path, &[]);
+    let path = compiled(dir.path(), "cc", "calls.c", &["-O1", "-pthread"]);
+    need!(path.is_some(), "this C library lacks a call");
+    let mut program = Calls::start_program(&[], &path.unwrap(), &[]);
     let pinned = Pinned::process(program.pid()).unwrap();
     let wish = Wish { choice: TOTAL, budget_percent: None };
     let mut trace = Trace::of_pinned(&pinned, &How { probes: &["mutex"], wish, ..How::default() });

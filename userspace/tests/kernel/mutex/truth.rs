@@ -1,15 +1,10 @@
 //! Programs that know their own spin counts without probes: what is seen of them is what they say.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
-
 use pulse_trace::model::locks::ranked_mutexes;
 use pulse_trace_common::hist::{index, lower, upper};
 
 use super::UNLIMITED;
-use crate::support::{Calls, How, Trace, installed, need, whole};
+use crate::support::{Calls, How, Trace, compiled, installed, need, whole};
 
 /// Spin counts to a bucket of the program.
 const WIDTH: u64 = 8;
@@ -19,7 +14,7 @@ fn every_spin_count_is_the_one_that_the_program_knows() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("cc"), "there is no C compiler");
     let directory = tempfile::tempdir().unwrap();
-    let program = compiled(directory.path(), "shards");
+    let program = compiled(directory.path(), "cc", "shards.c", &["-pthread"]).unwrap();
     let mut program = Calls::start_program(&[], &program, &["1500", "--locks", "3"]);
     let how = How { probes: &["mutex"], wish: UNLIMITED, ..How::default() };
     let mut trace = Trace::of(program.pid(), &how);
@@ -48,7 +43,7 @@ fn every_spin_count_is_the_one_that_the_program_knows() {
 fn the_running_mean_is_the_one_that_the_program_has_written() {
     need!(installed("cc"), "there is no C compiler");
     let directory = tempfile::tempdir().unwrap();
-    let program = compiled(directory.path(), "contend");
+    let program = compiled(directory.path(), "cc", "contend.c", &["-pthread"]).unwrap();
     let mut program = Calls::start_program(&[], &program, &["spins"]);
     let mut trace = Trace::of(program.pid(), &How { probes: &["futex"], ..How::default() });
     program.go();
@@ -65,13 +60,4 @@ fn the_running_mean_is_the_one_that_the_program_has_written() {
         seen.spins.buckets().iter().map(|(bucket, count)| (usize::from(*bucket), *count)).collect();
     let expected: Vec<(usize, u64)> = written.into_iter().map(|value| (index(value), 1)).collect();
     assert_eq!(buckets, expected);
-}
-
-fn compiled(directory: &Path, name: &str) -> PathBuf {
-    let program = directory.join(name);
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/programs");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-O2", "-pthread", "-o"]).arg(&program).arg(sources.join(name).with_extension("c"));
-    assert!(compiler.status().unwrap().success());
-    program
 }

@@ -1,5 +1,6 @@
 //! What the tests have in common.
 
+mod compile;
 mod numbers;
 mod oracle;
 mod running;
@@ -8,6 +9,7 @@ mod tool;
 mod trace;
 mod workload;
 
+pub use compile::{compiled, source};
 pub use numbers::{assert_true, counts, entries, nothing_missing, quantile, whole};
 pub use oracle::Oracle;
 pub use running::Running;

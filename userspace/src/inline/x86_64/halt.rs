@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -34,7 +34,7 @@ impl Halted {
         let mut first = true;
         loop {
             let new: Vec<u32> =
-                threads(pid).into_iter().filter(|tid| !halted.threads.contains_key(tid)).collect();
+                target::threads(pid).into_iter().filter(|tid| !halted.threads.contains_key(tid)).collect();
             let seized = halted.seize(&new)?;
             if std::mem::take(&mut first) {
                 // What came before did not stop anybody.
@@ -60,7 +60,7 @@ impl Halted {
                     seized.push(*tid);
                 }
                 // It has ended, though it may still be listed.
-                Err(_) if is_over(self.pid, *tid) => {}
+                Err(_) if is_over(*tid) => {}
                 Err(cause) => return Err(InlineError::Permission { pid: self.pid, cause }),
             }
         }
@@ -73,9 +73,7 @@ impl Halted {
             loop {
                 match ptrace::poll(*tid) {
                     Event::Nothing if since.elapsed() < PATIENCE => thread::sleep(PAUSE),
-                    Event::Nothing
-                        if since.elapsed() < LONG_PATIENCE && state(self.pid, *tid) == Some('R') =>
-                    {
+                    Event::Nothing if since.elapsed() < LONG_PATIENCE && state(*tid) == Some('R') => {
                         thread::sleep(PAUSE);
                     }
                     Event::Nothing => {
@@ -139,20 +137,13 @@ impl Drop for Halted {
     }
 }
 
-/// Threads of a process now.
-pub fn threads(pid: u32) -> Vec<u32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-fn is_over(pid: u32, tid: u32) -> bool {
-    matches!(state(pid, tid), None | Some('Z' | 'X'))
+fn is_over(tid: u32) -> bool {
+    target::thread_stat(tid).is_none_or(|stat| stat.is_dead())
 }
 
 /// What a thread does, in the letter of `/proc`; `None` when it is no more.
-pub fn state(pid: u32, tid: u32) -> Option<char> {
-    let line = target::text(&format!("/proc/{pid}/task/{tid}/stat")).ok()?;
-    line.get(line.rfind(')')? + 2..)?.chars().next()
+pub fn state(tid: u32) -> Option<char> {
+    target::thread_stat(tid).map(|stat| stat.state)
 }
 
 /// Does something with threads that stand still, on a thread of this tool's own: when that ends, the kernel lets go of

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use super::{InlineError, halt::threads};
+use super::InlineError;
 use crate::target;
 
 /// Looks at a process from outside.
@@ -13,7 +13,7 @@ pub fn check(pid: u32) -> Result<(), InlineError> {
     if let Some(refusal) = by_status(&status, owner) {
         return refuse(refusal);
     }
-    for tid in threads(pid) {
+    for tid in target::threads(pid) {
         let status = target::text(&format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
         if let Some(refusal) = by_status(&status, owner) {
             return refuse(refusal);

@@ -45,7 +45,7 @@ pub fn bring_to_entry(pid: u32) -> Result<bool, InlineError> {
         let memory = Memory::open(pid).map_err(InlineError::step(pid, "opening its memory"))?;
         to_entry(pid, &memory, entry)?;
         let since = Instant::now();
-        while state(pid, pid) != Some('T') && since.elapsed() < PATIENCE {
+        while state(pid) != Some('T') && since.elapsed() < PATIENCE {
             thread::sleep(PAUSE);
         }
         Ok(true)

@@ -149,9 +149,5 @@ fn look(tid: u32, how: i32) -> Event {
 
 /// Whether a process was started by this one, which will want to know how it ended.
 fn is_own_child(pid: u32) -> bool {
-    let parent = target::text(&format!("/proc/{pid}/stat")).ok().and_then(|line| {
-        let rest = line.get(line.rfind(')')? + 1..)?;
-        rest.split_ascii_whitespace().nth(1)?.parse::<u32>().ok()
-    });
-    parent == Some(std::process::id())
+    target::stat(pid).is_some_and(|stat| stat.parent == std::process::id())
 }

@@ -1,0 +1,23 @@
+//! What puts counters into x86-64 code, and takes them out.
+#![expect(unsafe_code, reason = "ptrace(2); see ptrace.rs")]
+
+mod call;
+mod code;
+mod entry;
+mod fault;
+mod halt;
+mod library;
+mod memory;
+mod pad;
+mod patch;
+mod presence;
+mod ptrace;
+mod refusal;
+mod removal;
+mod stub;
+
+use super::{Counts, InlineError, counters, layout};
+
+pub use entry::bring_to_entry;
+pub use patch::Patch;
+pub use removal::{Removal, repair};
