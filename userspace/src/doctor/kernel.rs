@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use super::{Finding, Verdict};
+use super::{Finding, Verdict, lockdown};
 use crate::{kernel::btf::Btf, source::host};
 
 const FLOOR: (u32, u32) = (5, 10);
 
 /// Everything about the kernel.
 pub fn examine() -> Vec<Finding> {
-    vec![version(), types(), jit(), lockdown(), tracefs(), uprobes()]
+    vec![version(), types(), jit(), lockdown::examine(), tracefs(), uprobes()]
 }
 
 fn read(path: &str) -> Option<String> {
@@ -68,27 +68,6 @@ fn jit() -> Finding {
             "BPF compiler",
             "always on, or not readable by this user",
             "programs run as machine code",
-        ),
-    }
-}
-
-fn lockdown() -> Finding {
-    match read("/sys/kernel/security/lockdown") {
-        Some(text) if text.contains("[confidentiality]") => Finding::bad(
-            "lockdown",
-            Verdict::Fault,
-            "confidentiality",
-            "BPF programs may not read kernel memory, nothing can be traced",
-            "boot with lockdown=integrity or without",
-        ),
-        Some(text) if text.contains("[integrity]") => {
-            Finding::ok("lockdown", "integrity", "tracing works; nothing may be written into other processes")
-        }
-        Some(_) => Finding::ok("lockdown", "none", "nothing is restricted"),
-        None => Finding::ok(
-            "lockdown",
-            "not in this kernel, or not readable by this user",
-            "nothing is restricted",
         ),
     }
 }

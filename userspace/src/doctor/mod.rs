@@ -3,6 +3,7 @@
 mod code;
 mod foreign;
 mod kernel;
+mod lockdown;
 mod repair;
 mod sites;
 mod target;

@@ -59,3 +59,17 @@ fn whoever_probes_the_library_of_a_target_is_noticed() {
     drop(foreign);
     within(Duration::from_secs(10), "the code to be restored", || finding(pid, "other tracers").0 == "ok");
 }
+
+#[test]
+fn what_the_kernel_is_locked_down_to_is_what_it_says_itself() {
+    // For this command only, the file system is mounted where it belongs.
+    let mounted = "mount -t securityfs none /sys/kernel/security && cat /sys/kernel/security/lockdown";
+    let oracle = Command::new("unshare").args(["-m", "sh", "-c", mounted]).output().unwrap();
+    let levels = String::from_utf8(oracle.stdout).unwrap();
+    let (verdict, found) = finding(std::process::id(), "lockdown");
+    match levels.split(['[', ']']).nth(1) {
+        Some(level) => assert_eq!(found, level),
+        None => assert!(found.starts_with("not "), "{found}"),
+    }
+    assert_eq!(verdict == "fault", levels.contains("[confidentiality]"));
+}
