@@ -72,9 +72,16 @@ const FUNCTIONS: &[&str] = &[
     "__gthrw_",
     "absl::Mutex::",
     "absl::MutexLock::",
+    "absl::ReaderMutexLock::",
+    "absl::WriterMutexLock::",
     "absl::CondVar::",
-    "absl::lts_",
+    "absl::synchronization_internal::",
     "AbslInternal",
+    // Java's virtual machine.
+    "os::PlatformEvent::",
+    "ObjectMonitor::",
+    "ObjectSynchronizer::",
+    "Parker::park",
     // Rust.
     "std::sys::sync::",
     "std::sys::pal::unix::futex",
@@ -121,10 +128,19 @@ pub fn is_library(module: &str) -> bool {
 pub fn is_function(name: &str) -> bool {
     // `<std::sync::poison::mutex::Mutex<T>>::lock` is one too.
     let plain = name.trim_start_matches(['<', '&']);
+    let abseil = release_of_abseil(plain).map(|rest| format!("absl::{rest}"));
+    let plain = abseil.as_deref().unwrap_or(plain);
     FUNCTIONS.iter().any(|row| match row.strip_suffix('$') {
         Some(whole) => plain == whole,
         None => plain.starts_with(row),
     })
+}
+
+/// What follows in a name of Abseil on its release, which is a part of every name: `lts_20220623`, or `debian3`.
+fn release_of_abseil(name: &str) -> Option<&str> {
+    let (release, rest) = name.strip_prefix("absl::")?.split_once("::")?;
+    let number = release.strip_prefix("lts_").or_else(|| release.strip_prefix("debian"))?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then_some(rest)
 }
 
 /// Whether a function tells nothing of what its caller is.
@@ -149,12 +165,23 @@ mod tests {
             "lock_api::mutex::Mutex<R,T>::lock",
             "std::lock_guard<std::mutex>::lock_guard",
             "sync.(*Mutex).lockSlow",
+            "absl::Mutex::LockSlow",
+            "absl::lts_20220623::Mutex::LockSlowLoop",
+            "absl::debian3::synchronization_internal::Waiter::Wait",
+            "ObjectMonitor::EnterI",
         ] {
             assert!(is_function(inside), "{inside}");
         }
-        for outside in
-            ["enqueue", "main", "syncer", "std::vec::Vec<T>::push", "mtx_lock_all", "my::std::sync::lock"]
-        {
+        for outside in [
+            "enqueue",
+            "main",
+            "syncer",
+            "std::vec::Vec<T>::push",
+            "mtx_lock_all",
+            "my::std::sync::lock",
+            "absl::debian3::StrCat",
+            "absl::lts_x::Mutex::Lock",
+        ] {
             assert!(!is_function(outside), "{outside}");
         }
         assert!(is_library("libc.so.6") && is_library("ld-musl-x86_64.so.1") && is_library("libc-2.31.so"));

@@ -13,6 +13,7 @@ mod doctor;
 mod elsewhere;
 mod futex;
 mod inline;
+mod languages;
 mod ledger;
 mod lifecycle;
 mod locks;

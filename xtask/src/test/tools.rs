@@ -30,6 +30,8 @@ pub const ALL: &[Tool] = &[
     tool("strace", "strace", "oracle: counts system calls"),
     tool("gcc", "gcc", "compiles programs whose stacks are known"),
     tool("g++", "g++", "the same in C++"),
+    Tool { package: "libabsl-dev", program: None, purpose: "a library with locks of its own" },
+    tool("openjdk-17-jdk-headless", "javac", "compiles and runs a program in Java"),
     tool("golang-go", "go", "compiles a program in Go"),
     tool("musl-tools", "musl-gcc", "compiles against another C library"),
     tool("binutils", "objcopy", "takes their symbols away"),

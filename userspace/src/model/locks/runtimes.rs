@@ -26,6 +26,9 @@ const fn idle(runtime: &'static str, what: &'static str, parts: &'static [&'stat
 /// Of a C library: which one, the library's name on the stack tells.
 const POSIX: &str = "pthread";
 
+/// Of Java's virtual machine.
+const HOTSPOT: &str = "HotSpot";
+
 /// The first row that fits counts.
 const ROWS: &[Row] = &[
     lock("Rust std", "mutex", &["std::sys", "Mutex", "lock_contended"]),
@@ -61,6 +64,15 @@ const ROWS: &[Row] = &[
     idle(POSIX, "barrier", &["pthread_barrier_wait"]),
 ];
 
+/// Locks that are made of conditions: they say what a wait for such a condition means.
+const MADE_OF_CONDITIONS: &[Row] = &[
+    lock(HOTSPOT, "monitor", &["ObjectMonitor::EnterI"]),
+    lock(HOTSPOT, "monitor", &["ObjectMonitor::ReenterI"]),
+    idle(HOTSPOT, "condition", &["ObjectMonitor::wait"]),
+    // A lock of java.util.concurrent, or a worker without work.
+    Row { runtime: HOTSPOT, what: "parked thread", parts: &["Parker::park"], meaning: Verdict::Unclear },
+];
+
 /// Files of musl.
 const MUSL: [&str; 2] = ["ld-musl-", "libc.musl-"];
 
@@ -82,7 +94,9 @@ impl Row {
 /// its functions are called.
 #[must_use]
 pub fn row_of(stack: &StackCount) -> Option<&'static Row> {
-    inside(stack).find_map(|frame| ROWS.iter().find(|row| row.fits(frame)))
+    let innermost =
+        |rows: &'static [Row]| inside(stack).find_map(|frame| rows.iter().find(|row| row.fits(frame)));
+    innermost(MADE_OF_CONDITIONS).or_else(|| innermost(ROWS))
 }
 
 /// Whose lock a stack leads to.
@@ -145,6 +159,15 @@ mod tests {
         assert_eq!(found(&["libc.so.6+0x85f04", "pthread_mutex_lock"]), Some((POSIX, "mutex")));
         assert_eq!(found(&["ld-musl-x86_64.so.1+0x5", "pthread_mutex_timedlock"]), Some(("musl", "mutex")));
         assert_eq!(found(&["absl::lts_1::Mutex::LockSlowLoop", "x"]), Some(("abseil", "mutex")));
+        let enter = ["pthread_cond_timedwait", "os::PlatformEvent::park", "ObjectMonitor::EnterI"];
+        assert_eq!(found(&enter), Some((HOTSPOT, "monitor")));
+        let wait =
+            ["pthread_cond_wait", "os::PlatformEvent::park", "ObjectMonitor::wait", "ObjectMonitor::enter"];
+        assert_eq!(row_of(&stack(&wait, None)).unwrap().meaning, Verdict::Idle);
+        assert_eq!(
+            row_of(&stack(&["pthread_cond_wait", "Parker::park"], None)).unwrap().meaning,
+            Verdict::Unclear
+        );
         assert_eq!(found(&["pthread_timedjoin_np"]), Some((POSIX, "end of a thread")));
     }
 

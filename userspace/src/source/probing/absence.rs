@@ -6,6 +6,21 @@ use crate::locate::site::{FilePlan, Role};
 /// How a refusal begins that is told as soon as a file is met.
 pub const REFUSED: &str = "cannot find spin sites";
 
+/// The library that a Java virtual machine is.
+const JAVA: &str = "libjvm.so";
+
+/// What is said of a process that maps such a file: locks of its own are none that probes see.
+pub fn own_locks(path: &str, pid: u32) -> Option<String> {
+    let is_java = path.trim_end_matches(" (deleted)").rsplit('/').next() == Some(JAVA);
+    is_java.then(|| {
+        format!(
+            "mutex: process {pid} is a Java virtual machine: probes see the mutexes of that machine and of native code, but \
+             neither Java's monitors nor the locks of java.util.concurrent; the probe futex sees where those wait, each \
+             at an event of the thread that waits"
+        )
+    })
+}
+
 /// Why a file that has locks has no place to probe; empty where that has been said.
 pub fn reason(library: &str, plan: &FilePlan) -> String {
     if plan.refusals.iter().any(|refusal| refusal.starts_with(REFUSED)) {
@@ -55,6 +70,13 @@ mod tests {
         instruction::Class,
         site::{FoundBy, Site},
     };
+
+    #[test]
+    fn a_java_machine_is_told_by_its_library() {
+        let said = own_locks("/usr/lib/jvm/java-17/lib/server/libjvm.so", 5).unwrap();
+        assert!(said.starts_with("mutex: process 5 is a Java virtual machine"), "{said}");
+        assert_eq!(own_locks("/opt/libjvm.so.d/mine", 5), None);
+    }
 
     #[test]
     fn a_file_without_places_tells_why() {

@@ -226,6 +226,7 @@ impl Probing {
             let is_met = self.processes.get(&pid).is_some_and(|known| known.files.contains(&id));
             if !is_met {
                 self.meet(kernel, gatherer, pid, id, &candidate);
+                absence::own_locks(&candidate.path, pid).into_iter().for_each(|note| self.say(note));
             }
             self.note(pid, id, &candidate.path);
         }

@@ -1,0 +1,63 @@
+import java.util.concurrent.locks.LockSupport;
+
+/** A monitor that is found taken a known number of times: who holds it waits until the other thread is blocked. */
+public class Monitors {
+    static final int TIMES = 7;
+    static final Object monitor = new Object(), condition = new Object();
+    static volatile int turn;
+    static volatile boolean notified;
+
+    static void want() {
+        for (int time = 0; time < TIMES; time++) {
+            while (turn != 2 * time + 1) Thread.yield();
+            synchronized (monitor) {
+                turn++;
+            }
+        }
+    }
+
+    static void idle() {
+        synchronized (condition) {
+            while (!notified) {
+                try {
+                    condition.wait();
+                } catch (InterruptedException nobody) {
+                    return;
+                }
+            }
+        }
+        LockSupport.park();
+    }
+
+    static void until(Thread thread, Thread.State state) throws InterruptedException {
+        while (thread.getState() != state) Thread.sleep(1);
+        // It spins for a moment before it goes to sleep.
+        Thread.sleep(100);
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        Thread other = new Thread(Monitors::want), idler = new Thread(Monitors::idle);
+        System.out.println("ready");
+        System.out.flush();
+        System.in.read();
+        idler.start();
+        other.start();
+        until(idler, Thread.State.WAITING);
+        synchronized (condition) {
+            notified = true;
+            condition.notify();
+        }
+        for (int time = 0; time < TIMES; time++) {
+            synchronized (monitor) {
+                turn++;
+                until(other, Thread.State.BLOCKED);
+            }
+            while (turn != 2 * time + 2) Thread.yield();
+        }
+        until(idler, Thread.State.WAITING);
+        LockSupport.unpark(idler);
+        other.join();
+        idler.join();
+        System.out.println("{\"times\":" + TIMES + "}");
+    }
+}
