@@ -41,7 +41,7 @@ static FREE_MUTEXES: Queue<u32> = Queue::with_max_entries(1, 0);
 static MUTEX_IDS: HashMap<[u64; 2], u32> = HashMap::with_max_entries(1, 0);
 /// By seat.
 #[map]
-static SPINNING: Array<Spinning> = Array::with_max_entries(1, 0);
+static SPINNING: Array<Spinning> = Array::with_max_entries(1, MMAPABLE);
 /// Hits, by class of the site.
 #[map]
 static TRAPS: PerCpuArray<[u64; class::COUNT]> = PerCpuArray::with_max_entries(1, 0);

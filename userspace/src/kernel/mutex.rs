@@ -9,7 +9,7 @@ use aya::{
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
     pool::{owner, purpose},
-    probes::mutex::{Holding, Mutex, class, key},
+    probes::mutex::{Holding, Mutex, Spinning, class, key},
 };
 
 use super::{
@@ -26,6 +26,7 @@ const PURPOSES: [u64; 3] = [purpose::MUTEX_SPINS, purpose::MUTEX_SPIN_TIME, purp
 pub(super) struct MutexMaps {
     entries: Mapped<Mutex>,
     holding: Mapped<Holding>,
+    spinning: Mapped<Spinning>,
     free: Queue<MapData, u32>,
     ids: HashMap<MapData, [u64; 2], u32>,
     traps: PerCpuArray<MapData, [u64; class::COUNT]>,
@@ -36,6 +37,7 @@ impl MutexMaps {
         Ok(Self {
             entries: map(ebpf, maps, "MUTEXES")?,
             holding: map(ebpf, maps, "HOLDING")?,
+            spinning: map(ebpf, maps, "SPINNING")?,
             free: filled(ebpf, "FREE_MUTEXES", 1..=limits.mutexes)?,
             ids: typed(ebpf, "MUTEX_IDS")?,
             traps: typed(ebpf, "TRAPS")?,
@@ -65,6 +67,15 @@ impl Kernel {
     /// numbers that grow. What is held from an older stretch has its end missed.
     pub fn follow_holds(&self, stretch: u32, taking: u32) {
         self.mutex.holding.write(0, Holding { tid: stretch, taking, ..Holding::zeroed() });
+    }
+
+    /// Forgets who was spinning when the probes were taken out: how that ended, nobody has seen.
+    pub fn forget_spins(&self) {
+        for seat in 0..self.mutex.spinning.len() {
+            if let Some(began) = self.mutex.spinning.double(seat, offset_of!(Spinning, began_ns)) {
+                began.store(0, Relaxed);
+            }
+        }
     }
 
     /// Mutexes that are held now since some time in this stretch. Those that were tried may not be held at all, and are left

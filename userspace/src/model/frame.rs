@@ -277,7 +277,8 @@ pub struct Traps {
     pub attached_ns: u64,
     /// Largest allowed share of the target's CPU time, percent; `None` for any.
     pub budget_percent: Option<f64>,
-    /// When they were taken out because they cost more than that, ns since the session began.
+    /// Since when they are out because they cost more than that, ns since the session began; `None` again once somebody
+    /// has had them put in again.
     pub detached_at_ns: Option<u64>,
     /// Of how many equal parts of the time one was looked at for how long mutexes are held; `None` where nobody asked.
     pub hold_one_in: Option<u32>,
@@ -341,7 +342,7 @@ impl Traps {
         self.target_cpu_ns += other.target_cpu_ns;
         self.attached_ns += other.attached_ns;
         self.budget_percent = other.budget_percent;
-        self.detached_at_ns = self.detached_at_ns.or(other.detached_at_ns);
+        self.detached_at_ns = other.detached_at_ns;
         self.hold_one_in = other.hold_one_in.or(self.hold_one_in);
     }
 }

@@ -26,6 +26,8 @@ pub enum Switch {
     Syscalls,
     /// It can: its part of the programs for system calls looks away.
     Futex,
+    /// It can: its probes are taken out of the targets' code and put in again.
+    Mutex,
     /// It cannot, and why.
     Fixed(&'static str),
 }
@@ -37,7 +39,10 @@ pub fn switch(name: &str) -> Switch {
         "sched" => Switch::Sched,
         "syscalls" => Switch::Syscalls,
         "futex" => Switch::Futex,
-        _ => Switch::Fixed("it is set up with the targets; choose at the start, with --probes"),
+        "mutex" => Switch::Mutex,
+        _ => Switch::Fixed(
+            "its numbers are held against all the time that a process was traced; start without it (--probes)",
+        ),
     }
 }
 

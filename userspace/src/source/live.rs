@@ -21,7 +21,7 @@ use crate::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
         sched::SchedStats,
     },
-    probes::Sched,
+    probes::{Sched, Switch},
     target::Pinned,
 };
 
@@ -194,6 +194,20 @@ impl Live {
     #[must_use]
     pub fn is_probing(&self) -> bool {
         self.probing.is_some()
+    }
+
+    /// Since when a probe is out because it cost more than its budget, ns since the session began.
+    pub(super) fn taken_out_ns(&self, which: Switch) -> Option<u64> {
+        self.probing.as_ref().filter(|_| which == Switch::Mutex)?.taken_out_ns()
+    }
+
+    /// Takes the probes out of the targets' code, or puts them in again.
+    pub(super) fn switch_mutex(&mut self, on: bool) {
+        match (&mut self.probing, on) {
+            (Some(probing), true) => probing.switch_on(&mut self.kernel, &mut self.gatherer),
+            (Some(probing), false) => probing.switch_off(&self.kernel),
+            (None, _) => {}
+        }
     }
 
     /// Whether it is looked at how long mutexes are held.

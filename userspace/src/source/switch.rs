@@ -64,11 +64,16 @@ impl Live {
         if let Some(why) = self.refusal(which, on) {
             return Err(format!("cannot switch {name} {}: {why}", if on { "on" } else { "off" }));
         }
-        if on != self.switches.is_off(spec.name) {
+        let taken_out_ns = self.taken_out_ns(which);
+        if on != (self.switches.is_off(spec.name) || taken_out_ns.is_some()) {
             return Ok(());
         }
         let before = host::monotonic_ns() - self.start_ns;
         match (which, on) {
+            (Switch::Mutex, _) => {
+                self.switch_mutex(on);
+                Ok(())
+            }
             (Switch::Syscalls, true) => self.attach_calls(),
             (Switch::Syscalls, false) => self.detach_calls(),
             (Switch::Futex, _) => self.kernel.look_at_futexes(on),
@@ -81,6 +86,13 @@ impl Live {
             let time = if which == Switch::Sched { ", and time then is unknown time" } else { "" };
             self.switches.notes.push(format!(
                 "{name}: was switched off from {} to {}: nothing that it would have seen then is in the numbers{time}",
+                moment(since),
+                moment(now)
+            ));
+        } else if let Some(since) = taken_out_ns {
+            self.switches.notes.push(format!(
+                "{name}: cost more than its budget and was out from {} to {}: nothing that it would have seen then is in the \
+                 numbers",
                 moment(since),
                 moment(now)
             ));
@@ -98,6 +110,7 @@ impl Live {
             Switch::Syscalls => true,
             Switch::Sched => self.gatherer.follows_sched(),
             Switch::Futex => self.gatherer.follows_futexes(),
+            Switch::Mutex => self.is_probing(),
         };
         if !runs {
             return Some("this session was started without it; choose it with --probes".to_owned());

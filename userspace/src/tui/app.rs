@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::model::{frame::Frame, session::Header};
+use crate::model::{
+    frame::Frame,
+    session::{Header, Session},
+};
 
 use super::{
     history::{History, Period},
@@ -11,6 +14,9 @@ use super::{
     sums::{Chosen, Sums},
     tables::{Item, TableState},
 };
+
+/// The probe that a budget may take out.
+const BUDGETED: &str = "mutex";
 
 /// What is to be done outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -413,7 +419,8 @@ impl App {
             self.message = Some(format!("cannot switch {}: {why}", probe.name));
             return Action::Draw;
         }
-        Action::Probe(at, self.off.contains(&probe.name))
+        let is_out = is_over_budget(&self.history.outline(), &probe.name);
+        Action::Probe(at, self.off.contains(&probe.name) || is_out)
     }
 
     /// Hears what has become of a probe that was to be switched.
@@ -472,6 +479,13 @@ impl App {
         });
         [chosen.next(), chosen.next()]
     }
+}
+
+/// Whether a probe is out because it cost more than its budget.
+#[must_use]
+pub fn is_over_budget(session: &Session, probe: &str) -> bool {
+    let traps = session.overhead.traps.as_ref();
+    probe == BUDGETED && traps.is_some_and(|traps| traps.detached_at_ns.is_some())
 }
 
 #[cfg(test)]

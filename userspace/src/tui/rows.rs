@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 use super::{
-    app::{App, ProbeFacts},
+    app::{App, ProbeFacts, is_over_budget},
     history::Period,
     shown::{self, Pair, Table},
     sums::{Brief, Chosen, Lock, LockKey, Sums},
@@ -277,6 +277,7 @@ pub fn probes(app: &App) -> Table {
         let state = match (runs, app.off.contains(&probe.name)) {
             (false, _) => "not chosen",
             (true, true) => "OFF",
+            (true, false) if is_over_budget(&session, &probe.name) => "over budget",
             (true, false) => "attached",
         };
         Row {

@@ -10,7 +10,10 @@ use std::{
 
 use pulse_trace::tui::{Dashboard, Facts, Look, Outside};
 
-use crate::support::{Calls, export, installed, need, program, within};
+use crate::{
+    mutex::{left_behind, ping_pong},
+    support::{Calls, export, installed, need, program, within},
+};
 
 /// A terminal of its own, with the tool in it; gone when dropped.
 pub struct Terminal {
@@ -315,4 +318,32 @@ fn a_probe_is_detached_and_attached_at_a_key() {
     terminal.press("q", "ended with 0");
     terminal.type_in(&["-l", "clear; echo $((1 + 1)) done"]);
     terminal.press("Enter", "2 done");
+}
+
+#[test]
+fn probes_in_the_code_of_a_target_are_taken_out_and_put_in_at_a_key() {
+    need!(installed("tmux"), "tmux is not installed");
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    let (_program, pinned) = ping_pong("adaptive", "1000000");
+    let pid = pinned[0].pid;
+    let before = left_behind::bytes(pid);
+    let attach = format!("attach -p {pid} -i 100ms --probes syscalls,mutex --json end.json");
+    let terminal = Terminal::start("mutex", (120, 40), &attach);
+    terminal.shows("LIVE");
+    assert!(left_behind::is_probed(pid) && left_behind::bytes(pid) != before);
+    terminal.press("7", "syscalls: t switches it off");
+    for _ in 0..3 {
+        terminal.type_in(&["Down"]);
+    }
+    terminal.shows("mutex: t switches it off");
+    terminal.press("t", "mutex is off");
+    assert_eq!(left_behind::bytes(pid), before);
+    terminal.press("t", "mutex is on again");
+    assert!(left_behind::is_probed(pid));
+    let screen = terminal.press("Down", "counters: cannot be switched now");
+    assert!(screen.contains("mutex: was switched off from"), "{screen}");
+    terminal.press("q", "ended with 0");
+    assert_eq!(left_behind::bytes(pid), before);
+    let notes = export(&terminal.written("json")[0]).notes;
+    assert!(notes.iter().any(|note| note.starts_with("mutex: was switched off from")), "{notes:?}");
 }

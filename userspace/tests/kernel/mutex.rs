@@ -27,7 +27,7 @@ const UNLIMITED: Wish = Wish {
 };
 
 /// Two processes that fight for the locks of two queues; both are ready to go.
-fn ping_pong(mutex: &str, trips: &str) -> (Calls, Vec<Pinned>) {
+pub fn ping_pong(mutex: &str, trips: &str) -> (Calls, Vec<Pinned>) {
     ping_pong_with(&[], mutex, trips)
 }
 

@@ -8,15 +8,18 @@ use std::{
 use pulse_trace::{
     model::{
         frame::{Abi, Call, CallStats},
+        locks::ranked_mutexes,
         session::Session,
     },
+    source::probing::Wish,
     target::Pinned,
 };
 use serde_json::Value;
 
 use crate::{
+    mutex::{left_behind, ping_pong},
     sched::{assert_adds_up, only, switches},
-    support::{Calls, How, Trace, blocked_in, built, children_of, whole, within},
+    support::{Calls, How, Trace, blocked_in, built, children_of, compiled, installed, need, whole, within},
 };
 
 #[test]
@@ -98,8 +101,8 @@ fn what_cannot_be_switched_says_why() {
     let mut trace = Trace::of(calls.pid(), &How { probes: &["syscalls"], ..How::default() });
     for (probe, why) in [
         ("futex", "started without it"),
-        ("mutex", "set up with the targets"),
-        ("counters", "set up with the targets"),
+        ("mutex", "started without it"),
+        ("counters", "all the time that a process was traced"),
         ("sched", "started without it"),
         ("shced", "did you mean \"sched\""),
     ] {
@@ -219,4 +222,81 @@ fn futexes_are_exact_around_a_time_that_nobody_looked() {
     assert!(called >= truths[1], "{called} of {truths:?}");
     let note = "futex: was switched off from";
     assert!(session.notes.iter().any(|it| it.starts_with(note)), "{:?}", session.notes);
+}
+
+/// Spins that a session has seen of a process.
+fn spins(session: &Session, pid: u32) -> u64 {
+    let own = ranked_mutexes(&session.processes).into_iter();
+    let own = own.filter(|mutex| mutex.users.iter().all(|user| user.0 == pid));
+    own.map(|mutex| mutex.seen.stats.spin_count.count()).sum()
+}
+
+#[test]
+fn mutexes_are_exact_around_a_time_in_which_no_probe_is_in_the_code() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "cc", "shards.c", &["-pthread"]).unwrap();
+    let start = || Calls::start_program(&[], &program, &["700", "--locks", "3"]);
+    let programs = [start(), start(), start()];
+    let pids = programs.each_ref().map(Calls::pid);
+    let pinned = pids.map(|pid| Pinned::process(pid).unwrap());
+    let own = pids.map(left_behind::bytes);
+    let how =
+        How { probes: &["mutex"], wish: Wish { budget_percent: None, ..Wish::default() }, ..How::default() };
+    let mut trace = Trace::of_all(&pinned.each_ref(), &how);
+    assert!(pids.into_iter().all(left_behind::is_probed));
+    let mut truths = Vec::new();
+    for (at, mut program) in programs.into_iter().enumerate() {
+        if at == 1 {
+            trace.switch("mutex", false).unwrap();
+            assert_eq!([own[1].clone(), own[2].clone()], [pids[1], pids[2]].map(left_behind::bytes));
+        } else if at == 2 {
+            trace.switch("mutex", true).unwrap();
+            assert!(left_behind::is_probed(pids[2]));
+        }
+        program.go();
+        trace.until(|| program.has_ended());
+        let said: Value = serde_json::from_str(program.output().trim()).unwrap();
+        assert_eq!(said["odd"], 0);
+        truths.push(said["contended"].as_u64().unwrap());
+    }
+    let session = trace.finish();
+    need!(truths.iter().all(|contended| *contended > 0), "nobody fought: {truths:?}");
+    let mut rest = session.ledger.clone();
+    assert_eq!(rest.degraded.remove("probe_switched_off"), Some(1));
+    assert!(whole(&rest), "{rest:?}");
+    assert_eq!(pids.map(|pid| spins(&session, pid)), [truths[0], 0, truths[2]], "{truths:?}");
+    let traps = session.overhead.traps.as_ref().unwrap();
+    assert!(traps.attached_ns < session.duration_ns - 500_000_000, "{traps:?} of {}", session.duration_ns);
+    let note = "mutex: was switched off from";
+    assert!(session.notes.iter().any(|it| it.starts_with(note)), "{:?}", session.notes);
+}
+
+#[test]
+fn probes_that_their_budget_took_out_are_put_in_again_and_taken_out_again() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    let (mut program, pinned) = ping_pong("adaptive", "100000000");
+    let pid = pinned[0].pid;
+    let how = How {
+        probes: &["mutex"],
+        wish: Wish { budget_percent: Some(0.1), ..Wish::default() },
+        ..How::default()
+    };
+    let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &how);
+    program.go();
+    for _ in 0..2 {
+        let since = Instant::now();
+        trace.until(|| !left_behind::is_probed(pid) || since.elapsed() > Duration::from_secs(30));
+        need!(!left_behind::is_probed(pid), "nobody fought for half a minute");
+        trace.switch("mutex", true).unwrap();
+        assert!(left_behind::is_probed(pid));
+    }
+    program.kill();
+    let session = trace.finish();
+    let traps = session.overhead.traps.as_ref().unwrap();
+    assert!(traps.detached_at_ns.is_none(), "they were in at the end: {traps:?}");
+    assert!(!session.ledger.degraded.contains_key("probe_switched_off"), "nobody has switched it off");
+    let note = "mutex: cost more than its budget and was out from";
+    assert_eq!(session.notes.iter().filter(|it| it.starts_with(note)).count(), 2, "{:?}", session.notes);
 }

@@ -76,7 +76,7 @@ pub fn events(processes: &[ProcessFrame]) -> BTreeMap<String, u64> {
 pub fn traps(processes: &[ProcessFrame], shape: Shape, number: u32) -> Traps {
     let whole = processes.iter().flat_map(|it| &it.sched).filter(|it| it.thread.is_none());
     let attached = super::mutex::attached(shape, number);
-    let detached = super::mutex::attached(shape, number.saturating_sub(1)) && !attached;
+    let first_without = u64::from(shape.frames / 2).max(1);
     Traps {
         trap_ns: TRAP_NS,
         hold_one_in: Some(10),
@@ -84,7 +84,7 @@ pub fn traps(processes: &[ProcessFrame], shape: Shape, number: u32) -> Traps {
         target_cpu_ns: if attached { whole.map(|it| it.stats.budget.on_cpu_ns()).sum() } else { 0 },
         attached_ns: if attached { INTERVAL_NS } else { 0 },
         budget_percent: Some(5.0),
-        detached_at_ns: detached.then(|| u64::from(number) * INTERVAL_NS + 123_000_000),
+        detached_at_ns: (!attached).then(|| first_without * INTERVAL_NS + 123_000_000),
     }
 }
 

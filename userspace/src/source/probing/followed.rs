@@ -16,13 +16,16 @@ use crate::{
     source::host,
 };
 
+/// The first stretch in which they are, if they are followed all the time.
+pub const FIRST: u32 = 1;
+
 /// Has the kernel follow mutexes, if that is wished. `None` where it is done all the time, or not at all.
 pub fn begin(kernel: &Kernel, choice: Choice, now_ns: u64) -> Option<Sampling> {
     let parts = choice.hold.map(NonZeroU32::get)?;
     if parts > 1 {
         return Some(Sampling::new(parts, now_ns));
     }
-    kernel.follow_holds(1, 1);
+    kernel.follow_holds(FIRST, FIRST);
     None
 }
 
@@ -126,13 +129,24 @@ impl Probing {
     pub(super) fn stop_following(&mut self, kernel: &Kernel) {
         if self.choice.hold.is_some() {
             let stretch = match &self.sampling {
-                None => Some(1),
+                None => Some(self.stretch),
                 Some(sampling) => sampling.is_open().then(|| sampling.stretch()),
             };
             self.unfinished += stretch.map_or(0, |stretch| kernel.held(stretch));
             self.take_out(|process| &mut process.takes);
             self.take_out(|process| &mut process.releases);
             kernel.follow_holds(0, 0);
+            if let Some(sampling) = &mut self.sampling {
+                sampling.stop();
+            }
+        }
+    }
+
+    /// After probes were out for a while: what was held before has its end missed.
+    pub(super) fn follow_again(&mut self, kernel: &Kernel) {
+        if self.choice.hold.is_some() && self.sampling.is_none() {
+            self.stretch += 1;
+            kernel.follow_holds(self.stretch, self.stretch);
         }
     }
 

@@ -7,6 +7,7 @@ mod files;
 mod followed;
 mod preview;
 mod sampling;
+mod switched;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -101,6 +102,8 @@ pub struct Probing {
     choice: Choice,
     /// Where mutexes are followed in some part of the time only.
     sampling: Option<Sampling>,
+    /// The number of the present stretch where they are followed all the time.
+    stretch: u32,
     /// Mutexes that were still held when nobody looked any more; not told yet.
     unfinished: u64,
     budget: Budget,
@@ -113,11 +116,13 @@ pub struct Probing {
     said: HashSet<String>,
     notes: Vec<String>,
     begin_ns: u64,
+    /// Since when they are out because they cost too much, ns since the session began.
     detached_at_ns: Option<u64>,
+    /// The part of the time that is in no interval yet and in which they are in begins here; `None` while they are out.
+    in_since_ns: Option<u64>,
     hits: [u64; class::COUNT],
     /// Since the last frame.
     interval: Traps,
-    interval_from_ns: u64,
 }
 
 impl Probing {
@@ -131,6 +136,7 @@ impl Probing {
         Ok(Self {
             choice: wish.choice,
             sampling: followed::begin(kernel, wish.choice, now),
+            stretch: followed::FIRST,
             unfinished: 0,
             budget: Budget::new(wish.budget_percent),
             costs: kernel.calibrate_traps(),
@@ -141,15 +147,15 @@ impl Probing {
             notes: Vec::new(),
             begin_ns: now,
             detached_at_ns: None,
+            in_since_ns: Some(now),
             hits: kernel.trap_hits(),
             interval: Traps::default(),
-            interval_from_ns: now,
         })
     }
 
     /// Notes when the session began, on the monotonic clock.
     pub fn start_at(&mut self, start_ns: u64) {
-        (self.begin_ns, self.interval_from_ns) = (start_ns, start_ns);
+        (self.begin_ns, self.in_since_ns) = (start_ns, Some(start_ns));
     }
 
     /// Puts probes into libraries that a held command will most likely map.
@@ -167,7 +173,7 @@ impl Probing {
 
     /// Looks at all targets: at new ones, at those that run another program now, and from time to time at all.
     pub fn look_around(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer) {
-        if self.detached_at_ns.is_some() {
+        if !self.is_in() {
             return;
         }
         let now = host::monotonic_ns();
@@ -307,7 +313,7 @@ impl Probing {
 
     /// Books what the probes have cost since the last time, and takes them out if that is too much.
     pub fn watch(&mut self, kernel: &mut Kernel) {
-        if self.detached_at_ns.is_some() {
+        if !self.is_in() {
             return;
         }
         self.sample(kernel);
@@ -315,7 +321,6 @@ impl Probing {
         if self.budget.book(cost_ns, cpu_ns) {
             self.detach(kernel);
             self.detached_at_ns = Some(host::monotonic_ns() - self.begin_ns);
-            self.book(kernel);
         }
     }
 
@@ -336,16 +341,33 @@ impl Probing {
         (self.costs.as_ref().map_or(0.0, |costs| costs.of(&new)), cpu_ns)
     }
 
+    /// Takes all probes out, and books what they have cost up to then.
     fn detach(&mut self, kernel: &Kernel) {
         self.stop_following(kernel);
         self.processes.values_mut().for_each(|process| process.probes.clear());
+        self.book(kernel);
+        self.pass();
+        self.in_since_ns = None;
+    }
+
+    /// Whether probes are in, as far as there is code for them.
+    const fn is_in(&self) -> bool {
+        self.in_since_ns.is_some()
+    }
+
+    /// Adds the time that has passed with the probes in.
+    fn pass(&mut self) {
+        if let Some(since) = &mut self.in_since_ns {
+            let now = host::monotonic_ns();
+            self.interval.attached_ns += now.saturating_sub(*since);
+            *since = now;
+        }
     }
 
     /// Takes all probes out at the end of the session.
     pub fn finish(&mut self, kernel: &Kernel) {
-        if self.detached_at_ns.is_none() {
+        if self.is_in() {
             self.detach(kernel);
-            self.book(kernel);
         }
         let pids: Vec<u32> = self.processes.keys().copied().collect();
         pids.into_iter().for_each(|pid| self.judge(pid, true));
@@ -353,12 +375,10 @@ impl Probing {
 
     /// What the probes have cost since the last frame.
     pub fn take(&mut self, kernel: &Kernel) -> Traps {
-        let was_in = self.detached_at_ns.is_none();
-        if was_in {
+        if self.is_in() {
             self.book(kernel);
+            self.pass();
         }
-        let now = host::monotonic_ns();
-        let until = self.detached_at_ns.map_or(now, |at| self.begin_ns + at);
         let total: u64 = self.hits.iter().sum();
         let mut traps = std::mem::take(&mut self.interval);
         // The mean of all hits so far: sites differ in what they cost.
@@ -367,11 +387,9 @@ impl Probing {
             0 => costs.map_or(0.0, |costs| costs.one(class::EMULATED)),
             _ => costs.map_or(0.0, |costs| costs.of(&self.hits)) / total as f64,
         };
-        traps.attached_ns = until.saturating_sub(self.interval_from_ns);
         traps.budget_percent = self.budget.percent();
         traps.hold_one_in = self.choice.hold.map(NonZeroU32::get);
         traps.detached_at_ns = self.detached_at_ns;
-        self.interval_from_ns = now;
         traps
     }
 

@@ -58,6 +58,12 @@ impl Sampling {
         self.pauses
     }
 
+    /// The probes are out, whatever was due: what comes next begins a new stretch.
+    pub const fn stop(&mut self) {
+        self.pauses += self.taking as u32;
+        (self.taking, self.paused_ns) = (false, None);
+    }
+
     /// What is to be done now, given whether somebody has one that was taken in this stretch.
     pub fn step(&mut self, now_ns: u64, is_held: impl FnOnce(u32) -> bool) -> Option<Step> {
         let due = self.is_due(now_ns);
@@ -131,6 +137,13 @@ mod tests {
         let held = steps(&mut sampling, 0..1_000, true);
         assert_eq!(held[..3], [Step::Begin, Step::Pause, Step::Resume]);
         assert!(!held.contains(&Step::End) && sampling.stretch() == 1);
+        let mut stopped = Sampling::new(1, 0);
+        for stretch in 1..4 {
+            assert_eq!(steps(&mut stopped, 0..3, true), [Step::Begin]);
+            assert_eq!((stopped.stretch(), stopped.pauses()), (stretch, stretch));
+            stopped.stop();
+            assert!(!stopped.is_open());
+        }
         let mut sampling = Sampling::new(1000, 0);
         let late = steps(&mut sampling, 0..100_000, true);
         assert_eq!(late[..3], [Step::Begin, Step::Pause, Step::End]);

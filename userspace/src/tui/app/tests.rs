@@ -302,3 +302,26 @@ fn a_probe_is_switched_by_asking_and_shown_as_what_the_answer_says() {
     press(&mut app, &[Key::Up, Key::Char('t')]);
     assert!(app.message.as_ref().unwrap().contains("nothing is being traced"));
 }
+
+#[test]
+fn a_probe_that_its_budget_took_out_is_asked_for_again_at_the_first_key() {
+    let mut app = fresh();
+    let named = |name: &str| crate::tui::ProbeFacts { name: name.to_owned(), ..Default::default() };
+    app.facts.probes = vec![named("sched"), named("mutex")];
+    let mut frames = synthetic::frames(5, Shape { lossy: true, ..SHAPE });
+    frames.iter().for_each(|frame| app.frame(frame.clone()));
+    press(&mut app, &[Key::Char('7')]);
+    app.prepare();
+    let states =
+        |app: &App| app.shown.table.rows.iter().map(|row| row.cells[1].text.clone()).collect::<Vec<_>>();
+    assert_eq!(states(&app), ["attached", "over budget"]);
+    assert_eq!(press(&mut app, &[Key::Down, Key::Char('t')]), Action::Probe(1, true));
+    app.switched("mutex".to_owned(), Ok(true));
+    let mut again = frames.pop().unwrap();
+    again.at_ns += again.span_ns;
+    again.overhead.traps.as_mut().unwrap().detached_at_ns = None;
+    app.frame(again);
+    app.prepare();
+    assert_eq!(states(&app), ["attached", "attached"]);
+    assert_eq!(press(&mut app, &[Key::Char('t')]), Action::Probe(1, false));
+}

@@ -17,7 +17,7 @@ const BREAKPOINT: u8 = 0xcc;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The first bytes of all sites in a process's C library, as that process has them.
-fn bytes(pid: u32) -> Vec<u8> {
+pub fn bytes(pid: u32) -> Vec<u8> {
     let maps = Maps::parse(&fs::read(format!("/proc/{pid}/maps")).unwrap());
     let is_code = |mapping: &&pulse_trace::model::maps::Mapping| {
         mapping.executable && mapping.path().is_some_and(|path| path.ends_with("libc.so.6"))
