@@ -43,6 +43,8 @@ settings! {
     COMPAT_MASK: u32 = 0;
     /// Offset in `pt_regs` of the number of the running call.
     REGS_NR: u32 = 0;
+    /// Whether calls are counted and timed, whatever they are. Without, the hooks of calls are for futexes alone.
+    PROBE_SYSCALLS: u32 = 0;
     /// Whether futexes are looked at.
     PROBE_FUTEX: u32 = 0;
     /// Whether targets have probes in their own code, which userspace puts into new ones.

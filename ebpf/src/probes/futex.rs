@@ -50,6 +50,17 @@ pub fn is_one(call: u32) -> bool {
     config::PROBE_FUTEX() != 0 && call == config::FUTEX()
 }
 
+/// Whether this is a call that may sleep, and is therefore timed.
+#[inline(always)]
+pub fn waits(command: u32) -> bool {
+    is_wait(command & !(PRIVATE_FLAG | CLOCK_REALTIME | SHARED))
+}
+
+#[inline(always)]
+fn is_wait(op: u32) -> bool {
+    matches!(op, op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT_REQUEUE_PI)
+}
+
 /// A call begins. Tells for what its stack is to be taken; 0 where it is not.
 #[inline(never)]
 pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) -> u64 {

@@ -66,9 +66,15 @@ pub fn syscalls_enter_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) -> Option<()> {
+    if is_ignored(nr) {
+        return None;
+    }
     let thread = targets::admit(true)?;
     let compat = config::COMPAT_MASK() != 0 && compat();
     let call = call_index(nr, compat, config::IS_X86() != 0);
+    if config::PROBE_SYSCALLS() == 0 && !futex::is_one(call) {
+        return None;
+    }
     if thread.phase != phase::SEEN {
         first_call(thread, call)?;
     }
@@ -76,6 +82,7 @@ fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) 
         end_unseen(thread);
     }
     thread.call = call + 1;
+    let mut timed = true;
     if futex::is_one(call) {
         let (first, second) = (register(config::REGS_FIRST()), register(config::REGS_SECOND()));
         let owner = futex::enter(thread, first, second as u32, register(config::REGS_THIRD()) as u32);
@@ -88,9 +95,19 @@ fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) 
                 register(config::REGS_LR()),
             );
         }
+        timed = config::PROBE_SYSCALLS() != 0 || futex::waits(second as u32);
     }
-    thread.entered_ns = kernel::now();
+    if timed {
+        thread.entered_ns = kernel::now();
+    }
     Some(())
+}
+
+/// Whether nobody asked for the call with this number. Where only futexes are looked at, all others leave here. Calls of the
+/// other ABIs may have the same number: they are told later.
+#[inline(always)]
+fn is_ignored(nr: u64) -> bool {
+    config::PROBE_SYSCALLS() == 0 && nr != u64::from(config::FUTEX())
 }
 
 /// Whether a call that is not known to follow another one counts.
@@ -104,28 +121,36 @@ fn first_call(thread: &mut Thread, call: u32) -> Option<()> {
 }
 
 /// `void (struct pt_regs *regs, long ret)`
-#[raw_tracepoint(tracepoint = "sys_exit")]
-pub fn syscalls_exit(ctx: RawTracePointContext) -> i32 {
-    let _ = try_exit(&ctx);
+///
+/// Attached through BTF, so that the number of the call is one plain load away.
+#[btf_tracepoint(function = "sys_exit")]
+pub fn syscalls_exit(ctx: BtfTracePointContext) -> i32 {
+    let nr = Given::argument(&ctx, 0).word(config::REGS_NR());
+    let _ = try_exit(nr, ctx.arg(1));
     0
 }
 
 #[inline(always)]
-fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
+fn try_exit(nr: u32, ret: u64) -> Option<()> {
+    if is_ignored(u64::from(nr)) {
+        return None;
+    }
     let thread = targets::admit(false)?;
     let now = kernel::now();
     if thread.call == 0 {
-        return unmatched(thread, ctx);
+        return unmatched(thread, nr, ret);
     }
     let call = thread.call - 1;
     thread.call = 0;
     if thread.phase != phase::SEEN {
         return None;
     }
+    if config::PROBE_SYSCALLS() == 0 {
+        return futex_ended(thread, ret, now);
+    }
     let elapsed = now.wrapping_sub(thread.entered_ns);
     thread.in_calls_ns = thread.in_calls_ns.wrapping_add(elapsed);
     let cell = cell_of(thread.row, call)?;
-    let ret: u64 = ctx.arg(1);
     if ret > u64::MAX - MAX_ERRNO && call != config::SIGRETURN() {
         let errno = ret.wrapping_neg() as u32;
         if is_interruption(errno) && is_dying() {
@@ -146,6 +171,16 @@ fn try_exit(ctx: &RawTracePointContext) -> Option<()> {
     Some(())
 }
 
+/// A call on a futex ended, and calls are not counted.
+#[inline(always)]
+fn futex_ended(thread: &Thread, ret: u64, now: u64) -> Option<()> {
+    let errno = ret.wrapping_neg() as u32;
+    if ret <= u64::MAX - MAX_ERRNO || !is_interruption(errno) || !is_dying() {
+        futex::exit(thread, ret, now);
+    }
+    Some(())
+}
+
 /// Whether a call ended so because of a signal: `EINTR`, or one of the codes by which the kernel restarts calls.
 #[inline(always)]
 fn is_interruption(errno: u32) -> bool {
@@ -161,7 +196,11 @@ fn is_dying() -> bool {
 /// A call ended that nobody saw begin: one that runs since before the session, or that a seccomp filter refused before
 /// it began. The kernel still has its number.
 #[inline(never)]
-fn unmatched(thread: &mut Thread, ctx: &RawTracePointContext) -> Option<()> {
+fn unmatched(thread: &mut Thread, nr: u32, ret: u64) -> Option<()> {
+    let call = call_index(u64::from(nr), is_compat(), config::IS_X86() != 0);
+    if config::PROBE_SYSCALLS() == 0 && !futex::is_one(call) {
+        return None;
+    }
     match thread.phase {
         phase::FRESH | phase::LEFT => {
             loss::count(Slot::BeganBefore);
@@ -169,10 +208,11 @@ fn unmatched(thread: &mut Thread, ctx: &RawTracePointContext) -> Option<()> {
         }
         phase::SEEN if !is_closing() => {
             loss::count(Slot::UnmatchedExit);
-            let nr = Object::at(ctx.arg(0)).word(config::REGS_NR());
-            let cell = cell_of(thread.row, call_index(u64::from(nr), is_compat(), config::IS_X86() != 0))?;
+            if config::PROBE_SYSCALLS() == 0 {
+                return None;
+            }
+            let cell = cell_of(thread.row, call)?;
             untimed(cell);
-            let ret: u64 = ctx.arg(1);
             if ret > u64::MAX - MAX_ERRNO {
                 failed(cell, ret.wrapping_neg() as u32);
             }
@@ -186,11 +226,13 @@ fn unmatched(thread: &mut Thread, ctx: &RawTracePointContext) -> Option<()> {
 #[inline(never)]
 fn end_unseen(thread: &Thread) {
     loss::count(Slot::UnmatchedEntry);
-    if let Some(cell) = cell_of(thread.row, thread.call - 1) {
+    if config::PROBE_SYSCALLS() != 0
+        && let Some(cell) = cell_of(thread.row, thread.call - 1)
+    {
         untimed(cell);
-        if futex::is_one(thread.call - 1) {
-            let _ = futex::ended(thread.seat, kernel::now());
-        }
+    }
+    if futex::is_one(thread.call - 1) {
+        let _ = futex::ended(thread.seat, kernel::now());
     }
 }
 
@@ -273,7 +315,7 @@ fn failed(cell: u32, errno: u32) {
 /// The thread dies in the call that it is in: `exit`, or any other under a fatal signal.
 #[inline(always)]
 pub fn died(thread: &Thread) {
-    if thread.call == 0 || thread.phase != phase::SEEN {
+    if config::PROBE_SYSCALLS() == 0 || thread.call == 0 || thread.phase != phase::SEEN {
         return;
     }
     if let Some(cell) = cell_of(thread.row, thread.call - 1) {

@@ -54,6 +54,25 @@ pub fn validate_inline(options: &TraceOptions, inline: bool) -> Result<(), Failu
     }
 }
 
+/// Whether anything of what was chosen can be had of every process.
+fn validate_scope(options: &TraceOptions, scope: Scope) -> Result<(), Failure> {
+    match chosen(options, scope).is_empty() {
+        true => Err(Failure::usage(format!(
+            "cannot trace every process with --probes {} alone: it is set up for each target; name targets with -p or --comm, or add \
+             a probe, as with --probes auto",
+            options.probes.join(",")
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The probes that run.
+fn chosen(options: &TraceOptions, scope: Scope) -> Vec<&'static str> {
+    // Those are not opened then; a note of the session says why.
+    let left_out = |probe: &&str| ["counters", "mutex"].contains(probe) && scope == Scope::Everybody;
+    probes::chosen(&options.probes).into_iter().filter(|probe| !left_out(probe)).collect()
+}
+
 fn trace(
     options: &TraceOptions,
     scope: Scope,
@@ -62,6 +81,7 @@ fn trace(
     inline: bool,
     wanted: Wanted,
 ) -> Result<(), Failure> {
+    validate_scope(options, scope)?;
     // Created first: a slip in a path must not cost a long session.
     let mut outputs = Outputs::create(options)?;
     let pids = held
@@ -141,9 +161,6 @@ fn set_start(header: &mut Header, start_mono_ns: u64) {
 
 /// What is known before a session begins.
 fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>) -> Header {
-    // Those are not opened then; a note of the session says why.
-    let left_out = |probe: &&str| ["counters", "mutex"].contains(probe) && scope == Scope::Everybody;
-    let chosen = probes::chosen(&options.probes).into_iter().filter(|probe| !left_out(probe));
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: host::kernel(),
@@ -154,7 +171,7 @@ fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>) -> Header {
         targets,
         start_unix_ns: host::unix_ns(),
         start_mono_ns: host::monotonic_ns(),
-        probes: chosen.map(str::to_owned).collect(),
+        probes: chosen(options, scope).into_iter().map(str::to_owned).collect(),
         per_thread: options.threads,
     }
 }

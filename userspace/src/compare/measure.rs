@@ -40,7 +40,10 @@ pub fn measures(
     let chosen = |process: &&Process| selection.comms.is_none_or(|comms| comms.contains(&process.comm));
     let processes: Vec<&Process> = export.processes.iter().filter(chosen).collect();
     let mut found = Found { selection, measures: Vec::new(), distributions: Vec::new() };
-    calls::add(&mut found, &processes)?;
+    // What nobody counted is not none.
+    if export.session.probes.is_empty() || export.session.probes.iter().any(|probe| probe == "syscalls") {
+        calls::add(&mut found, &processes)?;
+    }
     sched::add(&mut found, &processes)?;
     locks::add(&mut found, &processes)?;
     Ok((found.measures, found.distributions))

@@ -1,5 +1,7 @@
 //! How many of each thing the kernel side has room for. All of it is allocated when a session starts.
 
+use super::loaded::Probes;
+
 /// Beyond this many, histograms have no copies: one is 4.6 KB.
 const AFFORDABLE_HISTOGRAMS: u32 = 3072;
 
@@ -65,7 +67,11 @@ impl Limits {
 
     /// These limits for a session that leaves probes out: what they would use takes neither memory nor time.
     #[must_use]
-    pub const fn of_use_with(mut self, sched: bool, futex: bool, mutex: bool) -> Self {
+    pub const fn of_use_with(mut self, probes: Probes) -> Self {
+        let Probes { syscalls, sched, futex, mutex, .. } = probes;
+        if !syscalls {
+            (self.histograms, self.lean_cells) = (0, 0);
+        }
         if !sched {
             self.edges = 0;
         }

@@ -36,9 +36,11 @@ use super::{
     uprobe::Sites,
 };
 
-/// The probes that a session uses besides system calls, which all others build on.
+/// The probes that a session uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Probes {
+    /// System calls.
+    pub syscalls: bool,
     /// Scheduling.
     pub sched: bool,
     /// Futexes.
@@ -240,8 +242,7 @@ impl Kernel {
     /// # Errors
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
-        let Probes { sched, futex, mutex, .. } = setup.probes;
-        let limits = setup.limits.of_use_with(sched, futex, mutex);
+        let limits = setup.limits.of_use_with(setup.probes);
         let cpus = nr_cpus().map_err(|(_, cause)| LoadError::Cpus(cause))? as u32;
         let mut constants = settings::offsets(&Btf::of_kernel()?)?;
         constants.extend([
@@ -252,6 +253,7 @@ impl Kernel {
             ("OWN_TGID", std::process::id()),
             ("CPUS", cpus),
             ("CELL_HISTOGRAMS", limits.histograms),
+            ("PROBE_SYSCALLS", u32::from(setup.probes.syscalls)),
             ("PROBE_FUTEX", u32::from(setup.probes.futex)),
             ("TAKE_STACKS", u32::from(setup.probes.stacks)),
             ("PROBE_MUTEX", u32::from(setup.probes.mutex)),
@@ -308,7 +310,7 @@ impl Kernel {
 /// How long each map has to be; those that are not here are as the object has them.
 fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'static str, u32)> {
     let where_used = |used: bool, length: u32| if used { length + 1 } else { 1 };
-    let Probes { sched, futex, mutex, stacks, .. } = setup.probes;
+    let Probes { syscalls, sched, futex, mutex, stacks, .. } = setup.probes;
     vec![
         ("TIDS", blocks),
         ("THREADS", limits.threads + 1),
@@ -316,7 +318,7 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
         ("ROWS", limits.rows + 1),
         ("FREE_ROWS", limits.rows.max(1)),
         ("PROCESSES", limits.rows.max(1)),
-        ("DIRECTORIES", limits.rows + 1),
+        ("DIRECTORIES", where_used(syscalls, limits.rows)),
         ("CELLS", limits.cells() + 1),
         ("FREE_CELLS", limits.histograms.max(1)),
         ("FREE_LEAN_CELLS", limits.lean_cells.max(1)),

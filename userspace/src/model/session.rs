@@ -39,6 +39,14 @@ pub struct Header {
     pub per_thread: bool,
 }
 
+impl Header {
+    /// Whether system calls were counted: where not, there are none to show, which is not to say that there were none.
+    #[must_use]
+    pub fn counts_calls(&self) -> bool {
+        self.probes.is_empty() || self.probes.iter().any(|probe| probe == "syscalls")
+    }
+}
+
 /// The sum of a session's frames.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Session {

@@ -60,15 +60,16 @@ pub fn named(name: &str) -> Result<&'static Spec, String> {
 /// What to take when nobody chooses.
 pub const AUTO: &str = "auto";
 
-/// The probes that a choice of names comes to, in the order of [`ALL`]. System calls are always among them: the others
-/// have to know which call a thread is in.
+/// The probes that a choice of names comes to, in the order of [`ALL`]. System calls go with scheduling, which has to know
+/// which call a thread is blocked in.
 #[must_use]
 pub fn chosen(names: &[String]) -> Vec<&'static str> {
-    let auto = names.iter().any(|name| name == AUTO);
+    let named = |wanted: &str| names.iter().any(|name| name == wanted);
+    let auto = named(AUTO);
     let wanted = |spec: &&Spec| {
-        spec.name == syscalls::SPEC.name
-            || (auto && spec.default)
-            || names.iter().any(|name| name == spec.name)
+        (auto && spec.default)
+            || named(spec.name)
+            || (spec.name == syscalls::SPEC.name && named(sched::SPEC.name))
     };
     ALL.iter().filter(wanted).map(|spec| spec.name).collect()
 }
@@ -107,7 +108,9 @@ mod tests {
     #[test]
     fn a_choice_always_has_what_it_builds_on() {
         assert_eq!(chosen(&["sched".to_owned()]), ["syscalls", "sched"]);
-        assert_eq!(chosen(&["syscalls".to_owned()]), ["syscalls"]);
+        for alone in ["syscalls", "futex", "mutex", "counters"] {
+            assert_eq!(chosen(&[alone.to_owned()]), [alone]);
+        }
         let auto: Vec<&str> = ALL.iter().filter(|spec| spec.default).map(|spec| spec.name).collect();
         assert_eq!(chosen(&[AUTO.to_owned()]), auto);
     }

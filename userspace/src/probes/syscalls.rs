@@ -17,7 +17,7 @@ use crate::{
 pub const SPEC: Spec = Spec {
     name: "syscalls",
     summary: "count, errors and latency distribution of every system call, by process or thread",
-    hooks: &["raw_tp:sys_exit", "tp_btf:sys_enter"],
+    hooks: &["tp_btf:sys_exit", "tp_btf:sys_enter"],
     needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF",
     default: true,
     cost: "120 ns per call of a target, 10 ns per call of anybody else",

@@ -9,7 +9,7 @@ use super::layout::{Layout, Tone};
 pub fn render(session: &Session, layout: Layout) -> String {
     let ledger = &session.ledger;
     let [lost, degraded, censored] = [&ledger.lost, &ledger.degraded, &ledger.censored].map(total);
-    let counted = counted(ledger);
+    let counted = counted(ledger, session.header.counts_calls());
     if ledger.complete() {
         let edges = if censored == 0 {
             "none lost".to_owned()
@@ -52,12 +52,15 @@ fn noted(ledger: &Ledger) -> impl Iterator<Item = (&String, &u64)> {
 }
 
 /// What is in the numbers, of every kind.
-fn counted(ledger: &Ledger) -> String {
+fn counted(ledger: &Ledger, calls: bool) -> String {
     let events = ledger.events.iter().filter(|(name, count)| **count > 0 && meaning(name) == UNKNOWN);
     let events = events
         .map(|(name, count)| format!("{} {}", units::count(*count), printable(&name.replace('_', " "))));
-    let all: Vec<String> =
-        [format!("{} calls", units::count(ledger.counted))].into_iter().chain(events).collect();
+    let calls = (calls || ledger.counted > 0).then(|| format!("{} calls", units::count(ledger.counted)));
+    let all: Vec<String> = calls.into_iter().chain(events).collect();
+    if all.is_empty() {
+        return "no event was counted".to_owned();
+    }
     format!("{} counted", all.join(", "))
 }
 
@@ -77,8 +80,8 @@ const UNKNOWN: &str = "a slot that this version does not know; a newer one made 
 fn meaning(name: &str) -> &'static str {
     match name {
         "unmatched_exit" => {
-            "calls that ended without having been seen to begin, as those that seccomp refuses; counted, but missing in \
-             total, mean and quantiles"
+            "calls that ended without having been seen to begin, as those that seccomp refuses; counted where calls are, \
+             but missing in total, mean and quantiles, and on no futex"
         }
         "unmatched_entry" => {
             "calls that were not seen to end; counted, but missing in total, mean and quantiles"
@@ -197,6 +200,17 @@ mod tests {
         let events = slots(&[("wakeups", 12), ("futex_calls", 0), ("e\x1b_x", 3)]);
         let text = rendered(Ledger { counted: 7, events, ..Ledger::default() });
         assert_eq!(text, "ledger: complete, 7 calls, 3 e\\x1b x, 12 wakeups counted, none lost\n");
+    }
+
+    #[test]
+    fn calls_that_nobody_counted_are_not_said_to_be_none() {
+        let mut session = Session::default();
+        session.header.probes = vec!["futex".to_owned()];
+        let text = render(&session, Layout::new(80, false));
+        assert_eq!(text, "ledger: complete, no event was counted, none lost\n");
+        session.ledger.events = slots(&[("futex_calls", 9)]);
+        let text = render(&session, Layout::new(80, false));
+        assert_eq!(text, "ledger: complete, 9 futex calls counted, none lost\n");
     }
 
     #[test]

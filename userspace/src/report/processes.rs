@@ -54,7 +54,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
 /// Whether system calls were looked at: where they were not, their absence is no news.
 fn probed(session: &Session) -> bool {
     let calls = session.processes.values().any(|process| !process.syscalls.is_empty());
-    calls || session.header.probes.is_empty() || session.header.probes.iter().any(|probe| probe == "syscalls")
+    calls || session.header.counts_calls()
 }
 
 /// By total time, or by the column that was asked for where processes have it.
@@ -102,13 +102,12 @@ fn overview(entries: &[Entry<'_>], shown: usize, session: &Session, layout: Layo
         let (count, total) = rest
             .iter()
             .fold((0, 0), |(count, total), entry| (count + entry.sum.count(), total + entry.sum.total_ns()));
-        let words = format!(
-            "{} more processes are left out ({} calls, {} in total); --top {} shows them",
-            rest.len(),
-            units::count(count),
-            units::time(total),
-            entries.len()
-        );
+        let made = match probed {
+            true => format!(" ({} calls, {} in total)", units::count(count), units::time(total)),
+            false => String::new(),
+        };
+        let words =
+            format!("{} more processes are left out{made}; --top {} shows them", rest.len(), entries.len());
         text += &layout.wrap("", &words);
     }
     text

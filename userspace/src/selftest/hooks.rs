@@ -5,7 +5,8 @@ use crate::kernel::{Attached, Hook, Kernel, LIFECYCLE, Probes, SCHED, SYSCALLS, 
 /// Has the kernel verify and attach every program: a line for each group of hooks.
 pub fn verify() -> Vec<Result<String, String>> {
     let limits = Limits::for_targets(1, 1, false, false, 1);
-    let probes = Probes { sched: true, futex: true, stacks: true, mutex: false, counters: false };
+    let probes =
+        Probes { syscalls: true, sched: true, futex: true, stacks: true, mutex: false, counters: false };
     let setup =
         Setup { limits, probes, follow_children: true, everybody: false, per_thread: false, debug: true };
     let mut kernel = match Kernel::load(&setup) {

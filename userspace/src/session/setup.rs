@@ -54,6 +54,7 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
     Ok(Setup {
         limits,
         probes: Probes {
+            syscalls: chosen.contains(&"syscalls"),
             sched: chosen.contains(&"sched"),
             futex: chosen.contains(&"futex"),
             stacks: request.stacks && (chosen.contains(&"futex") || chosen.contains(&"mutex")),

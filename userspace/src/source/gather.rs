@@ -25,7 +25,8 @@ use crate::{
 /// What has been read but not yet handed on.
 #[derive(Default)]
 pub struct Gatherer {
-    syscalls: Syscalls,
+    /// Where system calls are counted.
+    syscalls: Option<Syscalls>,
     /// Where scheduling is followed.
     sched: Option<Sched>,
     /// Where futexes are.
@@ -47,6 +48,7 @@ impl Gatherer {
     #[must_use]
     pub fn new(probes: Probes) -> Self {
         Self {
+            syscalls: probes.syscalls.then(Syscalls::default),
             sched: probes.sched.then(Sched::default),
             futexes: probes.futex.then(Futexes::default),
             stacks: probes.stacks.then(Stacks::default),
@@ -75,7 +77,7 @@ impl Gatherer {
         if let Some(stacks) = &mut self.stacks {
             stacks.drain(kernel);
         }
-        let changes = self.syscalls.drain(kernel);
+        let changes = self.syscalls.as_mut().map(|calls| calls.drain(kernel));
         let scheduling = self.sched.as_mut().map(|sched| sched.drain(kernel, now_ns));
         let start_ns = self.start_ns;
         let futexes = self.futexes.as_mut().map(|futexes| futexes.drain(kernel, start_ns));
@@ -85,7 +87,7 @@ impl Gatherer {
         for row in rows.owners.values() {
             self.news(row);
         }
-        for change in changes {
+        for change in changes.unwrap_or_default() {
             self.add(change, &rows);
         }
         if let Some(changes) = scheduling {
@@ -98,7 +100,9 @@ impl Gatherer {
             self.add_mutex(change, &rows);
         }
         for row in finished {
-            self.syscalls.forget(&kernel.free_cells(row));
+            if let Some(calls) = &mut self.syscalls {
+                calls.forget(&kernel.free_cells(row));
+            }
             if let Some(sched) = &mut self.sched {
                 sched.forget(row, &kernel.free_sched(row));
             }
@@ -118,6 +122,12 @@ impl Gatherer {
             }
             kernel.free_row(row);
         }
+    }
+
+    /// Whether system calls are counted at all.
+    #[must_use]
+    pub fn counts_calls(&self) -> bool {
+        self.syscalls.is_some()
     }
 
     /// Whether scheduling is followed at all.
@@ -142,10 +152,19 @@ impl Gatherer {
 
     /// Adds calls that are still running, at the end of a session.
     pub fn collect_in_flight(&mut self, kernel: &Kernel) {
+        if !self.counts_calls() {
+            return;
+        }
         let rows = Rows::of(kernel);
         for change in Syscalls::in_flight(kernel) {
             self.add(change, &rows);
         }
+    }
+
+    /// How many calls on futexes are still running, where calls are not counted and so have no row to say it in.
+    #[must_use]
+    pub fn uncounted_in_flight(&self, kernel: &Kernel) -> u64 {
+        if self.counts_calls() { 0 } else { kernel.in_flight().count() as u64 }
     }
 
     /// The reader of contended locks, where they are looked at.

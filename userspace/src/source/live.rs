@@ -25,6 +25,8 @@ use crate::{
     target::Pinned,
 };
 
+/// The ledger's name for calls that were still running at the end.
+const IN_FLIGHT: &str = "in_flight_at_detach";
 /// The ledger's name for counters that the machine has but this session could not open.
 const COUNTERS_MISSING: &str = "counters_missing";
 
@@ -92,7 +94,9 @@ impl Live {
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;
         let (refused, joined) = seat_all(&mut kernel, targets, onlooker)?;
-        kernel.attach(&SYSCALLS, &mut attached)?;
+        if setup.probes.syscalls || setup.probes.futex {
+            kernel.attach(&SYSCALLS, &mut attached)?;
+        }
         if setup.probes.sched {
             kernel.attach(&SCHED, &mut attached)?;
         }
@@ -262,6 +266,7 @@ impl Live {
         self.counting.finish(&mut self.gatherer);
         self.inlining.finish(&mut self.gatherer);
         let mut losses = self.take_losses();
+        add_positive(&mut losses.censored, IN_FLIGHT, self.gatherer.uncounted_in_flight(&self.kernel));
         add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.close_frame(losses, end_ns)
     }
@@ -288,7 +293,7 @@ impl Live {
         for (name, count) in self.gatherer.take_stack_events() {
             add_positive(&mut ledger.events, name, count);
         }
-        add_positive(&mut ledger.censored, "in_flight_at_detach", total(&processes, |stats| stats.in_flight));
+        add_positive(&mut ledger.censored, IN_FLIGHT, total(&processes, |stats| stats.in_flight));
         let contended = processes.iter().flat_map(|process| &process.mutexes);
         let contended = contended.map(|mutex| mutex.stats.contended).sum();
         add_positive(&mut ledger.events, "contended_acquisitions", contended);
@@ -298,7 +303,9 @@ impl Live {
         let mut notes = self.switches.take_notes();
         notes.extend(self.counting.take_note());
         notes.extend(self.left_out.take().map(str::to_owned));
-        notes.extend(self.probing.as_mut().map(Probing::take_notes).unwrap_or_default());
+        let of_probing = self.probing.as_mut().map(Probing::take_notes).unwrap_or_default();
+        let shown = self.gatherer.follows_futexes();
+        notes.extend(of_probing.into_iter().map(|note| if shown { note } else { without_tier_0(&note) }));
         notes.extend(self.inlining.take_notes());
         let frame = Frame {
             sequence: self.sequence,
@@ -360,6 +367,11 @@ fn begin_probing(
         probing.expect(kernel, gatherer, target.pinned.pid);
     }
     probing.look_around(kernel, gatherer);
+}
+
+/// What is said of code that cannot be probed, where nobody looks at futexes either.
+fn without_tier_0(note: &str) -> String {
+    note.replace("showing tier 0", "tier 0 is the probe futex, which was not chosen")
 }
 
 fn add_positive(book: &mut BTreeMap<String, u64>, name: &str, count: u64) {

@@ -107,7 +107,7 @@ impl Live {
     fn refusal(&self, which: Switch, on: bool) -> Option<String> {
         let runs = match which {
             Switch::Fixed(why) => return Some(why.to_owned()),
-            Switch::Syscalls => true,
+            Switch::Syscalls => self.gatherer.counts_calls(),
             Switch::Sched => self.gatherer.follows_sched(),
             Switch::Futex => self.gatherer.follows_futexes(),
             Switch::Mutex => self.is_probing(),

@@ -210,7 +210,7 @@ pub fn lock_name(key: &LockKey) -> String {
 
 /// Targets.
 #[must_use]
-pub fn processes(sums: &Sums, chosen: &Chosen, unit: Unit) -> Table {
+pub fn processes(sums: &Sums, chosen: &Chosen, unit: Unit, counted: bool) -> Table {
     let columns = vec![
         Column::name("    pid"),
         Column::name("process"),
@@ -227,6 +227,7 @@ pub fn processes(sums: &Sums, chosen: &Chosen, unit: Unit) -> Table {
         let mark = if chosen.contains(key) { "*" } else { "" };
         let share = |part: u64| brief.budget.as_ref().map(|it| part as f64 / it.wall_ns.max(1) as f64);
         let budget = brief.budget.clone().unwrap_or_default();
+        let known = |cell: Cell| if counted { cell } else { Cell::text("-") };
         let switches = if brief.budget.is_some() { unit.count(brief.switches) } else { Cell::text("-") };
         Row {
             of: Item::Process(*key),
@@ -234,9 +235,9 @@ pub fn processes(sums: &Sums, chosen: &Chosen, unit: Unit) -> Table {
                 Cell::number(format!("{:>7}", key.pid), f64::from(key.pid)),
                 Cell::text(format!("{mark}{}", shown::name(&brief.comm))),
                 Cell::number(brief.threads.to_string(), f64::from(brief.threads)),
-                unit.count(brief.calls),
-                unit.count(brief.errors),
-                unit.time(brief.call_ns),
+                known(unit.count(brief.calls)),
+                known(unit.count(brief.errors)),
+                known(unit.time(brief.call_ns)),
                 switches,
                 percent(share(budget.on_cpu_ns())),
                 percent(share(budget.run_queue_ns())),

@@ -55,7 +55,9 @@ impl Shown {
             View::Overview | View::Syscalls => rows::calls(sums, &app.facts.header.arch, unit),
             View::Scheduler => rows::wakers(sums, unit),
             View::Locks => rows::locks(sums, unit),
-            View::Processes => rows::processes(sums, app.history.chosen(), unit),
+            View::Processes => {
+                rows::processes(sums, app.history.chosen(), unit, app.facts.header.counts_calls())
+            }
             View::Probes => rows::probes(app),
             View::Help => help(),
             View::Compare => {

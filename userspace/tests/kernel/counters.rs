@@ -30,7 +30,7 @@ use crate::support::{Calls, How, Tool, Trace, Truth, blocked_in, counts, export,
 
 /// A session with counters.
 fn how() -> How<'static> {
-    How { probes: &["counters"], ..How::default() }
+    How { probes: &["syscalls", "counters"], ..How::default() }
 }
 
 /// Traces a whole run of the workload.

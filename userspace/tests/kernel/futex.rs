@@ -44,6 +44,7 @@ fn ping_pong(
     size: &str,
     trips: &str,
     oracle: bool,
+    how: &How<'_>,
 ) -> (Session, Value, Option<Oracle>, Vec<u32>) {
     let words = format!(
         "--mutex {mutex} --size {size} --capacity 16 --repetitions {trips} --pin 0,1 --count-futex --timeout 60"
@@ -59,7 +60,7 @@ fn ping_pong(
     assert_eq!(pinned.len(), 2);
     let number = libc::SYS_futex as u32;
     let oracle = oracle.then(|| Oracle::start("futex.bt", &[pids[0], pids[1], number]));
-    let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &How::default());
+    let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), how);
     program.go();
     trace.until(|| program.has_ended());
     let session = trace.finish();
@@ -89,7 +90,7 @@ fn assert_one_lock(session: &Session, pids: &[u32], kind: &str) {
 
 #[test]
 fn the_lock_of_a_queue_is_one_in_both_processes_and_every_call_is_booked() {
-    let (session, truth, _, pids) = ping_pong("plain", "8192", "20000", false);
+    let (session, truth, _, pids) = ping_pong("plain", "8192", "20000", false, &How::default());
     assert!(whole(&session.ledger), "{:?}", session.ledger);
     assert_eq!(booked(&session), ended_calls(&session));
     let own = truth["cells"][0]["futex_syscalls"].as_u64().unwrap();
@@ -107,10 +108,27 @@ fn the_lock_of_a_queue_is_one_in_both_processes_and_every_call_is_booked() {
     }
 }
 
+#[test]
+fn alone_it_books_the_same_calls_and_no_others_are_counted() {
+    let how = How { probes: &["futex"], ..How::default() };
+    let (session, truth, _, pids) = ping_pong("plain", "8192", "20000", false, &how);
+    assert!(whole(&session.ledger), "{:?}", session.ledger);
+    assert_eq!(booked(&session), truth["cells"][0]["futex_syscalls"].as_u64().unwrap());
+    assert_eq!((session.ledger.counted, counts(&session).len()), (0, 0));
+    assert_one_lock(&session, &pids, "normal shared");
+    for ((_, _, op), stats) in all_futexes(&session) {
+        // Without scheduling nobody knows which part of a wait was whose fault.
+        assert_eq!(
+            (stats.wait.count(), stats.blocked.count()),
+            (if op == "WAIT" { stats.count } else { 0 }, 0)
+        );
+    }
+}
+
 /// Two processes that wait for each other's mutex: what the budget calls blocked in `futex` is what the futexes say.
 #[test]
 fn a_ping_pong_by_futex_is_blocked_in_futex() {
-    let (session, ..) = ping_pong("plain", "8192", "20000", false);
+    let (session, ..) = ping_pong("plain", "8192", "20000", false, &How::default());
     let futex = Place::Call(Call { abi: Abi::Native, nr: libc::SYS_futex as u32 });
     assert_eq!(session.processes.len(), 2);
     for process in session.processes.values() {
@@ -137,7 +155,7 @@ fn a_ping_pong_by_futex_is_blocked_in_futex() {
 
 #[test]
 fn an_adaptive_mutex_is_known_and_its_spins_are_those_of_the_library() {
-    let (session, _, _, pids) = ping_pong("adaptive", "65536", "10000", false);
+    let (session, _, _, pids) = ping_pong("adaptive", "65536", "10000", false, &How::default());
     assert_eq!(booked(&session), ended_calls(&session));
     let seen: u64 = all_futexes(&session)
         .map(|(_, stats)| stats.mutex.iter().map(|it| it.spins.count()).sum::<u64>())
@@ -155,7 +173,7 @@ fn an_adaptive_mutex_is_known_and_its_spins_are_those_of_the_library() {
 #[test]
 fn bpftrace_counts_the_same_operations_and_outcomes_on_the_same_run() {
     need!(installed("bpftrace"), "bpftrace is not installed");
-    let (session, _, oracle, _) = ping_pong("plain", "8192", "5000", true);
+    let (session, _, oracle, _) = ping_pong("plain", "8192", "5000", true, &How::default());
     let said: BTreeMap<String, BTreeMap<String, u64>> = oracle
         .unwrap()
         .finish()

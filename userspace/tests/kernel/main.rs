@@ -12,6 +12,7 @@ mod death;
 mod doctor;
 mod elsewhere;
 mod futex;
+mod hooks;
 mod inline;
 mod languages;
 mod ledger;

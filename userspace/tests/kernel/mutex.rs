@@ -184,7 +184,8 @@ fn a_static_program_without_symbols_is_refused_by_name_and_its_calls_are_still_c
     compiler.args(["-static", "-s", "-o"]).args([&program, &source]);
     need!(compiler.status().is_ok_and(|status| status.success()), "this compiler makes no static programs");
     let mut child = std::process::Command::new(&program).spawn().unwrap();
-    let mut trace = Trace::of(child.id(), &How { probes: &["mutex"], ..How::default() });
+    let how = How { probes: &["mutex", "futex", "syscalls"], ..How::default() };
+    let mut trace = Trace::of(child.id(), &how);
     let mut frames = 0;
     trace.until(|| {
         frames += 1;

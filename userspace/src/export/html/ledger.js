@@ -18,15 +18,15 @@ function ledgerChip(ledger) {
 
 const CLASSES = [["lost", "missing from the numbers"], ["degraded", "counted, but a detail is missing"], ["censored", "partly outside of the session"], ["events", "other events in the numbers"]];
 
-function ledgerTable(ledger) {
-  const rows = [{ cells: [cell("counted", "0"), cell("system calls in the numbers"), number(ledger.counted, count)] }];
+function ledgerTable(ledger, counted = true) {
+  const rows = !counted ? [] : [{ cells: [cell("counted", "0"), cell("system calls in the numbers"), number(ledger.counted, count)] }];
   CLASSES.forEach(([name, meaning], at) => Object.entries(ledger[name]).forEach(([slot, n]) =>
     rows.push({ key: slot, cells: [cell(name, String(at + 1)), cell(clean(slot.replaceAll("_", " ")) + ": " + meaning), number(n, count)] })));
   return table([{ title: "class", name: true }, { title: "slot", name: true }, { title: "events" }], rows.reverse(), { sort: 2, rows: 20 }).node;
 }
 
-function showLedger(ledger, said) {
-  section("Ledger", el("p", { class: "soft" }, "counted + lost + censored is the truth; what is degraded is counted, without some detail."), notes(said), ledgerTable(ledger));
+function showLedger(ledger, said, counted = true) {
+  section("Ledger", el("p", { class: "soft" }, "counted + lost + censored is the truth; what is degraded is counted, without some detail."), notes(said), ledgerTable(ledger, counted));
 }
 
 function showEnvironment(data) {

@@ -2,14 +2,17 @@
 
 const IDENTITY = (it) => `${it.pid} ${it.comm || "(no name)"}`;
 
+/** Whether system calls were counted: a page without any does not say that there were none. */
+const counted = (data) => data.session.probes.length === 0 || data.session.probes.includes("syscalls");
+
 function showSession(data) {
   const all = data.processes;
   heading(`pulse-trace: ${all.length === 1 ? IDENTITY(all[0]) : all.length + " processes"}`, ledgerChip(data.ledger));
   const calls = all.flatMap((it) => it.syscalls);
   document.querySelector("header").append(facts([
     ["traced for", time(data.session.duration_ns), data.session.duration_ns],
-    ["system calls", count(data.ledger.counted), data.ledger.counted],
-    ["failed", count(calls.reduce((sum, call) => sum + Object.values(call.errors).reduce((a, b) => a + b, 0), 0))],
+    ["system calls", counted(data) ? count(data.ledger.counted) : null, data.ledger.counted],
+    ["failed", counted(data) ? count(calls.reduce((sum, call) => sum + Object.values(call.errors).reduce((a, b) => a + b, 0), 0)) : null],
     ["context switches", count(data.ledger.events.context_switches)],
     ["cost of tracing", data.overhead.cpu_percent === null ? null : percent(data.overhead.cpu_percent) + " of a CPU", data.overhead.cpu_percent],
     ["started", date(data.session.start_unix_ns)],
@@ -22,8 +25,8 @@ function showSession(data) {
   showScheduling(all);
   showLocks(all);
   showCounters(all);
-  showProcesses(all);
-  showLedger(data.ledger, data.notes);
+  showProcesses(all, counted(data));
+  showLedger(data.ledger, data.notes, counted(data));
   showEnvironment(data);
 }
 
@@ -150,8 +153,8 @@ function showCounters(all) {
   section("Counters", table(columns, rows, { sort: 1 }).node, notes([...why].map(([cause, list]) => `Not counted: ${list.join(", ")}: ${cause}`)));
 }
 
-function showProcesses(all) {
-  const rows = all.map((it) => ({ cells: [cell(clean(IDENTITY(it)), it.pid), number(it.threads, count), number(it.syscalls.reduce((sum, call) => sum + call.count, 0), count),
+function showProcesses(all, counted) {
+  const rows = all.map((it) => ({ cells: [cell(clean(IDENTITY(it)), it.pid), number(it.threads, count), number(counted ? it.syscalls.reduce((sum, call) => sum + call.count, 0) : null, count),
     cell(it.parent === null ? null : String(it.parent), it.parent), cell(it.exit ? it.exit.text : "was running at the end")] }));
   section("Processes", table([{ title: "process", name: true }, { title: "threads" }, { title: "calls" }, { title: "parent" }, { title: "end", name: true }], rows, { sort: 2, rows: 10 }).node);
 }

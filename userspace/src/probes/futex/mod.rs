@@ -20,7 +20,7 @@ use crate::{
 pub const SPEC: Spec = Spec {
     name: "futex",
     summary: "every futex by address and operation: outcomes, waits, wakes; whose mutex it is and who held it",
-    hooks: &["raw_tp:sys_exit", "tp_btf:sys_enter"],
+    hooks: &["tp_btf:sys_exit", "tp_btf:sys_enter"],
     needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; `sched` to tell blocked from waiting for a CPU",
     default: true,
     cost: "45 ns per futex call of a target, on top of that of its system call",

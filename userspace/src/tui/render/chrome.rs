@@ -92,7 +92,11 @@ fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let lost: u64 = ledger.lost.values().sum();
     let degraded: u64 = ledger.degraded.values().sum();
     let (words, tone) = if ledger.complete() {
-        (format!("complete, {} calls counted, none lost", units::count(ledger.counted)), Tone::Faint)
+        let counted = match session.header.counts_calls() {
+            true => format!("{} calls counted, ", units::count(ledger.counted)),
+            false => String::new(),
+        };
+        (format!("complete, {counted}none lost"), Tone::Faint)
     } else {
         let mut slots: Vec<_> =
             ledger.lost.iter().chain(&ledger.degraded).filter(|(_, count)| **count > 0).collect();

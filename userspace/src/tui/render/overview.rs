@@ -60,8 +60,10 @@ fn sparks(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> u16 {
             y += tall;
         }
     };
-    draw("calls", per_second(calls), units::rate, &|sums| sums.call_totals().0 as f64);
-    draw("failed calls", per_second(errors), units::rate, &|sums| sums.call_totals().1 as f64);
+    if app.facts.header.counts_calls() {
+        draw("calls", per_second(calls), units::rate, &|sums| sums.call_totals().0 as f64);
+        draw("failed calls", per_second(errors), units::rate, &|sums| sums.call_totals().1 as f64);
+    }
     if let Some(sched) = &sums.sched {
         draw("switches", per_second(sched.switches()), units::rate, &|sums| {
             sums.sched.as_ref().map_or(0.0, |sched| sched.switches() as f64)
@@ -79,7 +81,9 @@ fn sparks(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> u16 {
 fn calls(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let area = heading(buf, look, area, "Top system calls", "by time");
     if app.shown.table.rows.is_empty() {
-        line(buf, look, area, &[("none in this time", Tone::Faint)]);
+        let ran = app.facts.header.counts_calls();
+        let words = if ran { "none in this time" } else { "the probe syscalls does not run in this session" };
+        line(buf, look, area, &[(words, Tone::Faint)]);
         return;
     }
     parts::table(buf, look, area, &app.shown.table, Some(app.table()));
@@ -91,6 +95,11 @@ fn time(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let chosen = app.history.chosen();
     let some = sums.processes.iter().filter(|(key, _)| chosen.is_empty() || chosen.contains(key));
     let mut processes: Vec<_> = some.collect();
+    if sums.sched.is_none() && !app.facts.header.counts_calls() {
+        let area = heading(buf, look, area, "Where the time goes", "");
+        line(buf, look, area, &[("the probe sched does not run in this session", Tone::Faint)]);
+        return;
+    }
     if sums.sched.is_none() {
         processes.sort_by_key(|(_, brief)| std::cmp::Reverse(brief.call_ns));
         let area =

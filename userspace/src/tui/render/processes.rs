@@ -33,7 +33,7 @@ fn threads(app: &App, look: Look, buf: &mut Buffer, area: Rect, key: &ProcessKey
     let area = heading(buf, look, area, &title, "sums since the start");
     let used = counters(look, buf, area, process);
     let area = below(area, used);
-    let table = table(process);
+    let table = table(process, session.header.counts_calls());
     if table.rows.is_empty() {
         let words = format!("{} threads; they are not told apart: that takes --threads", process.threads);
         line(buf, look, area, &[(&words, Tone::Faint)]);
@@ -60,7 +60,7 @@ fn counters(look: Look, buf: &mut Buffer, area: Rect, process: &Process) -> u16 
     parts::wrap(buf, look, area, &words.join(", "), Tone::Plain)
 }
 
-fn table(process: &Process) -> Table {
+fn table(process: &Process, counted: bool) -> Table {
     let columns = vec![
         Column::name("thread"),
         Column::number("calls", 0),
@@ -80,7 +80,11 @@ fn table(process: &Process) -> Table {
     let row = |(tid, name): (&u32, &String)| {
         let (count, ns) = calls.get(tid).copied().unwrap_or_default();
         let mut cells = vec![Cell::text(format!("{tid} {}", shown::name(name)))];
-        cells.extend([number(count, units::count), number(ns, units::time)]);
+        if counted {
+            cells.extend([number(count, units::count), number(ns, units::time)]);
+        } else {
+            cells.extend(std::iter::repeat_n(Cell::text("-"), 2));
+        }
         match process.sched_threads.get(tid) {
             Some(sched) => {
                 let budget = &sched.budget;

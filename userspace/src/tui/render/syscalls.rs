@@ -41,10 +41,10 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
 /// Why a table is empty.
 fn nothing(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     if app.shown.table.rows.is_empty() {
-        let words = if app.filter.is_empty() {
-            "no system calls in this time"
-        } else {
-            "nothing matches the filter; Esc drops it"
+        let words = match (app.facts.header.counts_calls(), app.filter.is_empty()) {
+            (false, _) => "the probe syscalls does not run in this session; choose it with --probes",
+            (true, true) => "no system calls in this time",
+            (true, false) => "nothing matches the filter; Esc drops it",
         };
         line(buf, look, area, &[(words, Tone::Faint)]);
     }
