@@ -4,7 +4,8 @@ use aya_ebpf::{
     EbpfContext as _,
     helpers::{
         bpf_get_attach_cookie, bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id,
-        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user, generated::bpf_task_pt_regs,
+        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user,
+        generated::{bpf_ktime_get_coarse_ns, bpf_task_pt_regs},
     },
     programs::{BtfTracePointContext, ProbeContext},
 };
@@ -17,6 +18,13 @@ use pulse_trace_common::loss::Slot;
 pub fn now() -> u64 {
     // SAFETY: reads a clock.
     unsafe { bpf_ktime_get_ns() }
+}
+
+/// The same as of the last tick, for a tenth of the cost. Linux 5.11 and newer.
+#[inline(always)]
+pub fn about_now() -> u64 {
+    // SAFETY: reads a clock.
+    unsafe { bpf_ktime_get_coarse_ns() }
 }
 
 /// The CPU that runs this.

@@ -55,13 +55,6 @@ pub fn read(word: *const u32) -> u32 {
     unsafe { word.read() }
 }
 
-/// Counts one up in an entry of a hash map, which other CPUs may do at the same time.
-#[inline(always)]
-pub fn bump(count: *mut u64) {
-    // SAFETY: as for `read`, and values of hash maps are aligned to eight bytes.
-    unsafe { atomic_xadd::<u64, u64, { Relaxed }>(count, 1) };
-}
-
 /// Counts one up in this CPU's own copy of an array of counters. Programs on user code can be interrupted by others of
 /// their kind: the addition is atomic all the same.
 #[inline(always)]

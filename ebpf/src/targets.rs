@@ -14,7 +14,7 @@ use pulse_trace_common::{
 use crate::{
     config, kernel, loss,
     memory::{self, MMAPABLE, add32, slot},
-    probes::sched,
+    probes::{futex, sched},
 };
 
 /// Thread id to seat, in blocks because the kernel pads a value to eight bytes; as long as `pid_max`.
@@ -175,6 +175,7 @@ fn join(tid: u32, tgid: u32, process: u32, phase: u32) {
     thread.seat = seat;
     thread.in_calls_ns = 0;
     sched::begin(seat, phase == phase::BORN);
+    futex::begin(seat);
     add32(&mut row.live, 1);
     add32(&mut row.threads, 1);
     *entry = seat;

@@ -94,6 +94,18 @@ pub struct Waiting {
     pub expected: u32,
     /// Keeps the size a multiple of eight.
     pub padding: u32,
+    /// Entries that the thread last used, each where [`recent_at`] says: it mostly uses the same few.
+    pub recent: [u32; RECENT],
+}
+
+/// Length of [`Waiting::recent`].
+pub const RECENT: usize = 8;
+
+/// Where an entry is remembered.
+#[inline(always)]
+#[must_use]
+pub const fn recent_at(address: u64, op: u32) -> usize {
+    ((address >> 3) as u32).wrapping_add(address as u32 >> 2).wrapping_add(op) as usize % RECENT
 }
 
 /// One operation on one futex of one process. Counters of 32 bits wrap; userspace adds up differences.
@@ -127,8 +139,24 @@ pub struct Futex {
     pub kind: u32,
     /// Keeps the size a multiple of eight.
     pub padding: u32,
+    /// Ids of [`Holder`]s that were last found, each where its thread's id says.
+    pub recent: [u32; HOLDERS],
     /// Failed calls by [`error_index`].
     pub errors: [u32; ERRORS],
+}
+
+/// Length of [`Futex::recent`].
+pub const HOLDERS: usize = 4;
+
+/// A lock and a thread that was found to hold it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct Holder {
+    /// As [`holder_key`] makes it; 0 marks a free one.
+    pub key: u64,
+    /// How often.
+    pub count: u64,
 }
 
 /// The key of an entry.
@@ -218,7 +246,7 @@ pub const fn looks_held(mutex: &Mutex) -> bool {
         && mutex.users < MOST_USERS
 }
 
-const _: () = assert!(size_of::<Futex>() == 288 && size_of::<Waiting>() == 16 && size_of::<Mutex>() == 24);
+const _: () = assert!(size_of::<Futex>() == 304 && size_of::<Waiting>() == 48 && size_of::<Mutex>() == 24);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,6 @@
 //! What happens on each futex, and whose mutex it is. Called by the hooks of the system calls.
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
     macros::map,
     maps::{Array, HashMap, Queue},
 };
@@ -9,8 +8,8 @@ use pulse_trace_common::{
     loss::Slot,
     pool::{owner, purpose},
     probes::futex::{
-        CLOCK_REALTIME, Futex, Mutex, PRIVATE_FLAG, SHARED, TID_MASK, UNSEEN, Waiting, error_index,
-        holder_key, key, kind, looks_held, op,
+        CLOCK_REALTIME, Futex, HOLDERS as RECENT_HOLDERS, Holder, Mutex, PRIVATE_FLAG, RECENT, SHARED,
+        TID_MASK, UNSEEN, Waiting, error_index, holder_key, key, kind, looks_held, op, recent_at,
     },
     stack,
     target::Thread,
@@ -18,7 +17,7 @@ use pulse_trace_common::{
 
 use crate::{
     config, holds, kernel, loss,
-    memory::{self, MMAPABLE, add, add32, element, slot},
+    memory::{MMAPABLE, add, add32, element, slot},
     pool,
     probes::{lifecycle, sched},
     registry::{self, Entry},
@@ -36,7 +35,13 @@ static FREE_FUTEXES: Queue<u32> = Queue::with_max_entries(1, 0);
 static FUTEX_IDS: HashMap<[u64; 2], u32> = HashMap::with_max_entries(1, 0);
 /// Who was found to hold a lock, and how often.
 #[map]
-static HOLDERS: HashMap<u64, u64> = HashMap::with_max_entries(1, 0);
+static HOLDERS: Array<Holder> = Array::with_max_entries(1, MMAPABLE);
+/// Those that nobody uses.
+#[map]
+static FREE_HOLDERS: Queue<u32> = Queue::with_max_entries(1, 0);
+/// Key to holder.
+#[map]
+static HOLDER_IDS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 /// By seat.
 #[map]
 static WAITING: Array<Waiting> = Array::with_max_entries(1, 0);
@@ -61,6 +66,12 @@ fn is_wait(op: u32) -> bool {
     matches!(op, op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT_REQUEUE_PI)
 }
 
+/// Whether the call that a thread is in is such a one.
+#[inline(always)]
+pub fn sleeps(seat: u32) -> bool {
+    slot(&WAITING, seat).is_some_and(|waiting| is_wait(waiting.op & !SHARED))
+}
+
 /// A call begins. Tells for what its stack is to be taken; 0 where it is not.
 #[inline(never)]
 pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) -> u64 {
@@ -72,7 +83,7 @@ pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) -> u64 
     let shared = if command & PRIVATE_FLAG == 0 { SHARED } else { 0 };
     waiting.op = command & !(PRIVATE_FLAG | CLOCK_REALTIME | SHARED) | shared;
     waiting.expected = expected;
-    waiting.entry = entry(thread, address, waiting.op);
+    waiting.entry = entry(thread, waiting, address);
     if waiting.entry == 0 {
         return 0;
     }
@@ -99,9 +110,36 @@ fn stack_of(thread: &Thread, id: u32) -> u64 {
     stack::owner(stack::kind::FUTEX, id, weight)
 }
 
-/// The entry of an operation on a futex, made on first use; 0 where there is none left.
+/// The entry of an operation on a futex; 0 where there is none left. What the thread used last is tried first: an entry
+/// says itself whose it is.
+#[inline(always)]
+fn entry(thread: &Thread, waiting: &mut Waiting, address: u64) -> u32 {
+    let op = waiting.op;
+    let Some(recent) = element(&mut waiting.recent, recent_at(address, op)) else { return 0 };
+    if let Some(futex) = slot(&FUTEXES, *recent)
+        && futex.address == address
+        && futex.op == op
+        && futex.row == thread.process
+    {
+        return *recent;
+    }
+    *recent = known_or_new(thread, address, op);
+    *recent
+}
+
+/// A thread has got this seat: what the one before it used is none of its business.
+#[inline(always)]
+pub fn begin(seat: u32) {
+    if config::PROBE_FUTEX() != 0
+        && let Some(waiting) = slot(&WAITING, seat)
+    {
+        waiting.recent = [0; RECENT];
+    }
+}
+
+/// The same by its key, made on first use.
 #[inline(never)]
-fn entry(thread: &Thread, address: u64, op: u32) -> u32 {
+fn known_or_new(thread: &Thread, address: u64, op: u32) -> u32 {
     let make = |id| {
         if let Some(futex) = slot(&FUTEXES, id) {
             (futex.address, futex.op, futex.row) = (address, op, thread.process);
@@ -149,7 +187,7 @@ fn look(thread: &Thread, waiting: &Waiting, address: u64) {
         let spins = (mutex.spins as i16).max(0) as u64;
         distribute(futex, id, purpose::FUTEX_SPINS, spins);
     }
-    held_by(holder_key(id, mutex.owner));
+    held_by(futex, holder_key(id, mutex.owner), mutex.owner);
 }
 
 /// Whether this thread id can be that of a lock's holder: a followed thread of the same process, or of any where the
@@ -159,18 +197,36 @@ fn is_followed(thread: &Thread, tid: u32, shared: bool) -> bool {
     targets::find(tid).is_some_and(|holder| shared || holder.tgid == thread.tgid)
 }
 
+/// Counts for a holder. Those that were found last are tried first: each says itself whose it is.
 #[inline(always)]
-fn held_by(key: u64) {
-    if let Some(count) = HOLDERS.get_ptr_mut(key) {
-        return memory::bump(count);
+fn held_by(futex: &mut Futex, key: u64, tid: u32) {
+    let Some(recent) = element(&mut futex.recent, tid as usize % RECENT_HOLDERS) else { return };
+    // Read once: other threads may wait for the same lock, and find another holder.
+    if let Some(holder) = slot(&HOLDERS, *recent)
+        && holder.key == key
+    {
+        return add(&mut holder.count, 1);
     }
-    if HOLDERS.insert(key, 1, u64::from(BPF_NOEXIST)).is_ok() {
-        return;
+    let id = known_or_new_holder(key);
+    match slot(&HOLDERS, id) {
+        Some(holder) if id != 0 => {
+            *recent = id;
+            add(&mut holder.count, 1);
+        }
+        _ => loss::count(Slot::HoldersFull),
     }
-    match HOLDERS.get_ptr_mut(key) {
-        // Another CPU was faster.
-        Some(count) => memory::bump(count),
-        None => loss::count(Slot::HoldersFull),
+}
+
+#[inline(never)]
+fn known_or_new_holder(key: u64) -> u32 {
+    let set = |id, key| {
+        if let Some(holder) = slot(&HOLDERS, id) {
+            holder.key = key;
+        }
+    };
+    match registry::fetch(&HOLDER_IDS, &FREE_HOLDERS, &key, |id| set(id, key), |id| set(id, 0)) {
+        Entry::Known(id) | Entry::New(id) => id,
+        Entry::None => 0,
     }
 }
 
@@ -206,7 +262,7 @@ pub fn exit(thread: &Thread, ret: u64, now: u64) {
         add32(counter, 1);
     }
     match waiting.op & !SHARED {
-        op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT_REQUEUE_PI => {
+        op if is_wait(op) => {
             holds::waited(thread.seat, futex.address, || now);
             waited(thread, futex, waiting.entry, now);
         }

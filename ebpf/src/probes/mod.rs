@@ -1,7 +1,7 @@
 //! One file per probe; the body of each stands apart from the hooks that call it.
 
 mod calibration;
-mod futex;
+pub mod futex;
 pub mod lifecycle;
 mod mutex;
 pub mod sched;

@@ -85,8 +85,16 @@ fn row(file: &Preview, site: &Site, costs: Option<&TrapCosts>) -> [String; 6] {
         site.class.name().to_owned(),
         cost(site.class, costs),
         site.function.clone(),
-        site.role.to_string(),
+        what(site),
     ]
+}
+
+/// What it means to pass it, and where the spin count is then.
+fn what(site: &Site) -> String {
+    match site.count_register {
+        Some(register) => format!("{}, its count in {}", site.role, register.name()),
+        None => site.role.to_string(),
+    }
 }
 
 fn cost(class: Class, costs: Option<&TrapCosts>) -> String {
@@ -135,7 +143,7 @@ mod tests {
             of_file(&file, None),
             "\n/lib/libc.so.6: glibc 2.36, without build-id\n  \
              address         in file  instruction     cost    function            what\n  \
-             0x7f0000001234  0x234    single-stepped  6.00us  pthread_mutex_lock  end of the spin\n  \
+             0x7f0000001234  0x234    single-stepped  6.00us  pthread_mutex_lock  end of the spin, its count in rbx\n  \
              cannot find sites of more\n"
         );
     }

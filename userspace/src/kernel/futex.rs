@@ -9,7 +9,7 @@ use aya::{
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
     pool::{owner, purpose},
-    probes::futex::{Futex, holder_parts, key},
+    probes::futex::{Futex, Holder, holder_parts, key},
 };
 
 use super::{
@@ -29,7 +29,9 @@ pub(super) struct FutexMaps {
     entries: Mapped<Futex>,
     free: Queue<MapData, u32>,
     ids: HashMap<MapData, [u64; 2], u32>,
-    holders: HashMap<MapData, u64, u64>,
+    holders: Mapped<Holder>,
+    free_holders: Queue<MapData, u32>,
+    holder_ids: HashMap<MapData, u64, u32>,
     off: Array<MapData, u64>,
 }
 
@@ -39,7 +41,9 @@ impl FutexMaps {
             entries: map(ebpf, maps, "FUTEXES")?,
             free: filled(ebpf, "FREE_FUTEXES", 1..=limits.futexes)?,
             ids: typed(ebpf, "FUTEX_IDS")?,
-            holders: typed(ebpf, "HOLDERS")?,
+            holders: map(ebpf, maps, "HOLDERS")?,
+            free_holders: filled(ebpf, "FREE_HOLDERS", 1..=limits.holders)?,
+            holder_ids: typed(ebpf, "HOLDER_IDS")?,
             off: typed(ebpf, "FUTEX_OFF")?,
         })
     }
@@ -77,10 +81,16 @@ impl Kernel {
 
     /// Who was found to hold the lock of an entry, and how often: entry, thread id, count.
     pub fn holders(&self) -> impl Iterator<Item = (u32, u32, u64)> + '_ {
-        self.futex.holders.iter().filter_map(|pair| {
-            let (key, count) = pair.ok()?;
-            let (entry, tid) = holder_parts(key);
-            Some((entry, tid, count))
+        self.used_holders().map(|(_, holder)| {
+            let (entry, tid) = holder_parts(holder.key);
+            (entry, tid, holder.count)
+        })
+    }
+
+    fn used_holders(&self) -> impl Iterator<Item = (u32, Holder)> + '_ {
+        (1..self.futex.holders.len()).filter_map(|id| {
+            let used = self.futex.holders.double(id, offset_of!(Holder, key))?.load(Relaxed) != 0;
+            if used { Some((id as u32, self.futex.holders.read(id)?)) } else { None }
         })
     }
 
@@ -102,10 +112,12 @@ impl Kernel {
             let _ = self.futex.free.push(id, 0);
             freed.entries.push(id);
         }
-        let keys = self.futex.holders.keys().filter_map(Result::ok);
-        let gone: Vec<u64> = keys.filter(|key| freed.entries.contains(&holder_parts(*key).0)).collect();
-        for key in gone {
-            let _ = self.futex.holders.remove(&key);
+        let of_mine = |holder: &Holder| freed.entries.contains(&holder_parts(holder.key).0);
+        let gone: Vec<(u32, Holder)> = self.used_holders().filter(|(_, holder)| of_mine(holder)).collect();
+        for (id, holder) in gone {
+            self.futex.holders.write(id as usize, Holder::zeroed());
+            let _ = self.futex.holder_ids.remove(&holder.key);
+            let _ = self.futex.free_holders.push(id, 0);
         }
         freed
     }

@@ -4,18 +4,24 @@ use crate::kernel::{Attached, Hook, Kernel, LIFECYCLE, Probes, SCHED, SYSCALLS, 
 
 /// Has the kernel verify and attach every program: a line for each group of hooks.
 pub fn verify() -> Vec<Result<String, String>> {
-    let limits = Limits::for_targets(1, 1, false, false, 1);
-    let probes =
+    let most =
         Probes { syscalls: true, sched: true, futex: true, stacks: true, mutex: false, counters: false };
+    let mut lines =
+        verify_with(most, &[("lifecycle", &LIFECYCLE), ("syscalls", &SYSCALLS), ("sched", &SCHED)]);
+    // The hooks of system calls for another probe are another program to the verifier.
+    let futex = Probes { futex: true, stacks: true, ..Probes::default() };
+    lines.extend(verify_with(futex, &[("futex", &SYSCALLS)]));
+    lines
+}
+
+fn verify_with(probes: Probes, groups: &[(&str, &[Hook])]) -> Vec<Result<String, String>> {
+    let limits = Limits::for_targets(1, 1, false, false, 1);
     let setup =
         Setup { limits, probes, follow_children: true, everybody: false, per_thread: false, debug: true };
-    let mut kernel = match Kernel::load(&setup) {
-        Ok(kernel) => kernel,
-        Err(error) => return vec![Err(format!("PROBE maps refused: {} insns=0", short(&error)))],
-    };
-    let groups: [(&str, &[Hook]); 3] =
-        [("lifecycle", &LIFECYCLE), ("syscalls", &SYSCALLS), ("sched", &SCHED)];
-    groups.map(|(name, hooks)| verify_group(&mut kernel, name, hooks)).into()
+    match Kernel::load(&setup) {
+        Ok(mut kernel) => groups.iter().map(|(name, hooks)| verify_group(&mut kernel, name, hooks)).collect(),
+        Err(error) => vec![Err(format!("PROBE maps refused: {} insns=0", short(&error)))],
+    }
 }
 
 fn verify_group(kernel: &mut Kernel, name: &str, hooks: &[Hook]) -> Result<String, String> {
