@@ -12,6 +12,7 @@ mod readings;
 mod running;
 mod sched;
 mod seeds;
+mod spins;
 mod spread;
 
 use std::fmt::Write as _;

@@ -116,6 +116,14 @@ pub fn maps(pid: u32) -> Vec<Map> {
     maps.into_values().collect()
 }
 
+/// How many links of BPF programs to places in the code of programs a process holds.
+pub fn probes(pid: u32) -> usize {
+    let kinds = ["uprobe_multi", "perf_event", "perf"];
+    let kind =
+        |info: &str| info.lines().find_map(|line| Some(line.strip_prefix("link_type:")?.trim().to_owned()));
+    descriptors(pid).filter_map(|(_, info)| kind(&info)).filter(|kind| kinds.contains(&kind.as_str())).count()
+}
+
 fn descriptors(pid: u32) -> impl Iterator<Item = (PathBuf, String)> {
     let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
     entries.filter_map(|entry| Some((entry.path(), fs::read_to_string(entry.path()).ok()?)))

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::readings::{Programs, Statistics, ran};
+use super::readings::{Programs, Statistics, probes, ran};
 use crate::process::{command, quietly};
 
 /// Longest time that a tool has to begin or to end.
@@ -31,6 +31,8 @@ pub enum Ready {
     ProgramsRun,
     /// It says so.
     Says(&'static str),
+    /// It has put probes into the code of programs.
+    ProbesIn,
     /// It has mapped the buffers of its perf events.
     BuffersMapped,
 }
@@ -139,6 +141,7 @@ impl Running {
                 let maps = fs::read_to_string(format!("/proc/{}/maps", self.pid())).unwrap_or_default();
                 maps.contains("[perf_event]")
             }
+            Ready::ProbesIn => probes(self.pid()) > 0,
             // Our own looking at it makes them run.
             Ready::ProgramsRun => {
                 let programs = Programs::of(self.pid());

@@ -1,7 +1,6 @@
 //! `cargo xtask bench inline`: what counting inside of a process costs, and whether it sees the true distribution.
 
 mod program;
-mod spins;
 
 use std::{
     fmt::Write as _,
@@ -18,6 +17,7 @@ use super::{
     ground::{Circumstances, Options, directory, publish},
     readings::Statistics,
     running::{Bench, OURS, Ready},
+    spins::Spins,
     spread::Spread,
 };
 use crate::{
@@ -25,7 +25,6 @@ use crate::{
     say, workspace,
 };
 use program::Program;
-use spins::Spins;
 
 const PAGE: &str = "docs/results/inline.md";
 /// The loop of one round takes about a third of a second alone.
@@ -127,7 +126,7 @@ fn ping_pong(scene: &Scene<'_>, measured: &mut Measured) -> Result<()> {
     measured.own.add(&own["cells"][0]["lock"]["spins"]);
     let probed = scene.shmemq("adaptive")?;
     let words = scene.attach(&probed, &["--probes", "mutex", "--budget", "unlimited"]);
-    let running = scene.bench.start(&words, Ready::ProgramsRun)?;
+    let running = scene.bench.start(&words, Ready::ProbesIn)?;
     thread::sleep(SETTLING);
     probed.run()?;
     let said: Value = serde_json::from_str(&running.finish()?.json)?;

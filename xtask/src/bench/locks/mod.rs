@@ -3,6 +3,7 @@
 mod methods;
 mod page;
 mod samples;
+mod spin;
 mod truth;
 mod workload;
 
@@ -15,11 +16,16 @@ use super::{
     ground::{Circumstances, Options, directory, publish},
     readings::Statistics,
     running::Bench,
+    spins::Spins,
 };
-use crate::{say, workspace};
+use crate::{
+    process::{capture, command},
+    say, workspace,
+};
 use methods::{METHODS, Method, Scene};
+use spin::Spin;
 use truth::Distribution;
-use workload::{Stage, Truth, WORKLOADS, Workload};
+use workload::{RESTATED, Stage, Truth, WORKLOADS, Workload};
 
 const PAGE: &str = "docs/results/locks.md";
 /// Others are so much slower that few rounds tell.
@@ -37,6 +43,8 @@ struct Cell {
     share: Vec<f64>,
     /// From the go until the probes were out, ms.
     out_ms: Vec<f64>,
+    /// Spin counts, as the method sees them.
+    spins: Spins,
 }
 
 /// By workload and method.
@@ -49,6 +57,8 @@ struct Outcome {
     /// Times alone, ms, by workload.
     alone: BTreeMap<&'static str, Vec<f64>>,
     distribution: Distribution,
+    /// Spin counts of a program that counts them itself.
+    own: Spins,
 }
 
 /// The benchmark.
@@ -69,38 +79,55 @@ fn measure(options: &Options, tool: &Path, dir: &Path, stage: &Stage) -> Result<
     let statistics = Statistics::take()?;
     let bench = Bench { tool, dir, statistics: &statistics };
     let mut outcome = Outcome::default();
+    let spin = find_spin(tool, stage)?;
     for round in 1..=options.rounds {
         say::note(format_args!("round {round} of {}", options.rounds));
         for workload in &WORKLOADS {
             let mut alone = 0.0;
-            for method in METHODS.iter().filter(|method| method.is_ours || round <= PEERS_ROUNDS) {
+            for method in METHODS.iter().filter(|method| method.is_close || round <= PEERS_ROUNDS) {
+                if method.fewer_of(workload) == 0 {
+                    continue;
+                }
                 // What may matter by a percent is held against a run right before it.
-                if method.is_ours {
+                if method.is_close {
                     alone = stage.start(workload, workload.count)?.run()?.elapsed_ns;
                     outcome.alone.entry(workload.name).or_default().push(alone / 1e6);
                 }
                 let cell = outcome.cells.entry((workload.name, method.name)).or_default();
-                watch(&bench, stage, workload, method, alone, cell)
+                watch(&bench, stage, &spin, (workload, method), alone, cell)
                     .with_context(|| format!("{} under {}", workload.name, method.name))?;
             }
         }
-        outcome.distribution.measure(&bench, stage).context("shards")?;
+        let restated = stage.start(&RESTATED, RESTATED.count)?.run()?;
+        outcome.own.add(&restated.said["cells"][0]["lock"]["spins"]);
+        outcome.distribution.measure(&bench, stage, &spin).context("shards")?;
     }
     Ok(outcome)
+}
+
+/// Where the C library of the workloads has its spin counts, as our tool finds it.
+fn find_spin(tool: &Path, stage: &Stage) -> Result<Spin> {
+    let started = stage.start(&WORKLOADS[0], 1)?;
+    let pid = started.pids().first().context("nobody uses locks")?.to_string();
+    let spin = Spin::read(&capture(command(tool).args(["probes", "--plan", "-p", &pid]))?)?;
+    spin.name(&stage.library(), &stage.named_library())?;
+    Ok(spin)
 }
 
 fn watch(
     bench: &Bench<'_>,
     stage: &Stage,
-    workload: &Workload,
-    method: &Method,
+    spin: &Spin,
+    (workload, method): (&Workload, &Method),
     alone: f64,
     cell: &mut Cell,
 ) -> Result<()> {
     let fewer = method.fewer_of(workload);
-    let started = stage.start(workload, workload.count / fewer)?;
-    let (pids, library, json) = (started.pids(), stage.library(), bench.json());
-    let scene = Scene { pids: &pids, library: &library.to_string_lossy(), json: &json.to_string_lossy() };
+    let library = if method.needs_names { stage.named_library() } else { stage.library() };
+    let started = stage.start_with(workload, workload.count / fewer, &library)?;
+    let (pids, json) = (started.pids(), bench.json());
+    let (library, json) = (library.to_string_lossy(), json.to_string_lossy());
+    let scene = Scene { pids: &pids, library: &library, json: &json, programs: stage.programs(), spin };
     let running = bench.start(&(method.words)(&scene), method.ready)?;
     thread::sleep(method.settling);
     let truth = started.run()?;
@@ -118,6 +145,9 @@ impl Cell {
         self.futex_calls.push(sum(rows(said, "futex"), "count"));
         let contended = sum(mutexes(said), "contended");
         self.contended.push(contended);
+        for counted in mutexes(said).chain(rows(said, "inline")) {
+            self.spins.add(&counted["spin_count"]);
+        }
         let attempts = truth.said["cells"][0]["attempts"].as_object();
         let acquisitions: f64 = attempts.into_iter().flatten().filter_map(|(_, count)| count.as_f64()).sum();
         if acquisitions > 0.0 {

@@ -4,17 +4,13 @@ use std::fmt::Write as _;
 
 use super::{
     Cell, Outcome,
-    methods::METHODS,
+    methods::{FLOOR, INLINE, METHODS, OTHERS_WITH_SPINS, TIER_1, UNLIMITED},
     workload::{WORKLOADS, Workload},
 };
 use crate::bench::spread::Spread;
 
 /// Probes whose cost is above the budget are out after this time, ms.
 const OUT_MS: f64 = 300.0;
-/// The method that sees every spin count, whatever it costs.
-const UNLIMITED: usize = 2;
-/// Another one that stops at every acquisition, and does not see it.
-const BPFTRACE_ENTRY: usize = 3;
 
 /// The page, of so many rounds with ours, and with others.
 pub fn page(outcome: &Outcome, (rounds, peers_rounds): (u32, u32), made: &str) -> String {
@@ -22,8 +18,8 @@ pub fn page(outcome: &Outcome, (rounds, peers_rounds): (u32, u32), made: &str) -
     let mut page = format!(
         "# What watching locks costs\n\n{made} {rounds} rounds, {others} with other tools; medians, with smallest and largest.\n\nIn each round every workload \
          runs alone and under each method in turn, by its own clock, with a copy of the C library that nobody else uses. The \
-         slow-down is the time under the method over the time alone, right before with ours and in the same round with others, for as \
-         much work: under what slows it much it does less. `adaptive` and `plain` are `shmemq` with 256 bytes, two processes that fight for two locks; `uncontended` is one \
+         slow-down is the time under the method over the time alone, right before with ours and the floor and in the same round with \
+         others, for as much work: under what slows it much it does less. `adaptive` and `plain` are `shmemq` with 256 bytes, two processes that fight for two locks; `uncontended` is one \
          thread that takes a lock which nobody else wants.\n\n| method | adaptive | plain | uncontended |\n| --- | ---: | ---: | \
          ---: |\n"
     );
@@ -39,7 +35,11 @@ pub fn page(outcome: &Outcome, (rounds, peers_rounds): (u32, u32), made: &str) -
         };
         let _ = writeln!(page, "| {} | {} |", method.name, WORKLOADS.each_ref().map(slowdown).join(" | "));
     }
-    page + &goals(outcome) + &seen(outcome) + &outcome.distribution.section()
+    page + &goals(outcome)
+        + &floor(outcome)
+        + &seen(outcome)
+        + &spins(outcome)
+        + &outcome.distribution.section()
 }
 
 fn cell<'a>(outcome: &'a Outcome, workload: &Workload, method: &'static str) -> Option<&'a Cell> {
@@ -70,14 +70,10 @@ fn goals(outcome: &Outcome) -> String {
         }
     }
     let adaptive = &WORKLOADS[0];
-    let median = |method: usize| {
-        let cell = cell(outcome, adaptive, METHODS[method].name)?;
-        Some(Spread::of(cell.slowdown.iter().copied())?.median)
-    };
-    if let (Some(ours), Some(theirs)) = (median(UNLIMITED), median(BPFTRACE_ENTRY)) {
-        let what =
-            format!("{}, adaptive: less than {}", METHODS[UNLIMITED].name, METHODS[BPFTRACE_ENTRY].name);
-        line(&format!("{what}, {theirs:.2}"), ours, theirs, 2);
+    let theirs = OTHERS_WITH_SPINS.filter_map(|method| median(outcome, adaptive, method)).reduce(f64::min);
+    if let (Some(ours), Some(theirs)) = (median(outcome, adaptive, UNLIMITED), theirs) {
+        let what = "adaptive: the lowest of all whose probes see the spin count";
+        line(&format!("{}, {what}; of others {theirs:.2}", METHODS[UNLIMITED].name), ours, theirs, 2);
     }
     let out = outcome.cells.iter().filter(|((workload, _), _)| *workload == adaptive.name);
     if let Some(spread) = Spread::of(out.flat_map(|(_, cell)| cell.out_ms.iter().copied())) {
@@ -87,6 +83,39 @@ fn goals(outcome: &Outcome) -> String {
             OUT_MS,
             0,
         );
+    }
+    text
+}
+
+fn median(outcome: &Outcome, workload: &Workload, method: usize) -> Option<f64> {
+    let cell = cell(outcome, workload, METHODS[method].name)?;
+    Some(Spread::of(cell.slowdown.iter().copied())?.median)
+}
+
+/// What nobody can go below who looks at system calls.
+fn floor(outcome: &Outcome) -> String {
+    let one = |workload: &Workload| {
+        median(outcome, workload, FLOOR).map_or_else(|| "-".to_owned(), |it| format!("{it:.2}"))
+    };
+    let [adaptive, plain, uncontended] = WORKLOADS.each_ref().map(one);
+    format!(
+        "\nThe floor is what two programs make of it that do nothing, on the tracepoints where system calls begin and end: {adaptive} \
+         adaptive, {plain} plain, {uncontended} uncontended. Tier 0 begins there; [ADR 0009](../adr/0009-floor-of-tier-0.md) \
+         says why it has no other way in.\n"
+    )
+}
+
+/// Spin counts by who counted them.
+fn spins(outcome: &Outcome) -> String {
+    let mut text = "\n## Spin counts, side by side\n\nOf the adaptive ping-pong. Quantiles are lower ends of buckets. The loop that counts \
+                    itself is another build of the same algorithm, and runs alone.\n\n| counted by | contended | mean | spun once \
+                    | p50 | p90 | p99 |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        .to_owned();
+    let _ = writeln!(text, "| the same loop stated anew, its own counters | {} |", outcome.own.cells());
+    for method in [INLINE, TIER_1, UNLIMITED] {
+        if let Some(cell) = cell(outcome, &WORKLOADS[0], METHODS[method].name) {
+            let _ = writeln!(text, "| {} | {} |", METHODS[method].name, cell.spins.cells());
+        }
     }
     text
 }
@@ -125,7 +154,7 @@ mod tests {
     #[test]
     fn a_goal_is_held_against_the_median() {
         let mut outcome = Outcome::default();
-        let (workload, method) = (WORKLOADS[0].name, METHODS[0].name);
+        let (workload, method) = (WORKLOADS[0].name, METHODS[1].name);
         let slowdown = |values: &[f64]| Cell { slowdown: values.to_vec(), ..Cell::default() };
         outcome.cells.insert((workload, method), slowdown(&[1.0, 1.05, 2.0]));
         let text = page(&outcome, (5, 3), "Made today.");
@@ -136,12 +165,24 @@ mod tests {
     }
 
     #[test]
+    fn others_that_see_spins_are_held_against_ours() {
+        let mut outcome = Outcome::default();
+        let slowdown = |value: f64| Cell { slowdown: vec![value], ..Cell::default() };
+        for (method, value) in [(FLOOR, 1.2), (UNLIMITED, 7.0), (OTHERS_WITH_SPINS.start, 9.0)] {
+            outcome.cells.insert((WORKLOADS[0].name, METHODS[method].name), slowdown(value));
+        }
+        let text = page(&outcome, (2, 3), "");
+        assert!(text.contains("see the spin count; of others 9.00 | 7.00 | yes |"), "{text}");
+        assert!(text.contains("do nothing") && text.contains("1.20 adaptive, - plain"), "{text}");
+    }
+
+    #[test]
     fn probes_that_stay_too_long_are_told() {
         let mut outcome = Outcome::default();
         let of = |out_ms: &[f64]| Cell { out_ms: out_ms.to_vec(), ..Cell::default() };
-        outcome.cells.insert((WORKLOADS[0].name, METHODS[1].name), of(&[100.0, 290.0]));
+        outcome.cells.insert((WORKLOADS[0].name, METHODS[TIER_1].name), of(&[100.0, 290.0]));
         assert!(page(&outcome, (2, 3), "").contains("worst | 290 | yes |"));
-        outcome.cells.insert((WORKLOADS[0].name, METHODS[1].name), of(&[100.0, 310.0]));
+        outcome.cells.insert((WORKLOADS[0].name, METHODS[TIER_1].name), of(&[100.0, 310.0]));
         assert!(page(&outcome, (2, 3), "").contains("worst | 310 | **no** |"));
     }
 }

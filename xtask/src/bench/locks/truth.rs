@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     methods::{METHODS, Scene, TIER_1},
     samples::{ALPHA, distance, limit},
+    spin::Spin,
     workload::{SHARDS, Stage},
 };
 use crate::bench::{running::Bench, spread::Spread};
@@ -42,12 +43,12 @@ pub struct Distribution {
 
 impl Distribution {
     /// One more round of trials; each of the three has its turn at being the watched one.
-    pub fn measure(&mut self, bench: &Bench<'_>, stage: &Stage) -> Result<()> {
+    pub fn measure(&mut self, bench: &Bench<'_>, stage: &Stage, spin: &Spin) -> Result<()> {
         for turn in 0..TRIALS {
             let (mut alone, mut watched) = (Vec::new(), Vec::new());
             for nth in 0..3 {
                 if nth == turn {
-                    watched = self.watch(bench, stage)?;
+                    watched = self.watch(bench, stage, spin)?;
                 } else {
                     alone.push(self.leave_alone(stage)?);
                 }
@@ -64,10 +65,12 @@ impl Distribution {
     }
 
     /// The program's own counts while it is watched.
-    fn watch(&mut self, bench: &Bench<'_>, stage: &Stage) -> Result<Vec<u64>> {
+    fn watch(&mut self, bench: &Bench<'_>, stage: &Stage, spin: &Spin) -> Result<Vec<u64>> {
         let started = stage.start(&SHARDS, SHARDS.count)?;
         let (pids, library, json) = (started.pids(), stage.library(), bench.json());
-        let scene = Scene { pids: &pids, library: &library.to_string_lossy(), json: &json.to_string_lossy() };
+        let (library, json) = (library.to_string_lossy(), json.to_string_lossy());
+        let programs = stage.programs();
+        let scene = Scene { pids: &pids, library: &library, json: &json, programs, spin };
         let running = bench.start(&(METHODS[TIER_1].words)(&scene), METHODS[TIER_1].ready)?;
         thread::sleep(METHODS[TIER_1].settling);
         let truth = started.run()?;

@@ -19,8 +19,9 @@ use crate::{
 /// Where systems have their C library.
 const LIBRARY: &str = "/lib/x86_64-linux-gnu/libc.so.6";
 /// In C, each with the file that it is made of.
-const SOURCES: [(&str, &str); 2] = [
+const SOURCES: [(&str, &str); 3] = [
     ("uncontended", "xtask/src/bench/locks/uncontended.c"),
+    ("floor", "xtask/src/bench/locks/floor.c"),
     ("shards", "userspace/tests/kernel/programs/shards.c"),
 ];
 
@@ -44,6 +45,10 @@ pub const WORKLOADS: [Workload; 3] = [
     Workload { name: "plain", words: &words("plain"), count: 750_000 },
     Workload { name: "uncontended", words: &["uncontended"], count: 100_000_000 },
 ];
+
+/// The same fight for adaptive locks that the program makes itself, and whose spins it counts.
+pub const RESTATED: Workload =
+    Workload { name: "restated", words: &words("adaptive-restated-2.36"), count: 300_000 };
 
 /// Two threads that seldom meet; its count is milliseconds.
 pub const SHARDS: Workload = Workload { name: "shards", words: &["shards"], count: 1_000 };
@@ -82,8 +87,23 @@ impl Stage {
         self.dir.join("libc.so.6")
     }
 
+    /// The copy for those who need names for places in it.
+    pub fn named_library(&self) -> PathBuf {
+        self.dir.join("named/libc.so.6")
+    }
+
+    /// Where its programs are.
+    pub fn programs(&self) -> &Path {
+        &self.dir
+    }
+
     /// Starts a workload and waits until it is ready.
     pub fn start(&self, workload: &Workload, count: u64) -> Result<Started> {
+        self.start_with(workload, count, &self.library())
+    }
+
+    /// The same with another copy of the C library.
+    pub fn start_with(&self, workload: &Workload, count: u64, library: &Path) -> Result<Started> {
         let pipe = |name: &str| -> Result<(PathBuf, File)> {
             let path = self.dir.join(name);
             let _ = fs::remove_file(&path);
@@ -99,7 +119,7 @@ impl Stage {
             .arg(self.dir.join(program))
             .args(arguments)
             .arg(count.to_string())
-            .env("LD_LIBRARY_PATH", &self.dir)
+            .env("LD_LIBRARY_PATH", library.parent().context("the C library is in no directory")?)
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
