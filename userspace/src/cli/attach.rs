@@ -6,9 +6,10 @@ use super::{
     dashboard,
     failure::Failure,
     live,
-    options::{TraceOptions, id},
+    options::{Inline, TraceOptions, id},
 };
 use crate::{
+    inline::Detail,
     session::Scope,
     target::{Selection, resolve},
 };
@@ -33,9 +34,9 @@ pub struct Attach {
     #[arg(short, long, conflicts_with_all = ["pids", "tids", "comm", "children"])]
     all: bool,
     /// Count every acquisition of glibc's mutexes inside of the targets, at full speed: puts jumps to counters into their
-    /// code, and takes them out at the end
-    #[arg(long, conflicts_with_all = ["tids", "all"])]
-    inline: bool,
+    /// code, and takes them out at the end. With per-lock, every mutex has its own row too
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "per-kind", conflicts_with_all = ["tids", "all"])]
+    inline: Option<Inline>,
     #[command(flatten)]
     options: TraceOptions,
 }
@@ -44,7 +45,8 @@ impl Attach {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         self.options.validate()?;
-        live::validate_inline(&self.options, self.inline)?;
+        let inline = self.inline.map(Detail::from);
+        live::validate_inline(&self.options, inline)?;
         let mut selection = Selection { pids: self.pids, tids: self.tids, comms: self.comm };
         let nobody = selection == Selection::default();
         if nobody && !self.all && dashboard::can_ask(&self.options) {
@@ -63,7 +65,7 @@ impl Attach {
             (_, true) => Scope::Children,
             _ => Scope::Targets,
         };
-        live::trace_targets(&self.options, scope, &targets, self.inline)?;
+        live::trace_targets(&self.options, scope, &targets, inline)?;
         Ok(0)
     }
 }

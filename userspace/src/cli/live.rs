@@ -11,6 +11,7 @@ use super::{
     output::Outputs,
 };
 use crate::{
+    inline::Detail,
     model::session::Header,
     probes,
     session::{self, Scope, kernel_setup},
@@ -27,7 +28,7 @@ pub fn trace_targets(
     options: &TraceOptions,
     scope: Scope,
     targets: &[Pinned],
-    inline: bool,
+    inline: Option<Detail>,
 ) -> Result<(), Failure> {
     let targets: Vec<&Pinned> = targets.iter().collect();
     trace(options, scope, &targets, None, inline, dashboard::wanted(options, true))
@@ -38,15 +39,15 @@ pub fn trace_command(
     options: &TraceOptions,
     scope: Scope,
     held: &mut Held,
-    inline: bool,
+    inline: Option<Detail>,
 ) -> Result<(), Failure> {
     // The command writes to the same terminal: a dashboard only if somebody asks for it.
     trace(options, scope, &[], Some(held), inline, dashboard::wanted(options, false))
 }
 
 /// Whether counters inside of the targets go with the probes that were chosen.
-pub fn validate_inline(options: &TraceOptions, inline: bool) -> Result<(), Failure> {
-    match inline && probes::chosen(&options.probes).contains(&"mutex") {
+pub fn validate_inline(options: &TraceOptions, inline: Option<Detail>) -> Result<(), Failure> {
+    match inline.is_some() && probes::chosen(&options.probes).contains(&"mutex") {
         true => Err(Failure::usage(
             "cannot use --inline with the probe mutex: both change the same instructions; take one of them",
         )),
@@ -78,7 +79,7 @@ fn trace(
     scope: Scope,
     targets: &[&Pinned],
     held: Option<&mut Held>,
-    inline: bool,
+    inline: Option<Detail>,
     wanted: Wanted,
 ) -> Result<(), Failure> {
     validate_scope(options, scope)?;
@@ -140,15 +141,15 @@ fn start(
     scope: Scope,
     targets: &[&Pinned],
     held: bool,
-    inline: bool,
+    inline: Option<Detail>,
     onlooker: &mut Onlooker<'_>,
 ) -> Result<Live, Failure> {
     let setup = kernel_setup(&options.request(scope), targets)
         .map_err(|cause| Failure::usage(format!("cannot use --limit: {cause}")))?;
     let targets: Vec<Target<'_>> = targets.iter().map(|pinned| Target { pinned, held }).collect();
     let mut live = Live::start_watched(&setup, options.wish(), &targets, onlooker)?;
-    if inline {
-        live.count_inline(&targets)?;
+    if let Some(detail) = inline {
+        live.count_inline(&targets, detail)?;
     }
     Ok(live)
 }

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use crate::{
+    inline::Detail,
     model::units::parse_duration,
     probes,
     report::{self, Sort},
@@ -95,6 +96,24 @@ pub struct ViewOptions {
     /// Use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: When,
+}
+
+/// How finely counters inside of processes count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Inline {
+    /// All mutexes of a kind together.
+    PerKind,
+    /// Every mutex by itself as well.
+    PerLock,
+}
+
+impl From<Inline> for Detail {
+    fn from(inline: Inline) -> Self {
+        match inline {
+            Inline::PerKind => Self::Kinds,
+            Inline::PerLock => Self::Locks,
+        }
+    }
 }
 
 /// When to use colour.

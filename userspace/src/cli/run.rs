@@ -4,8 +4,12 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use clap::Args;
 
-use super::{failure::Failure, live, options::TraceOptions};
-use crate::{session::Scope, target::Held};
+use super::{
+    failure::Failure,
+    live,
+    options::{Inline, TraceOptions},
+};
+use crate::{inline::Detail, session::Scope, target::Held};
 
 /// Start a command and trace it from its first instruction; its exit status is passed on
 #[derive(Args)]
@@ -17,9 +21,9 @@ pub struct Run {
     #[arg(long)]
     no_children: bool,
     /// Count every acquisition of glibc's mutexes inside of the command, at full speed: puts jumps to counters into its
-    /// code once its libraries are loaded
-    #[arg(long)]
-    inline: bool,
+    /// code once its libraries are loaded. With per-lock, every mutex has its own row too
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "per-kind")]
+    inline: Option<Inline>,
     #[command(flatten)]
     options: TraceOptions,
     /// The command and its arguments
@@ -31,10 +35,11 @@ impl Run {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         self.options.validate()?;
-        live::validate_inline(&self.options, self.inline)?;
+        let inline = self.inline.map(Detail::from);
+        live::validate_inline(&self.options, inline)?;
         let scope = if self.no_children { Scope::Targets } else { Scope::Children };
         let mut held = Held::start(&self.command)?;
-        live::trace_command(&self.options, scope, &mut held, self.inline)?;
+        live::trace_command(&self.options, scope, &mut held, inline)?;
         let status = held.wait().map_err(|cause| {
             Failure::usage(format!(
                 "cannot learn how the command ended: {cause}; it ran to its end all the same"

@@ -1,12 +1,16 @@
 //! What has been counted, read from the shared memory without stopping anybody.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
-    io::{self, Seek as _, SeekFrom},
-    os::unix::fs::FileExt as _,
+    io,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
 };
 
-use super::layout::{AREA, SPINS, STRIPE, STRIPES, TOTALS, word};
+use super::layout::{
+    ALL_LOCKS, AREA, FIRST, MOST_PROCESSES, NUMBERS, ROW, ROW_SHIFT, ROW_TOTALS, ROWS, SPINS, SPREAD, STRIPE,
+    THREAD_BITS, TOTALS, word,
+};
 use crate::locate::replaceable::Passing;
 
 /// Everything that was counted up to a moment.
@@ -34,54 +38,142 @@ impl Counts {
         }
     }
 
-    fn add(&mut self, from: u64, words: &[u64]) {
-        for (at, count) in (from..).zip(words).filter(|(_, count)| **count > 0) {
-            match at.checked_sub(TOTALS) {
-                None => self.totals[at as usize] += count,
-                Some(spin) => {
-                    let spin = spin as usize;
-                    if self.spins.len() <= spin {
-                        self.spins.resize(spin + 1, 0);
-                    }
-                    self.spins[spin] += count;
+    /// Whether nothing was counted.
+    pub fn is_nothing(&self) -> bool {
+        self.totals.iter().all(|count| *count == 0) && self.spins.iter().all(|count| *count == 0)
+    }
+
+    /// Adds others.
+    pub fn merge(&mut self, other: &Self) {
+        self.totals.iter_mut().zip(other.totals).for_each(|(mine, theirs)| *mine += theirs);
+        if self.spins.len() < other.spins.len() {
+            self.spins.resize(other.spins.len(), 0);
+        }
+        self.spins.iter_mut().zip(&other.spins).for_each(|(mine, theirs)| *mine += theirs);
+    }
+
+    fn add(&mut self, word: u64, count: u64) {
+        match word.checked_sub(TOTALS) {
+            None => self.totals[word as usize] += count,
+            Some(spin) => {
+                let spin = spin as usize;
+                if self.spins.len() <= spin {
+                    self.spins.resize(spin + 1, 0);
                 }
+                self.spins[spin] += count;
             }
         }
     }
 }
 
+/// What one process counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// The id of the thread that counted first, as the process itself knows it; 0 where that is not known.
+    pub thread: u32,
+    /// The id of the first thread, as far as the process knows: that of the target where another thread has forked; 0 where
+    /// that is not known.
+    pub leader: u32,
+    /// All of it.
+    pub all: Counts,
+    /// By lock, where locks are told apart.
+    pub locks: BTreeMap<u64, Counts>,
+}
+
+/// Everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Everything {
+    /// By number: [`FIRST`] is the process that the counters were put into, the others were born since.
+    pub processes: BTreeMap<u16, Own>,
+    /// Of the first process, what stands outside of rows: what belongs to no lock, where those are told apart.
+    pub outside: Counts,
+    /// Of processes that were born since, what found no room: it cannot be told whose it is.
+    pub nobodys: Counts,
+}
+
+/// The number of the process that the counters were put into.
+pub const TARGET: u16 = FIRST as u16;
+
 /// The shared memory. It stays readable when the target is gone.
 pub struct Counters(pub File);
 
 /// Bytes that are read at once.
-const CHUNK: usize = 4096;
+const CHUNK: usize = ROW as usize;
 
 impl Counters {
-    /// Reads all. Only what was ever written is looked at: the rest takes no memory, and shall not.
+    /// What the process counted that they were put into.
     pub fn read(&self) -> io::Result<Counts> {
-        let mut counts = Counts::default();
-        let mut file = &self.0;
+        let mut all = self.read_all()?;
+        Ok(all.processes.remove(&TARGET).unwrap_or_default().all)
+    }
+
+    /// Reads all. Only what was ever written is looked at: the rest takes no memory, and shall not.
+    pub fn read_all(&self) -> io::Result<Everything> {
+        let mut all = Everything::default();
         let mut at = 0;
         let mut bytes = [0; CHUNK];
         while at < AREA {
-            at = match file.seek(SeekFrom::Start(at)).and_then(|_| next_data(&self.0, at)) {
-                Ok(Some(data)) => data,
-                Ok(None) => break,
-                Err(cause) => return Err(cause),
-            };
-            let len = CHUNK.min((AREA - at) as usize);
-            self.0.read_exact_at(&mut bytes[..len], at)?;
-            for (place, chunk) in (at / 8..).zip(bytes[..len].chunks_exact(8)) {
-                let value = chunk.try_into().map_or(0, u64::from_le_bytes);
-                let (stripe, word) = (place / (STRIPE / 8), place % (STRIPE / 8));
-                // The first word of a stripe is whose it is.
-                if stripe < STRIPES && word > 0 && value > 0 {
-                    counts.add(word, &[value]);
-                }
+            let Some(data) = next_data(&self.0, at)? else { break };
+            at = data - data % CHUNK as u64;
+            if at >= AREA {
+                break;
             }
-            at += len as u64;
+            self.0.read_exact_at(&mut bytes, at)?;
+            let words = bytes.chunks_exact(8).map(|chunk| chunk.try_into().map_or(0, u64::from_le_bytes));
+            match at {
+                at if at < NUMBERS => all.add_stripe(at / 8, words),
+                at if at < ROWS => all.add_numbers((at - NUMBERS) / 8, words),
+                _ => all.add_row(&words.collect::<Vec<u64>>()),
+            }
+            at += CHUNK as u64;
         }
-        Ok(counts)
+        let outside = all.outside.clone();
+        all.processes.entry(TARGET).or_default().all.merge(&outside);
+        Ok(all)
+    }
+
+    /// What tells this memory from any other: device and inode.
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        self.0.metadata().map(|it| (it.dev(), it.ino()))
+    }
+}
+
+impl Everything {
+    fn add_stripe(&mut self, from: u64, words: impl Iterator<Item = u64>) {
+        for (place, value) in (from..).zip(words) {
+            let (stripe, word) = (place / (STRIPE / 8), place % (STRIPE / 8));
+            // The first word of a stripe is whose it is.
+            if word > 0 && value > 0 {
+                let whose = if stripe < SPREAD + 2 { &mut self.outside } else { &mut self.nobodys };
+                whose.add(word, value);
+            }
+        }
+    }
+
+    fn add_numbers(&mut self, from: u64, words: impl Iterator<Item = u64>) {
+        // The first word is how many were born.
+        for (number, thread) in (from..).zip(words).filter(|(number, thread)| *number > 0 && *thread > 0) {
+            let own = self.processes.entry(number as u16).or_default();
+            (own.thread, own.leader) = (thread as u32, (thread >> 32) as u32);
+        }
+    }
+
+    fn add_row(&mut self, words: &[u64]) {
+        let (lock, number) = (words[0], words[1] >> THREAD_BITS);
+        // It has been claimed, and is not its thread's yet.
+        if number == 0 || number >= MOST_PROCESSES {
+            return;
+        }
+        let mut counts = Counts::default();
+        for (word, value) in (0..).zip(words).skip(2).filter(|(_, value)| **value > 0) {
+            let word = if word < ROW_TOTALS { word - ROW_SHIFT } else { word - ROW_TOTALS + TOTALS };
+            counts.add(word, *value);
+        }
+        let own = self.processes.entry(number as u16).or_default();
+        own.all.merge(&counts);
+        if lock != ALL_LOCKS {
+            own.locks.entry(lock).or_default().merge(&counts);
+        }
     }
 }
 

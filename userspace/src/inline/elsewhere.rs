@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, io, time::Duration};
 
-use super::{Counts, InlineError};
+use super::{Counts, Detail, Everything, InlineError};
 use crate::locate::site::Generation;
 
 /// Counters in a process; there are none here.
@@ -16,6 +16,8 @@ pub struct Patch {
     pub left_out: Vec<String>,
     /// Whether counters of a tool that was killed were found and removed first.
     pub repaired: bool,
+    /// What the process calls itself.
+    pub own_id: u32,
 }
 
 /// What was done.
@@ -27,6 +29,10 @@ pub struct Removal {
     pub restored: usize,
     /// The memory could not be taken away.
     pub memory_left: bool,
+    /// Processes that were forked from it and are as they were too.
+    pub heirs: usize,
+    /// Those that are not, since they became somebody who is left alone. What is in them is harmless.
+    pub heirs_left: usize,
 }
 
 impl Patch {
@@ -34,7 +40,7 @@ impl Patch {
     ///
     /// # Errors
     /// Always.
-    pub fn put_in(pid: u32) -> Result<Self, InlineError> {
+    pub fn put_in(pid: u32, _: Detail) -> Result<Self, InlineError> {
         Err(InlineError::refused(pid, "the counters are x86-64 code", "use `--probes futex`"))
     }
 
@@ -43,6 +49,26 @@ impl Patch {
     /// # Errors
     /// Never.
     pub fn read(&self) -> io::Result<Counts> {
+        match self.none {}
+    }
+
+    /// The same of others too.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn read_all(&self) -> io::Result<Everything> {
+        match self.none {}
+    }
+
+    /// The process that counts under a number.
+    #[must_use]
+    pub fn process(&self, _: u16, _: u32) -> Option<u32> {
+        match self.none {}
+    }
+
+    /// What the memory of a mutex says of its kind.
+    #[must_use]
+    pub fn kind(&self, _: u64) -> Option<u32> {
         match self.none {}
     }
 

@@ -4,41 +4,71 @@
 //! base             signature and list of what was replaced     read and execute, private
 //! base + STUB      how the rest comes to be
 //! base + PADS      one pad of code for each place
-//! base + CODE      one page: how far counters are away          wiped in a child after fork
-//! own_area         counters of a child after fork               wiped, private
-//! shared_area      counters, shared with the tool
+//! base + CODE      one page: the number of the process          wiped in a child after fork
+//! area             counters, shared with the tool
+//!   stripes        of the process itself, by thread
+//!   + NUMBERS      the processes that have counted, by number
+//!   + ROWS         counters by lock, by process and by thread
 //! ```
 //!
-//! A pad counts at `own_area + distance`. The distance leads to the shared counters; in a child it has become zero, and
-//! so the child counts in its own, which begin at zero.
+//! A child finds no number, takes the next one, and counts in rows that carry it: so what processes count is never mixed,
+//! and is still there when they have ended.
 
 use crate::locate::replaceable::{JUMP, Passing};
 
 /// Marks the first page.
-pub const SIGNATURE: [u8; 16] = *b"pulse-trace\0pad1";
+pub const SIGNATURE: [u8; 16] = *b"pulse-trace\0pad2";
 /// Where the code begins that sets everything up.
 pub const STUB: u64 = 0x400;
 /// Where the pads begin.
 pub const PADS: u64 = 0x800;
 /// Length of the executable part.
 pub const CODE: u64 = 0x3000;
-/// Length of the page with the distance.
+/// Length of the page with the number.
 pub const PAGE: u64 = 0x1000;
 
 /// Stripes that threads are spread over by their address.
 pub const SPREAD: u64 = 256;
-/// One more for those who find theirs taken; one behind all, which is shared.
-pub const STRIPES: u64 = SPREAD + 2;
+/// One more for those who find theirs taken; one that is shared; one for what fits nowhere else.
+pub const STRIPES: u64 = SPREAD + 3;
 /// Spin counts that are told apart: glibc's limit is at most 32,767, and the last pause may pass it by 31.
 pub const SPINS: u64 = 33_272;
 /// Words of a stripe before its spin counts.
 pub const TOTALS: u64 = 8;
 /// Bytes of a stripe.
 pub const STRIPE: u64 = (TOTALS + SPINS) * 8;
+/// Where the processes are listed, from the beginning of the area on: how many were born, then by number the
+/// ids of the thread that counted first and of the one that the process was born with, 32 bits each.
+pub const NUMBERS: u64 = STRIPES * STRIPE;
+/// One more than the largest number of a process.
+pub const MOST_PROCESSES: u64 = 4096;
+/// The number of the process that the counters were put into.
+pub const FIRST: u64 = 1;
+/// Bits of a row's second word that hold the address of the thread; the number of the process is above them.
+pub const THREAD_BITS: u32 = 48;
+
+/// Where the rows begin, from the beginning of the area on.
+pub const ROWS: u64 = NUMBERS + MOST_PROCESSES * 8;
+/// How many there are.
+pub const MOST_ROWS: u64 = 4096;
+/// Bytes of a row: a page.
+pub const ROW: u64 = 4096;
+/// Words of a row before its spin counts: the lock, the thread with the number of its process, totals.
+pub const ROW_TOTALS: u64 = 8;
+/// Words of a row that a stripe does not have: its totals lie so much farther.
+pub const ROW_SHIFT: u64 = 1;
+/// Spin counts that a row tells apart. The library's own limit makes at most 131; where somebody has raised it, whoever
+/// passes this one is counted where there is room for all.
+pub const ROW_SPINS: u64 = ROW / 8 - ROW_TOTALS;
+/// What stands for the lock where locks are not told apart.
+pub const ALL_LOCKS: u64 = 1;
+/// Rows that are looked at before it is given up.
+pub const STEPS: u64 = 16;
+
 /// Bytes of all.
-pub const AREA: u64 = STRIPES * STRIPE;
+pub const AREA: u64 = ROWS + MOST_ROWS * ROW;
 /// Bytes of everything.
-pub const WHOLE: u64 = CODE + PAGE + 2 * AREA;
+pub const WHOLE: u64 = CODE + PAGE + AREA;
 
 /// Word of a stripe that counts a passing; the first is the thread that it belongs to. Spins are counted behind them.
 pub fn word(passing: Passing) -> Option<u64> {
@@ -60,19 +90,14 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The word with the distance.
-    pub fn distance(self) -> u64 {
+    /// The word with the number of the process, shifted to where rows have it; 0 in a child that has none yet.
+    pub fn number(self) -> u64 {
         self.base + CODE
     }
 
-    /// Counters of a child.
-    pub fn own_area(self) -> u64 {
+    /// Counters.
+    pub fn area(self) -> u64 {
         self.base + CODE + PAGE
-    }
-
-    /// Counters that are shared with the tool.
-    pub fn shared_area(self) -> u64 {
-        self.own_area() + AREA
     }
 }
 

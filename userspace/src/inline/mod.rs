@@ -13,9 +13,18 @@ mod layout;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub use counters::{Counts, LARGEST};
+pub use counters::{Counts, Everything, LARGEST, Own, TARGET};
 #[cfg(not(target_arch = "x86_64"))]
 pub use elsewhere::{Patch, Removal, bring_to_entry, repair};
 pub use error::InlineError;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{Patch, Removal, bring_to_entry, repair};
+
+/// How finely it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// All mutexes of a kind together.
+    Kinds,
+    /// Every mutex by itself as well, as far as there is room.
+    Locks,
+}

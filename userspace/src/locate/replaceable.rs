@@ -5,12 +5,13 @@
 //! no interrupted signal handler can lie inside of what is replaced, whatever the threads are doing. And only where
 //! nothing needs the flags any more, so that counting may change them.
 
-use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, RflagsBits};
+use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register, RflagsBits};
 
 use super::{
     code::{Body, branch_target, call_target},
     elf::Image,
     extents::Extents,
+    flow::{self, State},
     glibc::{COND_LOCK, MUTEX_LOCK},
     register::Reg,
     site::{FilePlan, Role, Site, Wait},
@@ -60,6 +61,8 @@ pub struct Replaceable {
     pub bytes: Vec<u8>,
     /// How it works elsewhere.
     pub moved: Moved,
+    /// Holds the address of the mutex when control is here; `None` where the code does not tell.
+    pub lock: Option<Reg>,
 }
 
 /// The code of a function, to be compared with what lies in memory.
@@ -80,6 +83,8 @@ pub struct Replacements {
     pub places: Vec<Replaceable>,
     /// What cannot be counted, and why.
     pub left_out: Vec<String>,
+    /// Where a thread keeps its own id, relative to `fs`: what the library makes the owner of a mutex.
+    pub thread_id: Option<u32>,
 }
 
 /// Finds them, from the plan of the same file.
@@ -93,7 +98,10 @@ pub fn find(bytes: &[u8], plan: &FilePlan) -> Replacements {
         let Some(first) = sites.first() else { continue };
         let Some((from, to)) = extents.around(first.address) else { continue };
         let body = Body::decode(&image, &extents, from, to - from);
-        let found = body.map_err(str::to_owned).and_then(|body| of_function(&body, &sites));
+        let found = body.map_err(str::to_owned).and_then(|body| {
+            all.thread_id = all.thread_id.or_else(|| thread_id(&body));
+            of_function(&body, &sites)
+        });
         let (places, code) = match (found, image.code(from, to - from)) {
             (Ok(places), Some(code)) => (places, code),
             (Err(reason), _) => {
@@ -113,6 +121,7 @@ pub fn find(bytes: &[u8], plan: &FilePlan) -> Replacements {
                 address: place.instruction.ip(),
                 bytes: bytes_of(place)?,
                 moved: moved(&place.instruction)?,
+                lock: place.lock,
             })
         }));
         all.code.push(Code { address: from, bytes: code.to_vec() });
@@ -124,6 +133,7 @@ pub fn find(bytes: &[u8], plan: &FilePlan) -> Replacements {
 struct Place {
     passing: Passing,
     instruction: Instruction,
+    lock: Option<Reg>,
 }
 
 /// All six places of a function, or none: numbers that do not belong together are worse than none.
@@ -147,6 +157,7 @@ fn of_function(body: &Body<'_>, sites: &[&Site]) -> Result<Vec<Place>, String> {
         (Passing::NormalAttempt, before_join(body, body.head(normal_wait))),
         (Passing::NormalWait, last_in(body, normal_wait)),
     ];
+    let states = flow::follow(body)?;
     let mut taken: Vec<usize> = Vec::new();
     let mut found = Vec::new();
     for (passing, index) in places {
@@ -154,9 +165,28 @@ fn of_function(body: &Body<'_>, sites: &[&Site]) -> Result<Vec<Place>, String> {
         let index =
             index.ok_or_else(|| format!("has no instruction for {passing:?} that a jump can replace"))?;
         taken.push(index);
-        found.push(Place { passing, instruction: body.instructions[index] });
+        let pointer = states[index].as_ref().and_then(State::lock_pointer);
+        let lock = pointer.filter(|pointer| pointer.offset == 0).map(|pointer| pointer.register);
+        found.push(Place { passing, instruction: body.instructions[index], lock });
     }
     Ok(found)
+}
+
+/// The one place of its own block that a function takes 32 bits from: the thread's id, for the owner of the mutex.
+fn thread_id(body: &Body<'_>) -> Option<u32> {
+    let own = body.instructions.iter().filter(|it| {
+        it.mnemonic() == Mnemonic::Mov
+            && it.segment_prefix() == Register::FS
+            && it.memory_base() == Register::None
+            && it.memory_index() == Register::None
+            && it.op0_register().is_gpr32()
+    });
+    let mut places: Vec<u64> = own.map(Instruction::memory_displacement64).collect();
+    places.sort_unstable();
+    places.dedup();
+    let [place] = places.as_slice() else { return None };
+    // The constant is one of 31 bits.
+    u32::try_from(*place).ok().filter(|place| i32::try_from(*place).is_ok())
 }
 
 /// The last instruction that every acquisition passes once before it has the lock, given where those continue that found

@@ -7,7 +7,7 @@ mod sched;
 mod syscalls;
 
 pub use counters::{Counters, Wanted};
-pub use futex::{FutexChange, Futexes};
+pub use futex::{FutexChange, Futexes, kind_of};
 pub use mutex::{Choice, HOLD_NEEDS, MutexChange, Mutexes, Origin, attachable, class_of, spots};
 pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
 pub use syscalls::{Change, Syscalls};

@@ -162,6 +162,17 @@ fn meaning_of_locks(name: &str) -> &'static str {
         "stacks_unobserved" => {
             "stacks of programs that had ended before their code was known: they have no names"
         }
+        "inline_spins_clamped" => "spin counts too large to be told apart; counted as the largest that is",
+        "inline_unread" => {
+            "times that counters inside of a process could not be read; the next time has it all"
+        }
+        "inline_without_lock" => {
+            "acquisitions of mutexes for which there was no row; in the numbers of their kind, in no mutex's"
+        }
+        "inline_contended_without_lock" => "those of them that found it taken",
+        "inline_nobodys" => {
+            "acquisitions in processes that targets forked, of which it is not known in which, or with no room for them"
+        }
         "mutexes_full" => {
             "passes of contended paths whose lock had no room any more; they are counted nowhere. Raise --limit mutexes="
         }

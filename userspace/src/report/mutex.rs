@@ -34,11 +34,18 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
         return String::new();
     }
     let total = mutexes.iter().any(|mutex| mutex.seen.stats.calls > 0);
+    // Both never see mutexes in one session.
+    let inside = traps.is_none() && session.overhead.inline.is_some();
     let which = if total { "every call" } else { "contended acquisitions only" };
-    let title = format!("mutexes, as probes in the library saw them: {which}");
+    let title = match inside {
+        true => {
+            "mutexes one by one, as counters inside of the processes saw them: every acquisition".to_owned()
+        }
+        false => format!("mutexes, as probes in the library saw them: {which}"),
+    };
     let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
     text += &traps.map_or(String::new(), |traps| perturbation(traps, layout));
-    if total {
+    if total && !inside {
         text += &distorted(layout);
     }
     let shown = options.top.unwrap_or(MUTEXES).min(mutexes.len());

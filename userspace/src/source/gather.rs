@@ -17,6 +17,7 @@ use crate::{
         counters::Counters,
         frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
         inline::InlineFrame,
+        locks::MutexFrame,
         text,
     },
     probes::{Change, FutexChange, Futexes, MutexChange, Mutexes, Sched, SchedChanges, Syscalls},
@@ -182,6 +183,26 @@ impl Gatherer {
     #[must_use]
     pub fn has_ended(&self, key: &ProcessKey) -> bool {
         self.counted.get(key).is_some_and(|seen| seen.exit.is_some())
+    }
+
+    /// Expects counters of a process that a target has forked, whether it is followed or not.
+    pub fn expect_child(&mut self, key: ProcessKey, comm: String, parent: u32) {
+        let new = || ProcessFrame { key, comm, parent: Some(parent), ..ProcessFrame::default() };
+        self.counted.entry(key).or_insert_with(new);
+    }
+
+    /// The process of this id that was seen last.
+    #[must_use]
+    pub fn known(&self, pid: u32) -> Option<ProcessKey> {
+        let all = self.pending.keys().chain(self.said.keys()).chain(self.counted.keys());
+        all.filter(|key| key.pid == pid).max_by_key(|key| key.joined_ns).copied()
+    }
+
+    /// Adds what counters inside of a process have counted of one mutex.
+    pub fn add_lock(&mut self, key: ProcessKey, mutex: MutexFrame) {
+        let Some(seen) = self.counted.get(&key) else { return };
+        let pending = self.pending.entry(key).or_insert_with(|| Pending::of(seen.clone()));
+        pending.add_mutex(mutex);
     }
 
     /// Adds what counters inside of a process have counted.

@@ -15,7 +15,7 @@ use super::{
     switch::{SWITCHED_OFF, Switches},
 };
 use crate::{
-    inline::{InlineError, bring_to_entry},
+    inline::{Detail, InlineError, bring_to_entry},
     kernel::{Attached, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Setup, give_back},
     model::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
@@ -150,7 +150,7 @@ impl Live {
     ///
     /// # Errors
     /// Why one of them is left alone; then all are.
-    pub fn count_inline(&mut self, targets: &[Target<'_>]) -> Result<(), InlineError> {
+    pub fn count_inline(&mut self, targets: &[Target<'_>], detail: Detail) -> Result<(), InlineError> {
         let mut keys: Vec<ProcessKey> = Vec::with_capacity(targets.len());
         for Target { pinned, held } in targets {
             if *held && !bring_to_entry(pinned.pid)? {
@@ -166,7 +166,7 @@ impl Live {
                 keys.push(key);
             }
         }
-        self.inlining.begin(&keys)
+        self.inlining.begin(&keys, detail)
     }
 
     /// When the session began, on the monotonic clock.
@@ -281,9 +281,11 @@ impl Live {
         add_positive(&mut ledger.degraded, "recursion_misses", missed);
         add_positive(&mut ledger.degraded, COUNTERS_MISSING, self.counting.take_missing());
         add_positive(&mut ledger.degraded, SWITCHED_OFF, self.switches.take_count());
-        for (name, count) in self.inlining.take_degraded() {
+        let (inline_missing, inline_lost) = self.inlining.take_missing();
+        for (name, count) in inline_missing {
             add_positive(&mut ledger.degraded, name, count);
         }
+        add_positive(&mut ledger.lost, "inline_nobodys", inline_lost);
         ledger.counted = total(&processes, CallStats::count);
         add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
         let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());

@@ -25,12 +25,19 @@ pub struct Places {
     pages: HashMap<(u32, u32, u64), Page>,
     /// What is mapped in the processes that were looked at since the last beginning; `None` where that cannot be seen.
     maps: HashMap<u32, Option<Maps>>,
+    /// What was mapped in processes when that was asked for: for those that end before anybody looks.
+    remembered: HashMap<u32, Maps>,
 }
 
 impl Places {
     /// A new look: what was mapped before may be so no longer.
     pub fn begin(&mut self) {
         self.maps.clear();
+    }
+
+    /// Remembers what a process has mapped now, for when it cannot be seen any more.
+    pub fn remember(&mut self, pid: u32) {
+        self.remembered.extend(maps(pid).map(|text| (pid, Maps::parse(&text))));
     }
 
     /// Where a lock of a process lies: the process has this row, of this number, and others may use the lock or not.
@@ -42,7 +49,8 @@ impl Places {
         let known = self.pages.get(&key).cloned();
         let page = known.or_else(|| {
             let maps = self.maps.entry(row.tgid).or_insert_with(|| maps_of(row));
-            let page = look(maps.as_ref()?, address - address % PAGE)?;
+            let maps = maps.as_ref().or_else(|| self.remembered.get(&row.tgid))?;
+            let page = look(maps, address - address % PAGE)?;
             self.pages.insert(key, page.clone());
             Some(page)
         });

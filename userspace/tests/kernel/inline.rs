@@ -1,6 +1,9 @@
 //! Counters inside of a process count every acquisition, and leave nothing behind.
 
 mod foreign;
+mod kin;
+mod oracle;
+mod per_lock;
 mod program;
 mod refusals;
 mod run;
@@ -8,7 +11,7 @@ mod storm;
 mod truth;
 
 use pulse_trace::{
-    inline::{InlineError, Patch, repair},
+    inline::{Detail, InlineError, Patch, repair},
     locate::{debug_file::Nowhere, glibc::MUTEX_LOCK, plan::plan, site::Role},
     model::{
         inline::{InlineKind, InlineStats},
@@ -138,7 +141,7 @@ fn nothing_stays_behind_however_often() {
     let (mut program, pids) = sides("20000");
     program.go();
     for _ in 0..cycles {
-        let mut patch = match Patch::put_in(pids[0]) {
+        let mut patch = match Patch::put_in(pids[0], Detail::Kinds) {
             Ok(patch) => patch,
             // It may have played to its end.
             Err(InlineError::Gone(_)) => break,
@@ -187,7 +190,9 @@ fn a_tool_that_is_killed_at_any_step_leaves_a_target_that_is_right() {
 #[test]
 fn code_that_is_not_that_of_the_file_is_refused() {
     let (program, pids) = sides("10");
-    let refused = |pid: u32| Patch::put_in(pid).err().map_or_else(String::new, |error| error.to_string());
+    let refused = |pid: u32| {
+        Patch::put_in(pid, Detail::Kinds).err().map_or_else(String::new, |error| error.to_string())
+    };
     // Under another one's breakpoint the code is not that of the file.
     let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/mem", pids[0])).unwrap();
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", pids[0])).unwrap();

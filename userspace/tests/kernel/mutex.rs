@@ -2,7 +2,7 @@
 
 mod hold;
 pub mod left_behind;
-mod library;
+pub mod library;
 mod total;
 mod truth;
 

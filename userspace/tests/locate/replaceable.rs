@@ -20,6 +20,7 @@ fn every_release_has_all_places() {
         let Some((_, found)) = replacements("every_release_has_all_places", release, file) else { return };
         let own: Vec<_> = found.places.iter().filter(|place| place.function == MUTEX_LOCK).collect();
         assert_eq!(own.len(), 6, "{release}: {found:#?}");
+        assert_eq!(found.thread_id, Some(0x2d0), "{release}");
         for place in &found.places {
             assert!(place.bytes.len() >= 5, "{release}: {place:?}");
             let holder = found
@@ -29,6 +30,7 @@ fn every_release_has_all_places() {
             let code = holder.unwrap();
             let at = (place.address - code.address) as usize;
             assert_eq!(code.bytes[at..at + place.bytes.len()], place.bytes, "{release}: {place:?}");
+            assert!(place.lock.is_some_and(|lock| lock != Reg::Rsp), "{release}: {place:?}");
         }
     }
 }

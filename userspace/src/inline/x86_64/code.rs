@@ -80,6 +80,18 @@ impl Code {
         self.raw(&[0x48 | (from >> 3) << 2 | to >> 3, 0x89, 0xc0 | (from & 7) << 3 | to & 7])
     }
 
+    /// `push %register`
+    pub fn push(&mut self, register: Reg) -> &mut Self {
+        let number = register as u8;
+        self.raw(&[0x40 | number >> 3, 0x50 | number & 7])
+    }
+
+    /// `pop %register`
+    pub fn pop(&mut self, register: Reg) -> &mut Self {
+        let number = register as u8;
+        self.raw(&[0x40 | number >> 3, 0x58 | number & 7])
+    }
+
     /// All bytes, once every label is named.
     pub fn finish(mut self) -> Vec<u8> {
         for (at, label) in self.open {

@@ -6,6 +6,7 @@ mod code;
 mod entry;
 mod fault;
 mod halt;
+mod heirs;
 mod library;
 mod memory;
 mod pad;
@@ -14,9 +15,10 @@ mod presence;
 mod ptrace;
 mod refusal;
 mod removal;
+mod row;
 mod stub;
 
-use super::{Counts, InlineError, counters, layout};
+use super::{Counts, Detail, Everything, InlineError, counters, layout};
 
 pub use entry::bring_to_entry;
 pub use patch::Patch;

@@ -3,16 +3,17 @@
 use std::{fs::OpenOptions, time::Duration};
 
 use super::{
-    Counts, InlineError, Removal,
+    Counts, Detail, Everything, InlineError, Removal,
     call::{Caller, Gadgets},
     code::{Code, jump},
     counters::Counters,
     halt::{Halted, apart},
+    heirs::Inheritance,
     layout::{self, Entry, Layout},
     library::{self, Library},
     memory::Memory,
-    pad::pad,
-    refusal, removal,
+    pad::{Setting, pad},
+    ptrace, refusal, removal,
     stub::{self, Stub},
 };
 use crate::locate::{replaceable::JUMP, site::Generation};
@@ -31,7 +32,31 @@ pub struct Patch {
     pub left_out: Vec<String>,
     /// Whether counters of a tool that was killed were found and removed first.
     pub repaired: bool,
+    /// What the process calls itself; 0 where that is not known.
+    pub own_id: u32,
     removed: bool,
+}
+
+/// The first thread of a process, as it knows itself.
+#[derive(Clone, Copy, Default)]
+struct Leader {
+    /// Where its own data are; 0 where that is not known.
+    address: u64,
+    /// Its id.
+    id: u32,
+}
+
+impl Leader {
+    fn of(pid: u32, halted: &Halted, memory: &Memory, thread_id: Option<u32>) -> Self {
+        let look = || {
+            // It may have ended before the others.
+            let tid = halted.threads().find(|tid| *tid == pid)?;
+            let address = ptrace::registers(tid).ok()?.fs_base;
+            let id = memory.bytes(address.checked_add(thread_id?.into())?, 4).ok()?;
+            Some(Self { address, id: u32::from_le_bytes(id.try_into().ok()?) })
+        };
+        look().unwrap_or_default()
+    }
 }
 
 const PR_GET_MDWE: u64 = 66;
@@ -41,15 +66,18 @@ impl Patch {
     ///
     /// # Errors
     /// Why not; the process is as it was.
-    pub fn put_in(pid: u32) -> Result<Self, InlineError> {
-        apart(pid, || Self::put_in_here(pid))
+    pub fn put_in(pid: u32, detail: Detail) -> Result<Self, InlineError> {
+        apart(pid, || Self::put_in_here(pid, detail))
     }
 
-    fn put_in_here(pid: u32) -> Result<Self, InlineError> {
+    fn put_in_here(pid: u32, detail: Detail) -> Result<Self, InlineError> {
         refusal::check(pid)?;
         // Counters of a tool that was killed are in the way.
         let repaired = removal::repair_here(pid)?.is_some();
         let library = Library::of(pid)?;
+        if detail == Detail::Locks {
+            tells_locks(pid, &library)?;
+        }
         let memory = Memory::open(pid).map_err(InlineError::step(pid, "opening its memory"))?;
         let gadgets = Gadgets::of(&memory, library.text).ok_or_else(|| {
             let reason = format!("{} has no code to make calls with", library.name);
@@ -57,7 +85,8 @@ impl Patch {
         })?;
         // As little as possible is done while it stands still.
         let mut halted = Halted::all(pid)?;
-        let made = make(pid, &mut halted, &memory, &library, gadgets);
+        let leader = Leader::of(pid, &halted, &memory, library.replacements.thread_id);
+        let made = make(pid, &mut halted, &memory, &library, gadgets, (detail, leader.address));
         let stopped = halted.release();
         let (layout, counters) = made?;
         Ok(Self {
@@ -69,6 +98,7 @@ impl Patch {
             generation: library.generation,
             left_out: library.replacements.left_out,
             repaired,
+            own_id: leader.id,
             removed: false,
         })
     }
@@ -81,13 +111,43 @@ impl Patch {
         self.counters.read()
     }
 
-    /// Takes everything out again. The counters stay readable.
+    /// The same with the processes that were forked since, and by lock.
+    ///
+    /// # Errors
+    /// When the shared memory cannot be read.
+    pub fn read_all(&self) -> std::io::Result<Everything> {
+        self.counters.read_all()
+    }
+
+    /// The living process that counts under a number, by the thread of it that counted first.
+    #[must_use]
+    pub fn process(&self, number: u16, thread: u32) -> Option<u32> {
+        self.inheritance()?.process(number, thread)
+    }
+
+    /// What the memory of a mutex says of its kind, as the library's bits.
+    #[must_use]
+    pub fn kind(&self, mutex: u64) -> Option<u32> {
+        const KIND: u64 = 16;
+        let bytes = self.memory.bytes(mutex + KIND, 4).ok()?;
+        bytes.try_into().ok().map(u32::from_le_bytes)
+    }
+
+    fn inheritance(&self) -> Option<Inheritance> {
+        let (_, inode) = self.counters.identity().ok()?;
+        Some(Inheritance { layout: self.layout, inode })
+    }
+
+    /// Takes everything out again, of processes that were forked since too. The counters stay readable.
     ///
     /// # Errors
     /// Why that was not possible; what is left is harmless.
     pub fn remove(&mut self) -> Result<Removal, InlineError> {
         self.removed = true;
-        apart(self.pid, || removal::remove(self.pid, &self.memory, self.layout))
+        let done = apart(self.pid, || removal::remove(self.pid, &self.memory, self.layout));
+        let heirs = apart(self.pid, || Ok(self.inheritance().map_or((0, 0), Inheritance::remove)));
+        let (heirs, heirs_left) = heirs?;
+        done.map(|done| Removal { heirs, heirs_left, ..done })
     }
 }
 
@@ -106,6 +166,7 @@ fn make(
     memory: &Memory,
     library: &Library,
     gadgets: Gadgets,
+    how: (Detail, u64),
 ) -> Result<(Layout, Counters), InlineError> {
     is_as_expected(pid, library, memory)?;
     let maps = library::maps(pid)?;
@@ -118,7 +179,7 @@ fn make(
     map_code(pid, &mut caller, layout)?;
     let made = furnish(pid, &mut caller, memory, layout).and_then(|counters| {
         caller.finish()?;
-        write_jumps(pid, memory, library, layout)?;
+        write_jumps(pid, memory, library, layout, how)?;
         Ok(counters)
     });
     match made {
@@ -128,6 +189,18 @@ fn make(
             removal::unmap(pid, &mut caller, layout)?;
             caller.finish()?;
             Err(cause)
+        }
+    }
+}
+
+/// Locks are told apart everywhere or nowhere: rows that lack some of what happened would be wrong.
+fn tells_locks(pid: u32, library: &Library) -> Result<(), InlineError> {
+    match library.replacements.places.iter().find(|place| place.lock.is_none()) {
+        None => Ok(()),
+        Some(place) => {
+            let (name, function, passing) = (&library.name, &place.function, place.passing);
+            let reason = format!("{function} of {name} does not tell where the mutex is at {passing:?}");
+            Err(InlineError::refused(pid, reason, "take --inline without per-lock"))
         }
     }
 }
@@ -225,12 +298,25 @@ fn furnish(
 }
 
 /// Everything else is in place; whatever becomes of the tool between two of these, the target goes on rightly.
-fn write_jumps(pid: u32, memory: &Memory, library: &Library, layout: Layout) -> Result<(), InlineError> {
+fn write_jumps(
+    pid: u32,
+    memory: &Memory,
+    library: &Library,
+    layout: Layout,
+    (detail, leader): (Detail, u64),
+) -> Result<(), InlineError> {
     let writing = InlineError::step(pid, "writing code");
-    let distance = layout.shared_area() - layout.own_area();
-    memory.write(layout.distance(), &distance.to_le_bytes()).map_err(&writing)?;
+    let number = layout::FIRST << layout::THREAD_BITS;
+    memory.write(layout.number(), &number.to_le_bytes()).map_err(&writing)?;
     let mut code = Code::at(layout.base + layout::PADS);
     let (mut entries, mut jumps) = (Vec::new(), Vec::new());
+    let setting = Setting {
+        layout,
+        bias: library.bias,
+        thread_id: library.replacements.thread_id,
+        leader,
+        by_lock: detail == Detail::Locks,
+    };
     for place in &library.replacements.places {
         let address = place.address.wrapping_add(library.bias);
         let too_far = || {
@@ -239,7 +325,10 @@ fn write_jumps(pid: u32, memory: &Memory, library: &Library, layout: Layout) -> 
         jumps.push((address, jump(address, code.here()).ok_or_else(too_far)?));
         let original: [u8; JUMP] = std::array::from_fn(|at| place.bytes[at]);
         entries.push(Entry { address, original });
-        pad(&mut code, place, layout, library.bias);
+        pad(&mut code, place, setting);
+    }
+    if code.here() > layout.number() || entries.len() > layout::ENTRIES {
+        return Err(InlineError::refused(pid, "its library has too many places", "report this"));
     }
     memory.write(layout.base + layout::PADS, &code.finish()).map_err(&writing)?;
     memory.write(layout.base, &layout::header(&entries)).map_err(&writing)?;

@@ -28,10 +28,23 @@ pub fn check(pid: u32) -> Result<(), InlineError> {
     }
 }
 
+/// Whether one of its threads may be forbidden system calls.
+pub fn has_filter(pid: u32) -> bool {
+    let is_free = |tid: u32| {
+        let status = target::text(&format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
+        field(&status, "Seccomp:").is_none_or(|mode| mode == "0")
+    };
+    !target::threads(pid).into_iter().all(is_free)
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
 /// What the text of `/proc/PID/status` and the owner of its directory speak against.
 fn by_status(status: &str, owner: u32) -> Option<(String, &'static str)> {
     const LEAVE: &str = "leave --inline away";
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let field = |name: &str| field(status, name);
     let first = |name: &str| field(name).and_then(|value| value.split_ascii_whitespace().next());
     if let Some(tracer) = first("TracerPid:").filter(|tracer| *tracer != "0") {
         return Some((format!("process {tracer} traces it already"), "end that debugger first"));

@@ -9,7 +9,7 @@ use super::{
     layout::{self, AREA, CODE, Entry, HEADER, Layout, PAGE},
     library,
     memory::Memory,
-    presence,
+    presence, refusal,
 };
 use crate::{
     locate::replaceable::JUMP,
@@ -25,6 +25,10 @@ pub struct Removal {
     pub restored: usize,
     /// The memory could not be taken away, since something on a stack may lead back to it. It is harmless.
     pub memory_left: bool,
+    /// Processes that were forked from it and are as they were too.
+    pub heirs: usize,
+    /// Those that are not, since they became somebody who is left alone. What is in them is harmless.
+    pub heirs_left: usize,
 }
 
 /// How often it is tried to find nobody inside.
@@ -48,7 +52,8 @@ pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, Inli
         }
         let maps = library::maps(pid)?;
         let inside = layout.base..layout.base + CODE;
-        let empty = !presence::anybody_in(&halted, memory, &maps, &inside);
+        // Who has forbidden itself system calls since can give nothing back.
+        let empty = !refusal::has_filter(pid) && !presence::anybody_in(&halted, memory, &maps, &inside);
         if empty {
             let mut caller = Caller::of(&mut halted, pid, memory, gadgets)?;
             unmap(pid, &mut caller, layout)?;
@@ -141,13 +146,13 @@ fn gadgets(memory: &Memory, maps: &Maps, entries: &[Entry]) -> Option<Gadgets> {
 pub fn unmap(pid: u32, caller: &mut Caller<'_>, layout: Layout) -> Result<(), InlineError> {
     let maps = library::maps(pid)?;
     let mut parts = Vec::new();
-    let shared = maps.at(layout.shared_area()).filter(|it| it.name().starts_with("memfd:pulse-trace"));
-    if shared.is_some_and(|it| it.start == layout.shared_area()) {
-        parts.push((layout.shared_area(), AREA));
+    let shared = maps.at(layout.area()).filter(|it| it.name().starts_with("memfd:pulse-trace"));
+    if shared.is_some_and(|it| it.start == layout.area()) {
+        parts.push((layout.area(), AREA));
     }
-    let own = maps.at(layout.distance()).filter(|it| it.writable && it.backing == Backing::Anonymous);
-    if own.is_some_and(|it| it.start == layout.distance() && it.end >= layout.shared_area()) {
-        parts.push((layout.distance(), PAGE + AREA));
+    let own = maps.at(layout.number()).filter(|it| it.writable && it.backing == Backing::Anonymous);
+    if own.is_some_and(|it| it.start == layout.number() && it.end == layout.area()) {
+        parts.push((layout.number(), PAGE));
     }
     parts.push((layout.base, CODE));
     for (address, len) in parts {

@@ -29,7 +29,6 @@ pub fn stub(entry: u64, layout: Layout) -> Stub {
     let mut code = Code::at(entry);
     let mut results = Vec::new();
     let name_at = entry - 16;
-    let wiped = PAGE + AREA;
     let read_write = (libc::PROT_READ | libc::PROT_WRITE) as u64;
     let fixed = libc::MAP_FIXED_NOREPLACE as u64;
     let private = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as u64 | fixed;
@@ -38,13 +37,13 @@ pub fn stub(entry: u64, layout: Layout) -> Stub {
     call(
         &mut code,
         libc::SYS_mmap,
-        &[Some(layout.distance()), Some(wiped), Some(read_write), Some(private), Some(u64::MAX), none],
+        &[Some(layout.number()), Some(PAGE), Some(read_write), Some(private), Some(u64::MAX), none],
     );
     results.push((code.here(), "mapping memory"));
     call(
         &mut code,
         libc::SYS_madvise,
-        &[Some(layout.distance()), Some(wiped), Some(libc::MADV_WIPEONFORK as u64)],
+        &[Some(layout.number()), Some(PAGE), Some(libc::MADV_WIPEONFORK as u64)],
     );
     results.push((code.here(), "having memory wiped on fork"));
     call(&mut code, libc::SYS_memfd_create, &[Some(name_at), Some(libc::MFD_CLOEXEC.into())]);
@@ -55,7 +54,7 @@ pub fn stub(entry: u64, layout: Layout) -> Stub {
     call(
         &mut code,
         libc::SYS_mmap,
-        &[Some(layout.shared_area()), Some(AREA), Some(read_write), Some(shared), None, none],
+        &[Some(layout.area()), Some(AREA), Some(read_write), Some(shared), None, none],
     );
     results.push((code.here(), "mapping shared memory"));
     let shared = code.here();

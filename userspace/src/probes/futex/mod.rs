@@ -170,7 +170,9 @@ impl Tally {
 }
 
 /// The kind that the C library's bits say.
-pub(super) fn kind_of(bits: u32) -> MutexKind {
+/// What the library's bits say.
+#[must_use]
+pub fn kind_of(bits: u32) -> MutexKind {
     MutexKind {
         form: (bits & kind::FORM) as u8,
         robust: bits & kind::ROBUST != 0,

@@ -6,7 +6,10 @@ use std::{
     thread,
 };
 
-use pulse_trace::{inline::Patch, locate::replaceable::Passing};
+use pulse_trace::{
+    inline::{Detail, Patch},
+    locate::replaceable::Passing,
+};
 
 use super::{code, mappings};
 use crate::support::{installed, need};
@@ -54,7 +57,7 @@ fn a_foreign_program_says_the_same() {
     let (child, mut input) = sort();
     let half = text.len() / 2;
     input.write_all(&text[..half]).unwrap();
-    let patch = Patch::put_in(child.id()).unwrap();
+    let patch = Patch::put_in(child.id(), Detail::Kinds).unwrap();
     assert!(rest(child, input, &text[half..]) == before, "its output is another one");
     let counted = patch.read().unwrap();
     let attempts = counted.of(Passing::NormalAttempt) + counted.of(Passing::AdaptiveAttempt);
@@ -65,7 +68,7 @@ fn a_foreign_program_says_the_same() {
     // More than a pipe holds: it has begun.
     input.write_all(&text[..half]).unwrap();
     let untouched = code(child.id());
-    let mut patch = Patch::put_in(child.id()).unwrap();
+    let mut patch = Patch::put_in(child.id(), Detail::Kinds).unwrap();
     assert!(code(child.id()) != untouched);
     patch.remove().unwrap();
     assert!(code(child.id()) == untouched, "the code is not what it was");

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use pulse_trace::inline::Patch;
+use pulse_trace::inline::{Detail, Patch};
 
 use super::{
     code, mappings,
@@ -18,7 +18,9 @@ fn ready(program: &mut Program) -> Option<u32> {
 }
 
 fn refusal(pid: u32) -> String {
-    Patch::put_in(pid).err().map_or_else(|| "not refused".to_owned(), |error| error.to_string())
+    Patch::put_in(pid, Detail::Kinds)
+        .err()
+        .map_or_else(|| "not refused".to_owned(), |error| error.to_string())
 }
 
 /// Refused for that reason, unchanged, and able to end as if nothing had been.

@@ -52,11 +52,9 @@ fn what_a_command_starts_or_becomes_is_named() {
     let told = export(&json);
     let process = told.processes.iter().find(|process| process.pid == ledgers[0].pid).unwrap();
     assert_eq!(process.inline[0].acquisitions, ledgers[0].total, "a child's are not its parent's");
-    assert!(
-        told.notes.iter().any(|note| note.contains("1 process that targets started")),
-        "{:?}",
-        told.notes
-    );
+    let child = told.processes.iter().find(|process| process.pid == ledgers[1].pid).unwrap();
+    assert_eq!((child.inline[0].acquisitions, child.parent), (ledgers[1].total, Some(ledgers[0].pid)));
+    assert!(!told.notes.iter().any(|note| note.starts_with("inline:")), "{:?}", told.notes);
     play(run(&json, &["sh", "-c", r#"exec "$@""#, "sh"], &["adaptive", "2", "256", "1"]));
     let told = export(&json);
     assert!(told.notes.iter().any(|note| note.contains("is called program now")), "{:?}", told.notes);

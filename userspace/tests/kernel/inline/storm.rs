@@ -1,7 +1,7 @@
 //! Counters come and go in a process in which everything happens at once.
 
 use pulse_trace::{
-    inline::Patch,
+    inline::{Detail, Patch},
     locate::{register::Reg, replaceable::Passing},
 };
 
@@ -42,7 +42,8 @@ fn counters_come_and_go_in_a_storm_and_every_count_is_right() {
     program.tell("go");
     for cycle in 0..cycles {
         // Put in while all fight; compared from one moment to another in which nobody is inside.
-        let mut patch = Patch::put_in(pid).unwrap_or_else(|error| panic!("cycle {cycle}: {error}"));
+        let mut patch =
+            Patch::put_in(pid, Detail::Kinds).unwrap_or_else(|error| panic!("cycle {cycle}: {error}"));
         program.tell("run 0");
         let (truth_before, counted_before) = (truth(&mut program), counts(&patch));
         program.tell("run 300");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pulse_trace::{
-    inline::{Counts, Patch},
+    inline::{Counts, Detail, Patch},
     locate::{register::Reg, replaceable::Passing, site::Generation},
 };
 
@@ -49,7 +49,7 @@ fn window(count: u64, base: u64) -> u64 {
     (base - count) / 8
 }
 
-fn windows(spins: &[u64], base: u64) -> BTreeMap<u64, u64> {
+pub fn windows(spins: &[u64], base: u64) -> BTreeMap<u64, u64> {
     let mut windows = BTreeMap::new();
     for (count, times) in (0..).zip(spins).filter(|(_, times)| **times > 0) {
         *windows.entry(window(count, base)).or_default() += times;
@@ -71,7 +71,7 @@ struct Counted(Vec<(u32, Patch, Counts)>);
 
 impl Counted {
     fn begin(pids: &[u32]) -> Self {
-        let put_in = |pid: &u32| (*pid, Patch::put_in(*pid).unwrap(), Counts::default());
+        let put_in = |pid: &u32| (*pid, Patch::put_in(*pid, Detail::Kinds).unwrap(), Counts::default());
         Self(pids.iter().map(put_in).collect())
     }
 
@@ -97,7 +97,7 @@ impl Counted {
 
 const ENDS: Passing = Passing::SpinEnd(Reg::Rax);
 /// So many that no spin count is as large, and that the limit of the spin is the constant one.
-const BASE: u64 = 4003;
+pub const BASE: u64 = 4003;
 
 /// All four numbers of a fight, at each of the eight ways to divide spin counts into windows.
 fn fight(program: &mut Program, counted: &mut Counted, times: u64, what: &str) {

@@ -39,8 +39,17 @@ impl Named {
 
     /// Makes the symbol one of nothing: who reads the file now finds no function in the midst of another.
     pub fn hide(&self) {
+        self.be(0x10);
+    }
+
+    /// The reverse.
+    pub fn show(&self) {
+        self.be(0x12);
+    }
+
+    fn be(&self, kind: u8) {
         let file = OpenOptions::new().write(true).open(&self.path).unwrap();
-        file.write_all_at(&[0x10], self.kind).unwrap();
+        file.write_all_at(&[kind], self.kind).unwrap();
     }
 
     /// Counts spin counts of two processes.

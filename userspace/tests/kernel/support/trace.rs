@@ -3,6 +3,7 @@
 use std::{thread, time::Duration};
 
 use pulse_trace::{
+    inline::Detail,
     model::session::{Header, Session},
     probes::AUTO,
     session::{Request, Scope, kernel_setup},
@@ -77,7 +78,7 @@ impl Trace {
         let targets: Vec<Target<'_>> = pinned.iter().map(|pinned| Target { pinned, held: false }).collect();
         let mut live = Live::start_with(&setup, how.wish, &targets).unwrap();
         if how.inline {
-            live.count_inline(&targets).unwrap();
+            live.count_inline(&targets, Detail::Kinds).unwrap();
         }
         let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };
         Self { live, session: Session::new(header) }

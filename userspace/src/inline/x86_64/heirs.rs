@@ -1,0 +1,80 @@
+//! Processes that were forked from one with counters inside: they have the jumps too, and count in the same memory.
+
+use std::fs;
+
+use super::{
+    layout::{Layout, THREAD_BITS},
+    library,
+    memory::Memory,
+    refusal, removal,
+};
+use crate::target;
+
+/// How often it is looked for further ones: those that were found may have forked meanwhile.
+const ROUNDS: u32 = 10;
+
+/// The memory for the counters, as it is mapped in everybody who has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Inheritance {
+    /// Where.
+    pub layout: Layout,
+    /// The inode of the shared part.
+    pub inode: u64,
+}
+
+impl Inheritance {
+    /// The process of a thread, if it has this memory and counts under this number.
+    pub fn process(self, number: u16, thread: u32) -> Option<u32> {
+        let status = target::text(&format!("/proc/{thread}/status")).ok()?;
+        let pid = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()?;
+        let memory = Memory::open(pid).ok().filter(|_| self.is_in(pid))?;
+        let word = memory.bytes(self.layout.number(), 8).ok()?.try_into().map_or(0, u64::from_le_bytes);
+        (word >> THREAD_BITS == u64::from(number)).then_some(pid)
+    }
+
+    fn is_in(self, pid: u32) -> bool {
+        library::maps(pid).is_ok_and(|maps| {
+            let shared = maps.at(self.layout.area());
+            shared.is_some_and(|it| it.inode == self.inode && it.name().starts_with("memfd:pulse-trace"))
+        })
+    }
+
+    /// All processes that have it.
+    fn heirs(self) -> Vec<u32> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| self.is_in(*pid)).collect()
+    }
+
+    /// Takes it out of everybody; how many are as they were, and how many keep it.
+    pub fn remove(self) -> (usize, usize) {
+        let (mut done, mut kept) = (0, Vec::new());
+        for _ in 0..ROUNDS {
+            let new: Vec<u32> = self.heirs().into_iter().filter(|pid| !kept.contains(pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for pid in new {
+                match self.remove_from(pid) {
+                    Some(true) => done += 1,
+                    Some(false) => kept.push(pid),
+                    None => {}
+                }
+            }
+        }
+        (done, kept.len())
+    }
+
+    /// `None` where it has ended meanwhile.
+    fn remove_from(self, pid: u32) -> Option<bool> {
+        // It may have become somebody who is left alone since.
+        if refusal::check(pid).is_err() {
+            return self.is_in(pid).then_some(false);
+        }
+        let memory = Memory::open(pid).ok()?;
+        match removal::remove(pid, &memory, self.layout) {
+            Ok(removal) if !removal.memory_left => Some(true),
+            _ => self.is_in(pid).then_some(false),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Counters inside of the targets, in a live session.
+
+mod kin;
+mod locks;
+mod numbers;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::gather::Gatherer;
+use crate::{
+    inline::{Detail, Everything, InlineError, LARGEST, Own, Patch, Removal, TARGET},
+    model::{
+        frame::{ProcessFrame, ProcessKey},
+        inline::InlineCost,
+        text::of_comm,
+    },
+    target,
+};
+use kin::Kin;
+use locks::Locks;
+
+/// One target, and the processes that it has forked since.
+struct Counted {
+    key: ProcessKey,
+    patch: Patch,
+    /// What it was called when they were put in.
+    comm: String,
+    /// Whether it was said that this has changed.
+    renamed: bool,
+    /// What was read last.
+    before: Everything,
+    kin: Kin,
+    locks: Locks,
+}
+
+/// Those that are counted in.
+#[derive(Default)]
+pub struct Inlining {
+    counted: Vec<Counted>,
+    by_lock: bool,
+    cost: Option<InlineCost>,
+    notes: Vec<String>,
+    missing: Missing,
+    /// Processes of the session that are not counted in.
+    others: BTreeSet<ProcessKey>,
+    ended: bool,
+}
+
+/// What is not in the numbers, or not in all of them.
+#[derive(Clone, Copy, Default)]
+struct Missing {
+    /// Spin counts that were too large to be told apart.
+    clamped: u64,
+    /// Processes whose counters could not be read.
+    unread: u64,
+    /// Acquisitions that are in no mutex's numbers, and those of them that found it taken.
+    without_lock: [u64; 2],
+    /// Acquisitions that are in no process's numbers.
+    nobodys: u64,
+}
+
+impl Inlining {
+    /// Puts counters into processes: into all or into none.
+    pub fn begin(&mut self, targets: &[ProcessKey], detail: Detail) -> Result<(), InlineError> {
+        self.by_lock = detail == Detail::Locks;
+        for key in targets {
+            let patch = Patch::put_in(key.pid, detail)?;
+            let put_in_ns = u64::try_from(patch.stopped.as_nanos()).unwrap_or(u64::MAX);
+            self.cost.get_or_insert_default().merge(&InlineCost { put_in_ns, ..InlineCost::default() });
+            if patch.repaired {
+                let pid = key.pid;
+                self.notes.push(format!(
+                    "inline: process {pid} still had the counters of a tool that was killed; they were removed first"
+                ));
+            }
+            for what in &patch.left_out {
+                self.notes.push(format!("inline: cannot count in {what}"));
+            }
+            let comm = target::comm(key.pid).map(|comm| of_comm(&comm)).unwrap_or_default();
+            self.counted.push(Counted {
+                key: *key,
+                patch,
+                comm,
+                renamed: false,
+                before: Everything::default(),
+                kin: Kin::of(key.pid),
+                locks: Locks::of(key.pid),
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads them.
+    pub fn collect(&mut self, gatherer: &mut Gatherer) {
+        for counted in &mut self.counted {
+            match counted.patch.read_all() {
+                Ok(now) => counted.take(now, self.by_lock, self.ended, gatherer, &mut self.missing),
+                Err(_) => self.missing.unread += 1,
+            }
+        }
+    }
+
+    /// Looks for processes of the session that are not counted in, and for targets that became another program.
+    pub fn see(&mut self, processes: &[ProcessFrame]) {
+        if self.counted.is_empty() {
+            return;
+        }
+        for process in processes {
+            match self.counted.iter_mut().find(|counted| counted.key == process.key) {
+                None => _ = self.others.insert(process.key),
+                Some(counted) if !counted.renamed && counted.comm != process.comm => {
+                    counted.renamed = true;
+                    self.notes.push(format!(
+                        "inline: process {} is called {} now, and was {} when its counters were put in: if that is another \
+                         program, it is not counted in; name it as the command itself, or attach to it",
+                        process.key.pid, process.comm, counted.comm
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let is_kin = |key: &&ProcessKey| self.counted.iter().any(|counted| counted.kin.has(key));
+        let many = self.others.iter().filter(|key| !is_kin(key)).count();
+        if self.ended && many > 0 {
+            let processes = if many == 1 { "process" } else { "processes" };
+            self.notes.push(format!(
+                "inline: {many} {processes} that targets started took no mutex that is counted, or became another program, \
+                 which is not counted in; attach to such a one by its own id"
+            ));
+        }
+    }
+
+    /// Takes them out, and reads them for the last time.
+    pub fn finish(&mut self, gatherer: &mut Gatherer) {
+        // While it can be asked who is who, and what lies where.
+        self.collect(gatherer);
+        for counted in &mut self.counted {
+            match counted.patch.remove() {
+                Ok(done) => {
+                    let taken_out_ns = u64::try_from(done.stopped.as_nanos()).unwrap_or(u64::MAX);
+                    let cost = InlineCost { taken_out_ns, ..InlineCost::default() };
+                    self.cost.get_or_insert_default().merge(&cost);
+                    self.notes.extend(left(counted.key.pid, done));
+                }
+                Err(error) => self.notes.push(format!("inline: {error}")),
+            }
+        }
+        self.ended = true;
+        self.collect(gatherer);
+    }
+
+    /// What the reader must know, each once.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// What it took, in the interval.
+    pub fn take_cost(&mut self) -> Option<InlineCost> {
+        let cost = self.cost.as_mut()?;
+        Some(std::mem::take(cost))
+    }
+
+    /// What is missing in some numbers, in the interval, by name; and what is missing in all.
+    pub fn take_missing(&mut self) -> (BTreeMap<&'static str, u64>, u64) {
+        let missing = std::mem::take(&mut self.missing);
+        let [acquisitions, contended] = missing.without_lock;
+        let degraded = [
+            ("inline_spins_clamped", missing.clamped),
+            ("inline_unread", missing.unread),
+            ("inline_without_lock", acquisitions),
+            ("inline_contended_without_lock", contended),
+        ];
+        (degraded.into(), missing.nobodys)
+    }
+}
+
+impl Counted {
+    /// What came on top since the last time. Who is not known yet is left for the next time, at the end for nobody.
+    fn take(
+        &mut self,
+        now: Everything,
+        by_lock: bool,
+        last: bool,
+        gatherer: &mut Gatherer,
+        missing: &mut Missing,
+    ) {
+        self.locks.begin();
+        for (number, own) in now.processes {
+            let whose = match number {
+                TARGET => Some(self.key),
+                _ => self.kin.find(number, &own, (self.key, &self.comm), &self.patch, gatherer),
+            };
+            match whose {
+                Some(key) => self.hand_on(key, number, own, gatherer, missing),
+                None if last => missing.nobodys += numbers::acquisitions(&own.all),
+                None => {}
+            }
+        }
+        if by_lock {
+            let new = now.outside.since(&self.before.outside);
+            missing.without_lock[0] += numbers::acquisitions(&new);
+            missing.without_lock[1] += numbers::contended(&new);
+        }
+        let new = now.nobodys.since(&self.before.nobodys);
+        missing.nobodys += numbers::acquisitions(&new);
+        (self.before.outside, self.before.nobodys) = (now.outside, now.nobodys);
+    }
+
+    fn hand_on(
+        &mut self,
+        key: ProcessKey,
+        number: u16,
+        own: Own,
+        gatherer: &mut Gatherer,
+        missing: &mut Missing,
+    ) {
+        let generation = self.patch.generation;
+        let before = self.before.processes.entry(number).or_default();
+        let new = own.all.since(&before.all);
+        missing.clamped += new.spins.get(LARGEST as usize).copied().unwrap_or(0);
+        for frame in numbers::by_kind(&new, generation) {
+            gatherer.add_inline(key, frame);
+        }
+        for (address, counts) in &own.locks {
+            let new = before.locks.get(address).map_or_else(|| counts.clone(), |was| counts.since(was));
+            if !new.is_nothing() {
+                let frame = self.locks.frame(key, *address, &new, &self.patch, generation);
+                gatherer.add_lock(key, frame);
+            }
+        }
+        *before = own;
+    }
+}
+
+/// What stayed behind.
+fn left(pid: u32, done: Removal) -> Vec<String> {
+    let mut notes = Vec::new();
+    if done.memory_left {
+        notes.push(format!(
+            "inline: process {pid} keeps the memory of its counters, since something on a stack may lead back to it or a \
+             seccomp filter forbids it to give it back; it is harmless, and `doctor -p PID --repair` removes it"
+        ));
+    }
+    if done.heirs_left > 0 {
+        notes.push(format!(
+            "inline: {} processes that process {pid} has forked keep counters that nobody reads any more; they are harmless, \
+             and `doctor -p PID --repair` removes them",
+            done.heirs_left
+        ));
+    }
+    notes
+}

@@ -1,0 +1,134 @@
+//! Processes that a target forks are counted once each, as themselves.
+
+use std::process::Command;
+
+use pulse_trace::{
+    inline::{Detail, Patch, repair},
+    model::{inline::InlineKind, session::Session},
+    session::Scope,
+    target::Pinned,
+};
+
+use super::{HOW, code, mappings, program::Program, stats};
+use crate::support::{How, Trace, installed, need};
+
+/// What a process says of itself: its id, acquisitions, contended ones.
+fn obey(program: &mut Program, command: Option<&str>) -> Vec<(u32, u64, u64)> {
+    command.inspect(|command| program.tell(command));
+    let lines = std::iter::from_fn(|| Some(program.line()).filter(|line| line != "done"));
+    let numbers = |line: String| {
+        let mut words = line.split(' ').map(|word| word.parse().unwrap());
+        let mut next = || words.next().unwrap();
+        (next() as u32, next(), next())
+    };
+    lines.map(numbers).collect()
+}
+
+fn counted(session: &Session) -> Vec<(u32, u64, u64)> {
+    let row = |(key, process): (&pulse_trace::model::frame::ProcessKey, _)| {
+        let seen = stats(process, InlineKind::Adaptive);
+        assert_eq!(seen.spins.count(), seen.contended);
+        (key.pid, seen.acquisitions, seen.contended)
+    };
+    session.processes.iter().map(row).filter(|(_, acquisitions, _)| *acquisitions > 0).collect()
+}
+
+fn sorted(mut rows: Vec<(u32, u64, u64)>) -> Vec<(u32, u64, u64)> {
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn every_forked_process_is_counted_once_as_itself() {
+    need!(installed("gcc"), "gcc is not installed");
+    for scope in [Scope::Targets, Scope::Children] {
+        let mut program = Program::start("kin.c", &[]);
+        obey(&mut program, None);
+        let pinned = Pinned::process(program.pid()).unwrap();
+        let mut trace = Trace::of_pinned(&pinned, &How { scope, ..HOW });
+        // Some end before anybody looks, one lives on.
+        let mut truth = obey(&mut program, Some("fork 7 301"));
+        trace.step();
+        let stayed = obey(&mut program, Some("stay 1 503"));
+        trace.step();
+        let again = obey(&mut program, Some("stay 1 211"));
+        assert_eq!((stayed[1].0, stayed[0].1), (again[1].0, 0));
+        truth.push((stayed[1].0, stayed[1].1 + again[1].1, stayed[1].2 + again[1].2));
+        let heir = stayed[1].0;
+        let session = trace.finish();
+        assert_eq!(sorted(counted(&session)), sorted(truth));
+        assert!(!session.ledger.lost.contains_key("inline_nobodys"), "{:?}", session.ledger);
+        // Who lives on is as before, too.
+        assert_eq!(mappings(heir), Vec::<String>::new());
+        assert!(code(heir) == code(program.pid()));
+        assert_eq!(obey(&mut program, Some("stay 1 101"))[1].0, heir);
+        assert!(program.end().success());
+    }
+}
+
+#[test]
+fn a_child_of_a_target_whose_tool_was_killed_goes_on_and_is_repaired() {
+    need!(installed("gcc"), "gcc is not installed");
+    let mut program = Program::start("kin.c", &[]);
+    obey(&mut program, None);
+    let before = code(program.pid());
+    let patch = Patch::put_in(program.pid(), Detail::Kinds).unwrap();
+    let heir = obey(&mut program, Some("stay 1 503"))[1].0;
+    // As a tool does that is killed.
+    std::mem::forget(patch);
+    assert!(code(heir) != before && !mappings(heir).is_empty());
+    let row = obey(&mut program, Some("stay 1 307"))[1];
+    assert_eq!((row.0, row.1), (heir, 307 * 4));
+    let tool = |pid: u32| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pulse-trace"));
+        let output = command.args(["doctor", "-p", &pid.to_string(), "--repair"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for pid in [heir, program.pid()] {
+        let said = tool(pid);
+        assert!(said.contains("12 instructions"), "{said}");
+        assert_eq!(mappings(pid), Vec::<String>::new());
+        assert!(code(pid) == before);
+        assert!(repair(pid).unwrap().is_none());
+    }
+    assert_eq!(obey(&mut program, Some("stay 1 101"))[1].0, heir);
+    assert!(program.end().success());
+}
+
+#[test]
+fn who_cannot_be_told_is_counted_as_nobody() {
+    need!(installed("gcc"), "gcc is not installed");
+    let mut program = Program::start("kin.c", &[]);
+    obey(&mut program, None);
+    let trace = Trace::of(program.pid(), &HOW);
+    // Forked by another thread than the first, and ended before anybody looks.
+    let truth = obey(&mut program, Some("aside 5 101"));
+    let session = trace.finish();
+    assert_eq!(counted(&session), [truth[0]]);
+    let theirs: u64 = truth[1..].iter().map(|(_, total, _)| total).sum();
+    assert_eq!(session.ledger.lost.get("inline_nobodys"), Some(&theirs), "{:?}", session.ledger);
+    assert!(program.end().success());
+}
+
+#[test]
+fn mutexes_of_children_are_their_own() {
+    need!(installed("gcc"), "gcc is not installed");
+    let mut program = Program::start("kin.c", &[]);
+    obey(&mut program, None);
+    let mut patch = Patch::put_in(program.pid(), Detail::Locks).unwrap();
+    let truth = obey(&mut program, Some("fork 5 401"));
+    let all = patch.read_all().unwrap();
+    let mut counted: Vec<(u32, u64, u64)> = Vec::new();
+    for (number, own) in &all.processes {
+        let (_, lock) = own.locks.first_key_value().unwrap();
+        assert_eq!((own.locks.len(), lock), (1, &own.all));
+        let pid = if own.leader == 0 { program.pid() } else { own.leader };
+        assert_eq!(own.leader == 0, *number == pulse_trace::inline::TARGET);
+        let attempts = lock.of(pulse_trace::locate::replaceable::Passing::AdaptiveAttempt);
+        counted.push((pid, attempts, lock.spins.iter().sum()));
+    }
+    assert_eq!(sorted(counted), sorted(truth));
+    assert!(all.outside.is_nothing() && all.nobodys.is_nothing());
+    patch.remove().unwrap();
+    assert!(program.end().success());
+}
