@@ -1,5 +1,7 @@
 //! `pulse-trace __selftest`: what the kernel matrix runs.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{
@@ -10,12 +12,15 @@ use crate::selftest;
 
 /// Load every program on this kernel and hold its counts against a program with known ones
 #[derive(Args)]
-pub struct Selftest {}
+pub struct Selftest {
+    /// The program `contend`, to hold what is seen of locks against it too
+    contend: Option<PathBuf>,
+}
 
 impl Selftest {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
-        let outcome = selftest::run();
+        let outcome = selftest::run(self.contend.as_deref());
         print(&(outcome.lines.join("\n") + "\n"))?;
         Ok(if outcome.passed { 0 } else { CHECK })
     }

@@ -42,5 +42,5 @@ pub use readings::{RunStats, switch_on_statistics};
 pub use seats::{Candidate, Seat, Seating};
 pub use seen::Histograms;
 pub use trap::TrapCosts;
-pub use uprobe::{Spot, Uprobes};
+pub use uprobe::{PROGRAM as SITES, Spot, Uprobes, lacks_cookies};
 pub use watch::watch;

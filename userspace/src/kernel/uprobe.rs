@@ -3,11 +3,12 @@
 //! The kernel keeps a probe by file and offset. It puts the trap into the process wherever that maps the file, now or
 //! later, through `exec` too, and takes it out when the last descriptor is closed, by whomever.
 //!
-//! Linux 6.6 and newer take all probes of a file at once, and out again within microseconds; older ones have an event
-//! for each, and wait for some 100 ms with each one that is taken out.
+//! Linux 6.10 and newer take all probes of a file at once, and out again within microseconds; older ones have an event for
+//! each, and wait for some 100 ms with each one that is taken out. What 6.6 to 6.9 take at once is meant for one thread only,
+//! where that has not been repaired.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     fs, io,
     os::{
         fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
@@ -16,7 +17,7 @@ use std::{
     path::Path,
 };
 
-use aya::programs::{Program, UProbe};
+use aya::programs::{Program, ProgramError, UProbe};
 
 use super::{
     Kernel, LoadError,
@@ -25,9 +26,13 @@ use super::{
 };
 
 /// The program on every site.
-pub(super) const PROGRAM: &str = "mutex_site";
+pub const PROGRAM: &str = "mutex_site";
 /// Where the kernel says which number events of this sort have.
 const KIND: &str = "/sys/bus/event_source/devices/uprobe/type";
+
+/// How the verifier ends its complaint about a helper that it does not know: by its number, here that of
+/// `bpf_get_attach_cookie`.
+const ATTACH_COOKIE: &str = "#174";
 
 /// What `BPF_LINK_CREATE` reads, for an event.
 #[repr(C)]
@@ -84,18 +89,20 @@ pub(super) enum Sites {
 }
 
 impl Kernel {
-    /// Has the kernel verify the program that runs on sites.
+    /// Has the kernel verify the program that runs on sites. Tells whether it puts in many at once.
     ///
     /// # Errors
     /// When it refuses.
-    pub fn load_sites(&mut self) -> Result<(), LoadError> {
-        if let Ok(program) = program::load(PROGRAM, BPF_TRACE_UPROBE_MULTI, &self.map_descriptors) {
+    pub fn load_sites(&mut self) -> Result<bool, LoadError> {
+        if let Ok(program) = program::load(PROGRAM, BPF_TRACE_UPROBE_MULTI, &self.map_descriptors)
+            && takes_many(&program)
+        {
             self.sites = Some(Sites::Many(program));
-            return Ok(());
+            return Ok(true);
         }
         self.site_program()?.load().map_err(|cause| LoadError::Program { name: PROGRAM, cause })?;
         self.sites = Some(Sites::Each);
-        Ok(())
+        Ok(false)
     }
 
     fn site_program(&mut self) -> Result<&mut UProbe, LoadError> {
@@ -129,7 +136,21 @@ impl Kernel {
     }
 }
 
-fn many(program: &OwnedFd, pid: u32, path: &CString, spots: &[Spot]) -> io::Result<OwnedFd> {
+/// Whether a kernel is too old for programs that ask which site was hit.
+#[must_use]
+pub fn lacks_cookies(error: &LoadError) -> bool {
+    match error {
+        LoadError::Program { name: PROGRAM, cause: ProgramError::LoadError { verifier_log, .. } } => {
+            verifier_log
+                .to_string()
+                .lines()
+                .any(|line| line.contains("func") && line.ends_with(ATTACH_COOKIE))
+        }
+        _ => false,
+    }
+}
+
+fn many(program: &OwnedFd, pid: u32, path: &CStr, spots: &[Spot]) -> io::Result<OwnedFd> {
     let (offsets, cookies): (Vec<u64>, Vec<u64>) =
         spots.iter().map(|spot| (spot.offset, spot.cookie)).unzip();
     let link = ManyLink {
@@ -149,6 +170,16 @@ fn many(program: &OwnedFd, pid: u32, path: &CString, spots: &[Spot]) -> io::Resu
     // SAFETY: the attributes, and what they point to, outlive the call, which is told their size; the result is a new
     // descriptor or -1.
     owned(unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const link, size_of::<ManyLink>()) })
+}
+
+/// Whether the kernel puts in many at once. One that does not know the sort of attachment takes the program all the same,
+/// and the first that did know it meant the thread of that number where the process was meant.
+fn takes_many(program: &OwnedFd) -> bool {
+    const NOBODY: u32 = u32::MAX;
+    let nowhere = [Spot { offset: 0, cookie: 0 }];
+    let refused = |pid| many(program, pid, c"/", &nowhere).err().and_then(|error| error.raw_os_error());
+    // It has looked at the file, which is none; and at the process, which is none either.
+    refused(0) == Some(libc::EBADF) && refused(NOBODY) == Some(libc::EINVAL)
 }
 
 fn open(pid: u32, path: &CString, offset: u64) -> io::Result<OwnedFd> {

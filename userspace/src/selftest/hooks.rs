@@ -1,6 +1,8 @@
 //! What the verifier says of each program.
 
-use crate::kernel::{Attached, Hook, Kernel, LIFECYCLE, Probes, SCHED, SYSCALLS, Setup, limits::Limits};
+use crate::kernel::{
+    Attached, Hook, Kernel, LIFECYCLE, Probes, SCHED, SITES, SYSCALLS, Setup, lacks_cookies, limits::Limits,
+};
 
 /// Has the kernel verify and attach every program: a line for each group of hooks.
 pub fn verify() -> Vec<Result<String, String>> {
@@ -11,17 +13,39 @@ pub fn verify() -> Vec<Result<String, String>> {
     // The hooks of system calls for another probe are another program to the verifier.
     let futex = Probes { futex: true, stacks: true, ..Probes::default() };
     lines.extend(verify_with(futex, &[("futex", &SYSCALLS)]));
+    lines.push(verify_sites());
     lines
 }
 
+/// The program on places in the targets' code.
+fn verify_sites() -> Result<String, String> {
+    let mut kernel = load(Probes { mutex: true, ..Probes::default() })?;
+    match kernel.load_sites() {
+        Ok(many) => {
+            let state = if many { "works" } else { "falls back to one event for each place" };
+            // How many it has walked is only told of programs that aya has.
+            let instructions = kernel.verified_instructions(SITES).map(|count| format!(" insns={count}"));
+            Ok(format!("PROBE mutex {state}{}", instructions.unwrap_or_default()))
+        }
+        Err(error) if lacks_cookies(&error) => {
+            Ok("PROBE mutex refused: no program is told which place was hit, before Linux 5.15".to_owned())
+        }
+        Err(error) => Err(format!("PROBE mutex refused: {} insns=0", short(&error))),
+    }
+}
+
 fn verify_with(probes: Probes, groups: &[(&str, &[Hook])]) -> Vec<Result<String, String>> {
+    match load(probes) {
+        Ok(mut kernel) => groups.iter().map(|(name, hooks)| verify_group(&mut kernel, name, hooks)).collect(),
+        Err(line) => vec![Err(line)],
+    }
+}
+
+fn load(probes: Probes) -> Result<Kernel, String> {
     let limits = Limits::for_targets(1, 1, false, false, 1);
     let setup =
         Setup { limits, probes, follow_children: true, everybody: false, per_thread: false, debug: true };
-    match Kernel::load(&setup) {
-        Ok(mut kernel) => groups.iter().map(|(name, hooks)| verify_group(&mut kernel, name, hooks)).collect(),
-        Err(error) => vec![Err(format!("PROBE maps refused: {} insns=0", short(&error)))],
-    }
+    Kernel::load(&setup).map_err(|error| format!("PROBE maps refused: {} insns=0", short(&error)))
 }
 
 fn verify_group(kernel: &mut Kernel, name: &str, hooks: &[Hook]) -> Result<String, String> {

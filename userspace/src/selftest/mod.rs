@@ -2,11 +2,13 @@
 
 mod caller;
 mod hooks;
+mod locks;
 
 pub use caller::make_calls;
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -36,9 +38,10 @@ pub struct Outcome {
     pub passed: bool,
 }
 
-/// Loads every program, attaches what this kernel offers, and holds the counts against the truth.
+/// Loads every program, attaches what this kernel offers, and holds the counts against the truth; those of locks too, where
+/// there is a program that fights for one.
 #[must_use]
-pub fn run() -> Outcome {
+pub fn run(contend: Option<&Path>) -> Outcome {
     let mut lines = vec![format!("KERNEL {} {}", host::kernel(), host::arch())];
     let mut passed = true;
     let mut note = |result: Result<String, String>| {
@@ -53,6 +56,9 @@ pub fn run() -> Outcome {
             Ok(text) => Ok(format!("TRUTH {name} ok: {text}")),
             Err(text) => Err(format!("TRUTH {name} FAILED: {text}")),
         });
+    }
+    if let Some(program) = contend {
+        locks::check(program).into_iter().for_each(&mut note);
     }
     lines.push(format!("SELFTEST {}", if passed { "OK" } else { "FAILED" }));
     Outcome { lines, passed }

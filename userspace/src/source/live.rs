@@ -10,13 +10,13 @@ use super::{
     gather::Gatherer,
     host,
     inlining::Inlining,
-    probing::{NOT_OF_EVERYBODY, Probing, Wish},
+    probing::{NO_COOKIES, NOT_OF_EVERYBODY, Probing, Wish},
     seating::{Meter, Onlooker, open_accounts, seat},
     switch::{SWITCHED_OFF, Switches},
 };
 use crate::{
     inline::{Detail, InlineError, bring_to_entry},
-    kernel::{Attached, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Setup, give_back},
+    kernel::{Attached, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Setup, give_back, lacks_cookies},
     model::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
         sched::SchedStats,
@@ -57,7 +57,7 @@ pub struct Live {
     probing: Option<Probing>,
     inlining: Inlining,
     /// Why they are not in although they are wanted, until a frame has told so.
-    left_out: Option<&'static str>,
+    left_out: Option<String>,
 }
 
 impl Live {
@@ -88,8 +88,7 @@ impl Live {
         onlooker: &mut Onlooker<'_>,
     ) -> Result<Self, LoadError> {
         let mut kernel = Kernel::load(setup)?;
-        let probes = setup.probes.mutex && !setup.everybody;
-        let mut probing = probes.then(|| Probing::prepare(&mut kernel, wish)).transpose()?;
+        let (mut probing, left_out) = prepare_probing(setup, &mut kernel, wish)?;
         let costs = Costs::open(&mut kernel);
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;
@@ -137,7 +136,7 @@ impl Live {
             switches: Switches::default(),
             probing,
             inlining: Inlining::default(),
-            left_out: (setup.probes.mutex && setup.everybody).then_some(NOT_OF_EVERYBODY),
+            left_out,
         };
         // Calls that ended while the probes were being attached belong to no session.
         let _ = live.take_losses();
@@ -304,10 +303,10 @@ impl Live {
         add_positive(&mut ledger.censored, Slot::HoldsUnfinished.name(), unfinished);
         let mut notes = self.switches.take_notes();
         notes.extend(self.counting.take_note());
-        notes.extend(self.left_out.take().map(str::to_owned));
         let of_probing = self.probing.as_mut().map(Probing::take_notes).unwrap_or_default();
+        let of_probing = self.left_out.take().into_iter().chain(of_probing);
         let shown = self.gatherer.follows_futexes();
-        notes.extend(of_probing.into_iter().map(|note| if shown { note } else { without_tier_0(&note) }));
+        notes.extend(of_probing.map(|note| if shown { note } else { without_tier_0(&note) }));
         notes.extend(self.inlining.take_notes());
         let frame = Frame {
             sequence: self.sequence,
@@ -356,6 +355,23 @@ fn seat_all(
         refused += seat(kernel, target, joined_ns, &mut meter);
     }
     if meter.goes_on() { Ok((refused, joined)) } else { Err(LoadError::Stopped) }
+}
+
+/// Probes for the targets' code, where they are wanted and can be had, or why they are left out.
+fn prepare_probing(
+    setup: &Setup,
+    kernel: &mut Kernel,
+    wish: Wish,
+) -> Result<(Option<Probing>, Option<String>), LoadError> {
+    match (setup.probes.mutex, setup.everybody) {
+        (false, _) => Ok((None, None)),
+        (true, true) => Ok((None, Some(NOT_OF_EVERYBODY.to_owned()))),
+        (true, false) => match Probing::prepare(kernel, wish) {
+            Ok(probing) => Ok((Some(probing), None)),
+            Err(error) if lacks_cookies(&error) => Ok((None, Some(NO_COOKIES.to_owned()))),
+            Err(error) => Err(error),
+        },
+    }
 }
 
 /// Puts probes into all targets.

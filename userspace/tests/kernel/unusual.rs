@@ -9,9 +9,12 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::model::{
-    locks::{ContendedMutex, FutexStats, ranked_mutexes},
-    session::Session,
+use pulse_trace::{
+    export::json::Export,
+    model::{
+        locks::{ContendedMutex, FutexStats, ranked_mutexes},
+        session::Session,
+    },
 };
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -170,28 +173,54 @@ fn a_program_that_somebody_debugs_is_probed_all_the_same() {
     assert!(fs::read_to_string(&out).unwrap().contains("FUTEX_WAIT"));
 }
 
-#[test]
-fn where_the_kernel_refuses_probes_it_is_said_and_the_rest_goes_on() {
-    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
-    need!(installed("cc"), "there is no C compiler");
+/// What becomes of a session on `holds` where the kernel refuses to put in many probes at once, or any; `None` where that cannot
+/// be tried here.
+fn refused(what: &str) -> Option<Export> {
     let directory = tempfile::tempdir().unwrap();
-    let refuse = compiled(directory.path(), "cc", "refuse.c", &[]).unwrap();
+    let refuse = compiled(directory.path(), "cc", "refuse.c", &[])?;
     let file = directory.path().join("json");
     let holds = built("holds");
     let output = Command::new(refuse)
-        .args([env!("CARGO_BIN_EXE_pulse-trace"), "run", "--plain", "--probes", "mutex,futex", "--json"])
+        .args([
+            what,
+            env!("CARGO_BIN_EXE_pulse-trace"),
+            "run",
+            "--plain",
+            "--probes",
+            "mutex,futex",
+            "--json",
+        ])
         .args([&file, Path::new("--"), &holds])
         .args(["--times", "7,5,3", "--json"])
         .output()
         .unwrap();
-    let export = export(&file);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let export = export(&file);
+    let futexes = export.processes.iter().flat_map(|process| &process.futex);
+    assert!(futexes.filter(|futex| futex.mutex.is_some()).map(|futex| futex.count).sum::<u64>() >= 15);
+    Some(export)
+}
+
+#[test]
+fn where_the_kernel_refuses_probes_it_is_said_and_the_rest_goes_on() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    let export = refused("all");
+    need!(export.is_some(), "there is no C compiler");
+    let export = export.unwrap();
     let note = export.notes.iter().find(|note| note.starts_with("mutex: cannot put in probes:"));
     let note = note.unwrap_or_else(|| panic!("{:?}", export.notes));
     assert!(note.contains("Operation not supported") && note.contains("showing tier 0"), "{note}");
     assert!(export.processes.iter().all(|process| process.mutex.is_empty()));
-    let futexes = export.processes.iter().flat_map(|process| &process.futex);
-    assert!(futexes.filter(|futex| futex.mutex.is_some()).map(|futex| futex.count).sum::<u64>() >= 15);
+}
+
+#[test]
+fn where_the_kernel_takes_no_probes_at_once_it_takes_one_after_the_other() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    let export = refused("many");
+    need!(export.is_some(), "there is no C compiler");
+    let export = export.unwrap();
+    let mutexes = export.processes.iter().flat_map(|process| &process.mutex);
+    assert_eq!(mutexes.map(|mutex| mutex.contended).sum::<u64>(), 15, "{:?}", export.notes);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::cpio::Archive;
+use super::{contend, cpio::Archive};
 
 /// Says which kernel it is, lets the tool try every probe, says how that ended, and switches the machine off.
 const INIT: &str = "#!/busybox sh
@@ -23,7 +23,7 @@ export PATH=/:/bin HOME=/tmp
 /busybox mkdir -p /bin
 /busybox --install -s /bin
 echo \"VM KERNEL $(/busybox uname -r)\"
-/pulse-trace __selftest
+/pulse-trace __selftest /glibc/contend
 echo \"VM STATUS $?\"
 /busybox poweroff -f
 ";
@@ -38,6 +38,10 @@ pub fn build(dir: &Path, busybox: &Path, tool: &Path) -> Result<PathBuf> {
     archive.program("busybox", &read(busybox)?);
     archive.program("pulse-trace", &read(tool)?);
     archive.program("init", INIT.as_bytes());
+    archive.directory(contend::DIRECTORY);
+    for (path, content) in contend::files(dir)? {
+        archive.program(&path, &content);
+    }
     let path = dir.join("initramfs.cpio");
     fs::write(&path, archive.finish()).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)

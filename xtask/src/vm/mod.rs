@@ -1,5 +1,6 @@
 //! `cargo xtask vm [VERSION...]`: every probe on other kernels, under QEMU, without privileges.
 
+mod contend;
 mod cpio;
 mod initramfs;
 mod kernels;

@@ -54,6 +54,8 @@ const NO_ALTSTACK_MODE: u64 = 0x7777;
 const MAGIC_1: u32 = 0x4650_5853;
 const MAGIC_2: u32 = 0x4650_5845;
 const SOFTWARE_BYTES: usize = 464;
+/// What `fxsave` writes: all that there is where the processor knows no `xsave`.
+const LEGACY_STATE: usize = 512;
 
 /// A thread that makes calls; it is as it was when this ends.
 pub struct Caller<'a> {
@@ -90,7 +92,7 @@ impl<'a> Caller<'a> {
         // The kernel expects the vector registers at a multiple of 64.
         let state_at = (frame + 8 + UCONTEXT as u64 + 63) & !63;
         let mut bytes = gadgets.restore.to_le_bytes().to_vec();
-        bytes.extend(context(&saved, mask, state_at));
+        bytes.extend(context(&saved, mask, state_at, extended.len() > LEGACY_STATE));
         bytes.resize((state_at - frame) as usize, 0);
         bytes.extend(with_software_bytes(extended));
         let no_room = InlineError::step(pid, "borrowing room below the stack of a thread");
@@ -218,9 +220,10 @@ impl Drop for Caller<'_> {
 
 /// What the return from a signal handler restores: registers as they were, but for a system call that was interrupted,
 /// which is made anew as the kernel would.
-fn context(regs: &Regs, mask: u64, state_at: u64) -> Vec<u8> {
+fn context(regs: &Regs, mask: u64, state_at: u64, is_extended: bool) -> Vec<u8> {
     let (rip, rax) = restarted(regs);
-    let flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+    let state = if is_extended { UC_FP_XSTATE } else { 0 };
+    let flags = state | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
     let selectors = (regs.cs & 0xffff) | (regs.ss & 0xffff) << 48;
     let words = [
         [flags, 0, 0, NO_ALTSTACK_MODE, 0].as_slice(),
@@ -251,6 +254,9 @@ fn restarted(regs: &Regs) -> (u64, u64) {
 /// the processor leaves alone and in which the kernel has only told a debugger the features.
 fn with_software_bytes(mut state: Vec<u8>) -> Vec<u8> {
     let size = state.len() as u32;
+    if state.len() <= LEGACY_STATE {
+        return state;
+    }
     let Some(bytes) = state.get_mut(SOFTWARE_BYTES..SOFTWARE_BYTES + 24) else { return state };
     let features: [u8; 8] = std::array::from_fn(|at| bytes[at]);
     bytes[..4].copy_from_slice(&MAGIC_1.to_le_bytes());

@@ -9,6 +9,7 @@ use crate::target;
 pub type Regs = libc::user_regs_struct;
 
 const NT_X86_XSTATE: usize = 0x202;
+const NT_PRFPREG: usize = 2;
 /// More than any processor's extended state takes.
 const XSTATE_MAX: usize = 16 << 10;
 
@@ -68,11 +69,19 @@ pub fn set_registers(tid: u32, regs: &Regs) -> io::Result<()> {
     request(libc::PTRACE_SETREGS, tid, 0, ptr::from_ref(regs) as usize)
 }
 
-/// Floating-point and vector registers, as `xsave` lays them out.
+/// Floating-point and vector registers, as `xsave` lays them out, or `fxsave` where the processor has no more.
 pub fn extended_state(tid: u32) -> io::Result<Vec<u8>> {
+    let lacks = |error: &io::Error| error.raw_os_error() == Some(libc::ENODEV);
+    match register_set(tid, NT_X86_XSTATE) {
+        Err(error) if lacks(&error) => register_set(tid, NT_PRFPREG),
+        found => found,
+    }
+}
+
+fn register_set(tid: u32, set: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; XSTATE_MAX];
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    request(libc::PTRACE_GETREGSET, tid, NT_X86_XSTATE, ptr::from_mut(&mut part) as usize)?;
+    request(libc::PTRACE_GETREGSET, tid, set, ptr::from_mut(&mut part) as usize)?;
     bytes.truncate(part.iov_len);
     Ok(bytes)
 }

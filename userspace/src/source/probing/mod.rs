@@ -50,6 +50,9 @@ pub const BUDGET_PERCENT: f64 = 5.0;
 /// Probes of every process would slow everybody.
 pub const NOT_OF_EVERYBODY: &str = "mutex: cannot put probes into every process; name targets with -p or --comm, and with --children what they fork";
 
+/// Probes whose hits cannot tell which they are of are none.
+pub const NO_COOKIES: &str = "mutex: cannot put probes into code: this kernel takes no probes that carry a cookie, which came with Linux 5.15; showing tier 0";
+
 /// What a session wants of these probes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wish {
