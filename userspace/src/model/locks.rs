@@ -3,11 +3,13 @@
 mod mutexes;
 mod name;
 mod runtimes;
+mod spins;
 mod verdict;
 mod view;
 
 pub use mutexes::{ContendedMutex, ranked_mutexes};
 pub use runtimes::most;
+pub use spins::{Doubt, SpinMean, SpinSamples};
 pub use verdict::{LONG_NS, Verdict, waits, wakes};
 pub use view::{Lock, ranked};
 
@@ -92,6 +94,8 @@ pub struct MutexSeen {
     pub holders: BTreeMap<(u32, String), u64>,
     /// The library's running mean of the spin count, for adaptive ones.
     pub spins: Hist,
+    /// The same, read at random times.
+    pub sampled: SpinSamples,
 }
 
 /// Kind of a POSIX mutex.
@@ -246,6 +250,7 @@ impl MutexSeen {
             *self.holders.entry(holder.clone()).or_default() += count;
         }
         self.spins.merge(&other.spins);
+        self.sampled.merge(&other.sampled);
     }
 }
 

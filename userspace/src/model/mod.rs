@@ -9,6 +9,7 @@ pub mod inline;
 pub mod locks;
 pub mod maps;
 pub mod merge;
+pub mod scatter;
 pub mod sched;
 pub mod session;
 pub mod spec;

@@ -131,6 +131,7 @@ fn details(lock: &Lock) -> Vec<String> {
     if let Some(seen) = &lock.sum.mutex {
         notes.extend(holders(seen));
         notes.extend(spins(seen));
+        notes.extend(spin_mean(seen));
     }
     notes.extend(sampled(lock));
     notes.extend(place::stacks(&lock.sum.stacks, STACKS));
@@ -215,6 +216,21 @@ fn spins(seen: &MutexSeen) -> Option<String> {
         "__spins {mean:.1} on average as waits began, p50 {}, p99 {} (the library's running mean, not that of all spins)",
         of(0.5),
         of(0.99)
+    ))
+}
+
+/// What the library's running mean says of the mean spin count, in as many words as it is worth.
+fn spin_mean(seen: &MutexSeen) -> Option<String> {
+    let mean = seen.spin_mean()?;
+    let worth = match (mean.doubt, mean.below()) {
+        (None, _) => "the mean spin count to 10%".to_owned(),
+        (Some(doubt), Some(below)) => format!("the mean spin count is below {below:.0}; {}", doubt.words()),
+        (Some(doubt), None) => format!("not the mean spin count, {}", doubt.words()),
+    };
+    Some(format!(
+        "__spins {:.1} on average over time, {} samples: {worth}",
+        mean.mean,
+        units::count(mean.samples)
     ))
 }
 

@@ -15,7 +15,10 @@ use tokio::{
     time::{Instant, interval_at, sleep_until},
 };
 
-use super::rhythm::{Rhythm, ticks};
+use super::{
+    glances::Glances,
+    rhythm::{Rhythm, ticks},
+};
 use crate::{kernel::watch, model::frame::Frame, source::live::Live, target::Held};
 
 /// How long a session lasts and how it is cut into frames.
@@ -133,6 +136,7 @@ pub async fn run(
     let mut sample_end = Some(begin + COST_SAMPLE);
     let mut harvest_at = None;
     let mut watching = ticks(WATCH);
+    let mut glances = Glances::begin();
     live.measure_costs(true);
     let gone = command.as_ref().map(|command| awaited(command.pinned().descriptor())).transpose()?;
     if let Some(command) = &command {
@@ -159,6 +163,7 @@ pub async fn run(
                 }
             }
             _ = watching.tick(), if live.is_probing() => live.watch(),
+            () = glances.due(), if live.glances() => glances.look(&mut live),
             _ = sampling.tick() => {
                 live.measure_costs(true);
                 sample_end = Some(Instant::now() + COST_SAMPLE);
@@ -180,9 +185,11 @@ pub async fn run(
             () = at(harvest_at) => harvest_at = None,
         }
     };
-    let frame = live.finish();
-    sink.take(frame).map_err(SessionError::Sink)?;
-    Ok(ending)
+    finish(live, sink).map(|()| ending)
+}
+
+fn finish(live: Live, sink: &mut dyn Sink) -> Result<(), SessionError> {
+    sink.take(live.finish()).map_err(SessionError::Sink)
 }
 
 /// Switches a probe; a frame ends there, so that what comes before and what comes after are apart.

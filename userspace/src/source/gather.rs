@@ -143,6 +143,17 @@ impl Gatherer {
         self.futexes.is_some()
     }
 
+    /// The reader of futexes, where they are followed.
+    pub fn futexes(&mut self) -> Option<&mut Futexes> {
+        self.futexes.as_mut()
+    }
+
+    /// Whether there are mutexes whose memory is to be looked at.
+    #[must_use]
+    pub fn has_samples(&self) -> bool {
+        self.futexes.as_ref().is_some_and(Futexes::has_samples)
+    }
+
     /// Closes the accounts of scheduling, or tells the last of the time that is unknown because they were closed.
     pub fn switch_sched(&mut self, kernel: &mut Kernel, on: bool, now_ns: u64) {
         let Some(sched) = &mut self.sched else { return };

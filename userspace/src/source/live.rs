@@ -21,7 +21,7 @@ use crate::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
         sched::SchedStats,
     },
-    probes::{Sched, Switch},
+    probes::{Futexes, Sched, Switch},
     target::Pinned,
 };
 
@@ -226,6 +226,19 @@ impl Live {
         self.look_around();
     }
 
+    /// Whether there are mutexes whose memory is to be looked at now and then.
+    #[must_use]
+    pub fn glances(&self) -> bool {
+        self.gatherer.has_samples() && !self.switches.is_off("futex")
+    }
+
+    /// Looks at their memory; to be called at random times.
+    pub fn glance(&mut self) {
+        if let Some(futexes) = self.gatherer.futexes() {
+            futexes.look();
+        }
+    }
+
     fn look_around(&mut self) {
         if let Some(probing) = &mut self.probing {
             probing.look_around(&mut self.kernel, &mut self.gatherer);
@@ -303,6 +316,7 @@ impl Live {
         add_positive(&mut ledger.censored, Slot::HoldsUnfinished.name(), unfinished);
         let mut notes = self.switches.take_notes();
         notes.extend(self.counting.take_note());
+        notes.extend(self.gatherer.futexes().and_then(Futexes::take_note));
         let of_probing = self.probing.as_mut().map(Probing::take_notes).unwrap_or_default();
         let of_probing = self.left_out.take().into_iter().chain(of_probing);
         let shown = self.gatherer.follows_futexes();

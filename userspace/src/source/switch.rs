@@ -27,7 +27,7 @@ impl Switches {
     }
 
     /// Whether a probe is off.
-    fn is_off(&self, name: &str) -> bool {
+    pub(super) fn is_off(&self, name: &str) -> bool {
         self.off.contains_key(name)
     }
 

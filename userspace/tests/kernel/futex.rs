@@ -1,5 +1,7 @@
 //! Every futex call is booked once, under the right futex, and a mutex is one only where it is one.
 
+mod spins;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

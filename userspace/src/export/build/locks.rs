@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::hist::distribution;
 use crate::{
-    export::json::{Futex, Holder, Mutex, Place, Seen, SharedObject, Stack, Unit, Waits},
+    export::json::{Futex, Holder, Mutex, Place, Seen, SharedObject, SpinMean, Stack, Unit, Waits},
     model::{
         errno,
         locks::{self, FutexStats, LockPlace, MutexSeen, StackCount, Verdict},
@@ -99,7 +99,19 @@ fn seen(seen: &MutexSeen) -> Seen {
     };
     let mut holders: Vec<Holder> = seen.holders.iter().map(holder).collect();
     holders.sort_by_key(|holder| Reverse(holder.count));
-    Seen { kind: seen.kind.name(), holders, spins: distribution(&seen.spins, Unit::Count) }
+    let spins = distribution(&seen.spins, Unit::Count);
+    Seen { kind: seen.kind.name(), holders, spins, spin_mean: spin_mean(seen) }
+}
+
+fn spin_mean(seen: &MutexSeen) -> Option<SpinMean> {
+    let mean = seen.spin_mean()?;
+    Some(SpinMean {
+        mean: mean.mean,
+        samples: mean.samples,
+        moved: seen.sampled.moved.count(),
+        below: mean.below(),
+        doubt: mean.doubt.map(|doubt| doubt.words().to_owned()),
+    })
 }
 
 fn stacks(stacks: &[StackCount]) -> Vec<Stack> {

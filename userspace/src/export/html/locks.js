@@ -13,7 +13,7 @@ const VERDICTS = ["contention", "unclear", "idle"];
 function showLocks(all) {
   const futexes = all.flatMap((it) => it.futex.filter((futex) => futex.wait.count > 0).map((futex) => ({
     cells: [cell(clean(lockName(futex))), cell(clean(IDENTITY(it))), cell(futex.waits, VERDICTS.indexOf(futex.waits)), cell(futex.op), number(futex.wait.count, count),
-      number(futex.wait.sum, time), number(futex.wait.p50, time), number(futex.wait.p99, time), cell(clean(callers(futex)) || null)],
+      number(futex.wait.sum, time), number(futex.wait.p50, time), number(futex.wait.p99, time), meanSpins(futex.mutex), cell(clean(callers(futex)) || null)],
   })));
   const mutexes = all.flatMap((it) => it.mutex.map((mutex) => ({
     cells: [cell(clean(lockName(mutex))), cell(clean(IDENTITY(it))), cell(clean([mutex.runtime, mutex.kind].filter(Boolean).join(" "))), number(mutex.calls, count), number(mutex.contended, count),
@@ -27,7 +27,7 @@ function showLocks(all) {
   const node = section("Locks");
   if (futexes.length) node.append(el("h3", {}, "Waits in the kernel"), table([{ title: "lock", name: true }, { title: "process", name: true },
     { title: "what", name: true, hint: "contention: somebody had it; idle: there was nothing to do; unclear: it cannot be told" }, { title: "operation", name: true },
-    { title: "waits" }, { title: "time" }, { title: "p50" }, { title: "p99" }, { title: "mostly from", name: true }], futexes, { sort: 5, rows: 12 }).node);
+    { title: "waits" }, { title: "time" }, { title: "p50" }, { title: "p99" }, { title: "mean spins", hint: "the mean spin count to 10 %, as the library's __spins tells over time; nothing where it does not" }, { title: "mostly from", name: true }], futexes, { sort: 5, rows: 12 }).node);
   if (mutexes.length) node.append(el("h3", {}, "Mutexes, seen from inside"), table([{ title: "lock", name: true }, { title: "process", name: true }, { title: "kind", name: true },
     { title: "wanted", hint: "calls that found it free included, with --mutex-total" }, { title: "contended" }, { title: "got by spinning" }, { title: "to the kernel" }, { title: "spins p50" }, { title: "time spun" }, { title: "held p50", hint: "with --mutex-hold" }, { title: "mostly from", name: true }], mutexes, { sort: 4, rows: 12 }).node);
   if (inside.length) node.append(el("h3", {}, "Every acquisition, counted inside of the process"), table([{ title: "kind", name: true }, { title: "process", name: true },
@@ -38,6 +38,13 @@ function showLocks(all) {
   const plots = distributions([], count, "spin count");
   node.append(el("h3", {}, "Spins, as the library counts them"), plots.node);
   plots.show(spun.sort((left, right) => right.hist.count - left.hist.count).slice(0, COLOURS).map((entry, colour) => ({ ...entry, colour })));
+}
+
+/** The mean spin count of an adaptive mutex, or what it is less than, if that can be told. */
+function meanSpins(mutex) {
+  const mean = mutex && mutex.spin_mean;
+  if (!mean || (mean.doubt && mean.below === null)) return cell(null);
+  return mean.doubt ? cell(`< ${Math.round(mean.below)}`, mean.below) : cell(mean.mean.toFixed(1), mean.mean);
 }
 
 function callers(lock) {

@@ -102,6 +102,25 @@ pub struct Seen {
     pub holders: Vec<Holder>,
     /// The library's running mean of the spin count, for adaptive ones.
     pub spins: Hist,
+    /// The same, read at random times; null where it was not.
+    #[serde(default)]
+    pub spin_mean: Option<SpinMean>,
+}
+
+/// Mean of the library's running mean of the spin count, over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SpinMean {
+    /// The mean of `__spins`.
+    pub mean: f64,
+    /// How many samples it is of, and how many of them differed from the one before.
+    pub samples: u64,
+    /// See above.
+    pub moved: u64,
+    /// What the mean spin count is less than, where it is only known to be small.
+    pub below: Option<f64>,
+    /// Why `mean` is not the mean spin count to ten percent; null where it is.
+    pub doubt: Option<String>,
 }
 
 /// A thread that held a mutex.

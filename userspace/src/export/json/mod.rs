@@ -15,7 +15,7 @@ pub use cost::{CostBudget, Ledger, Overhead, Program};
 pub use counters::Counters;
 pub use hist::{Hist, Unit};
 pub use inline::{Inline, InlineCost};
-pub use locks::{Futex, Holder, Mutex, Place, Seen, SharedObject, Stack, Waits};
+pub use locks::{Futex, Holder, Mutex, Place, Seen, SharedObject, SpinMean, Stack, Waits};
 pub use sched::{Blocked, Budget, CpuShare, RunQueue, Sched, SchedThread, Waker, WakerContext};
 
 use serde::{Deserialize, Serialize};

@@ -1,15 +1,18 @@
 //! Futexes: from the kernel side's entries to what happened since the last look.
 
+mod samples;
+
 use std::collections::HashMap;
 
 use pulse_trace_common::probes::futex::{Futex, SHARED, error_at, kind, op};
 
+use self::samples::Samples;
 use super::syscalls::new_errors;
 use crate::{
     kernel::{FreedFutexes, Histograms, Kernel},
     model::{
         hist::Hist,
-        locks::{FutexFrame, FutexStats, MutexKind, MutexSeen},
+        locks::{FutexFrame, FutexStats, MutexKind, MutexSeen, SpinSamples},
         spec::Spec,
         text,
     },
@@ -47,6 +50,7 @@ pub struct Futexes {
     /// Names of threads that held one.
     names: HashMap<u32, String>,
     places: Places,
+    samples: Samples,
 }
 
 /// What was seen of an entry.
@@ -56,6 +60,8 @@ struct Tally {
     like_mutex: u64,
     /// What was read of it before it was known for a mutex.
     spins: Hist,
+    /// The same.
+    sampled: SpinSamples,
 }
 
 impl Futexes {
@@ -73,12 +79,16 @@ impl Futexes {
             let tally = self.tallies.entry(id).or_default();
             let mut stats = FutexStats { wait, blocked, run_queue, ..tally.take_counters(&futex, start_ns) };
             tally.spins.merge(&spins);
+            tally.sampled.merge(&self.samples.take(id));
             let found = std::mem::replace(&mut tally.like_mutex, futex.like_mutex) != futex.like_mutex;
-            if is_mutex(&futex) && (found || tally.spins.count() != 0) {
-                let spins = std::mem::take(&mut tally.spins);
+            if is_mutex(&futex) && (found || tally.spins.count() != 0 || !tally.sampled.is_empty()) {
+                let read = (std::mem::take(&mut tally.spins), std::mem::take(&mut tally.sampled));
                 let held = held.get_or_insert_with(|| by_entry(kernel));
                 stats.mutex =
-                    Some(self.mutex(id, &futex, kernel, held.remove(&id).unwrap_or_default(), spins));
+                    Some(self.mutex(id, &futex, kernel, held.remove(&id).unwrap_or_default(), read));
+                if Samples::is_wanted(&futex) {
+                    self.samples.consider(id, &futex, &place, &row, || kernel.row(futex.row));
+                }
             }
             if stats == FutexStats::default() {
                 continue;
@@ -96,9 +106,9 @@ impl Futexes {
         futex: &Futex,
         kernel: &Kernel,
         holders: Vec<(u32, u64)>,
-        spins: Hist,
+        (spins, sampled): (Hist, SpinSamples),
     ) -> MutexSeen {
-        let mut seen = MutexSeen { kind: kind_of(futex.kind), spins, ..MutexSeen::default() };
+        let mut seen = MutexSeen { kind: kind_of(futex.kind), spins, sampled, ..MutexSeen::default() };
         for (tid, count) in holders {
             let known = self.holders.insert((id, tid), count).unwrap_or(0);
             if count > known {
@@ -121,11 +131,28 @@ impl Futexes {
         name
     }
 
+    /// Looks at mutexes in the targets' memory; to be called at random times.
+    pub fn look(&mut self) {
+        self.samples.look();
+    }
+
+    /// Whether there are any to be looked at.
+    #[must_use]
+    pub fn has_samples(&self) -> bool {
+        self.samples.is_any()
+    }
+
+    /// What the reader must know, once.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.samples.take_note()
+    }
+
     /// Forgets what was given back with a row.
     pub fn forget(&mut self, row: u32, freed: &FreedFutexes) {
         for id in &freed.entries {
             self.tallies.remove(id);
         }
+        self.samples.forget(&freed.entries);
         self.histograms.forget(&freed.histograms);
         if !freed.entries.is_empty() {
             self.holders.retain(|(id, _), _| !freed.entries.contains(id));

@@ -5,7 +5,9 @@ use crate::{
     model::{
         frame::{Abi, Call, CallFrame, CallStats, ProcessKey, ThreadName},
         hist::Hist,
-        locks::{FutexFrame, FutexStats, LockPlace, MutexFrame, MutexSeen, MutexStats, StackCount},
+        locks::{
+            FutexFrame, FutexStats, LockPlace, MutexFrame, MutexSeen, MutexStats, SpinSamples, StackCount,
+        },
         sched::{SchedFrame, SchedStats, Waker, WakerContext},
     },
     record::reader::LONGEST_LINE,
@@ -65,6 +67,7 @@ fn crowded_futex(stacks: u64, holders: u32) -> FutexFrame {
     let holder = |tid| ((tid, "\u{1}".repeat(16)), 1 << 50);
     let seen = MutexSeen {
         spins: largest_hist(),
+        sampled: SpinSamples { all: largest_hist(), moved: largest_hist() },
         holders: (0..holders).map(holder).collect(),
         ..MutexSeen::default()
     };
@@ -115,7 +118,8 @@ fn what_is_too_large_for_a_line_is_divided_and_comes_back_whole() {
     sched.stats.wakers.values_mut().for_each(heavy);
     let mut futex = crowded_futex(60, 9000);
     heavy(&mut futex.stats.wait);
-    heavy(&mut futex.stats.mutex.as_mut().unwrap().spins);
+    let seen = futex.stats.mutex.as_mut().unwrap();
+    [&mut seen.spins, &mut seen.sampled.all, &mut seen.sampled.moved].into_iter().for_each(heavy);
     let mut mutex = crowded_mutex(60);
     heavy(&mut mutex.stats.spin_count);
     let mut call = largest_call();

@@ -9,7 +9,7 @@ use super::{
     place::{LockPlace, MutexKind, StackCount, stacks},
     text_weight,
 };
-use crate::model::locks::{FutexFrame, FutexStats, MutexSeen};
+use crate::model::locks::{FutexFrame, FutexStats, MutexSeen, SpinSamples};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Futex {
@@ -51,6 +51,10 @@ pub struct Seen {
     pub holders: Vec<(u32, String, u64)>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub spins: Hist,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sampled: Hist,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub moved: Hist,
 }
 
 /// What of a futex can be spread over several lines.
@@ -64,7 +68,8 @@ impl Futex {
     pub fn weight(&self) -> usize {
         let hists = self.wait.weight() + self.blocked.weight() + self.run_queue.weight();
         let seen = self.mutex.as_ref().map_or(0, |seen| {
-            200 + seen.spins.weight() + seen.holders.iter().map(holder_weight).sum::<usize>()
+            let hists = seen.spins.weight() + seen.sampled.weight() + seen.moved.weight();
+            200 + hists + seen.holders.iter().map(holder_weight).sum::<usize>()
         });
         let stacks: usize = self.stacks.iter().map(StackCount::weight).sum();
         400 + self.place.weight() + text_weight(&self.op) + self.errors.len() * 36 + hists + seen + stacks
@@ -146,6 +151,8 @@ impl From<&FutexFrame> for Futex {
             kind: seen.kind.into(),
             holders: seen.holders.iter().map(holder).collect(),
             spins: Hist::from(&seen.spins),
+            sampled: Hist::from(&seen.sampled.all),
+            moved: Hist::from(&seen.sampled.moved),
         };
         Self {
             place: LockPlace::from(&frame.place),
@@ -203,6 +210,7 @@ impl TryFrom<Seen> for MutexSeen {
     fn try_from(read: Seen) -> Result<Self, Impossible> {
         counts(read.holders.iter().map(|(_, _, count)| *count))?;
         let holders = read.holders.into_iter().map(|(tid, comm, count)| ((tid, comm), count)).collect();
-        Ok(Self { kind: read.kind.into(), holders, spins: read.spins.try_into()? })
+        let sampled = SpinSamples { all: read.sampled.try_into()?, moved: read.moved.try_into()? };
+        Ok(Self { kind: read.kind.into(), holders, spins: read.spins.try_into()?, sampled })
     }
 }

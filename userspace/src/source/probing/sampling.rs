@@ -1,6 +1,8 @@
 //! In which stretches of time mutexes are followed from where they are taken to where they are let go of. A probe costs its trap
 //! whatever the program makes of it, so sampling means that most of the time there is none.
 
+use crate::model::scatter::scattered;
+
 /// Length of a stretch in which it is looked at who takes a mutex.
 const STRETCH_NS: u64 = 50_000_000;
 /// Who has not let go by then, after such a stretch, is not waited for any longer.
@@ -95,13 +97,6 @@ impl Sampling {
         let from = scattered(since / round) % (round - STRETCH_NS + 1);
         (from..from + STRETCH_NS).contains(&(since % round))
     }
-}
-
-/// A number that looks nothing like the one before.
-const fn scattered(number: u64) -> u64 {
-    let mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ mixed >> 31
 }
 
 #[cfg(test)]

@@ -3,7 +3,12 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    model::{errno, locks::FutexStats, text::printable, units},
+    model::{
+        errno,
+        locks::{FutexStats, MutexSeen, SpinMean},
+        text::printable,
+        units,
+    },
     tui::{
         app::App,
         heat::edge,
@@ -105,6 +110,7 @@ fn facts(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
     }
     lock.futexes.iter().for_each(|(op, stats)| lines.push((operation(op, stats), Tone::Plain)));
     lines.extend(split(lock).map(|words| (words, Tone::Plain)));
+    lines.extend(spins(lock));
     lines.extend(holders(lock));
     lines.extend(stacks(lock));
     for (at, (words, tone)) in lines.iter().enumerate() {
@@ -130,6 +136,17 @@ fn split(lock: &Lock) -> Option<String> {
     (blocked + queued > 0).then(|| {
         format!("asleep {} until woken, then {} for a CPU", units::time(blocked), units::time(queued))
     })
+}
+
+/// What the library's running mean of the spin count says.
+fn spins(lock: &Lock) -> Vec<(String, Tone)> {
+    let seen = lock.futexes.values().filter_map(|stats| stats.mutex.as_ref());
+    let line = |mean: SpinMean| match (mean.doubt, mean.below()) {
+        (None, _) => format!("mean spin count {:.1} to 10%", mean.mean),
+        (_, Some(below)) => format!("mean spin count below {below:.0}"),
+        _ => format!("__spins {:.1}, not the mean spin count", mean.mean),
+    };
+    seen.filter_map(MutexSeen::spin_mean).map(|mean| (line(mean), Tone::Plain)).collect()
 }
 
 fn holders(lock: &Lock) -> Vec<(String, Tone)> {

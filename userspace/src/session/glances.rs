@@ -1,0 +1,36 @@
+//! When targets' memory is looked at: often, and never at equal intervals.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::{model::scatter::scattered, source::live::Live};
+
+/// The shortest pause, and what is added to it at most.
+const PAUSE: Duration = Duration::from_millis(10);
+const SPREAD_US: u64 = 20_000;
+
+/// The next look.
+pub struct Glances {
+    at: Instant,
+    number: u64,
+}
+
+impl Glances {
+    /// The first one is due.
+    pub fn begin() -> Self {
+        Self { at: Instant::now(), number: 0 }
+    }
+
+    /// Waits for the next one; that may be called off and waited for again.
+    pub async fn due(&self) {
+        sleep_until(self.at).await;
+    }
+
+    /// Looks.
+    pub fn look(&mut self, live: &mut Live) {
+        live.glance();
+        self.number += 1;
+        self.at = Instant::now() + PAUSE + Duration::from_micros(scattered(self.number) % SPREAD_US);
+    }
+}
