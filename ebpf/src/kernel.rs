@@ -5,7 +5,7 @@ use aya_ebpf::{
     helpers::{
         bpf_get_attach_cookie, bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id,
         bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user,
-        generated::{bpf_ktime_get_coarse_ns, bpf_task_pt_regs},
+        generated::{bpf_jiffies64, bpf_task_pt_regs},
     },
     programs::{BtfTracePointContext, ProbeContext},
 };
@@ -20,11 +20,11 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
-/// The same as of the last tick, for a tenth of the cost. Linux 5.11 and newer.
+/// A number that each tick of the kernel changes, for a fraction of the cost of the clock.
 #[inline(always)]
-pub fn about_now() -> u64 {
-    // SAFETY: reads a clock.
-    unsafe { bpf_ktime_get_coarse_ns() }
+pub fn tick() -> u64 {
+    // SAFETY: reads a number.
+    unsafe { bpf_jiffies64() }
 }
 
 /// The CPU that runs this.

@@ -96,6 +96,10 @@ pub struct Waiting {
     pub padding: u32,
     /// Entries that the thread last used, each where [`recent_at`] says: it mostly uses the same few.
     pub recent: [u32; RECENT],
+    /// The kernel's tick in which the thread last looked at the clock for what need not be exact, ...
+    pub tick: u64,
+    /// ... and what the clock said.
+    pub tick_ns: u64,
 }
 
 /// Length of [`Waiting::recent`].
@@ -246,7 +250,7 @@ pub const fn looks_held(mutex: &Mutex) -> bool {
         && mutex.users < MOST_USERS
 }
 
-const _: () = assert!(size_of::<Futex>() == 304 && size_of::<Waiting>() == 48 && size_of::<Mutex>() == 24);
+const _: () = assert!(size_of::<Futex>() == 304 && size_of::<Waiting>() == 64 && size_of::<Mutex>() == 24);
 
 #[cfg(test)]
 mod tests {

@@ -66,10 +66,19 @@ fn is_wait(op: u32) -> bool {
     matches!(op, op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT_REQUEUE_PI)
 }
 
-/// Whether the call that a thread is in is such a one.
+/// When the call that a thread is in ended: of one that may sleep by the clock, of another as of the tick before.
 #[inline(always)]
-pub fn sleeps(seat: u32) -> bool {
-    slot(&WAITING, seat).is_some_and(|waiting| is_wait(waiting.op & !SHARED))
+pub fn now(seat: u32) -> u64 {
+    match slot(&WAITING, seat) {
+        Some(waiting) if !is_wait(waiting.op & !SHARED) => {
+            let tick = kernel::tick();
+            if waiting.tick != tick {
+                (waiting.tick, waiting.tick_ns) = (tick, kernel::now());
+            }
+            waiting.tick_ns
+        }
+        _ => kernel::now(),
+    }
 }
 
 /// A call begins. Tells for what its stack is to be taken; 0 where it is not.
@@ -133,7 +142,7 @@ pub fn begin(seat: u32) {
     if config::PROBE_FUTEX() != 0
         && let Some(waiting) = slot(&WAITING, seat)
     {
-        waiting.recent = [0; RECENT];
+        (waiting.recent, waiting.tick) = ([0; RECENT], 0);
     }
 }
 

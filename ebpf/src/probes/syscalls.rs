@@ -126,28 +126,17 @@ fn first_call(thread: &mut Thread, call: u32) -> Option<()> {
 #[btf_tracepoint(function = "sys_exit")]
 pub fn syscalls_exit(ctx: BtfTracePointContext) -> i32 {
     let nr = Given::argument(&ctx, 0).word(config::REGS_NR());
-    let _ = try_exit(nr, ctx.arg(1), kernel::about_now);
-    0
-}
-
-/// `void (struct pt_regs *regs, long ret)`
-///
-/// The same for kernels before 5.11, which do not let us read the cheaper clock.
-#[btf_tracepoint(function = "sys_exit")]
-pub fn syscalls_exit_old(ctx: BtfTracePointContext) -> i32 {
-    let nr = Given::argument(&ctx, 0).word(config::REGS_NR());
-    let _ = try_exit(nr, ctx.arg(1), kernel::now);
+    let _ = try_exit(nr, ctx.arg(1));
     0
 }
 
 #[inline(always)]
-fn try_exit(nr: u32, ret: u64, about_now: impl Fn() -> u64) -> Option<()> {
+fn try_exit(nr: u32, ret: u64) -> Option<()> {
     if is_ignored(u64::from(nr)) {
         return None;
     }
     let thread = targets::admit(false)?;
-    let exact = config::PROBE_SYSCALLS() != 0 || futex::sleeps(thread.seat);
-    let now = if exact { kernel::now() } else { about_now() };
+    let now = if config::PROBE_SYSCALLS() != 0 { kernel::now() } else { futex::now(thread.seat) };
     if thread.call == 0 {
         return unmatched(thread, nr, ret);
     }

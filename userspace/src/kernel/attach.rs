@@ -32,7 +32,7 @@ pub const LIFECYCLE: [Hook; 3] = [
 
 /// System calls, and futexes among them. The exits come first: an entry whose exit is not seen would be taken for a call in flight.
 pub const SYSCALLS: [Hook; 2] = [
-    Hook { fallback: Some("syscalls_exit_old"), ..hook("syscalls_exit", "sys_exit") },
+    hook("syscalls_exit", "sys_exit"),
     Hook { fallback: Some("syscalls_enter_raw"), ..hook("syscalls_enter", "sys_enter") },
 ];
 
