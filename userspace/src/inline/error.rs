@@ -17,7 +17,7 @@ pub enum InlineError {
     },
     /// This user may not.
     #[error(
-        "cannot count inside of process {pid}: it cannot be stopped ({cause}); that needs CAP_SYS_PTRACE, or the same user \
+        "cannot count inside of process {pid}: it can be neither read nor stopped ({cause}); that needs CAP_SYS_PTRACE, or the same user \
          with kernel.yama.ptrace_scope=0"
     )]
     Permission {
@@ -50,6 +50,14 @@ impl InlineError {
 
     pub(super) fn refused(pid: u32, reason: impl Into<String>, remedy: &'static str) -> Self {
         Self::Refused { pid, reason: reason.into(), remedy }
+    }
+
+    /// Something of it could not be read or opened.
+    pub(super) fn unreadable(pid: u32) -> impl Fn(io::Error) -> Self {
+        move |cause| match cause.kind() {
+            io::ErrorKind::PermissionDenied => Self::Permission { pid, cause },
+            _ => Self::Gone(pid),
+        }
     }
 
     pub(super) fn step(pid: u32, step: &'static str) -> impl Fn(io::Error) -> Self {

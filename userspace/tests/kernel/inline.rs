@@ -4,6 +4,7 @@ mod foreign;
 mod kin;
 mod oracle;
 mod per_lock;
+mod privileges;
 mod program;
 mod refusals;
 mod run;

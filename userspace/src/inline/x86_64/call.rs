@@ -84,6 +84,7 @@ impl<'a> Caller<'a> {
     ) -> Result<Self, InlineError> {
         let failed = InlineError::step(pid, "looking at a thread");
         let tid = halted.helper().ok_or(InlineError::Gone(pid))?;
+        memory.through(tid);
         let saved = ptrace::registers(tid).map_err(&failed)?;
         let mask = ptrace::signal_mask(tid).map_err(&failed)?;
         let extended = ptrace::extended_state(tid).map_err(&failed)?;

@@ -29,7 +29,7 @@ pub struct Library {
 
 /// Mappings of a process.
 pub fn maps(pid: u32) -> Result<Maps, InlineError> {
-    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|_| InlineError::Gone(pid))?;
+    let text = fs::read(format!("/proc/{pid}/maps")).map_err(InlineError::unreadable(pid))?;
     Ok(Maps::parse(&text))
 }
 
@@ -39,42 +39,53 @@ impl Library {
         let maps = maps(pid)?;
         let mut reason =
             "it has no C library mapped: a static program, or one with a runtime of its own".to_owned();
-        for mapping in maps.all().iter().filter(|mapping| mapping.executable && is_candidate(mapping)) {
-            let Some(path) = mapping.path() else { continue };
-            let name = mapping.name();
-            if !name.starts_with("lib") {
-                "its C library is musl, which does not spin adaptively".clone_into(&mut reason);
-                continue;
+        let candidates = maps.all().iter().filter(|mapping| mapping.executable && is_candidate(mapping));
+        let mut found: Vec<Self> = Vec::new();
+        for mapping in candidates {
+            match Self::in_mapping(pid, mapping) {
+                Ok(library) => found.extend(library),
+                Err(why) => reason = why,
             }
-            let inside = PathBuf::from(format!("/proc/{pid}/root{}", path.display()));
-            let direct = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
-            let gone = matches!(mapping.backing, Backing::File { deleted: true, .. });
-            let Ok(bytes) = fs::read(if gone { PathBuf::from(direct) } else { inside }) else {
-                reason = format!("its {name} cannot be read");
-                continue;
-            };
-            let plan = plan(&bytes, &Nowhere);
-            let replacements = replaceable::find(&bytes, &plan);
-            let Some(code) = replacements.code.first() else {
-                let why = plan.refusals.into_iter().chain(replacements.left_out).next();
-                // In older releases the mutexes are in a library of their own.
-                reason = why.unwrap_or_else(|| format!("{name} has no mutexes"));
-                continue;
-            };
-            let Some(offset) = file_offset(&bytes, code.address) else { continue };
-            if !(mapping.offset..mapping.offset + (mapping.end - mapping.start)).contains(&offset) {
-                continue;
-            }
-            let in_memory = mapping.start + (offset - mapping.offset);
-            return Ok(Self {
-                bias: in_memory.wrapping_sub(code.address),
-                text: (mapping.start, mapping.end),
-                generation: plan.generation,
-                replacements,
-                name,
-            });
         }
-        Err(InlineError::refused(pid, reason, "leave --inline away"))
+        // Of two, one can go again (`dlclose`), and the other would not be counted in.
+        if found.len() > 1 {
+            "it has more than one C library mapped (dlmopen)".clone_into(&mut reason);
+            found.clear();
+        }
+        found.pop().ok_or_else(|| InlineError::refused(pid, reason, "leave --inline away"))
+    }
+
+    /// The one whose code is mapped here; `None` where that is elsewhere, else why it cannot be made use of.
+    fn in_mapping(pid: u32, mapping: &Mapping) -> Result<Option<Self>, String> {
+        let Some(path) = mapping.path() else { return Ok(None) };
+        let name = mapping.name();
+        if !name.starts_with("lib") {
+            return Err("its C library is musl, which does not spin adaptively".to_owned());
+        }
+        let inside = PathBuf::from(format!("/proc/{pid}/root{}", path.display()));
+        let direct = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
+        let gone = matches!(mapping.backing, Backing::File { deleted: true, .. });
+        let bytes = fs::read(if gone { PathBuf::from(direct) } else { inside });
+        let bytes = bytes.map_err(|_| format!("its {name} cannot be read"))?;
+        let plan = plan(&bytes, &Nowhere);
+        let replacements = replaceable::find(&bytes, &plan);
+        let Some(code) = replacements.code.first() else {
+            let why = plan.refusals.into_iter().chain(replacements.left_out).next();
+            // In older releases the mutexes are in a library of their own.
+            return Err(why.unwrap_or_else(|| format!("{name} has no mutexes")));
+        };
+        let Some(offset) = file_offset(&bytes, code.address) else { return Ok(None) };
+        if !(mapping.offset..mapping.offset + (mapping.end - mapping.start)).contains(&offset) {
+            return Ok(None);
+        }
+        let in_memory = mapping.start + (offset - mapping.offset);
+        Ok(Some(Self {
+            bias: in_memory.wrapping_sub(code.address),
+            text: (mapping.start, mapping.end),
+            generation: plan.generation,
+            replacements,
+            name,
+        }))
     }
 }
 

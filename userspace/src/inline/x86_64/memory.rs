@@ -2,24 +2,48 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io, mem,
     os::unix::fs::FileExt as _,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use super::fault;
+use super::{fault, ptrace};
 
 /// It, open for reading and writing. It stays the memory of the same program: after an `exec` there is none.
-pub struct Memory(File);
+pub struct Memory {
+    pid: u32,
+    /// Its file belongs to the process's owner: who is somebody else and may trace it all the same goes through the
+    /// tracing of a thread instead.
+    file: Option<File>,
+    /// One that stands still.
+    thread: AtomicU32,
+}
+
+const WORD: usize = mem::size_of::<u64>();
 
 impl Memory {
     /// Opens it.
     pub fn open(pid: u32) -> io::Result<Self> {
-        OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem")).map(Self)
+        let opened = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
+        let memory = |file| Self { pid, file, thread: AtomicU32::new(pid) };
+        match opened {
+            Ok(file) => Ok(memory(Some(file))),
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => Ok(memory(None)),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// From here on this thread stands still, until it is let go.
+    pub fn through(&self, thread: u32) {
+        self.thread.store(thread, Relaxed);
     }
 
     /// Fills a buffer.
     pub fn read(&self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buffer, address)
+        match &self.file {
+            Some(file) => file.read_exact_at(buffer, address),
+            None => ptrace::read_memory(self.pid, address, buffer),
+        }
     }
 
     /// So many bytes.
@@ -32,6 +56,23 @@ impl Memory {
     /// Writes, into read-only mappings too: those become the process's own copies.
     pub fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
         fault::step();
-        self.0.write_all_at(bytes, address)
+        match &self.file {
+            Some(file) => file.write_all_at(bytes, address),
+            None => self.write_words(address, bytes),
+        }
+    }
+
+    /// Word by word, from the first byte on: a jump is shorter than a word, and so is written at once.
+    fn write_words(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
+        let thread = self.thread.load(Relaxed);
+        for (at, chunk) in (address..).step_by(WORD).zip(bytes.chunks(WORD)) {
+            let mut word = [0; WORD];
+            if chunk.len() < WORD {
+                self.read(at, &mut word)?;
+            }
+            word[..chunk.len()].copy_from_slice(chunk);
+            ptrace::write_word(thread, at, u64::from_le_bytes(word))?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,12 @@
 //! Puts counters into a process.
 
-use std::{fs::OpenOptions, time::Duration};
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    time::Duration,
+};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::{
     Counts, Detail, Everything, InlineError, Removal,
@@ -78,7 +84,7 @@ impl Patch {
         if detail == Detail::Locks {
             tells_locks(pid, &library)?;
         }
-        let memory = Memory::open(pid).map_err(InlineError::step(pid, "opening its memory"))?;
+        let memory = Memory::open(pid).map_err(InlineError::unreadable(pid))?;
         let gadgets = Gadgets::of(&memory, library.text).ok_or_else(|| {
             let reason = format!("{} has no code to make calls with", library.name);
             InlineError::refused(pid, reason, "leave --inline away")
@@ -193,6 +199,19 @@ fn make(
     }
 }
 
+/// A file that a process has open, opened here too. Who is not its owner cannot look among its files by name.
+fn descriptor(pid: u32, number: u64) -> io::Result<File> {
+    let opened = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/fd/{number}"));
+    opened.or_else(|cause| {
+        let (Some(id), Ok(number)) = (i32::try_from(pid).ok().and_then(Pid::from_raw), number.try_into())
+        else {
+            return Err(cause);
+        };
+        let process = pidfd_open(id, PidfdFlags::empty())?;
+        Ok(pidfd_getfd(process, number, PidfdGetfdFlags::empty())?.into())
+    })
+}
+
 /// Locks are told apart everywhere or nowhere: rows that lack some of what happened would be wrong.
 fn tells_locks(pid: u32, library: &Library) -> Result<(), InlineError> {
     match library.replacements.places.iter().find(|place| place.lock.is_none()) {
@@ -283,8 +302,7 @@ fn furnish(
             wrong.get_or_insert_with(|| failed(pid, step, answer));
         }
         if regs.rip == shared && wrong.is_none() {
-            let path = format!("/proc/{pid}/fd/{}", regs.r15);
-            match OpenOptions::new().read(true).write(true).open(path) {
+            match descriptor(pid, regs.r15) {
                 Ok(file) => counters = Some(Counters(file)),
                 Err(cause) => wrong = Some(InlineError::Step { pid, step: "opening shared memory", cause }),
             }

@@ -86,6 +86,25 @@ fn register_set(tid: u32, set: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Writes eight bytes, at any address.
+pub fn write_word(tid: u32, address: u64, word: u64) -> io::Result<()> {
+    request(libc::PTRACE_POKEDATA, tid, address as usize, word as usize)
+}
+
+/// Fills a buffer from the memory of a process.
+pub fn read_memory(pid: u32, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+    let here = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let there = libc::iovec { iov_base: address as *mut c_void, iov_len: buffer.len() };
+    // SAFETY: writes into the buffer only, which outlives the call; the other address is one of another process.
+    let read =
+        unsafe { libc::process_vm_readv(pid as libc::pid_t, &raw const here, 1, &raw const there, 1, 0) };
+    match usize::try_from(read) {
+        Ok(read) if read == buffer.len() => Ok(()),
+        Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Signals that it does not take now.
 pub fn signal_mask(tid: u32) -> io::Result<u64> {
     let mut mask = 0_u64;

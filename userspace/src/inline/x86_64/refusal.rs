@@ -1,6 +1,6 @@
 //! Processes that are left alone, each for a reason with a name.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{fs, io, os::unix::fs::MetadataExt as _};
 
 use super::InlineError;
 use crate::target;
@@ -12,6 +12,12 @@ pub fn check(pid: u32) -> Result<(), InlineError> {
     let refuse = |(reason, remedy): (String, &'static str)| Err(InlineError::refused(pid, reason, remedy));
     if let Some(refusal) = by_status(&status, owner) {
         return refuse(refusal);
+    }
+    // Who may not look may not write either.
+    if let Err(cause) = fs::read_link(format!("/proc/{pid}/exe"))
+        && cause.kind() == io::ErrorKind::PermissionDenied
+    {
+        return Err(InlineError::unreadable(pid)(cause));
     }
     for tid in target::threads(pid) {
         let status = target::text(&format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();

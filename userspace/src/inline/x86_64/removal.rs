@@ -47,6 +47,7 @@ pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, Inli
             Err(InlineError::Gone(_)) => return Ok(done),
             halted => halted?,
         };
+        halted.helper().inspect(|tid| memory.through(*tid));
         if attempt == 0 {
             done.restored = restore(pid, memory, layout, &entries)?;
         }
@@ -84,7 +85,7 @@ pub fn repair_here(pid: u32) -> Result<Option<Removal>, InlineError> {
     if candidates.is_empty() {
         return Ok(None);
     }
-    let memory = Memory::open(pid).map_err(InlineError::step(pid, "opening its memory"))?;
+    let memory = Memory::open(pid).map_err(InlineError::unreadable(pid))?;
     let mut found = None;
     for base in candidates {
         let layout = Layout { base };

@@ -13,7 +13,7 @@ use super::{HOW, code, mappings, program::Program, stats};
 use crate::support::{How, Trace, installed, need};
 
 /// What a process says of itself: its id, acquisitions, contended ones.
-fn obey(program: &mut Program, command: Option<&str>) -> Vec<(u32, u64, u64)> {
+pub fn obey(program: &mut Program, command: Option<&str>) -> Vec<(u32, u64, u64)> {
     command.inspect(|command| program.tell(command));
     let lines = std::iter::from_fn(|| Some(program.line()).filter(|line| line != "done"));
     let numbers = |line: String| {

@@ -48,6 +48,7 @@ fn a_process_that_cannot_be_counted_in_is_refused_by_name() {
         ("seccomp", "a seccomp filter forbids it system calls"),
         ("undumpable", "it is not dumpable"),
         ("traced", "traces it already"),
+        ("twice", "it has more than one C library mapped"),
         ("vfork", "does not stop (it waits in the kernel)"),
     ] {
         is_refused(Program::start(SOURCE, &[mode]), reason);
@@ -101,4 +102,19 @@ fn is_refused_as(pid: u32, reason: &str) {
     let said = refusal(pid);
     assert!(said.contains(reason), "{said}");
     assert_eq!(mappings(pid), Vec::<String>::new());
+}
+
+#[test]
+fn who_forbids_itself_system_calls_afterwards_is_made_to_make_none() {
+    need!(installed("gcc"), "gcc is not installed");
+    let mut program = Program::start(SOURCE, &["later"]);
+    let pid = ready(&mut program).unwrap();
+    let before = code(pid);
+    let mut patch = Patch::put_in(pid, Detail::Kinds).unwrap();
+    program.tell("");
+    assert_eq!(ready(&mut program), Some(pid));
+    let done = patch.remove().unwrap();
+    assert!(done.memory_left && done.restored == 12, "{done:?}");
+    assert!(code(pid) == before);
+    assert!(program.end().success());
 }

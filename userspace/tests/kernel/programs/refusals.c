@@ -1,6 +1,7 @@
 /* A process for each reason to be left alone. Says "ready PID" and sleeps until its input ends; that of "vfork" waits for
  * its child in the kernel. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +28,19 @@ static int prepare(const char *mode)
     if (!strcmp(mode, "mdwe"))
         return prctl(PR_SET_MDWE, 1, 0, 0, 0);
     return 0;
+}
+
+/* From now on giving memory back is deadly. */
+static int forbid(void)
+{
+    struct sock_filter deadly[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_munmap, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {4, deadly};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
 }
 
 int main(int count, char **arguments)
@@ -69,9 +84,16 @@ int main(int count, char **arguments)
         kill(child, SIGKILL);
         return 0;
     }
+    if (!strcmp(mode, "twice") && !dlmopen(LM_ID_NEWLM, "libc.so.6", RTLD_NOW)) {
+        printf("cannot\n");
+        return 1;
+    }
     printf("ready %d\n", getpid());
     fflush(stdout);
     while (read(0, &byte, 1) > 0)
-        ;
+        if (!strcmp(mode, "later")) {
+            printf(forbid() ? "cannot\n" : "ready %d\n", getpid());
+            fflush(stdout);
+        }
     return 0;
 }

@@ -29,6 +29,8 @@ use program::Program;
 const PAGE: &str = "docs/results/inline.md";
 /// The loop of one round takes about a third of a second alone.
 const TRIPS: &str = "300000";
+const PER_KIND: &str = "--inline";
+const PER_LOCK: &str = "--inline=per-lock";
 const LOOPS: u32 = 25_000_000;
 /// From the first sign of life of a tool until all of its probes are in.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -38,6 +40,9 @@ const SETTLING: Duration = Duration::from_secs(1);
 struct Measured {
     slowdown: Vec<f64>,
     event_ns: Vec<f64>,
+    /// The same two with every mutex by itself.
+    lock_slowdown: Vec<f64>,
+    lock_event_ns: Vec<f64>,
     stop_ms: Vec<f64>,
     crowd_ms: Vec<f64>,
     own: Spins,
@@ -97,8 +102,8 @@ impl Scene<'_> {
     }
 
     /// Counts inside of a program while it runs: what it says of itself, and what the tool says.
-    fn inline(&self, program: Program) -> Result<(Value, Value)> {
-        let running = self.bench.spawn(&self.attach(&program, &["--inline", "--probes", "syscalls"]))?;
+    fn inline(&self, program: Program, how: &str) -> Result<(Value, Value)> {
+        let running = self.bench.spawn(&self.attach(&program, &[how, "--probes", "syscalls"]))?;
         program.await_counters()?;
         let truth = program.run()?;
         let left = running.finish()?;
@@ -112,7 +117,9 @@ fn elapsed(truth: &Value) -> Result<f64> {
 
 fn ping_pong(scene: &Scene<'_>, measured: &mut Measured) -> Result<()> {
     let alone = elapsed(&scene.shmemq("adaptive")?.run()?)?;
-    let (truth, said) = scene.inline(scene.shmemq("adaptive")?)?;
+    let (truth, _) = scene.inline(scene.shmemq("adaptive")?, PER_LOCK)?;
+    measured.lock_slowdown.push(elapsed(&truth)? / alone);
+    let (truth, said) = scene.inline(scene.shmemq("adaptive")?, PER_KIND)?;
     measured.slowdown.push(elapsed(&truth)? / alone);
     measured.stop_ms.push(stop_ms(&said));
     for inline in listed(&said, "inline") {
@@ -154,8 +161,11 @@ fn uncontended(scene: &Scene<'_>, measured: &mut Measured) -> Result<()> {
     let loops = LOOPS.to_string();
     let start = || Program::start(scene.dir, &scene.dir.join("uncontended"), &[&loops]);
     let alone = elapsed(&start()?.run()?)?;
-    let (truth, _) = scene.inline(start()?)?;
-    measured.event_ns.push((elapsed(&truth)? - alone) / f64::from(LOOPS));
+    let costs = [(PER_KIND, &mut measured.event_ns), (PER_LOCK, &mut measured.lock_event_ns)];
+    for (how, event_ns) in costs {
+        let (truth, _) = scene.inline(start()?, how)?;
+        event_ns.push((elapsed(&truth)? - alone) / f64::from(LOOPS));
+    }
     Ok(())
 }
 
@@ -181,6 +191,8 @@ fn page(measured: &Measured, rounds: u32, made: &str) -> String {
     for (what, values, goal) in [
         ("ping-pong, time over time alone", &measured.slowdown, Some(1.05)),
         ("an event, ns", &measured.event_ns, Some(5.0)),
+        ("ping-pong with `--inline=per-lock`, time over time alone", &measured.lock_slowdown, None),
+        ("an event with `--inline=per-lock`, ns", &measured.lock_event_ns, None),
         ("200 threads stand still, ms", &measured.crowd_ms, Some(20.0)),
         ("a side of the ping-pong stands still, ms", &measured.stop_ms, None),
     ] {
