@@ -10,6 +10,9 @@ use super::{
     usdt,
 };
 
+/// What a refusal calls a file that has no name of its own.
+pub const NAMELESS: &str = "a file without build-id";
+
 /// Finds everything that can be probed in a file.
 #[must_use]
 pub fn plan(bytes: &[u8], debug: &dyn DebugFiles) -> FilePlan {
@@ -42,7 +45,9 @@ pub fn plan(bytes: &[u8], debug: &dyn DebugFiles) -> FilePlan {
         }
     }
     if is_static_without_symbols(&image) {
-        plan.refusals.push(refusal(build.as_deref(), "it is a static program without symbols"));
+        // Its linker leaves this table in place, whatever else it is told to leave out.
+        let kind = if image.section(".gopclntab").is_some() { "Go" } else { "static" };
+        plan.refusals.push(refusal(build.as_deref(), &format!("it is a {kind} program without symbols")));
     }
     plan.sites.sort_by_key(|site| (site.address, site.role));
     plan
@@ -55,6 +60,6 @@ fn is_static_without_symbols(image: &Image<'_>) -> bool {
 
 /// The sentence for a library that is not understood.
 fn refusal(build_id: Option<&str>, reason: &str) -> String {
-    let build_id = build_id.unwrap_or("a file without build-id");
+    let build_id = build_id.unwrap_or(NAMELESS);
     format!("cannot find spin sites in {build_id}: {reason}; showing tier 0")
 }

@@ -5,7 +5,7 @@ mod kin;
 mod oracle;
 mod per_lock;
 mod privileges;
-mod program;
+pub mod program;
 mod refusals;
 mod run;
 mod storm;

@@ -26,6 +26,9 @@ const UNLIMITED: Wish = Wish {
     budget_percent: None,
 };
 
+/// Whose C libraries `cargo xtask libraries` fetches, besides the one that programs here use.
+const RELEASES: [&str; 3] = ["bullseye", "trixie", "sid"];
+
 /// Two processes that fight for the locks of two queues; both are ready to go.
 pub fn ping_pong(mutex: &str, trips: &str) -> (Calls, Vec<Pinned>) {
     ping_pong_with(&[], mutex, trips)

@@ -262,16 +262,31 @@ fn a_static_program_tells_of_its_rust_mutexes() {
     assert!(fought.is_some_and(|it| it.seen.runtime == "Rust std"), "{mutexes:?} {:?}", session.notes);
 }
 
+fn built_by_go(directory: &Path, flags: &[&str]) -> PathBuf {
+    let program = directory.join("mutex");
+    let mut go = Command::new("go");
+    go.arg("build").args(flags).arg("-o").args([&program, &source("mutex.go")]);
+    go.env("GOCACHE", directory.join("cache")).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
+    assert!(go.status().unwrap().success());
+    program
+}
+
+#[test]
+fn a_go_program_without_symbols_is_refused_by_name() {
+    need!(installed("go"), "go is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let (code, notes) = attached_whole(&built_by_go(directory.path(), &["-ldflags=-s -w"]));
+    assert_eq!(code, Some(0), "{notes:?}");
+    let note = "mutex: cannot find spin sites in mutex: it is a Go program without symbols; showing tier 0";
+    assert!(notes.iter().any(|said| said == note), "{notes:?}");
+}
+
 #[test]
 fn a_go_program_tells_of_its_mutexes() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("go"), "go is not installed");
     let directory = tempfile::tempdir().unwrap();
-    let program = directory.path().join("mutex");
-    let mut go = Command::new("go");
-    go.args(["build", "-o"]).args([&program, &source("mutex.go")]);
-    go.env("GOCACHE", directory.path().join("cache")).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
-    assert!(go.status().unwrap().success());
+    let program = built_by_go(directory.path(), &[]);
     let mut child = Reader::start(&program);
     let mut trace = Trace::of(child.0.id(), &How { probes: &PROBES, ..How::default() });
     child.go();

@@ -45,6 +45,8 @@ pub fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats
 /// One mutex.
 pub fn mutex((place, address): &(LockPlace, u64), mutex: &session::Mutex) -> Mutex {
     let stats = &mutex.stats;
+    // As in the report: of a lock whose kind is not known it is not said that it does not.
+    let spins = mutex.kind.is_none_or(locks::MutexKind::spins);
     let (sort, shared) = lies_in(place);
     Mutex {
         address: *address,
@@ -55,8 +57,8 @@ pub fn mutex((place, address): &(LockPlace, u64), mutex: &session::Mutex) -> Mut
         kind: mutex.kind.map(locks::MutexKind::name),
         calls: (stats.calls > 0).then_some(stats.calls),
         contended: stats.contended,
-        got_by_spinning: stats.got_by_spinning(),
-        gave_up_spinning: stats.gave_up,
+        got_by_spinning: spins.then(|| stats.got_by_spinning()),
+        gave_up_spinning: spins.then_some(stats.gave_up),
         went_to_kernel: stats.went_to_kernel,
         spin_count: distribution(&stats.spin_count, Unit::Count),
         spin_time: distribution(&stats.spin_time, Unit::Ns),

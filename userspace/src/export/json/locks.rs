@@ -170,10 +170,10 @@ pub struct Mutex {
     pub calls: Option<u64>,
     /// Acquisitions that found it taken.
     pub contended: u64,
-    /// Those that got it while spinning.
-    pub got_by_spinning: u64,
-    /// Those that gave up spinning.
-    pub gave_up_spinning: u64,
+    /// Those that got it while spinning; null for a lock that does not spin.
+    pub got_by_spinning: Option<u64>,
+    /// Those that gave up spinning; null likewise.
+    pub gave_up_spinning: Option<u64>,
     /// Those that called the kernel to wait.
     pub went_to_kernel: u64,
     /// Iterations of the spin loop, as the library counts them.

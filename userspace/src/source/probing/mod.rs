@@ -30,7 +30,7 @@ use self::{
 use super::{gather::Gatherer, host};
 use crate::{
     kernel::{Kernel, LoadError, Spot, TrapCosts, Uprobes, process_cpu_ns},
-    locate::{glibc::MUTEX_LOCK, maps::Candidate},
+    locate::{glibc::MUTEX_LOCK, maps::Candidate, plan::NAMELESS},
     model::frame::Traps,
     probes::{Choice, Mutexes, spots},
     target,
@@ -270,7 +270,7 @@ impl Probing {
     fn choose(&mut self, id: FileId, examined: Examined, gatherer: &mut Gatherer) -> Option<Rc<Probed>> {
         let Examined { file, library, plan } = examined;
         for refusal in plan.refusals.iter().filter(|text| text.starts_with(absence::REFUSED)) {
-            self.say(format!("mutex: {refusal}"));
+            self.say(format!("mutex: {}", refusal.replacen(NAMELESS, &library, 1)));
         }
         if self.choice.total && plan.generation.is_some() && plan.of_call(MUTEX_LOCK).is_none() {
             self.say(format!("mutex: cannot count all calls in {library}: {MUTEX_LOCK} has no place for it; only contended ones are counted"));

@@ -69,6 +69,18 @@ impl Compiled {
         Self { shop, program }
     }
 
+    /// Compiles it for another release's library; also the words that come before the program to have that release's loader
+    /// run it. `None` where the library is not here.
+    pub fn for_release(release: &str, source: &str) -> Option<(Self, Vec<String>)> {
+        let shop = tempfile::tempdir().unwrap();
+        let libraries = libraries(release, shop.path())?;
+        // The start files of this machine ask for symbols that older releases do not have.
+        let bare = ["-DBARE", "-nostdlib", "-fno-stack-protector"];
+        let word = |path: &Path| path.to_string_lossy().into_owned();
+        let loader = vec![word(&libraries[0]), "--library-path".to_owned(), word(shop.path())];
+        Some((Self::with(source, shop, &bare, &libraries), loader))
+    }
+
     pub fn path(&self) -> &PathBuf {
         &self.program
     }
@@ -93,14 +105,9 @@ impl Program {
 
     /// Under another release's; `None` where that is not here.
     pub fn start_under(release: &str, source: &str, arguments: &[&str]) -> Option<Self> {
-        let shop = tempfile::tempdir().unwrap();
-        let libraries = libraries(release, shop.path())?;
-        // The start files of this machine ask for symbols that older releases do not have.
-        let bare = ["-DBARE", "-nostdlib", "-fno-stack-protector"];
-        let compiled = Compiled::with(source, shop, &bare, &libraries);
-        let mut command = Command::new(&libraries[0]);
-        command.arg("--library-path").arg(compiled.shop.path()).arg(&compiled.program).args(arguments);
-        Some(Self::spawn(&mut command, compiled.shop))
+        let (compiled, loader) = Compiled::for_release(release, source)?;
+        let wrapper: Vec<&str> = loader.iter().map(String::as_str).collect();
+        Some(compiled.start_by(&wrapper, arguments))
     }
 
     fn spawn(command: &mut Command, shop: TempDir) -> Self {

@@ -1,25 +1,30 @@
 //! Mutexes are followed from where they are taken to where they are let go of, whatever they are taken with.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
 
 use pulse_trace::{
     model::{hist::Hist, session::Session},
     probes::Choice,
-    source::probing::Wish,
+    source::probing::{BUDGET_PERCENT, Wish},
     target::Pinned,
 };
 
-use super::mutexes;
+use super::{RELEASES, mutexes, ping_pong};
+use crate::inline::program::Compiled;
 use crate::support::{Calls, How, Trace, compiled, installed, need, whole};
 
 /// By address: how many holds, for how long all together at least, and at most.
 type Truth = BTreeMap<String, (u64, u64, u64)>;
 
-fn traced(program: &std::path::Path, one_in: u32) -> (Session, Truth) {
-    let mut program = Calls::start_program(&[], program, &[]);
+fn traced(program: &Path, one_in: u32) -> (Session, Truth) {
+    traced_by(&[], program, one_in, None)
+}
+
+fn traced_by(loader: &[&str], program: &Path, one_in: u32, budget_percent: Option<f64>) -> (Session, Truth) {
+    let mut program = Calls::start_program(loader, program, &[]);
     let pinned = Pinned::process(program.pid()).unwrap();
     let choice = Choice { hold: NonZeroU32::new(one_in), ..Choice::default() };
-    let wish = Wish { choice, budget_percent: None };
+    let wish = Wish { choice, budget_percent };
     let mut trace = Trace::of_pinned(&pinned, &How { probes: &["mutex", "futex"], wish, ..How::default() });
     program.go();
     trace.until(|| program.has_ended());
@@ -38,9 +43,13 @@ fn every_hold_is_as_long_as_the_program_says() {
     let dir = tempfile::tempdir().unwrap();
     let program = compiled(dir.path(), "cc", "held.c", &["-O1", "-pthread"]).unwrap();
     let (session, truth) = traced(&program, 1);
+    assert_true(&session, &truth);
+}
+
+fn assert_true(session: &Session, truth: &Truth) {
     assert!(whole(&session.ledger), "{:?}", session.ledger);
-    let seen = held(&session);
-    for (address, (count, least, most)) in &truth {
+    let seen = held(session);
+    for (address, (count, least, most)) in truth {
         let hist = &seen[&address.parse().unwrap()];
         assert_eq!(hist.count(), *count, "{seen:?} {truth:?}");
         assert!((*least..=*most).contains(&hist.sum), "{} in {least}..={most}: {truth:?}", hist.sum);
@@ -71,4 +80,57 @@ fn of_a_part_of_the_time_no_hold_is_longer_or_shorter_than_it_was() {
     }
     assert!(some > 0 && some < all, "{some} of {all}");
     assert_eq!(session.overhead.traps.as_ref().unwrap().hold_one_in, Some(3));
+}
+
+#[test]
+fn holds_are_as_long_with_the_libraries_of_other_releases() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("gcc"), "gcc is not installed");
+    for release in RELEASES {
+        let made = Compiled::for_release(release, "held.c");
+        need!(made.is_some(), "the C library of {release} is not here; run `cargo xtask libraries`");
+        let (program, loader) = made.unwrap();
+        let loader: Vec<&str> = loader.iter().map(String::as_str).collect();
+        let (session, truth) = traced_by(&loader, program.path(), 1, None);
+        assert_true(&session, &truth);
+    }
+}
+
+#[test]
+fn within_the_budget_every_hold_is_seen() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "cc", "held.c", &["-O1", "-pthread"]).unwrap();
+    let (session, truth) = traced_by(&[], &program, 1, Some(BUDGET_PERCENT));
+    let traps = session.overhead.traps.as_ref().unwrap();
+    assert_eq!((traps.detached_at_ns, traps.budget_percent), (None, Some(BUDGET_PERCENT)));
+    assert_true(&session, &truth);
+}
+
+#[test]
+fn above_the_budget_holds_are_followed_no_longer_and_none_is_made_up() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    let (mut program, pinned) = ping_pong("adaptive", "100000000");
+    let choice = Choice { hold: NonZeroU32::new(1), ..Choice::default() };
+    let wish = Wish { choice, budget_percent: Some(0.1) };
+    let how = How { probes: &["mutex", "futex"], wish, ..How::default() };
+    let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &how);
+    program.go();
+    let mut frames = 0;
+    trace.until(|| {
+        frames += 1;
+        frames > 100
+    });
+    program.kill();
+    let session = trace.finish();
+    let traps = session.overhead.traps.as_ref().unwrap();
+    let at = traps.detached_at_ns.unwrap();
+    assert!(at < session.duration_ns / 2, "{traps:?} of {}", session.duration_ns);
+    let seen = mutexes(&session);
+    let holds: Vec<&Hist> = seen.iter().map(|mutex| &mutex.seen.stats.hold).collect();
+    let count: u64 = holds.iter().map(|hist| hist.count()).sum();
+    // Each is two hits, and began and ended while the probes were in.
+    assert!(count > 0 && 2 * count <= traps.hits, "{count} of {traps:?}");
+    assert!(holds.iter().all(|hist| hist.max.is_none_or(|max| max <= at)), "{holds:?} {at}");
 }

@@ -1,10 +1,11 @@
 //! Every call that wants a mutex is counted, by whatever function and whether or not the mutex is free.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use pulse_trace::{probes::Choice, source::probing::Wish, target::Pinned};
 
-use super::{contended, mutexes};
+use super::{RELEASES, contended, mutexes};
+use crate::inline::program::Compiled;
 use crate::support::{Calls, How, Trace, compiled, installed, need, whole};
 
 const TOTAL: Choice = Choice { spin_time: false, total: true, hold: None };
@@ -16,7 +17,24 @@ fn calls_are_counted_by_mutex_as_the_program_counts_them() {
     let dir = tempfile::tempdir().unwrap();
     let path = compiled(dir.path(), "cc", "calls.c", &["-O1", "-pthread"]);
     need!(path.is_some(), "this C library lacks a call");
-    let mut program = Calls::start_program(&[], &path.unwrap(), &[]);
+    all_are_counted(&[], &path.unwrap());
+}
+
+#[test]
+fn calls_are_counted_with_the_libraries_of_other_releases() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("gcc"), "gcc is not installed");
+    for release in RELEASES {
+        let made = Compiled::for_release(release, "calls.c");
+        need!(made.is_some(), "the C library of {release} is not here; run `cargo xtask libraries`");
+        let (program, loader) = made.unwrap();
+        let loader: Vec<&str> = loader.iter().map(String::as_str).collect();
+        all_are_counted(&loader, program.path());
+    }
+}
+
+fn all_are_counted(loader: &[&str], program: &Path) {
+    let mut program = Calls::start_program(loader, program, &[]);
     let pinned = Pinned::process(program.pid()).unwrap();
     let wish = Wish { choice: TOTAL, budget_percent: None };
     let mut trace = Trace::of_pinned(&pinned, &How { probes: &["mutex"], wish, ..How::default() });

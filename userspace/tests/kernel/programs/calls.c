@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bare.h"
+
 enum { NORMAL, ADAPTIVE, RECURSIVE, CHECKED, CONDITION, KINDS };
 
 static pthread_mutex_t mutexes[KINDS];

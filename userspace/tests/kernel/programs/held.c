@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bare.h"
+
 enum { PLAIN, FOUGHT, SPUN, RECURSIVE, TRIED, CONDITION, TIMED, INHERITS, ROBUST, KINDS };
 
 static pthread_mutex_t mutexes[KINDS];
