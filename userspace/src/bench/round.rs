@@ -176,7 +176,8 @@ fn load(probes: &[String], targets: &[&Pinned], held: bool) -> Result<(Live, Hea
 
 /// Runs the session; whether it came to its end.
 async fn trace(live: Live, header: Header, held: Option<&mut Held>) -> Result<(Session, bool), BenchError> {
-    let plan = session::Plan { duration: None, interval: Duration::from_secs(1) };
+    let second = Duration::from_secs(1);
+    let plan = session::Plan { duration: None, interval: second, longest: second };
     let mut sum = Sum(Session::new(header));
     let ending = session::run(live, plan, held, None, &mut sum).await?;
     sum.0.finished = true;

@@ -82,6 +82,7 @@ pub fn open(options: &TraceOptions, header: &Header) -> Result<Open, Failure> {
                 said.store(true, Relaxed);
                 Control::Stop
             }
+            Request::Frame => Control::Frame,
             Request::Interval(interval) => Control::Interval(interval),
             Request::Probe(name, on) => Control::Probe { name, on, answer: answer.clone() },
         });

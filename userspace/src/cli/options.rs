@@ -134,7 +134,9 @@ pub struct Budget(Option<f64>);
 impl TraceOptions {
     /// How long and in which steps.
     pub fn plan(&self) -> Plan {
-        Plan { duration: self.duration, interval: self.interval }
+        // A recording is of those frames too.
+        let longest = Duration::from_secs(if self.record.is_some() { 1 } else { 4 });
+        Plan { duration: self.duration, interval: self.interval, longest }
     }
 
     /// What is wished of probes in the targets' own code.

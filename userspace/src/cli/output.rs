@@ -8,6 +8,7 @@ use crate::{
     files::{self, OutputFile},
     model::{
         frame::Frame,
+        glance::Glance,
         session::{Header, Session},
     },
     record::Recorder,
@@ -123,5 +124,11 @@ impl Sink for Outputs {
             None => self.session.add(&frame),
         }
         recorded
+    }
+
+    fn glance(&mut self, glance: Glance) {
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.glance(glance);
+        }
     }
 }

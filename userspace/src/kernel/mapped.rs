@@ -5,6 +5,7 @@ use std::{
     marker::PhantomData,
     os::fd::BorrowedFd,
     ptr::{self, NonNull},
+    slice,
     sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
@@ -75,15 +76,32 @@ impl<T: Pod> Mapped<T> {
 
     /// Adds the words of a value, from an offset on, to totals; an odd last one must be followed by padding.
     pub fn add_words(&self, index: usize, offset: usize, totals: &mut [u32]) {
-        let place = |pair: usize| self.double(index, offset + pair * size_of::<u64>());
-        for (pair, totals) in totals.chunks_mut(2).enumerate() {
+        let pairs = self.pairs(index, offset, totals.len());
+        for (pair, totals) in pairs.iter().zip(totals.chunks_mut(2)) {
             // Most words of a histogram are zero: two are seen to be with one load.
-            let Some(words @ 1..) = place(pair).map(|words| words.load(Relaxed)) else { continue };
+            let words @ 1.. = pair.load(Relaxed) else { continue };
             let halves = words.to_ne_bytes();
             for (total, word) in totals.iter_mut().zip(halves.chunks_exact(4)) {
                 *total = total.wrapping_add(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
             }
         }
+    }
+
+    /// The sum of the words of a value, from an offset on; an odd last one must be followed by padding. It wraps.
+    #[must_use]
+    pub fn sum_words(&self, index: usize, offset: usize, count: usize) -> u32 {
+        let halves = |pair: u64| (pair as u32).wrapping_add((pair >> 32) as u32);
+        let pairs = self.pairs(index, offset, count).iter();
+        pairs.map(|pair| halves(pair.load(Relaxed))).fold(0, u32::wrapping_add)
+    }
+
+    /// Words of a value in pairs, none where they are not all within it.
+    fn pairs(&self, index: usize, offset: usize, words: usize) -> &[AtomicU64] {
+        let count = words.div_ceil(2);
+        let inside = offset.checked_add(count * size_of::<u64>()).is_some_and(|end| end <= Self::STRIDE);
+        let Some(first) = self.at(index, offset, size_of::<u64>()).filter(|_| inside) else { return &[] };
+        // SAFETY: all of them lie within the value, aligned, and are only ever accessed atomically or as whole words.
+        unsafe { slice::from_raw_parts(first.cast::<AtomicU64>().as_ptr(), count) }
     }
 
     /// A double word of a value, by its offset within it.

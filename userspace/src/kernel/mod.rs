@@ -32,6 +32,7 @@ mod uprobe;
 mod watch;
 
 pub use attach::{Attached, Hook, LIFECYCLE, SCHED, SYSCALLS};
+pub use cells::CellCounts;
 pub use cpu_clock::process_cpu_ns;
 pub use futex::FreedFutexes;
 pub use heap::give_back;

@@ -1,13 +1,13 @@
 //! The pool of histograms as userspace sees it.
 
-use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
+use std::{mem::offset_of, ops::Range, sync::atomic::Ordering::Relaxed};
 
 use aya::{
     Ebpf,
     maps::{HashMap, MapData, Queue},
 };
 use bytemuck::Zeroable as _;
-use pulse_trace_common::hist::{BUCKETS, Histogram};
+use pulse_trace_common::hist::{self, BUCKETS, Histogram};
 
 use super::{
     limits::Limits,
@@ -25,15 +25,22 @@ pub(super) struct HistogramNow {
     pub(super) min: Option<u64>,
     /// Counts by bucket; they wrap.
     pub(super) buckets: [u32; BUCKETS],
+    /// The buckets that were read; all others are zero here.
+    pub(super) read: Range<usize>,
 }
 
 impl Default for HistogramNow {
     fn default() -> Self {
-        Self { sum: 0, max: None, min: None, buckets: [0; BUCKETS] }
+        Self { sum: 0, max: None, min: None, buckets: [0; BUCKETS], read: 0..0 }
     }
 }
 
 impl HistogramNow {
+    fn clear(&mut self) {
+        self.buckets[self.read.clone()].fill(0);
+        (self.sum, self.max, self.min, self.read) = (0, None, None, 0..0);
+    }
+
     /// Adds what a lane says besides its buckets. The smallest value is stored plus one: 0 means that there is none.
     pub(super) fn add_lane(&mut self, sum: u64, max: u64, min_plus_1: u64) {
         self.sum = self.sum.wrapping_add(sum);
@@ -41,6 +48,35 @@ impl HistogramNow {
             self.max = self.max.max(Some(max));
             self.min = Some(self.min.map_or(min, |least| least.min(min)));
         }
+    }
+}
+
+/// How much of a histogram is read.
+#[derive(Clone, Copy)]
+pub(super) enum Reading<'a> {
+    /// All of its buckets.
+    Whole,
+    /// Those between its smallest and its largest value, and those that are known already. Two CPUs that share a lane
+    /// may race for those values: what was recorded beyond them is found by the next reading of the whole.
+    Near(&'a Range<usize>),
+}
+
+impl Reading<'_> {
+    /// The buckets of a lane that are to be read, from an even one on; `None` where it has no values.
+    fn buckets(self, max: u64, min_plus_1: u64) -> Option<Range<usize>> {
+        let Self::Near(known) = self else { return Some(0..BUCKETS) };
+        let lowest = hist::index(min_plus_1.checked_sub(1)?);
+        let range = union(known, &(lowest..hist::index(max).max(lowest) + 1));
+        // Two buckets are one word; the last one is followed by padding.
+        Some(range.start & !1..range.end.next_multiple_of(2).min(BUCKETS))
+    }
+}
+
+fn union(one: &Range<usize>, other: &Range<usize>) -> Range<usize> {
+    match (one.is_empty(), other.is_empty()) {
+        (true, _) => other.clone(),
+        (_, true) => one.clone(),
+        _ => one.start.min(other.start)..one.end.max(other.end),
     }
 }
 
@@ -66,18 +102,37 @@ impl Pool {
         (id * self.lanes..(id + 1) * self.lanes).map(|at| at as usize)
     }
 
+    /// Sum, largest and smallest plus one of a lane.
+    fn head(&self, at: usize) -> [u64; 3] {
+        [offset_of!(Histogram, sum), offset_of!(Histogram, max), offset_of!(Histogram, min_plus_1)]
+            .map(|offset| self.histograms.double(at, offset).map_or(0, |field| field.load(Relaxed)))
+    }
+
     /// A histogram, all lanes together, in place of what was there.
-    pub(super) fn read(&self, id: u32, into: &mut HistogramNow) {
-        *into = HistogramNow::default();
+    pub(super) fn read(&self, id: u32, reading: Reading<'_>, into: &mut HistogramNow) {
+        into.clear();
         for at in self.lanes_of(id) {
-            let field = |offset| self.histograms.double(at, offset).map_or(0, |field| field.load(Relaxed));
-            into.add_lane(
-                field(offset_of!(Histogram, sum)),
-                field(offset_of!(Histogram, max)),
-                field(offset_of!(Histogram, min_plus_1)),
-            );
-            self.histograms.add_words(at, offset_of!(Histogram, buckets), &mut into.buckets);
+            let [sum, max, min_plus_1] = self.head(at);
+            into.add_lane(sum, max, min_plus_1);
+            let Some(range) = reading.buckets(max, min_plus_1) else { continue };
+            let offset = offset_of!(Histogram, buckets) + range.start * size_of::<u32>();
+            self.histograms.add_words(at, offset, &mut into.buckets[range.clone()]);
+            into.read = union(&into.read, &range);
         }
+    }
+
+    /// How many values there are, as far as they are found where the known ones are or their like, and their sum; both
+    /// wrap.
+    pub(super) fn count(&self, id: u32, known: &Range<usize>) -> (u32, u64) {
+        let mut all = (0_u32, 0_u64);
+        for at in self.lanes_of(id) {
+            let [sum, max, min_plus_1] = self.head(at);
+            let Some(range) = Reading::Near(known).buckets(max, min_plus_1) else { continue };
+            let offset = offset_of!(Histogram, buckets) + range.start * size_of::<u32>();
+            let count = self.histograms.sum_words(at, offset, range.len());
+            all = (all.0.wrapping_add(count), all.1.wrapping_add(sum));
+        }
+        all
     }
 
     /// A number that changes whenever the histogram does: its sum, and how many values were zero.
@@ -103,5 +158,21 @@ impl Pool {
             let _ = self.owners.remove(&owner);
             let _ = self.free.push(id, 0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_the_extremes_or_is_known_is_read() {
+        assert_eq!(Reading::Whole.buckets(0, 0), Some(0..BUCKETS));
+        assert_eq!(Reading::Near(&(0..0)).buckets(0, 0), None);
+        assert_eq!(Reading::Near(&(0..0)).buckets(9, 6), Some(4..10));
+        assert_eq!(Reading::Near(&(3..12)).buckets(9, 6), Some(2..12));
+        // A word that another CPU is about to write.
+        assert_eq!(Reading::Near(&(0..0)).buckets(0, 6), Some(4..6));
+        assert_eq!(Reading::Near(&(0..0)).buckets(u64::MAX, u64::MAX), Some(BUCKETS - 1..BUCKETS));
     }
 }

@@ -39,6 +39,9 @@ impl Hist {
         if count == 0 {
             return;
         }
+        if self.buckets.last().is_none_or(|last| last.0 < index) {
+            return self.buckets.push((index, count));
+        }
         match self.buckets.binary_search_by_key(&index, |bucket| bucket.0) {
             Ok(at) => self.buckets[at].1 += count,
             Err(at) => self.buckets.insert(at, (index, count)),

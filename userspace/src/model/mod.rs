@@ -4,6 +4,7 @@ pub mod cost;
 pub mod counters;
 pub mod errno;
 pub mod frame;
+pub mod glance;
 pub mod hist;
 pub mod inline;
 pub mod locks;

@@ -10,7 +10,7 @@ pub use counters::{Counters, Wanted};
 pub use futex::{FutexChange, Futexes, kind_of};
 pub use mutex::{Choice, HOLD_NEEDS, MutexChange, Mutexes, Origin, attachable, class_of, spots};
 pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
-pub use syscalls::{Change, Syscalls};
+pub use syscalls::{Change, Glanced, Syscalls};
 
 use crate::model::spec::Spec;
 

@@ -1,14 +1,16 @@
 //! System calls: from the kernel side's cumulative counters to what happened since the last look.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use pulse_trace_common::probes::syscalls::{Cell, NATIVE_CALLS, errno_at};
+use pulse_trace_common::probes::syscalls::{NATIVE_CALLS, errno_at};
 
 use crate::{
-    kernel::{Histograms, Kernel},
+    kernel::{CellCounts, Histograms, Kernel},
     model::{
         errno,
         frame::{Abi, Call, CallStats, Lean},
+        glance::Quick,
+        hist::Hist,
         spec::Spec,
     },
 };
@@ -34,29 +36,78 @@ pub struct Change {
     pub stats: CallStats,
 }
 
+/// How much happened since the last look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Glanced {
+    /// By row.
+    pub rows: Vec<(u32, Quick)>,
+    /// By call, all rows together.
+    pub calls: Vec<(Call, Quick)>,
+}
+
 /// The reader of the probe's counters: remembers what it has seen.
 #[derive(Default)]
 pub struct Syscalls {
-    /// What was seen of each cell, but for its histogram.
-    totals: HashMap<u32, CallStats>,
+    /// What was seen of each cell, but for its histogram; by the cell's number.
+    seen: Vec<Seen>,
     histograms: Histograms,
 }
 
+/// What was seen of a cell.
+#[derive(Default)]
+struct Seen {
+    counts: CellCounts,
+    /// By rising index; these wrap.
+    errors: Vec<(u32, u32)>,
+}
+
 impl Syscalls {
-    /// What happened since the last look, by row and call.
-    pub fn drain(&mut self, kernel: &Kernel) -> Vec<Change> {
+    /// What happened since the last look, by row and call. Of rows that nothing will be added to, everything is looked
+    /// at; of others only what seems to have changed.
+    pub fn drain(&mut self, kernel: &Kernel, is_last: impl Fn(u32) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         for (id, row, call) in kernel.cells() {
-            let Some(cell) = kernel.cell(id) else { continue };
-            let mut stats = take_counters(self.totals.entry(id).or_default(), &cell);
-            if kernel.cell_has_histogram(id) {
-                stats.latency = self.histograms.take(kernel, id);
+            let last = is_last(row);
+            let latency = match kernel.cell_has_histogram(id) {
+                true if last => self.histograms.take(kernel, id),
+                true => self.histograms.take_near(kernel, id),
+                false => Hist::default(),
+            };
+            let (seen, counts) = (seen_of(&mut self.seen, id), kernel.cell_counts(id));
+            // A call that fails is noted before it is counted, or right afterwards.
+            if !last && latency.count() == 0 && counts == seen.counts {
+                continue;
             }
+            let stats = CallStats { latency, ..seen.difference(counts, kernel.cell_errors(id)) };
             if !stats.is_empty() || !stats.errors.is_empty() {
                 changes.push(Change { row, call: call_of(call), stats });
             }
         }
         changes
+    }
+
+    /// How much happened since the last look, which this one is not.
+    pub fn glance(&mut self, kernel: &Kernel) -> Glanced {
+        let (mut rows, mut calls) = (Vec::new(), Vec::new());
+        for (id, row, call) in kernel.cells() {
+            let seen = seen_of(&mut self.seen, id);
+            let mut quick = kernel.cell_counts(id).since(&seen.counts);
+            if kernel.cell_has_histogram(id) {
+                quick.add(self.histograms.glance(kernel, id));
+            }
+            if quick != Quick::default() {
+                add_at(&mut rows, row, quick);
+                add_at(&mut calls, call, quick);
+            }
+        }
+        let used = |all: Vec<Quick>| {
+            let all = all.into_iter().enumerate().filter(|(_, quick)| *quick != Quick::default());
+            all.map(|(at, quick)| (at as u32, quick))
+        };
+        Glanced {
+            rows: used(rows).collect(),
+            calls: used(calls).map(|(call, quick)| (call_of(call), quick)).collect(),
+        }
     }
 
     /// Calls that threads are in right now.
@@ -72,10 +123,26 @@ impl Syscalls {
     /// Forgets cells that were given back.
     pub fn forget(&mut self, cells: &[u32]) {
         for cell in cells {
-            self.totals.remove(cell);
+            *seen_of(&mut self.seen, *cell) = Seen::default();
         }
         self.histograms.forget(cells);
     }
+}
+
+fn seen_of(all: &mut Vec<Seen>, cell: u32) -> &mut Seen {
+    let at = cell as usize;
+    if at >= all.len() {
+        all.resize_with(at + 1, Seen::default);
+    }
+    &mut all[at]
+}
+
+fn add_at(all: &mut Vec<Quick>, at: u32, quick: Quick) {
+    let at = at as usize;
+    if at >= all.len() {
+        all.resize(at + 1, Quick::default());
+    }
+    all[at].add(quick);
 }
 
 /// The call at an index of a row's directory.
@@ -87,52 +154,69 @@ pub(super) fn call_of(index: u32) -> Call {
     }
 }
 
-/// What a cell's counters say that the total of what was seen does not.
-fn take_counters(total: &mut CallStats, cell: &Cell) -> CallStats {
-    let change = CallStats {
-        lean: Lean {
-            count: cell.lean_count - total.lean.count,
-            sum_ns: cell.lean_sum_ns - total.lean.sum_ns,
-            max_ns: cell.lean_max_ns,
-        },
-        untimed: cell.untimed - total.untimed,
-        unreturned: cell.unreturned - total.unreturned,
-        errors: new_errors(&cell.errors, errno_at, &total.errors),
-        ..CallStats::default()
-    };
-    total.merge(&change);
-    change
-}
+impl Seen {
+    /// What a cell says that was not seen before.
+    fn difference(&mut self, counts: CellCounts, errors: impl Iterator<Item = (u32, u32)>) -> CallStats {
+        let seen = std::mem::replace(&mut self.counts, counts);
+        CallStats {
+            lean: Lean {
+                count: counts.lean_count - seen.lean_count,
+                sum_ns: counts.lean_sum_ns - seen.lean_sum_ns,
+                max_ns: counts.lean_max_ns,
+            },
+            untimed: counts.untimed - seen.untimed,
+            unreturned: counts.unreturned - seen.unreturned,
+            errors: self.new_errors(errors),
+            ..CallStats::default()
+        }
+    }
 
-/// Errors of a table of the kernel side, which has an index for each errno, that were not seen before.
-pub(super) fn new_errors(
-    table: &[u32],
-    errno_at: impl Fn(u32) -> Option<u32>,
-    seen: &BTreeMap<u32, u64>,
-) -> BTreeMap<u32, u64> {
-    let counted = table.iter().enumerate().filter(|(_, counter)| **counter != 0);
-    let new = counted.map(|(index, counter)| {
-        let errno = errno_at(index as u32).unwrap_or(errno::OTHER);
-        // Counters wrap at 32 bits, and are looked at far more often than that.
-        let known = seen.get(&errno).map_or(0, |known| *known as u32);
-        (errno, u64::from(counter.wrapping_sub(known)))
-    });
-    new.filter(|(_, new)| *new != 0).collect()
+    fn new_errors(&mut self, now: impl Iterator<Item = (u32, u32)>) -> BTreeMap<u32, u64> {
+        let mut new = BTreeMap::new();
+        for (index, counter) in now {
+            let place = self.errors.partition_point(|error| error.0 < index);
+            if self.errors.get(place).is_none_or(|error| error.0 != index) {
+                self.errors.reserve_exact(1);
+                self.errors.insert(place, (index, 0));
+            }
+            // Counters wrap at 32 bits, and are looked at far more often than that.
+            let count = counter.wrapping_sub(std::mem::replace(&mut self.errors[place].1, counter));
+            if count != 0 {
+                *new.entry(errno_at(index).unwrap_or(errno::OTHER)).or_default() += u64::from(count);
+            }
+        }
+        new
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytemuck::Zeroable as _;
-
     use super::*;
 
     #[test]
     fn counters_that_wrap_lose_nothing() {
-        let mut total = CallStats::default();
-        let mut cell = Cell::zeroed();
-        cell.errors[11] = u32::MAX;
-        take_counters(&mut total, &cell);
-        cell.errors[11] = 1;
-        assert_eq!(take_counters(&mut total, &cell).errors.get(&11), Some(&2));
+        let mut seen = Seen::default();
+        let mut take = |errors: &[(u32, u32)]| {
+            seen.difference(CellCounts::default(), errors.iter().copied())
+                .errors
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(take(&[(11, u32::MAX)]), [(11, u64::from(u32::MAX))]);
+        assert_eq!(take(&[(9, 3), (11, 1)]), [(9, 3), (11, 2)]);
+        assert_eq!(take(&[(9, 3), (11, 1)]), []);
+        // A counter that has wrapped to nothing is not told of until it moves on.
+        assert_eq!(take(&[(9, 3)]), []);
+    }
+
+    #[test]
+    fn a_glance_is_the_difference_to_the_last_look() {
+        let mut seen = Seen::default();
+        let mut now = CellCounts { lean_count: 5, lean_sum_ns: 70, untimed: 1, ..CellCounts::default() };
+        seen.difference(now, [].into_iter());
+        assert_eq!(now.since(&seen.counts), Quick::default());
+        (now.lean_count, now.lean_sum_ns, now.unreturned) = (7, 100, 1);
+        assert_eq!(now.since(&seen.counts), Quick { count: 3, total_ns: 30 });
+        assert_eq!(seen.difference(now, [].into_iter()).lean, Lean { count: 2, sum_ns: 30, max_ns: 0 });
     }
 }

@@ -17,9 +17,14 @@ use tokio::{
 
 use super::{
     glances::Glances,
-    rhythm::{Rhythm, ticks},
+    rhythm::{Rhythm, Turn, ticks},
 };
-use crate::{kernel::watch, model::frame::Frame, source::live::Live, target::Held};
+use crate::{
+    kernel::watch,
+    model::{frame::Frame, glance::Glance},
+    source::{host, live::Live},
+    target::Held,
+};
 
 /// How long a session lasts and how it is cut into frames.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +33,8 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// Length of a frame.
     pub interval: Duration,
+    /// What it may grow to where somebody watches and it would cost too much.
+    pub longest: Duration,
 }
 
 /// What a running session is asked to do.
@@ -35,6 +42,8 @@ pub struct Plan {
 pub enum Control {
     /// End.
     Stop,
+    /// End a frame now.
+    Frame,
     /// Change the length of a frame.
     Interval(Duration),
     /// Switch a probe on or off, and say whether that is done.
@@ -80,6 +89,9 @@ pub trait Sink {
     /// # Errors
     /// A sentence, when the frame cannot be kept; the session ends then.
     fn take(&mut self, frame: Frame) -> Result<(), String>;
+
+    /// Takes what has happened since the last frame, which the next one will have too.
+    fn glance(&mut self, _glance: Glance) {}
 }
 
 /// Length of the stretches in which the programs' own cost is measured: one at the start of each second.
@@ -131,7 +143,7 @@ pub async fn run(
     let mut stops = Stops::listen().map_err(SessionError::Events)?;
     let begin = Instant::now();
     let end = plan.duration.map(|duration| begin + duration);
-    let mut frames = Rhythm::new(plan.interval, controls.is_some());
+    let mut frames = Rhythm::new(plan.interval, controls.as_ref().map(|_| plan.longest));
     let mut sampling = interval_at(begin + COST_PERIOD, COST_PERIOD);
     let mut sample_end = Some(begin + COST_SAMPLE);
     let mut harvest_at = None;
@@ -151,13 +163,12 @@ pub async fn run(
             () = at(end) => break Ending::Duration,
             control = asked(&mut controls) => match control {
                 Control::Stop => break Ending::Interrupted,
-                Control::Interval(interval) => frames = Rhythm::new(interval, true),
+                Control::Frame => read(&mut live, frames.cut(), sink)?,
+                Control::Interval(interval) => frames = Rhythm::new(interval, Some(plan.longest)),
                 Control::Probe { name, on, answer } => switch(&mut live, name, on, &answer, sink)?,
             },
             _ = frames.tick() => {
-                let frame = live.frame();
-                frames.heed(frame.overhead.tool_cpu_ns);
-                sink.take(frame).map_err(SessionError::Sink)?;
+                read(&mut live, frames.turn(host::own_cpu_ns()), sink)?;
                 if live.is_over() {
                     break Ending::TargetsGone;
                 }
@@ -190,6 +201,19 @@ pub async fn run(
 
 fn finish(live: Live, sink: &mut dyn Sink) -> Result<(), SessionError> {
     sink.take(live.finish()).map_err(SessionError::Sink)
+}
+
+/// Reads what a turn is for.
+fn read(live: &mut Live, turn: Turn, sink: &mut dyn Sink) -> Result<(), SessionError> {
+    match turn {
+        Turn::Frame => sink.take(live.frame()).map_err(SessionError::Sink),
+        Turn::Glance => {
+            if let Some(glance) = live.calls_since() {
+                sink.glance(glance);
+            }
+            Ok(())
+        }
+    }
 }
 
 /// Switches a probe; a frame ends there, so that what comes before and what comes after are apart.

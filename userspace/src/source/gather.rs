@@ -1,6 +1,6 @@
 //! Gathers what the kernel side has counted, by process, until a frame is due.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pulse_trace_common::{
     stack::kind,
@@ -15,12 +15,13 @@ use crate::{
     kernel::{Kernel, Probes},
     model::{
         counters::Counters,
-        frame::{CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
+        frame::{Call, CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
+        glance::{Glance, Quick},
         inline::InlineFrame,
         locks::MutexFrame,
         text,
     },
-    probes::{Change, FutexChange, Futexes, MutexChange, Mutexes, Sched, SchedChanges, Syscalls},
+    probes::{Change, FutexChange, Futexes, Glanced, MutexChange, Mutexes, Sched, SchedChanges, Syscalls},
 };
 
 /// What has been read but not yet handed on.
@@ -70,15 +71,16 @@ impl Gatherer {
         self.start_ns = start_ns;
     }
 
-    /// Reads all counters up to a time, and gives finished rows back to the kernel side.
-    pub fn collect(&mut self, kernel: &mut Kernel, now_ns: u64) {
+    /// Reads all counters up to a time, for the last time or not, and gives finished rows back to the kernel side.
+    pub fn collect(&mut self, kernel: &mut Kernel, now_ns: u64, is_last: bool) {
         // Noted before the counters are read: these rows have nothing more to come.
-        let finished: Vec<u32> =
+        let finished: HashSet<u32> =
             kernel.rows().filter(|(_, row)| is_finished(row)).map(|(id, _)| id).collect();
         if let Some(stacks) = &mut self.stacks {
             stacks.drain(kernel);
         }
-        let changes = self.syscalls.as_mut().map(|calls| calls.drain(kernel));
+        let changes =
+            self.syscalls.as_mut().map(|calls| calls.drain(kernel, |row| is_last || finished.contains(&row)));
         let scheduling = self.sched.as_mut().map(|sched| sched.drain(kernel, now_ns));
         let start_ns = self.start_ns;
         let futexes = self.futexes.as_mut().map(|futexes| futexes.drain(kernel, start_ns));
@@ -88,9 +90,7 @@ impl Gatherer {
         for row in rows.owners.values() {
             self.news(row);
         }
-        for change in changes.unwrap_or_default() {
-            self.add(change, &rows);
-        }
+        self.add_calls(changes.unwrap_or_default(), &rows);
         if let Some(changes) = scheduling {
             self.add_scheduling(changes, &rows);
         }
@@ -131,6 +131,28 @@ impl Gatherer {
         self.syscalls.is_some()
     }
 
+    /// How many system calls there were since the last frame; nothing is taken by it.
+    pub fn glance(&mut self, kernel: &Kernel) -> Glance {
+        let glanced = self.syscalls.as_mut().map(|calls| calls.glance(kernel));
+        let Glanced { rows: by_row, calls } = glanced.unwrap_or_default();
+        let rows = Rows::of(kernel);
+        let mut glance = Totals { calls: calls.into_iter().collect(), processes: BTreeMap::new() };
+        for (id, quick) in by_row {
+            if let Some(owner) = rows.all.get(&id).and_then(|row| rows.owners.get(&row.tgid)) {
+                glance.processes.entry(key_of(owner)).or_default().add(quick);
+            }
+        }
+        // What was read when some process ended.
+        for (key, pending) in &self.pending {
+            for call in &pending.frame.syscalls {
+                let quick = Quick { count: call.stats.count(), total_ns: call.stats.total_ns() };
+                glance.processes.entry(*key).or_default().add(quick);
+                glance.calls.entry(call.call).or_default().add(quick);
+            }
+        }
+        glance.end()
+    }
+
     /// Whether scheduling is followed at all.
     #[must_use]
     pub fn follows_sched(&self) -> bool {
@@ -168,9 +190,7 @@ impl Gatherer {
             return;
         }
         let rows = Rows::of(kernel);
-        for change in Syscalls::in_flight(kernel) {
-            self.add(change, &rows);
-        }
+        self.add_calls(Syscalls::in_flight(kernel), &rows);
     }
 
     /// How many calls on futexes are still running, where calls are not counted and so have no row to say it in.
@@ -268,11 +288,27 @@ impl Gatherer {
         }
     }
 
-    fn add(&mut self, change: Change, rows: &Rows) {
-        let Some(row) = rows.all.get(&change.row) else { return };
-        let Some(owner) = rows.owners.get(&row.tgid) else { return };
-        let thread = (row.tid != 0).then(|| ThreadName { tid: row.tid, comm: text::of_comm(&row.comm) });
-        self.pending_of(owner).add_call(CallFrame { thread, call: change.call, stats: change.stats });
+    /// Adds what happened in calls, row by row.
+    fn add_calls(&mut self, mut changes: Vec<Change>, rows: &Rows) {
+        changes.sort_by_cached_key(|change| (change.row, change.call));
+        let mut rest = changes.into_iter().peekable();
+        while let Some(of) = rest.peek().map(|change| change.row) {
+            let mine = std::iter::from_fn(|| rest.next_if(|change| change.row == of));
+            let row = rows.all.get(&of);
+            let Some((row, owner)) = row.and_then(|row| Some((row, rows.owners.get(&row.tgid)?))) else {
+                mine.for_each(drop);
+                continue;
+            };
+            let pending = self.pending_of(owner);
+            if row.tid == 0 {
+                pending.add_calls_in_order(mine.map(|change| (change.call, change.stats)));
+                continue;
+            }
+            let thread = ThreadName { tid: row.tid, comm: text::of_comm(&row.comm) };
+            for Change { call, stats, .. } in mine {
+                pending.add_call(CallFrame { thread: Some(thread.clone()), call, stats });
+            }
+        }
     }
 
     fn add_scheduling(&mut self, changes: SchedChanges, rows: &Rows) {
@@ -329,6 +365,19 @@ impl Gatherer {
                 ..ProcessFrame::default()
             })
         })
+    }
+}
+
+/// A glance in the making.
+struct Totals {
+    calls: BTreeMap<Call, Quick>,
+    processes: BTreeMap<ProcessKey, Quick>,
+}
+
+impl Totals {
+    fn end(self) -> Glance {
+        let (calls, processes) = (self.calls.into_iter().collect(), self.processes.into_iter().collect());
+        Glance { calls, processes, ..Glance::default() }
     }
 }
 

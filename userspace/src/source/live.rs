@@ -19,6 +19,7 @@ use crate::{
     kernel::{Attached, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Setup, give_back, lacks_cookies},
     model::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
+        glance::Glance,
         sched::SchedStats,
     },
     probes::{Futexes, Sched, Switch},
@@ -190,7 +191,7 @@ impl Live {
         self.kernel.acknowledge_finished();
         self.kernel.flush_log();
         self.look_around();
-        self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
+        self.gatherer.collect(&mut self.kernel, host::monotonic_ns(), false);
     }
 
     /// Whether there are probes in the targets' code, whose cost is to be watched.
@@ -253,11 +254,21 @@ impl Live {
 
     /// The interval since the last frame.
     pub fn frame(&mut self) -> Frame {
-        self.gatherer.collect(&mut self.kernel, host::monotonic_ns());
+        self.gatherer.collect(&mut self.kernel, host::monotonic_ns(), false);
         self.counting.collect(&mut self.gatherer);
         self.inlining.collect(&mut self.gatherer);
         let losses = self.take_losses();
         self.close_frame(losses, host::monotonic_ns())
+    }
+
+    /// How many system calls there were since the last frame, where they are counted; the next one has them all the
+    /// same.
+    pub fn calls_since(&mut self) -> Option<Glance> {
+        let counted = self.gatherer.counts_calls().then(|| self.gatherer.glance(&self.kernel));
+        // As with frames, the end is when everything has been read.
+        let now = host::monotonic_ns();
+        let (at_ns, span_ns) = (now - self.start_ns, now.saturating_sub(self.last_ns));
+        counted.map(|counted| Glance { at_ns, span_ns, ..counted })
     }
 
     /// Lets go of everything; the last interval.
@@ -273,7 +284,7 @@ impl Live {
             probing.finish(&self.kernel);
         }
         self.attached.detach_all();
-        self.gatherer.collect(&mut self.kernel, end_ns);
+        self.gatherer.collect(&mut self.kernel, end_ns, true);
         self.gatherer.collect_in_flight(&self.kernel);
         self.counting.finish(&mut self.gatherer);
         self.inlining.finish(&mut self.gatherer);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    frame::{Call, CallFrame, ProcessFrame, ThreadName},
+    frame::{Call, CallFrame, CallStats, ProcessFrame, ThreadName},
     locks::{FutexFrame, LockPlace, MutexFrame},
     sched::{SchedFrame, SchedStats},
 };
@@ -11,6 +11,7 @@ use crate::model::{
 /// A frame of one process in the making.
 pub struct Pending {
     pub frame: ProcessFrame,
+    /// Places of calls, once there is need to look one up.
     calls: HashMap<(Option<ThreadName>, Call), usize>,
     /// By thread id; `None` is the process.
     sched: HashMap<Option<u32>, usize>,
@@ -26,11 +27,29 @@ impl Pending {
     /// Adds what happened in a call.
     pub fn add_call(&mut self, new: CallFrame) {
         let all = &mut self.frame.syscalls;
+        if self.calls.len() != all.len() {
+            let places = all.iter().enumerate();
+            self.calls = places.map(|(at, known)| ((known.thread.clone(), known.call), at)).collect();
+        }
         match self.calls.get(&(new.thread.clone(), new.call)).and_then(|at| all.get_mut(*at)) {
             Some(known) => known.stats.merge(&new.stats),
             None => {
                 self.calls.insert((new.thread.clone(), new.call), all.len());
                 all.push(new);
+            }
+        }
+    }
+
+    /// Adds what happened in calls of a process that come in their order.
+    pub fn add_calls_in_order(&mut self, calls: impl Iterator<Item = (Call, CallStats)>) {
+        if !self.frame.syscalls.is_empty() {
+            return calls.for_each(|(call, stats)| self.add_call(CallFrame { thread: None, call, stats }));
+        }
+        for (call, stats) in calls {
+            // Two threads that make the first call of a kind at the same time may each have had it counted apart.
+            match self.frame.syscalls.last_mut().filter(|last| last.call == call) {
+                Some(known) => known.stats.merge(&stats),
+                None => self.frame.syscalls.push(CallFrame { thread: None, call, stats }),
             }
         }
     }

@@ -1,9 +1,12 @@
 //! The state of the dashboard: keys and frames go in, actions come out. It knows neither terminal nor files.
 
+mod time;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::model::{
     frame::Frame,
+    glance::Glance,
     session::{Header, Session},
 };
 
@@ -11,7 +14,7 @@ use super::{
     history::{History, Period},
     keys::{self, Command, Key, View},
     shown::Shown,
-    sums::{Chosen, Sums},
+    sums::Chosen,
     tables::{Item, TableState},
 };
 
@@ -31,6 +34,8 @@ pub enum Action {
     Quit,
     /// Hand the terminal back for a while.
     Suspend,
+    /// Read everything now.
+    Frame,
     /// Read the counters in this rhythm.
     Interval(Duration),
     /// Switch a probe, by its place among the facts, on or off.
@@ -134,6 +139,8 @@ pub struct App {
     pub page: usize,
     /// What the last preparation has put together.
     pub shown: Shown,
+    /// What waits for a frame, because it is about everything that is known.
+    put_off: Vec<Command>,
 }
 
 impl App {
@@ -171,6 +178,7 @@ impl App {
             message: None,
             page: 10,
             shown: Shown::default(),
+            put_off: Vec::new(),
         }
     }
 
@@ -185,6 +193,20 @@ impl App {
         self.history.push(frame);
     }
 
+    /// Takes what has happened since the last frame.
+    pub fn glance(&mut self, glance: Glance) {
+        self.history.glance(glance);
+    }
+
+    /// Does what has been waiting for a frame, once it is there; what is to be done outside.
+    pub fn make_up(&mut self) -> Vec<Action> {
+        if self.history.ahead().is_some() {
+            return Vec::new();
+        }
+        let commands = std::mem::take(&mut self.put_off);
+        commands.into_iter().map(|command| self.obey(command)).collect()
+    }
+
     /// Nothing more will come.
     pub fn end(&mut self, why: impl Into<String>) {
         self.ended = Some(why.into());
@@ -193,40 +215,6 @@ impl App {
     /// Says something in answer to a key.
     pub fn say(&mut self, message: impl Into<String>) {
         self.message = Some(message.into());
-    }
-
-    /// The end of what is shown, ns since the session began.
-    #[must_use]
-    pub fn end_ns(&self) -> u64 {
-        self.held_ns.unwrap_or_else(|| self.history.newest_ns())
-    }
-
-    /// What the numbers on screen are about.
-    #[must_use]
-    pub fn period(&self) -> Period {
-        if self.cumulated { self.history.cumulated(self.end_ns()) } else { self.window_period() }
-    }
-
-    fn window_period(&self) -> Period {
-        self.history.window(self.end_ns(), WINDOWS_NS[self.window])
-    }
-
-    /// The time that a chart of so many columns is about: one column per frame, or the window if that is longer. It
-    /// may begin before the session does: charts grow from the right.
-    #[must_use]
-    pub fn chart_span(&self, columns: usize) -> (i64, u64) {
-        let to = self.end_ns();
-        let step = self.history.newest_span_ns().max(1);
-        let remembered = to.saturating_sub(self.history.oldest_ns());
-        let window = WINDOWS_NS[self.window].min(remembered);
-        (to as i64 - window.max(step.saturating_mul(columns as u64)) as i64, to)
-    }
-
-    /// Something per second over time; `None` where nothing is known of the time.
-    #[must_use]
-    pub fn chart(&self, columns: usize, of: &dyn Fn(&Sums) -> f64) -> Vec<Option<f64>> {
-        let (from, to) = self.chart_span(columns);
-        self.history.chart(from, to, columns, of)
     }
 
     /// Puts together what is to be drawn.
@@ -282,6 +270,11 @@ impl App {
     }
 
     fn obey(&mut self, command: Command) -> Action {
+        let about_all = [Command::MarkA, Command::MarkB, Command::Pause, Command::Reset, Command::SaveJson];
+        if self.held_ns.is_none() && self.history.ahead().is_some() && about_all.contains(&command) {
+            self.put_off.push(command);
+            return Action::Frame;
+        }
         match command {
             Command::Quit => return Action::Quit,
             Command::Suspend => return Action::Suspend,
@@ -460,24 +453,6 @@ impl App {
         let interval = Duration::from_millis(*ms);
         self.interval = Some(interval);
         Action::Interval(interval)
-    }
-
-    /// The two things that are compared, with their names; `None` for one that is not there.
-    #[must_use]
-    pub fn compared(&self) -> [Option<(String, Period)>; 2] {
-        if !self.versus_processes {
-            return std::array::from_fn(|at| {
-                self.marks[at].as_ref().map(|mark| (["A", "B"][at].to_owned(), mark.period.clone()))
-            });
-        }
-        let session = self.history.session();
-        let mut chosen = self.history.chosen().iter().filter_map(|key| {
-            let process = session.processes.get(key)?;
-            let name = format!("{} {}", key.pid, super::shown::name(&process.comm));
-            let sums = Sums::of_process(*key, process, session.duration_ns);
-            Some((name, Period { from_ns: 0, to_ns: session.duration_ns, sums }))
-        });
-        [chosen.next(), chosen.next()]
     }
 }
 

@@ -3,13 +3,18 @@
 //! Each frame becomes a slot. Memory is bounded by bytes: frames in full (needed to narrow to single processes) are let
 //! go first, then old slots are merged in pairs, so that the resolution fades with age but no count is ever dropped.
 
+mod charts;
+mod period;
+
+pub use period::Period;
+
 use std::{
     cell::RefCell,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::model::{frame::Frame, session::Session};
+use crate::model::{frame::Frame, glance::Glance, session::Session};
 
 use super::sums::{Chosen, Sums};
 
@@ -26,7 +31,7 @@ pub struct Limits {
 
 impl Limits {
     /// For a running session.
-    pub const LIVE: Self = Self { frames: 12 << 20, sums: 12 << 20, slots: 1500 };
+    pub const LIVE: Self = Self { frames: 8 << 20, sums: 8 << 20, slots: 1500 };
     /// For a recording, which is there as a whole.
     pub const REPLAY: Self = Self { frames: 256 << 20, sums: 128 << 20, slots: 20_000 };
 }
@@ -42,19 +47,10 @@ pub struct Slot {
     sums: Sums,
     /// The chosen ones together; `None` where that cannot be told any more.
     narrowed: Option<Sums>,
+    /// Its calls in finer steps, where there were glances: the end of each, and how many.
+    ticks: Vec<(u64, u64)>,
     frame: Option<(Arc<Frame>, usize)>,
     bytes: usize,
-}
-
-/// A sum and the time that it is about.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Period {
-    /// When it begins, ns since the session began.
-    pub from_ns: u64,
-    /// When it ends.
-    pub to_ns: u64,
-    /// What happened in it.
-    pub sums: Sums,
 }
 
 /// What is remembered.
@@ -67,14 +63,20 @@ pub struct History {
     /// What slots that are gone come to, since the last reset.
     gone: Sums,
     /// Everything since the last reset.
-    since: Sums,
+    since: Arc<Sums>,
     /// The same for the chosen processes, and since when.
-    since_narrowed: Option<(u64, Sums)>,
+    since_narrowed: Option<(u64, Arc<Sums>)>,
     reset_ns: u64,
     frame_bytes: usize,
     sum_bytes: usize,
     core: RefCell<Option<Core>>,
+    /// The last window that was asked for; forgotten with every frame.
+    window: RefCell<Option<Window>>,
     waiting: RefCell<Waiting>,
+    /// What has happened since the newest frame.
+    ahead: Option<Glance>,
+    /// In finer steps; see [`Slot::ticks`].
+    ticks: Vec<(u64, u64)>,
 }
 
 /// Frames whose system calls are not in the session yet.
@@ -87,7 +89,7 @@ struct Waiting {
 /// How many may wait. They are added up together, each of the session's histograms once; most of them are remembered
 /// in full at that time anyway.
 const WAITING_FRAMES: usize = 32;
-const WAITING_BYTES: usize = 16 << 20;
+const WAITING_BYTES: usize = 4 << 20;
 
 impl Drop for History {
     /// The session outlives it, and is to be whole.
@@ -104,6 +106,14 @@ struct Core {
     sums: Sums,
 }
 
+/// The sum of some slots.
+#[derive(Debug)]
+struct Window {
+    first: usize,
+    end: usize,
+    sums: Arc<Sums>,
+}
+
 /// Slots that are left out of a new core at its old end, so that it stays of use for as many frames.
 const CORE_MARGIN: usize = 10;
 
@@ -117,13 +127,16 @@ impl History {
             limits,
             chosen: Chosen::new(),
             gone: Sums::default(),
-            since: Sums::default(),
+            since: Arc::default(),
             since_narrowed: None,
             reset_ns: 0,
             frame_bytes: 0,
             sum_bytes: 0,
             core: RefCell::new(None),
+            window: RefCell::new(None),
             waiting: RefCell::default(),
+            ahead: None,
+            ticks: Vec::new(),
         }
     }
 
@@ -159,11 +172,13 @@ impl History {
         self.add_to_session(&frame, frame_bytes);
         let sums = Sums::of(&frame, &Chosen::new());
         let narrowed = (!self.chosen.is_empty()).then(|| Sums::of(&frame, &self.chosen));
-        self.since.merge(&sums);
+        Arc::make_mut(&mut self.since).merge(&sums);
         if let (Some((_, since)), Some(narrowed)) = (&mut self.since_narrowed, &narrowed) {
-            since.merge(narrowed);
+            Arc::make_mut(since).merge(narrowed);
         }
-        let bytes = sums.bytes();
+        self.window.take();
+        let ticks = self.close_ticks(&frame);
+        let bytes = sums.bytes() + size_of_val(&ticks[..]);
         self.sum_bytes += bytes;
         self.frame_bytes += frame_bytes;
         self.slots.push_back(Slot {
@@ -171,10 +186,35 @@ impl History {
             to_ns: frame.at_ns,
             sums,
             narrowed,
+            ticks,
             frame: Some((frame, frame_bytes)),
             bytes,
         });
         self.shrink();
+    }
+
+    /// Takes what has happened since the last frame.
+    pub fn glance(&mut self, glance: Glance) {
+        let known: u64 = self.ticks.iter().map(|tick| tick.1).sum();
+        self.ticks.push((glance.at_ns, glance.count().saturating_sub(known)));
+        self.ahead = Some(glance);
+    }
+
+    /// What has happened since the last frame, if that was looked at.
+    #[must_use]
+    pub fn ahead(&self) -> Option<&Glance> {
+        self.ahead.as_ref()
+    }
+
+    /// A frame is there: what was glanced at is part of it.
+    fn close_ticks(&mut self, frame: &Frame) -> Vec<(u64, u64)> {
+        let mut ticks = std::mem::take(&mut self.ticks);
+        if self.ahead.take().is_some() {
+            let known: u64 = ticks.iter().map(|tick| tick.1).sum();
+            ticks.push((frame.at_ns, frame.ledger.counted.saturating_sub(known)));
+            ticks.shrink_to_fit();
+        }
+        ticks
     }
 
     fn shrink(&mut self) {
@@ -224,6 +264,7 @@ impl History {
             left.merge(&right);
             left
         });
+        left.ticks = Vec::new();
         left.bytes = left.sums.bytes();
         self.sum_bytes += left.bytes;
     }
@@ -237,13 +278,14 @@ impl History {
     pub fn choose(&mut self, chosen: Chosen) {
         self.chosen = chosen;
         self.core.take();
+        self.window.take();
         for slot in &mut self.slots {
             let frame = slot.frame.as_ref().filter(|_| !self.chosen.is_empty());
             slot.narrowed = frame.map(|(frame, _)| Sums::of(frame, &self.chosen));
         }
         self.since_narrowed = (!self.chosen.is_empty()).then(|| {
             if self.reset_ns == 0 {
-                return (0, Sums::of_session(&self.session(), &self.chosen));
+                return (0, Arc::new(Sums::of_session(&self.session(), &self.chosen)));
             }
             let mut sum = (self.newest_ns(), Sums::default());
             for slot in self.slots.iter().rev().take_while(|slot| slot.from_ns >= self.reset_ns) {
@@ -251,7 +293,7 @@ impl History {
                 sum.1.merge(narrowed);
                 sum.0 = slot.from_ns;
             }
-            sum
+            (sum.0, Arc::new(sum.1))
         });
     }
 
@@ -265,9 +307,9 @@ impl History {
     pub fn reset(&mut self) {
         self.reset_ns = self.newest_ns();
         self.gone = Sums::default();
-        self.since = Sums::default();
+        self.since = Arc::default();
         if let Some(narrowed) = &mut self.since_narrowed {
-            *narrowed = (self.reset_ns, Sums::default());
+            *narrowed = (self.reset_ns, Arc::default());
         }
     }
 
@@ -308,35 +350,6 @@ impl History {
         self.slots.iter().rev().map(|slot| slot.to_ns - slot.from_ns).find(|span| *span > 0).unwrap_or(0)
     }
 
-    /// Something per second in each of so many columns of a time.
-    #[must_use]
-    pub fn chart(
-        &self,
-        from_ns: i64,
-        to_ns: u64,
-        columns: usize,
-        of: &dyn Fn(&Sums) -> f64,
-    ) -> Vec<Option<f64>> {
-        let mut values = vec![None; columns];
-        let width = (to_ns as i64 - from_ns) as f64 / columns.max(1) as f64;
-        // Of each column, the share of it that slots cover.
-        let mut covered = vec![0.0; columns];
-        for (begin, end, sums) in self.slots(from_ns.max(0) as u64, to_ns) {
-            let Some(sums) = sums else { continue };
-            let per_second = of(sums) / (end.saturating_sub(begin).max(1) as f64 / 1e9);
-            let begin = (begin as i64 - from_ns).max(0) as f64 / width;
-            let end = ((end as i64 - from_ns) as f64 / width).min(columns as f64);
-            for column in begin as usize..(end.ceil() as usize).min(columns) {
-                let part = (end.min(column as f64 + 1.0) - begin.max(column as f64)).max(0.0);
-                *values[column].get_or_insert(0.0) += per_second * part;
-                covered[column] += part;
-            }
-        }
-        let mean =
-            |(value, covered): (Option<f64>, f64)| value.filter(|_| covered > 0.0).map(|it| it / covered);
-        values.into_iter().zip(covered).map(mean).collect()
-    }
-
     /// The sum of the slots of a window that ends at a time: at least one, and as many as fit.
     #[must_use]
     pub fn window(&self, to_ns: u64, span_ns: u64) -> Period {
@@ -350,9 +363,20 @@ impl History {
         let mut period = Period { from_ns: to_ns, to_ns, ..Period::default() };
         if let Some(slot) = self.slots.range(first..end).next().filter(|slot| self.of(slot).is_some()) {
             period.from_ns = slot.from_ns;
-            period.sums = self.sum(first, end);
+            period.sums = self.sum_once(first, end);
         }
         period
+    }
+
+    /// The sum of some slots, which is asked for again with every glance.
+    fn sum_once(&self, first: usize, end: usize) -> Arc<Sums> {
+        let mut last = self.window.borrow_mut();
+        if let Some(window) = last.as_ref().filter(|window| (window.first, window.end) == (first, end)) {
+            return Arc::clone(&window.sums);
+        }
+        let sums = Arc::new(self.sum(first, end));
+        *last = Some(Window { first, end, sums: Arc::clone(&sums) });
+        sums
     }
 
     /// The sum of some slots, all of which are known.
@@ -397,14 +421,18 @@ impl History {
         let newest = to_ns >= self.newest_ns();
         match &self.since_narrowed {
             Some((from_ns, sums)) if newest => {
-                return Period { from_ns: *from_ns, to_ns, sums: sums.clone() };
+                return Period { from_ns: *from_ns, to_ns, sums: Arc::clone(sums), ahead: None };
             }
-            None if newest => return Period { from_ns: self.reset_ns, to_ns, sums: self.since.clone() },
+            None if newest => {
+                let sums = Arc::clone(&self.since);
+                return Period { from_ns: self.reset_ns, to_ns, sums, ahead: None };
+            }
             _ => {}
         }
         let narrowed = !self.chosen.is_empty();
         let sums = if narrowed { Sums::default() } else { self.gone.clone() };
-        let mut period = Period { from_ns: self.reset_ns, to_ns, sums };
+        let mut period = Period { from_ns: self.reset_ns, to_ns, ..Period::default() };
+        let mut all = sums;
         let mut first = true;
         let slots = self.slots.iter().filter(|slot| slot.from_ns >= self.reset_ns && slot.to_ns <= to_ns);
         for slot in slots {
@@ -413,11 +441,12 @@ impl History {
                     if std::mem::take(&mut first) && narrowed {
                         period.from_ns = slot.from_ns;
                     }
-                    period.sums.merge(sums);
+                    all.merge(sums);
                 }
-                None => (first, period.sums) = (true, Sums::default()),
+                None => (first, all) = (true, Sums::default()),
             }
         }
+        period.sums = Arc::new(all);
         period
     }
 }

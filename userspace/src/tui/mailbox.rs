@@ -11,7 +11,7 @@ use rustix::{
     io::{Errno, read, write},
 };
 
-use crate::model::{frame::Frame, session::Header};
+use crate::model::{frame::Frame, glance::Glance, session::Header};
 
 /// Frames that wait side by side; more are merged into the last one.
 const ROOM: usize = 8;
@@ -30,6 +30,8 @@ pub enum End {
 pub struct Mail {
     /// Frames in their order.
     pub frames: VecDeque<Frame>,
+    /// What has happened since the last of them.
+    pub glance: Option<Glance>,
     /// Nothing comes after them.
     pub end: Option<End>,
     /// How far getting ready has come.
@@ -58,12 +60,19 @@ impl Mailbox {
     /// Puts a frame in.
     pub fn put(&self, frame: Frame) {
         let mut mail = self.lock();
+        mail.glance = None;
         let full = mail.frames.len() >= ROOM;
         match mail.frames.back_mut().filter(|_| full) {
             Some(last) => last.absorb(frame),
             None => mail.frames.push_back(frame),
         }
         drop(mail);
+        self.ring();
+    }
+
+    /// Puts in what has happened since the last frame.
+    pub fn glance(&self, glance: Glance) {
+        self.lock().glance = Some(glance);
         self.ring();
     }
 
@@ -130,5 +139,17 @@ mod tests {
         session.finished = true;
         assert_eq!(session, synthetic::session(9, shape));
         assert!(mailbox.fetch().frames.is_empty());
+    }
+
+    #[test]
+    fn a_glance_is_worth_nothing_beside_a_later_one_or_a_frame() {
+        let mailbox = Mailbox::new().unwrap();
+        let glance = |at_ns| Glance { at_ns, ..Glance::default() };
+        mailbox.glance(glance(1));
+        mailbox.glance(glance(2));
+        assert_eq!(mailbox.fetch().glance, Some(glance(2)));
+        mailbox.glance(glance(3));
+        mailbox.put(Frame::default());
+        assert_eq!(mailbox.fetch().glance, None);
     }
 }

@@ -36,6 +36,7 @@ use std::{
 
 use crate::model::{
     frame::Frame,
+    glance::Glance,
     session::{Header, Session},
 };
 
@@ -102,6 +103,11 @@ impl Dashboard {
     /// Hands a frame over.
     pub fn take(&self, frame: Frame) {
         self.mailbox.put(frame);
+    }
+
+    /// Hands over what has happened since the last frame.
+    pub fn glance(&self, glance: Glance) {
+        self.mailbox.glance(glance);
     }
 
     /// Says that nothing more will come.

@@ -79,9 +79,11 @@ fn mean(stats: &CallStats) -> Option<f64> {
     (timed > 0).then(|| stats.total_ns() as f64 / timed as f64)
 }
 
-/// System calls.
+/// System calls. Counts and times are as new as they come, all else is that of frames.
 #[must_use]
-pub fn calls(sums: &Sums, arch: &str, unit: Unit) -> Table {
+pub fn calls(period: &Period, arch: &str, cumulated: bool) -> Table {
+    let now = Unit::of(cumulated, period.calls_span_ns());
+    let unit = Unit::of(cumulated, period.sums.span_ns);
     let columns = vec![
         Column::name("syscall"),
         Column::number(&unit.title("calls"), 0),
@@ -97,14 +99,16 @@ pub fn calls(sums: &Sums, arch: &str, unit: Unit) -> Table {
     let row = |(call, stats): (_, &CallStats)| {
         let quantile = |share| time(stats.latency.quantile(share));
         let mean = mean(stats).map(|mean| (units::fraction_of_time(mean), mean));
-        let total = if mean.is_some() { unit.time(stats.total_ns()) } else { Cell::text("-") };
-        let mut cells = vec![Cell::text(syscalls::name(arch, call)), unit.count(stats.count())];
+        let ahead = period.call_ahead(call);
+        let total = stats.total_ns() + ahead.total_ns;
+        let total = if mean.is_some() { now.time(total) } else { Cell::text("-") };
+        let mut cells = vec![Cell::text(syscalls::name(arch, call)), now.count(stats.count() + ahead.count)];
         cells.extend([unit.count(stats.failed()), total, Cell::maybe(mean)]);
         cells.extend([0.5, 0.9, 0.99, 0.999].map(quantile));
         cells.push(time(stats.max_ns()));
         Row { of: Item::Call(call), cells }
     };
-    let some = sums.calls.iter().filter(|(_, stats)| !stats.is_empty());
+    let some = period.sums.calls.iter().filter(|(_, stats)| !stats.is_empty());
     Table { columns, rows: some.map(|(call, stats)| row((*call, stats))).collect() }
 }
 
@@ -208,9 +212,11 @@ pub fn lock_name(key: &LockKey) -> String {
     }
 }
 
-/// Targets.
+/// Targets. Of these, too, counts and times of calls are as new as they come.
 #[must_use]
-pub fn processes(sums: &Sums, chosen: &Chosen, unit: Unit, counted: bool) -> Table {
+pub fn processes(period: &Period, chosen: &Chosen, cumulated: bool, counted: bool) -> Table {
+    let now = Unit::of(cumulated, period.calls_span_ns());
+    let unit = Unit::of(cumulated, period.sums.span_ns);
     let columns = vec![
         Column::name("    pid"),
         Column::name("process"),
@@ -223,7 +229,8 @@ pub fn processes(sums: &Sums, chosen: &Chosen, unit: Unit, counted: bool) -> Tab
         Column::number("run queue", 5),
         Column::name("state"),
     ];
-    let rows = sums.processes.iter().map(|(key, brief)| {
+    let rows = period.sums.processes.iter().map(|(key, brief)| {
+        let ahead = period.process_ahead(*key);
         let mark = if chosen.contains(key) { "*" } else { "" };
         let share = |part: u64| brief.budget.as_ref().map(|it| part as f64 / it.wall_ns.max(1) as f64);
         let budget = brief.budget.clone().unwrap_or_default();
@@ -235,9 +242,9 @@ pub fn processes(sums: &Sums, chosen: &Chosen, unit: Unit, counted: bool) -> Tab
                 Cell::number(format!("{:>7}", key.pid), f64::from(key.pid)),
                 Cell::text(format!("{mark}{}", shown::name(&brief.comm))),
                 Cell::number(brief.threads.to_string(), f64::from(brief.threads)),
-                known(unit.count(brief.calls)),
+                known(now.count(brief.calls + ahead.count)),
                 known(unit.count(brief.errors)),
-                known(unit.time(brief.call_ns)),
+                known(now.time(brief.call_ns + ahead.total_ns)),
                 switches,
                 percent(share(budget.on_cpu_ns())),
                 percent(share(budget.run_queue_ns())),

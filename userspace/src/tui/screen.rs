@@ -30,6 +30,8 @@ use super::{
 pub enum Request {
     /// End the session.
     Stop,
+    /// Read everything now.
+    Frame,
     /// Read the counters in this rhythm.
     Interval(Duration),
     /// Switch a probe on or off.
@@ -82,7 +84,9 @@ impl Screen {
             if ready.writable {
                 self.terminal.flush()?;
             }
-            dirty |= self.fetch_frames();
+            if !self.fetch_frames(&mut dirty)? {
+                return Ok(());
+            }
             if self.app.ended.is_none() && self.closing() {
                 return Ok(());
             }
@@ -111,33 +115,41 @@ impl Screen {
         screen
     }
 
-    /// Takes what has come; whether the screen has changed.
-    fn fetch_frames(&mut self) -> bool {
-        let Some(mailbox) = &self.mailbox else { return false };
+    /// Takes what has come.
+    fn fetch_frames(&mut self, dirty: &mut bool) -> Goes {
+        let Some(mailbox) = &self.mailbox else { return Ok(true) };
         let mail = mailbox.fetch();
-        let mut dirty = !mail.frames.is_empty();
+        *dirty |= !mail.frames.is_empty() || mail.glance.is_some();
         if let Some(words) = mail.preparing {
             self.app.preparing = Some(words);
-            dirty = true;
+            *dirty = true;
         }
         if let Some(header) = mail.begun {
             self.app.begin(*header);
-            dirty = true;
+            *dirty = true;
         }
         for (name, done) in self.outside.switched.try_iter() {
             self.app.switched(name, done);
-            dirty = true;
+            *dirty = true;
         }
         mail.frames.into_iter().for_each(|frame| self.app.frame(frame));
+        for action in self.app.make_up() {
+            if !self.perform(action)? {
+                return Ok(false);
+            }
+        }
+        if let Some(glance) = mail.glance {
+            self.app.glance(glance);
+        }
         match mail.end {
             Some(End::Stay(why)) => {
                 self.app.end(why);
-                dirty = true;
+                *dirty = true;
             }
             Some(End::Close) => self.mailbox = None,
             None => {}
         }
-        dirty
+        Ok(true)
     }
 
     /// Whether a running session has ended without a last look being asked for.
@@ -166,21 +178,29 @@ impl Screen {
         for key in self.decoder.decode(&terminal::typed()?) {
             let action = self.app.key(key);
             *dirty |= action != Action::None;
-            match action {
-                Action::None | Action::Draw => {}
-                Action::DrawAll => self.terminal.forget(),
-                Action::Quit => return Ok(false),
-                Action::Suspend => signals::suspend_job()?,
-                Action::Interval(interval) => (self.outside.request)(Request::Interval(interval)),
-                Action::Probe(at, on) => {
-                    let name = self.app.facts.probes[at].name.clone();
-                    (self.outside.request)(Request::Probe(name, on));
-                }
-                Action::SaveText => self.save_text(),
-                Action::SaveJson => self.save_json(),
+            if !self.perform(action)? {
+                return Ok(false);
             }
             // Several keys at once each find what the last one has left.
             self.app.prepare();
+        }
+        Ok(true)
+    }
+
+    fn perform(&mut self, action: Action) -> Goes {
+        match action {
+            Action::None | Action::Draw => {}
+            Action::DrawAll => self.terminal.forget(),
+            Action::Quit => return Ok(false),
+            Action::Suspend => signals::suspend_job()?,
+            Action::Frame => (self.outside.request)(Request::Frame),
+            Action::Interval(interval) => (self.outside.request)(Request::Interval(interval)),
+            Action::Probe(at, on) => {
+                let name = self.app.facts.probes[at].name.clone();
+                (self.outside.request)(Request::Probe(name, on));
+            }
+            Action::SaveText => self.save_text(),
+            Action::SaveJson => self.save_json(),
         }
         Ok(true)
     }

@@ -52,11 +52,14 @@ impl Shown {
         let unit = Unit::of(app.cumulated, shown.period.sums.span_ns);
         let sums = &shown.period.sums;
         shown.table = match app.view {
-            View::Overview | View::Syscalls => rows::calls(sums, &app.facts.header.arch, unit),
+            View::Overview | View::Syscalls => {
+                rows::calls(&shown.period, &app.facts.header.arch, app.cumulated)
+            }
             View::Scheduler => rows::wakers(sums, unit),
             View::Locks => rows::locks(sums, unit),
             View::Processes => {
-                rows::processes(sums, app.history.chosen(), unit, app.facts.header.counts_calls())
+                let counted = app.facts.header.counts_calls();
+                rows::processes(&shown.period, app.history.chosen(), app.cumulated, counted)
             }
             View::Probes => rows::probes(app),
             View::Help => help(),
@@ -91,7 +94,7 @@ fn help() -> Table {
 /// Everything that both sides have, or one of them.
 fn pairs(sides: &[Option<(String, Period)>; 2], arch: &str) -> Vec<Pair> {
     let [Some((_, left)), Some((_, right))] = sides else { return Vec::new() };
-    let sums = [&left.sums, &right.sums];
+    let sums: [&Sums; 2] = [&left.sums, &right.sums];
     let mut pairs = rows::call_pairs(sums, arch);
     pairs.extend(sched_pairs(sums));
     let waits = sums.map(|sums| {

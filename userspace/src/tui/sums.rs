@@ -1,7 +1,10 @@
 //! What an interval comes to, all shown processes together: small enough to be kept for every frame of the last
 //! minutes, and to be added up anew for every screen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use crate::model::{
     frame::{Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey},
@@ -30,6 +33,19 @@ pub struct Sums {
     pub ledger: Ledger,
     /// What the measurement cost.
     pub overhead: Overhead,
+    /// See [`Self::call_totals`].
+    totals: Totals,
+}
+
+/// What all calls come to, once somebody has asked.
+#[derive(Clone, Debug, Default)]
+struct Totals(OnceLock<(u64, u64, u64)>);
+
+impl PartialEq for Totals {
+    /// They follow from the rest.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// A lock. A shared one is the same lock in every process, a private one is not.
@@ -133,6 +149,7 @@ impl Sums {
 
     /// Adds what follows.
     pub fn merge(&mut self, next: &Self) {
+        self.totals = Totals::default();
         self.span_ns += next.span_ns;
         for (call, stats) in &next.calls {
             self.calls.entry(*call).or_default().merge(stats);
@@ -158,6 +175,7 @@ impl Sums {
     }
 
     fn add_details(&mut self, process: &ProcessFrame) {
+        self.totals = Totals::default();
         for call in &process.syscalls {
             self.calls.entry(call.call).or_default().merge(&call.stats);
         }
@@ -199,11 +217,10 @@ impl Sums {
     /// All calls together, in numbers that need no histogram: count, errors, time.
     #[must_use]
     pub fn call_totals(&self) -> (u64, u64, u64) {
-        let mut totals = (0, 0, 0);
-        for stats in self.calls.values() {
-            totals = (totals.0 + stats.count(), totals.1 + stats.failed(), totals.2 + stats.total_ns());
-        }
-        totals
+        let add = |all: (u64, u64, u64), stats: &CallStats| {
+            (all.0 + stats.count(), all.1 + stats.failed(), all.2 + stats.total_ns())
+        };
+        *self.totals.0.get_or_init(|| self.calls.values().fold((0, 0, 0), add))
     }
 
     /// About how many bytes it takes.

@@ -122,7 +122,7 @@ fn cell(screen: &str, name: &str, column: usize) -> Option<u64> {
 #[test]
 fn screens_hold_the_true_counts_and_so_does_the_json_saved_at_a_key() {
     need!(installed("tmux"), "tmux is not installed");
-    let mut calls = Calls::start(&["--calls", "getppid,dup", "--count", "1009", "--rate", "700"]);
+    let mut calls = Calls::start(&["--calls", "getppid,dup", "--count", "1009", "--rate", "200"]);
     let attach = format!("attach -p {} -i 100ms --probes syscalls --json end.json", calls.pid());
     let terminal = Terminal::start("counts", (120, 40), &attach);
     terminal.shows("LIVE");

@@ -2,15 +2,15 @@
 
 mod samples;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use pulse_trace_common::probes::futex::{Futex, SHARED, error_at, kind, op};
 
 use self::samples::Samples;
-use super::syscalls::new_errors;
 use crate::{
     kernel::{FreedFutexes, Histograms, Kernel},
     model::{
+        errno,
         hist::Hist,
         locks::{FutexFrame, FutexStats, MutexKind, MutexSeen, SpinSamples},
         spec::Spec,
@@ -194,6 +194,22 @@ impl Tally {
         self.total.merge(&change);
         change
     }
+}
+
+/// Errors of a table of the kernel side, which has an index for each errno, that were not seen before.
+fn new_errors(
+    table: &[u32],
+    errno_at: impl Fn(u32) -> Option<u32>,
+    seen: &BTreeMap<u32, u64>,
+) -> BTreeMap<u32, u64> {
+    let counted = table.iter().enumerate().filter(|(_, counter)| **counter != 0);
+    let new = counted.map(|(index, counter)| {
+        let errno = errno_at(index as u32).unwrap_or(errno::OTHER);
+        // Counters wrap at 32 bits, and are looked at far more often than that.
+        let known = seen.get(&errno).map_or(0, |known| *known as u32);
+        (errno, u64::from(counter.wrapping_sub(known)))
+    });
+    new.filter(|(_, new)| *new != 0).collect()
 }
 
 /// The kind that the C library's bits say.

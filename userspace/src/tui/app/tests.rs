@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::{
     model::{
+        glance::Quick,
         session::Session,
         synthetic::{self, Shape},
     },
@@ -324,4 +325,66 @@ fn a_probe_that_its_budget_took_out_is_asked_for_again_at_the_first_key() {
     app.prepare();
     assert_eq!(states(&app), ["attached", "attached"]);
     assert_eq!(press(&mut app, &[Key::Char('t')]), Action::Probe(1, false));
+}
+
+/// A glance half a second after the newest frame.
+fn look_ahead(app: &mut App, count: u64) {
+    let (key, call) = {
+        let session = app.history.session();
+        let (key, process) = session.processes.iter().next().unwrap();
+        (*key, process.syscalls.keys().next().unwrap().1)
+    };
+    let quick = Quick { count, total_ns: 1000 * count };
+    let at_ns = app.history.newest_ns() + SECOND / 2;
+    app.glance(Glance {
+        at_ns,
+        span_ns: SECOND / 2,
+        calls: vec![(call, quick)],
+        processes: vec![(key, quick)],
+    });
+}
+
+#[test]
+fn a_glance_moves_counts_and_nothing_else() {
+    let mut app = app();
+    press(&mut app, &chars("c"));
+    let before = app.shown.clone();
+    look_ahead(&mut app, 1000);
+    app.prepare();
+    let (old, new) = (&before.period, &app.shown.period);
+    assert_eq!((new.to_ns, new.calls_count()), (old.to_ns + SECOND / 2, old.calls_count() + 1000));
+    assert_eq!(new.sums, old.sums);
+    let changed = |column: usize| {
+        let pairs = app.shown.table.rows.iter().map(|row| {
+            let same = before.table.rows.iter().find(|old| old.of == row.of).unwrap();
+            row.cells[column] != same.cells[column]
+        });
+        pairs.filter(|changed| *changed).count()
+    };
+    assert_eq!([0, 1, 2, 3, 4, 5, 9].map(changed), [0, 1, 0, 1, 0, 0, 0]);
+    // The last frame is a frame, and a choice is of frames.
+    press(&mut app, &chars("c---"));
+    assert_eq!((WINDOWS_NS[app.window], app.shown.period.ahead.is_some()), (0, false));
+    press(&mut app, &chars("+6"));
+    assert!(app.shown.period.ahead.is_some());
+    press(&mut app, &[Key::Enter]);
+    assert!(app.shown.period.ahead.is_none());
+}
+
+#[test]
+fn what_is_about_everything_waits_for_a_frame() {
+    let mut app = app();
+    for (key, after) in [(' ', Action::Draw), ('a', Action::Draw), ('e', Action::SaveJson)] {
+        look_ahead(&mut app, 7);
+        assert_eq!(app.key(Key::Char(key)), Action::Frame, "{key}");
+        assert_eq!((app.make_up(), app.held_ns.is_some()), (vec![], false));
+        let next = app.history.newest_ns() / SECOND;
+        app.frame(synthetic::frames(5, SHAPE).swap_remove(next as usize));
+        assert_eq!((app.make_up(), app.make_up()), (vec![after], vec![]));
+        assert_eq!(app.held_ns.is_some(), key == ' ');
+        app.held_ns = None;
+    }
+    assert_eq!(app.marks[0].as_ref().map(|mark| mark.period.to_ns), Some(12 * SECOND));
+    // With everything known there is nothing to wait for.
+    assert_eq!(app.key(Key::Char(' ')), Action::Draw);
 }

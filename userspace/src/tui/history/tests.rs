@@ -1,7 +1,10 @@
 //! What is remembered, and for how long.
 
 use super::*;
-use crate::model::synthetic::{self, Shape};
+use crate::model::{
+    glance::Quick,
+    synthetic::{self, Shape},
+};
 
 fn filled(seed: u64, shape: Shape, limits: Limits) -> History {
     let total = Arc::new(Mutex::new(Session::new(synthetic::header(shape))));
@@ -54,7 +57,7 @@ fn a_window_that_moves_on_is_the_same_as_one_that_is_added_up_anew() {
     for frame in synthetic::frames(4, SHAPE) {
         history.push(frame);
         let moved = history.window(history.newest_ns(), 60_000_000_000);
-        let core = history.core.take();
+        let (core, _) = (history.core.take(), history.window.take());
         let anew = history.window(history.newest_ns(), 60_000_000_000);
         history.core.replace(core);
         assert_eq!(moved, anew);
@@ -97,4 +100,49 @@ fn what_cannot_be_narrowed_any_more_is_left_out_and_told() {
     history.choose(Chosen::from([key]));
     let window = history.window(u64::MAX, u64::MAX);
     assert!(window.from_ns > 0 && window.sums.span_ns < 200_000_000_000);
+}
+
+/// A glance at the first part of a frame.
+fn glance(frame: &Frame, at_ns: u64, count: u64) -> Glance {
+    let quick = Quick { count, total_ns: 10 * count };
+    let (key, call) = (frame.processes[0].key, frame.processes[0].syscalls[0].call);
+    Glance {
+        at_ns,
+        span_ns: at_ns + frame.span_ns - frame.at_ns,
+        calls: vec![(call, quick)],
+        processes: vec![(key, quick)],
+    }
+}
+
+#[test]
+fn glances_are_ahead_of_a_frame_and_part_of_it_when_it_comes() {
+    let shape = Shape { frames: 3, ..SHAPE };
+    let frames = synthetic::frames(4, shape);
+    let mut history = filled(4, Shape { frames: 2, ..SHAPE }, Limits::LIVE);
+    let counted = history.session().ledger.counted;
+    let third = frames[2].clone();
+    let from = third.at_ns - third.span_ns;
+    let whole = third.ledger.counted;
+    for (part, count) in [(4, whole / 4), (2, whole / 2)] {
+        history.glance(glance(&third, from + third.span_ns / part, count));
+    }
+    assert_eq!(history.ahead().map(Glance::count), Some(whole / 2));
+    assert_eq!((history.newest_ns(), history.newest_tick_ns()), (from, third.span_ns / 4));
+    // Nothing is in the sums before it is known in full.
+    assert_eq!(history.cumulated(u64::MAX).sums.ledger.counted, counted);
+    let chart = |history: &History, columns| history.calls_chart(from as i64, from + third.span_ns, columns);
+    let seconds = third.span_ns as f64 / 1e9;
+    let near = |rate: Option<f64>, count: u64, part: f64| {
+        (rate.unwrap() * seconds * part - count as f64).abs() < 1.0
+    };
+    let live = chart(&history, 4);
+    assert!(near(live[0], whole / 4, 0.25) && near(live[1], whole / 2 - whole / 4, 0.25), "{live:?}");
+    assert_eq!(live[2..], [None, None]);
+    history.push(third.clone());
+    assert!(history.ahead().is_none());
+    assert_eq!(history.cumulated(u64::MAX).sums.ledger.counted, counted + whole);
+    let past = chart(&history, 4);
+    assert_eq!(past[..2], live[..2]);
+    assert!(near(past[3], whole - whole / 2, 0.5), "{past:?}");
+    assert!(near(chart(&history, 1)[0], whole, 1.0));
 }

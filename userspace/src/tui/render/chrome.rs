@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
-    model::{text::printable, units},
+    model::{glance::Glance, text::printable, units},
     tui::{
         app::{App, WINDOWS_NS},
         keys::{BINDINGS, View},
@@ -31,12 +31,17 @@ fn head(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let rhythm = match app.interval {
         Some(interval) if app.ended.is_none() => {
             let asked = interval.as_nanos() as u64;
-            let span = app.history.newest_span_ns();
+            let (look, frame) = (app.history.newest_tick_ns(), app.history.newest_span_ns());
             // Frames of a busy machine are a little late at times.
-            if span > asked + asked / 2 && area.width >= 80 {
-                format!(" every {}, asked for {}", units::time(span), units::time(asked))
-            } else {
-                format!(" every {}", units::time(asked))
+            let is_late = |span: u64| span > asked + asked / 2;
+            match area.width {
+                80.. if is_late(look) => {
+                    format!(" every {}, asked for {}", units::time(look), units::time(asked))
+                }
+                80.. if is_late(frame) => {
+                    format!(" every {}, details every {}", units::time(asked), units::time(frame))
+                }
+                _ => format!(" every {}", units::time(asked)),
             }
         }
         _ => String::new(),
@@ -92,8 +97,9 @@ fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let lost: u64 = ledger.lost.values().sum();
     let degraded: u64 = ledger.degraded.values().sum();
     let (words, tone) = if ledger.complete() {
+        let all = ledger.counted + app.shown.period.ahead.as_ref().map_or(0, Glance::count);
         let counted = match session.header.counts_calls() {
-            true => format!("{} calls counted, ", units::count(ledger.counted)),
+            true => format!("{} calls counted, ", units::count(all)),
             false => String::new(),
         };
         (format!("complete, {counted}none lost"), Tone::Faint)
@@ -156,14 +162,19 @@ fn scope(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
             u64::MAX => "all that is remembered".to_owned(),
             ns => format!("window {}", units::time(ns)),
         };
-        let span = units::time(period.sums.span_ns);
+        let span = units::time(period.calls_span_ns());
         ("RATES", format!(" over {span} up to {to} ({window})"))
     };
+    // Calls are counted, and their time added up, more often than everything else is read.
+    let behind = period.ahead.as_ref().map_or(String::new(), |glance| {
+        format!("  details up to {}", units::clock(glance.at_ns.saturating_sub(glance.span_ns)))
+    });
     let mut spans: Vec<Span<'_>> = vec![(label, Tone::Accent), (&words, Tone::Plain)];
     let filter = format!("  filter: {}", printable(&app.filter));
     if !app.filter.is_empty() && !app.typing {
         spans.push((&filter, Tone::Accent));
     }
+    spans.push((&behind, Tone::Faint));
     line(buf, look, area, &spans);
 }
 

@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    model::units,
+    model::{frame::ProcessKey, units},
     tui::{
         app::{App, LOCK_ORDER},
         palette::{Look, Tone},
@@ -47,22 +47,30 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
 /// Rates over time; the lines that they took.
 fn sparks(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> u16 {
     let columns = charts::spark_columns(area);
-    let sums = &app.shown.period.sums;
-    let seconds = sums.span_ns.max(1) as f64 / 1e9;
-    let per_second = |count: u64| format!("{}/s", units::rate(count as f64 / seconds));
-    let (calls, errors, _) = sums.call_totals();
+    let period = &app.shown.period;
+    let sums = &period.sums;
+    let rate =
+        |count: u64, span_ns: u64| format!("{}/s", units::rate(count as f64 / (span_ns.max(1) as f64 / 1e9)));
+    let per_second = |count: u64| rate(count, sums.span_ns);
     let tall = if area.height >= 24 { 2 } else { 1 };
     let mut y = 0;
-    let mut draw = |label: &str, value: String, peak: fn(f64) -> String, of: &dyn Fn(&Sums) -> f64| {
+    let mut paint = |label: &str, value: String, peak: fn(f64) -> String, values: &dyn Fn() -> Vec<_>| {
         if y < area.height {
-            let values = app.chart(columns, of);
-            charts::spark(buf, look, top(below(area, y), tall), (label, &value), &values, peak);
+            charts::spark(buf, look, top(below(area, y), tall), (label, &value), &values(), peak);
             y += tall;
         }
     };
-    if app.facts.header.counts_calls() {
-        draw("calls", per_second(calls), units::rate, &|sums| sums.call_totals().0 as f64);
-        draw("failed calls", per_second(errors), units::rate, &|sums| sums.call_totals().1 as f64);
+    let calls = rate(period.calls_count(), period.calls_span_ns());
+    let counts_calls = app.facts.header.counts_calls();
+    if counts_calls {
+        paint("calls", calls, units::rate, &|| app.calls_chart(columns));
+    }
+    let mut draw = |label: &str, value: String, peak: fn(f64) -> String, of: &dyn Fn(&Sums) -> f64| {
+        paint(label, value, peak, &|| app.chart(columns, of));
+    };
+    if counts_calls {
+        let failed = |sums: &Sums| sums.call_totals().1;
+        draw("failed calls", per_second(failed(sums)), units::rate, &|sums| failed(sums) as f64);
     }
     if let Some(sched) = &sums.sched {
         draw("switches", per_second(sched.switches()), units::rate, &|sums| {
@@ -101,12 +109,15 @@ fn time(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
         return;
     }
     if sums.sched.is_none() {
-        processes.sort_by_key(|(_, brief)| std::cmp::Reverse(brief.call_ns));
+        let period = &app.shown.period;
+        let time =
+            |(key, brief): &(&ProcessKey, &Brief)| brief.call_ns + period.process_ahead(**key).total_ns;
+        processes.sort_by_cached_key(|it| std::cmp::Reverse(time(it)));
         let area =
             heading(buf, look, area, "Time in system calls", "all threads; needs probe sched for more");
-        let peak = processes.first().map_or(0, |(_, brief)| brief.call_ns);
-        for (at, (key, brief)) in processes.iter().enumerate().take(usize::from(area.height)) {
-            in_calls(app, look, buf, row(area, at as u16), key.pid, brief, peak);
+        let peak = processes.first().map_or(0, time);
+        for (at, it) in processes.iter().enumerate().take(usize::from(area.height)) {
+            in_calls(app, look, buf, row(area, at as u16), *it, (time(it), peak));
         }
         return;
     }
@@ -130,13 +141,20 @@ fn label(look: Look, buf: &mut Buffer, area: Rect, pid: u32, brief: &Brief) -> u
     line(buf, look, area, &[(&format!("{name:<NAME$} "), Tone::Plain)])
 }
 
-fn in_calls(app: &App, look: Look, buf: &mut Buffer, area: Rect, pid: u32, brief: &Brief, peak: u64) {
-    let unit = Unit::of(app.cumulated, app.shown.period.sums.span_ns);
-    let value = format!("{:>9} ", unit.time(brief.call_ns).text);
-    let x = label(look, buf, area, pid, brief);
+fn in_calls(
+    app: &App,
+    look: Look,
+    buf: &mut Buffer,
+    area: Rect,
+    (key, brief): (&ProcessKey, &Brief),
+    (time, peak): (u64, u64),
+) {
+    let unit = Unit::of(app.cumulated, app.shown.period.calls_span_ns());
+    let value = format!("{:>9} ", unit.time(time).text);
+    let x = label(look, buf, area, key.pid, brief);
     let x = text(buf, area, x, &value, look.style(Tone::Title));
     let room = f64::from(area.right().saturating_sub(x));
-    let cells = if peak == 0 { 0.0 } else { brief.call_ns as f64 / peak as f64 * room };
+    let cells = if peak == 0 { 0.0 } else { time as f64 / peak as f64 * room };
     text(buf, area, x, &look.bar(cells), look.style(Tone::Kernel));
 }
 

@@ -86,6 +86,8 @@ pub struct Outcome {
     pub first: Duration,
     /// CPU time of the whole tool, share of one CPU.
     pub share: f64,
+    /// Paintings per second meanwhile.
+    pub paintings: f64,
     /// Resident memory: at the beginning of the span, at its end, at its highest; bytes.
     pub resident: [u64; 3],
     /// From a key that has everything painted anew to what it brings, ascending.
@@ -161,7 +163,7 @@ fn measure(scene: &'static Scene, tool: &Path, dir: &Path) -> Result<Outcome> {
     thread::sleep(SETTLING);
     let tool = terminal.tool(tool)?;
     let (cpu, since, resident) = (readings::cpu_ns(tool), Instant::now(), status(tool, "VmRSS:"));
-    terminal.read_for(scene.span);
+    let paintings = terminal.read_for(scene.span) as f64 / scene.span.as_secs_f64();
     let share = (readings::cpu_ns(tool) - cpu) as f64 / since.elapsed().as_nanos() as f64;
     let resident = [resident, status(tool, "VmRSS:"), status(tool, "VmHWM:")];
     let mut answers = Vec::new();
@@ -176,7 +178,7 @@ fn measure(scene: &'static Scene, tool: &Path, dir: &Path) -> Result<Outcome> {
     let head = saved(dir)?;
     terminal.press(b"q")?;
     terminal.end()?;
-    Ok(Outcome { scene, first, share, resident, answers, head, rate: rate(&json)? })
+    Ok(Outcome { scene, first, share, paintings, resident, answers, head, rate: rate(&json)? })
 }
 
 /// Has the whole screen painted anew.

@@ -17,6 +17,9 @@ use crate::process::command;
 /// Nothing takes longer than this.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Output that comes sooner after other output belongs to the same painting.
+const APART: Duration = Duration::from_millis(20);
+
 /// The terminal; whoever is on it is hung up when this is dropped.
 pub struct Terminal {
     script: Child,
@@ -78,15 +81,22 @@ impl Terminal {
         }
     }
 
-    /// Reads what is painted for some time.
-    pub fn read_for(&mut self, time: Duration) {
+    /// Reads what is painted for some time; how many paintings there were.
+    pub fn read_for(&mut self, time: Duration) -> usize {
         let end = Instant::now() + time;
+        let (mut paintings, mut last) = (0, None);
         loop {
             match self.painted.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => return,
+                Ok((came, _)) => {
+                    // One may come in several pieces.
+                    let apart = last.is_none_or(|last| came.saturating_duration_since(last) > APART);
+                    paintings += usize::from(apart);
+                    last = Some(came);
+                }
+                Err(RecvTimeoutError::Timeout) => return paintings,
                 Err(RecvTimeoutError::Disconnected) => {
-                    return thread::sleep(end.saturating_duration_since(Instant::now()));
+                    thread::sleep(end.saturating_duration_since(Instant::now()));
+                    return paintings;
                 }
             }
         }
