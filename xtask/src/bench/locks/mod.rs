@@ -142,8 +142,22 @@ fn watch(
 impl Cell {
     /// What ours says of it.
     fn note(&mut self, said: &Value, truth: &Truth) {
-        self.futex_calls.push(sum(rows(said, "futex"), "count"));
-        let contended = sum(mutexes(said), "contended");
+        let ran = |probe: &str| {
+            said["session"]["probes"].as_array().is_some_and(|all| all.iter().any(|it| it == probe))
+        };
+        if ran("futex") {
+            self.futex_calls.push(sum(rows(said, "futex"), "count"));
+        }
+        if ran("mutex") || !said["overhead"]["inline"].is_null() {
+            self.note_contended(said, truth);
+        }
+        if let Some(at) = said["overhead"]["budget"]["detached_at_unix_ns"].as_f64() {
+            self.out_ms.push((at - truth.go_unix_ns) / 1e6);
+        }
+    }
+
+    fn note_contended(&mut self, said: &Value, truth: &Truth) {
+        let contended = sum(mutexes(said).chain(rows(said, "inline")), "contended");
         self.contended.push(contended);
         for counted in mutexes(said).chain(rows(said, "inline")) {
             self.spins.add(&counted["spin_count"]);
@@ -152,9 +166,6 @@ impl Cell {
         let acquisitions: f64 = attempts.into_iter().flatten().filter_map(|(_, count)| count.as_f64()).sum();
         if acquisitions > 0.0 {
             self.share.push(100.0 * contended / acquisitions);
-        }
-        if let Some(at) = said["overhead"]["budget"]["detached_at_unix_ns"].as_f64() {
-            self.out_ms.push((at - truth.go_unix_ns) / 1e6);
         }
     }
 }

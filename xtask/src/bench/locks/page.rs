@@ -129,7 +129,7 @@ fn seen(outcome: &Outcome) -> String {
     for workload in &WORKLOADS {
         for method in &METHODS {
             let Some(cell) = cell(outcome, workload, method.name) else { continue };
-            if cell.futex_calls.is_empty() {
+            if cell.futex_calls.is_empty() && cell.contended.is_empty() {
                 continue;
             }
             let _ = writeln!(
