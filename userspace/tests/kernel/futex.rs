@@ -166,8 +166,8 @@ fn an_adaptive_mutex_is_known_and_its_spins_are_those_of_the_library() {
     assert_one_lock(&session, &pids, "adaptive shared");
     for (_, stats) in all_futexes(&session) {
         let Some(mutex) = &stats.mutex else { continue };
-        // The library's mean can never exceed the limit of a single spin.
-        assert!(mutex.spins.max.is_some_and(|max| max <= 100 + 100 / 8), "{:?}", mutex.spins.max);
+        // The library's mean can never exceed a single spin; the last step of its back-off may pass the limit by 31.
+        assert!(mutex.spins.max.is_some_and(|max| max <= 100 + 31), "{:?}", mutex.spins.max);
         assert_eq!(mutex.spins.count(), mutex.holders.values().sum::<u64>());
     }
 }
