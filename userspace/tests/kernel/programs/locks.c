@@ -13,16 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifdef BARE
-int __libc_start_main(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void),
-                      void *);
-int main(int, char **);
-__attribute__((used)) static void begin(long *stack)
-{
-    __libc_start_main((int (*)(int, char **, char **))main, (int)stack[0], (char **)(stack + 1), 0, 0, 0, stack);
-}
-__asm__(".globl _start\n_start: xor %ebp,%ebp\n mov %rsp,%rdi\n and $-16,%rsp\n call begin\n hlt\n");
-#endif
+#include "bare.h"
 
 enum { MOST_LOCKS = 16, MOST_THREADS = 16, WINDOWS = 4096, FRESH = 20000 };
 

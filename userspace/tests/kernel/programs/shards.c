@@ -6,13 +6,12 @@
  * shards MILLISECONDS [--locks N] [--ready-fd N] [--go-fd N] [--json] */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "rivals.h"
 
 enum { LOCKS = 160, THREADS = 2, BUCKETS = 64, HOLD = 3000, THINK = 1500 };
 /* Seven more than a multiple of eight: what moves it tells the count divided by eight, rounded down. */
@@ -31,42 +30,6 @@ static struct worker workers[THREADS];
 static pthread_barrier_t begin;
 static uint32_t locks = LOCKS;
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static uint32_t draw(struct worker *self)
-{
-	self->random ^= self->random << 13;
-	self->random ^= self->random >> 7;
-	self->random ^= self->random << 17;
-	return (uint32_t)(self->random >> 32);
-}
-
-static void work(uint32_t steps)
-{
-	for (volatile uint32_t step = 0; step < steps; step++)
-		;
-}
-
-/* Two threads on one CPU would meet only where one is interrupted. */
-static void settle(int nth)
-{
-	cpu_set_t cpus, own;
-	sched_getaffinity(0, sizeof cpus, &cpus);
-	nth %= CPU_COUNT(&cpus);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (CPU_ISSET(cpu, &cpus) && nth-- == 0) {
-			CPU_ZERO(&own);
-			CPU_SET(cpu, &own);
-			sched_setaffinity(0, sizeof own, &own);
-		}
-	}
-}
-
 static void *run(void *argument)
 {
 	struct worker *self = argument;
@@ -74,8 +37,8 @@ static void *run(void *argument)
 	pthread_barrier_wait(&begin);
 	/* The clock is asked now and then only. */
 	for (uint64_t turn = 1; turn % 256 || now_ns() < self->until_ns; turn++) {
-		pthread_mutex_t *lock = &shards[draw(self) % locks].lock;
-		uint32_t hold = draw(self) % (2 * HOLD), think = draw(self) % (2 * THINK);
+		pthread_mutex_t *lock = &shards[draw(&self->random) % locks].lock;
+		uint32_t hold = draw(&self->random) % (2 * HOLD), think = draw(&self->random) % (2 * THINK);
 		pthread_mutex_lock(lock);
 		int mean = lock->__data.__spins;
 		lock->__data.__spins = MARK;

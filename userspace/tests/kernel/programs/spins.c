@@ -5,14 +5,13 @@
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "rivals.h"
 
 enum { ADAPTIVE = 3, LIMIT = 100, MOST_BACKOFF = 16, MOST_THREADS = 64 };
 
@@ -35,42 +34,6 @@ struct worker {
 static struct worker workers[MOST_THREADS];
 static pthread_barrier_t begin;
 static int backs_off, holds, thinks;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static uint32_t draw(struct worker *self)
-{
-	self->random ^= self->random << 13;
-	self->random ^= self->random >> 7;
-	self->random ^= self->random << 17;
-	return (uint32_t)(self->random >> 32);
-}
-
-static void work(uint32_t steps)
-{
-	for (volatile uint32_t step = 0; step < steps; step++)
-		;
-}
-
-/* Two threads on one CPU would meet only where one is interrupted. */
-static void settle(int nth)
-{
-	cpu_set_t cpus, own;
-	sched_getaffinity(0, sizeof cpus, &cpus);
-	nth %= CPU_COUNT(&cpus);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (CPU_ISSET(cpu, &cpus) && nth-- == 0) {
-			CPU_ZERO(&own);
-			CPU_SET(cpu, &own);
-			sched_setaffinity(0, sizeof own, &own);
-		}
-	}
-}
 
 static int try_lock(void)
 {
@@ -143,9 +106,9 @@ static void *run(void *argument)
 	pthread_barrier_wait(&begin);
 	for (uint64_t turn = 1; turn % 256 || now_ns() < self->until_ns; turn++) {
 		take(self);
-		work(draw(self) % (2 * (uint32_t)holds));
+		work(draw(&self->random) % (2 * (uint32_t)holds));
 		let_go();
-		work(draw(self) % (2 * (uint32_t)thinks));
+		work(draw(&self->random) % (2 * (uint32_t)thinks));
 	}
 	return NULL;
 }
