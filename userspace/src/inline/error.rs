@@ -56,13 +56,15 @@ impl InlineError {
     pub(super) fn unreadable(pid: u32) -> impl Fn(io::Error) -> Self {
         move |cause| match cause.kind() {
             io::ErrorKind::PermissionDenied => Self::Permission { pid, cause },
-            _ => Self::Gone(pid),
+            _ => Self::step(pid, "reading it")(cause),
         }
     }
 
+    /// A step failed, maybe because the process has ended.
     pub(super) fn step(pid: u32, step: &'static str) -> impl Fn(io::Error) -> Self {
         move |cause| match cause.kind() {
             io::ErrorKind::NotFound => Self::Gone(pid),
+            _ if cause.raw_os_error() == Some(libc::ESRCH) => Self::Gone(pid),
             _ => Self::Step { pid, step, cause },
         }
     }

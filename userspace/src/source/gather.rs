@@ -229,6 +229,14 @@ impl Gatherer {
         all.filter(|key| key.pid == pid).max_by_key(|key| key.joined_ns).copied()
     }
 
+    /// Whether a process is followed, and none that it has forked was heard of in this interval.
+    #[must_use]
+    pub fn knows_childless(&self, pid: u32) -> bool {
+        let heard = self.pending.values().map(|pending| &pending.frame).chain(self.counted.values());
+        let mut parents = heard.filter_map(|process| process.parent);
+        self.known(pid).is_some() && !parents.any(|parent| parent == pid)
+    }
+
     /// Adds what counters inside of a process have counted of one mutex.
     pub fn add_lock(&mut self, key: ProcessKey, mutex: MutexFrame) {
         let Some(seen) = self.counted.get(&key) else { return };

@@ -3,10 +3,10 @@
 use std::fs;
 
 use super::{
-    layout::{Layout, THREAD_BITS},
+    layout::{FIRST, Layout, THREAD_BITS},
     library,
     memory::Memory,
-    refusal, removal,
+    ptrace, removal,
 };
 use crate::target;
 
@@ -27,9 +27,13 @@ impl Inheritance {
     pub fn process(self, number: u16, thread: u32) -> Option<u32> {
         let status = target::text(&format!("/proc/{thread}/status")).ok()?;
         let pid = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()?;
-        let memory = Memory::open(pid).ok().filter(|_| self.is_in(pid))?;
-        let word = memory.bytes(self.layout.number(), 8).ok()?.try_into().map_or(0, u64::from_le_bytes);
-        (word >> THREAD_BITS == u64::from(number)).then_some(pid)
+        (self.is_in(pid) && self.number_of(pid) == Some(number.into())).then_some(pid)
+    }
+
+    /// The number that a process counts under; 0 where it has not counted yet.
+    fn number_of(self, pid: u32) -> Option<u64> {
+        let word = Memory::open(pid).ok()?.bytes(self.layout.number(), 8).ok()?;
+        Some(u64::from_le_bytes(word.try_into().ok()?) >> THREAD_BITS)
     }
 
     fn is_in(self, pid: u32) -> bool {
@@ -39,11 +43,16 @@ impl Inheritance {
         })
     }
 
-    /// All processes that have it.
+    /// All processes that have it and were forked. Who carries the first number is the one that the counters were put
+    /// into, or shares its memory; who shares its parent's is done with that, once every thread there stands still.
     fn heirs(self) -> Vec<u32> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| self.is_in(*pid)).collect()
+        let is_forked = |pid: u32| {
+            let lends = |parent| self.is_in(parent) && ptrace::shares_memory(pid, parent);
+            self.number_of(pid) != Some(FIRST) && !target::stat(pid).is_some_and(|stat| lends(stat.parent))
+        };
+        pids.filter(|pid| self.is_in(*pid) && is_forked(*pid)).collect()
     }
 
     /// Takes it out of everybody; how many are as they were, and how many keep it.
@@ -67,13 +76,9 @@ impl Inheritance {
 
     /// `None` where it has ended meanwhile.
     fn remove_from(self, pid: u32) -> Option<bool> {
-        // It may have become somebody who is left alone since.
-        if refusal::check(pid).is_err() {
-            return self.is_in(pid).then_some(false);
-        }
         let memory = Memory::open(pid).ok()?;
         match removal::remove(pid, &memory, self.layout) {
-            Ok(removal) if !removal.memory_left => Some(true),
+            Ok(_) if !self.is_in(pid) => Some(true),
             _ => self.is_in(pid).then_some(false),
         }
     }

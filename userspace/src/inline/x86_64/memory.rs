@@ -9,7 +9,8 @@ use std::{
 
 use super::{fault, ptrace};
 
-/// It, open for reading and writing. It stays the memory of the same program: after an `exec` there is none.
+/// It, open for reading and writing. Its file stays the memory of the same program: after an `exec` nothing is there. Where
+/// the file is not open to this user, it is the memory of whatever program the process is by then.
 pub struct Memory {
     pid: u32,
     /// Its file belongs to the process's owner: who is somebody else and may trace it all the same goes through the

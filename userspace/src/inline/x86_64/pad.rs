@@ -37,7 +37,7 @@ pub fn pad(code: &mut Code, place: &Replaceable, setting: Setting) {
     // lea -0x80(%rsp),%rsp: not into the red zone. Then the registers that are made use of.
     code.raw(&[0x48, 0x8d, 0x64, 0x24, 0x80]).raw(&[0x50, 0x51, 0x52, 0x56]);
     match place.lock.filter(|_| setting.by_lock) {
-        Some(lock) => by_lock(code, place.passing, lock, setting, done),
+        Some(lock) => by_lock(code, place.passing, lock, setting),
         None => by_thread(code, place.passing, setting, done),
     }
     code.set(done).raw(&[0x5e, 0x5a, 0x59, 0x58]);
@@ -64,7 +64,7 @@ fn by_thread(code: &mut Code, passing: Passing, setting: Setting, done: Label) {
 }
 
 /// Counts in the row of the lock and the thread; where there is none, as if locks were not told apart.
-fn by_lock(code: &mut Code, passing: Passing, lock: Reg, setting: Setting, done: Label) {
+fn by_lock(code: &mut Code, passing: Passing, lock: Reg, setting: Setting) {
     let (full, born_since, end) = (code.label(), code.label(), code.label());
     row::save(code);
     // The one may be in the register that the other is brought to.
@@ -81,7 +81,6 @@ fn by_lock(code: &mut Code, passing: Passing, lock: Reg, setting: Setting, done:
     nowhere_else(code, passing, setting.layout);
     code.set(end);
     row::restore(code);
-    code.branch(&[0xe9], done);
 }
 
 /// The spin count to `edx`, where there is one.

@@ -105,6 +105,14 @@ pub fn read_memory(pid: u32, address: u64, buffer: &mut [u8]) -> io::Result<()> 
     }
 }
 
+/// Whether two processes have one memory, as after `vfork`. A kernel that cannot tell (no `kcmp(2)`) says no.
+pub fn shares_memory(one: u32, other: u32) -> bool {
+    const KCMP_VM: libc::c_int = 1;
+    let (one, other) = (one as libc::pid_t, other as libc::pid_t);
+    // SAFETY: compares two processes by their ids; no memory is read or written.
+    unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0_u64, 0_u64) == 0 }
+}
+
 /// Signals that it does not take now.
 pub fn signal_mask(tid: u32) -> io::Result<u64> {
     let mut mask = 0_u64;

@@ -27,7 +27,7 @@ pub struct Removal {
     pub memory_left: bool,
     /// Processes that were forked from it and are as they were too.
     pub heirs: usize,
-    /// Those that are not, since they became somebody who is left alone. What is in them is harmless.
+    /// Those that are not, or keep the memory, as above. What is in them is harmless.
     pub heirs_left: usize,
 }
 
@@ -53,8 +53,9 @@ pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, Inli
         }
         let maps = library::maps(pid)?;
         let inside = layout.base..layout.base + CODE;
-        // Who has forbidden itself system calls since can give nothing back.
-        let empty = !refusal::has_filter(pid) && !presence::anybody_in(&halted, memory, &maps, &inside);
+        // Who has forbidden itself system calls since can give nothing back, now or later.
+        let filtered = refusal::has_filter(pid);
+        let empty = !filtered && !presence::anybody_in(&halted, memory, &maps, &inside);
         if empty {
             let mut caller = Caller::of(&mut halted, pid, memory, gadgets)?;
             unmap(pid, &mut caller, layout)?;
@@ -63,6 +64,9 @@ pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, Inli
         done.stopped = done.stopped.max(halted.release());
         if empty {
             return Ok(done);
+        }
+        if filtered {
+            break;
         }
         thread::sleep(PAUSE);
     }

@@ -15,6 +15,8 @@ pub struct Kin {
     known: BTreeMap<u16, ProcessKey>,
     /// Whether the target calls its threads by the ids that this tool knows.
     same_ids: bool,
+    /// When the target started, in clock ticks since boot.
+    began: u64,
 }
 
 impl Kin {
@@ -23,7 +25,8 @@ impl Kin {
         let status = target::text(&format!("/proc/{target}/status")).unwrap_or_default();
         let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
         let same_ids = ids.is_some_and(|ids| ids.split_ascii_whitespace().count() == 1);
-        Self { known: BTreeMap::new(), same_ids }
+        let began = target::stat(target).map_or(0, |stat| stat.started);
+        Self { known: BTreeMap::new(), same_ids, began }
     }
 
     /// The process of a number; `None` where it is not known, or not yet.
@@ -38,11 +41,10 @@ impl Kin {
         if let Some(known) = self.known.get(&number) {
             return Some(*known);
         }
-        // Alive it can be asked. When it has ended, it is known if the thread that forked it was the target's first.
+        // Alive it can be asked. When it has ended, it is known if its first thread was born with it.
         let threads = [own.leader, own.thread];
         let alive = threads.into_iter().filter(|tid| *tid != 0).find_map(|tid| patch.process(number, tid));
-        let is_known = own.leader != 0 && own.leader != patch.own_id && self.same_ids;
-        let gone = || is_known.then_some(own.leader);
+        let gone = || self.is_itself(own, patch.own_id, gatherer).then_some(own.leader);
         let pid = alive.or_else(gone)?;
         let (target, name) = parent;
         let comm = alive.and_then(target::comm).map_or_else(|| name.to_owned(), |comm| of_comm(&comm));
@@ -52,6 +54,17 @@ impl Kin {
         gatherer.expect_child(key, comm, target.pid);
         self.known.insert(number, key);
         Some(key)
+    }
+
+    /// Whether what stands as the id of its first thread is that. Where another thread has forked it, the id of the process
+    /// that this thread was of stands there: either the thread that counted tells, or that such a child is not known of.
+    fn is_itself(&self, own: &Own, target: u32, gatherer: &Gatherer) -> bool {
+        let is_taken = || self.known.values().any(|key| key.pid == own.leader);
+        let is_likely = || gatherer.knows_childless(own.leader) && !is_taken();
+        // In a PID namespace of its own it may call itself by the id of somebody who has been there for long.
+        let is_later = || target::stat(own.leader).is_none_or(|stat| stat.started >= self.began);
+        let can_tell = self.same_ids && own.leader != 0 && own.leader != target;
+        can_tell && (own.leader == own.thread || is_likely()) && is_later()
     }
 
     /// Whether a process is one of them.

@@ -242,9 +242,13 @@ fn left(pid: u32, done: Removal) -> Vec<String> {
         ));
     }
     if done.heirs_left > 0 {
+        let (processes, keep, they, them) = match done.heirs_left {
+            1 => ("process", "keeps", "it is", "it"),
+            _ => ("processes", "keep", "they are", "them"),
+        };
         notes.push(format!(
-            "inline: {} processes that process {pid} has forked keep counters that nobody reads any more; they are harmless, \
-             and `doctor -p PID --repair` removes them",
+            "inline: {} {processes} that process {pid} has forked {keep} counters that nobody reads any more; {they} harmless, \
+             and `doctor -p PID --repair` removes {them}",
             done.heirs_left
         ));
     }

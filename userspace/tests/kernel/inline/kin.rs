@@ -98,16 +98,20 @@ fn a_child_of_a_target_whose_tool_was_killed_goes_on_and_is_repaired() {
 #[test]
 fn who_cannot_be_told_is_counted_as_nobody() {
     need!(installed("gcc"), "gcc is not installed");
-    let mut program = Program::start("kin.c", &[]);
-    obey(&mut program, None);
-    let trace = Trace::of(program.pid(), &HOW);
-    // Forked by another thread than the first, and ended before anybody looks.
-    let truth = obey(&mut program, Some("aside 5 101"));
-    let session = trace.finish();
-    assert_eq!(counted(&session), [truth[0]]);
-    let theirs: u64 = truth[1..].iter().map(|(_, total, _)| total).sum();
-    assert_eq!(session.ledger.lost.get("inline_nobodys"), Some(&theirs), "{:?}", session.ledger);
-    assert!(program.end().success());
+    // Forked by another thread than the first, of the target or of its child, and ended before anybody looks.
+    for (command, scope) in
+        [("aside 5 101", Scope::Targets), ("down 5 101", Scope::Targets), ("down 5 101", Scope::Children)]
+    {
+        let mut program = Program::start("kin.c", &[]);
+        obey(&mut program, None);
+        let trace = Trace::of(program.pid(), &How { scope, ..HOW });
+        let truth = obey(&mut program, Some(command));
+        let session = trace.finish();
+        assert_eq!(counted(&session), [truth[0]], "{command}");
+        let theirs: u64 = truth[1..].iter().map(|(_, total, _)| total).sum();
+        assert_eq!(session.ledger.lost.get("inline_nobodys"), Some(&theirs), "{:?}", session.ledger);
+        assert!(program.end().success());
+    }
 }
 
 #[test]

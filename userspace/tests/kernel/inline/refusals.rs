@@ -23,14 +23,18 @@ fn refusal(pid: u32) -> String {
         .map_or_else(|| "not refused".to_owned(), |error| error.to_string())
 }
 
+fn waits_in_kernel(pid: u32) {
+    within(Duration::from_secs(20), "a wait that cannot be interrupted", || {
+        let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        line[line.rfind(')').unwrap()..].starts_with(") D")
+    });
+}
+
 /// Refused for that reason, unchanged, and able to end as if nothing had been.
 fn is_refused(mut program: Program, reason: &str) {
     let pid = ready(&mut program).unwrap();
     if reason.contains("does not stop") {
-        within(Duration::from_secs(20), "a wait that cannot be interrupted", || {
-            let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-            line[line.rfind(')').unwrap()..].starts_with(") D")
-        });
+        waits_in_kernel(pid);
     }
     let before = code(pid);
     let said = refusal(pid);
@@ -115,6 +119,24 @@ fn who_forbids_itself_system_calls_afterwards_is_made_to_make_none() {
     assert_eq!(ready(&mut program), Some(pid));
     let done = patch.remove().unwrap();
     assert!(done.memory_left && done.restored == 12, "{done:?}");
+    assert_eq!((done.heirs, done.heirs_left), (0, 0));
     assert!(code(pid) == before);
+    assert!(program.end().success());
+}
+
+#[test]
+fn who_waits_in_vfork_loses_nothing_behind_its_back() {
+    need!(installed("gcc"), "gcc is not installed");
+    let mut program = Program::start(SOURCE, &["vforks"]);
+    let pid = ready(&mut program).unwrap();
+    let before = code(pid);
+    let mut patch = Patch::put_in(pid, Detail::Kinds).unwrap();
+    program.tell("");
+    assert_eq!(ready(&mut program), Some(pid));
+    waits_in_kernel(pid);
+    // The child stands still at once, and has the same memory.
+    let said = patch.remove().unwrap_err().to_string();
+    assert!(said.contains("does not stop"), "{said}");
+    assert!(code(pid) != before && !mappings(pid).is_empty());
     assert!(program.end().success());
 }

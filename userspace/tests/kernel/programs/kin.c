@@ -4,6 +4,7 @@
  *   fork COUNT TIMES   so many children, each with three threads that take a mutex TIMES and some times more, then end;
  *                      the parent takes it meanwhile
  *   aside COUNT TIMES  the same, forked by another thread than the first
+ *   down COUNT TIMES   the same, forked by another thread than the first of a child that takes nothing itself
  *   stay 1 TIMES       one child that does that and lives on; further commands "stay" let the same one do it again
  * Answers are lines "PID TOTAL CONTENDED" since the last answer, the parent's first, then "done". */
 #define _GNU_SOURCE
@@ -101,12 +102,19 @@ int main(void)
     char line[80], word[8], byte = 0;
     int count;
     while (fgets(line, sizeof line, stdin) && sscanf(line, "%7s %d %ld", word, &count, &times) == 3 && count <= MOST) {
-        if (word[0] == 'f' || word[0] == 'a') {
+        if (word[0] == 'f' || word[0] == 'a' || word[0] == 'd') {
             pthread_t aside;
             if (word[0] == 'f')
                 fork_all(&count);
+            else if (word[0] == 'd' && fork() != 0)
+                ;
             else if (pthread_create(&aside, 0, fork_all, &count) || pthread_join(aside, 0))
                 return 1;
+            else if (word[0] == 'd') {
+                while (wait(0) > 0)
+                    ;
+                _exit(0);
+            }
             fight();
             for (int ended = 0; ended < count; ended++)
                 wait(0);

@@ -94,6 +94,14 @@ int main(int count, char **arguments)
         if (!strcmp(mode, "later")) {
             printf(forbid() ? "cannot\n" : "ready %d\n", getpid());
             fflush(stdout);
+        } else if (!strcmp(mode, "vforks")) {
+            printf("ready %d\n", getpid());
+            fflush(stdout);
+            if (vfork() == 0) {
+                while (read(0, &byte, 1) > 0)
+                    ;
+                _exit(0);
+            }
         }
     return 0;
 }
