@@ -89,6 +89,8 @@ slots! {
     HoldsUnfollowed = 20, "holds_unfollowed", Degraded;
     /// A mutex that was still held when nobody looked any more, or when its holder ended.
     HoldsUnfinished = 21, "holds_unfinished", Censored;
+    /// A thread died in a call on a futex, where calls are not counted.
+    FutexUnreturned = 22, "futex_unreturned", Censored;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

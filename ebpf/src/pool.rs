@@ -30,7 +30,6 @@ static OWNERS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 pub fn record(id: u32, value: u64) -> bool {
     let lane = kernel::cpu() & config::LANE_MASK();
     let Some(histogram) = slot(&HISTOGRAMS, id * (config::LANE_MASK() + 1) + lane) else { return false };
-    add(&mut histogram.sum, value);
     raise(&mut histogram.max, value);
     if histogram.min_plus_1 == 0 || value < histogram.min_plus_1 - 1 {
         histogram.min_plus_1 = value + 1;
@@ -38,6 +37,8 @@ pub fn record(id: u32, value: u64) -> bool {
     if let Some(bucket) = histogram.buckets.get_mut(hist::index(value)) {
         add32(bucket, 1);
     }
+    // Last: userspace looks at a histogram again once its sum has changed, and then finds all of the value.
+    add(&mut histogram.sum, value);
     true
 }
 

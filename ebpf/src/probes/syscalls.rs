@@ -177,6 +177,8 @@ fn futex_ended(thread: &Thread, ret: u64, now: u64) -> Option<()> {
     let errno = ret.wrapping_neg() as u32;
     if ret <= u64::MAX - MAX_ERRNO || !is_interruption(errno) || !is_dying() {
         futex::exit(thread, ret, now);
+    } else {
+        loss::count(Slot::FutexUnreturned);
     }
     Some(())
 }
@@ -315,8 +317,11 @@ fn failed(cell: u32, errno: u32) {
 /// The thread dies in the call that it is in: `exit`, or any other under a fatal signal.
 #[inline(always)]
 pub fn died(thread: &Thread) {
-    if config::PROBE_SYSCALLS() == 0 || thread.call == 0 || thread.phase != phase::SEEN {
+    if thread.call == 0 || thread.phase != phase::SEEN {
         return;
+    }
+    if config::PROBE_SYSCALLS() == 0 {
+        return loss::count(Slot::FutexUnreturned);
     }
     if let Some(cell) = cell_of(thread.row, thread.call - 1) {
         unreturned(cell);

@@ -99,6 +99,10 @@ fn trace(
     };
     let (live, open) = opening.begin(started)?;
     set_start(&mut header, live.start_ns());
+    if !live.is_probing() {
+        // This kernel has no such probes; a note says so.
+        header.probes.retain(|probe| probe != "mutex");
+    }
     let (controls, screen) = open.map_or((None, None), |open| (Some(open.controls), Some(open.screen)));
     if let Some(screen) = &screen {
         screen.begin(&header);

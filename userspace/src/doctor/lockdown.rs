@@ -26,7 +26,7 @@ fn of(said: io::Result<Option<String>>) -> Finding {
         Ok(Some(text)) if text.contains("[none]") => Finding::ok("lockdown", "none", "nothing is restricted"),
         Ok(Some(text)) => unknown(&format!("the kernel says {:?}", text.trim())),
         Ok(None) => Finding::ok("lockdown", "not in this kernel", "nothing is restricted"),
-        Err(error) => unknown(&format!("securityfs is not mounted, and opening it fails: {error}")),
+        Err(error) => unknown(&format!("what the kernel itself says cannot be read: {error}")),
     }
 }
 

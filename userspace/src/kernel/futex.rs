@@ -101,6 +101,15 @@ impl Kernel {
         if mine.is_empty() {
             return freed;
         }
+        freed.entries = mine.iter().map(|(id, _)| *id).collect();
+        // First: an entry that is free may have another lock, with holders of its own, at once.
+        let of_mine = |holder: &Holder| freed.entries.contains(&holder_parts(holder.key).0);
+        let gone: Vec<(u32, Holder)> = self.used_holders().filter(|(_, holder)| of_mine(holder)).collect();
+        for (id, holder) in gone {
+            self.futex.holders.write(id as usize, Holder::zeroed());
+            let _ = self.futex.holder_ids.remove(&holder.key);
+            let _ = self.futex.free_holders.push(id, 0);
+        }
         for (id, futex) in mine {
             for (purpose, histogram) in PURPOSES.into_iter().zip(futex.histograms) {
                 self.pool.free(owner(purpose, id), histogram);
@@ -110,14 +119,6 @@ impl Kernel {
             // Both had room for it before.
             let _ = self.futex.ids.remove(&key(row, futex.op, futex.address));
             let _ = self.futex.free.push(id, 0);
-            freed.entries.push(id);
-        }
-        let of_mine = |holder: &Holder| freed.entries.contains(&holder_parts(holder.key).0);
-        let gone: Vec<(u32, Holder)> = self.used_holders().filter(|(_, holder)| of_mine(holder)).collect();
-        for (id, holder) in gone {
-            self.futex.holders.write(id as usize, Holder::zeroed());
-            let _ = self.futex.holder_ids.remove(&holder.key);
-            let _ = self.futex.free_holders.push(id, 0);
         }
         freed
     }

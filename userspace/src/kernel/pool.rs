@@ -1,6 +1,10 @@
 //! The pool of histograms as userspace sees it.
 
-use std::{mem::offset_of, ops::Range, sync::atomic::Ordering::Relaxed};
+use std::{
+    mem::offset_of,
+    ops::Range,
+    sync::atomic::Ordering::{Acquire, Relaxed},
+};
 
 use aya::{
     Ebpf,
@@ -138,7 +142,8 @@ impl Pool {
     /// A number that changes whenever the histogram does: its sum, and how many values were zero.
     pub(super) fn stamp(&self, id: u32) -> u64 {
         let lane = |at: usize| {
-            let sum = self.histograms.double(at, offset_of!(Histogram, sum))?.load(Relaxed);
+            // Read before the buckets, and written after them.
+            let sum = self.histograms.double(at, offset_of!(Histogram, sum))?.load(Acquire);
             let zeros = self.histograms.word(at, offset_of!(Histogram, buckets))?.load(Relaxed);
             Some(sum.wrapping_add(u64::from(zeros) << 32))
         };

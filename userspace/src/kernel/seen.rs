@@ -65,7 +65,10 @@ impl Histograms {
     /// Forgets those that were given back.
     pub fn forget(&mut self, ids: &[u32]) {
         for id in ids.iter().filter(|id| **id != 0) {
-            *seen_of(&mut self.seen, *id) = Seen::default();
+            let page = self.seen.get_mut(*id as usize / PAGE);
+            if let Some(seen) = page.and_then(|page| page.get_mut(*id as usize % PAGE)) {
+                *seen = Seen::default();
+            }
         }
     }
 }

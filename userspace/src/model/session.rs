@@ -108,6 +108,15 @@ pub struct Mutex {
     pub stats: MutexStats,
 }
 
+impl Mutex {
+    /// Whether the places that tell of spins are on its way. Some locks do not spin, and of other runtimes only the
+    /// beginning of the slow path is seen.
+    #[must_use]
+    pub fn counts_spins(&self) -> bool {
+        self.generation.is_some() || self.stats.spin_count.count() > 0
+    }
+}
+
 impl Session {
     /// A session before its first frame.
     #[must_use]

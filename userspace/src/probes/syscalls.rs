@@ -75,11 +75,13 @@ impl Syscalls {
             };
             let (seen, counts) = (seen_of(&mut self.seen, id), kernel.cell_counts(id));
             // A call that fails is noted before it is counted, or right afterwards.
-            if !last && latency.count() == 0 && counts == seen.counts {
+            // A look between the parts of a value finds its time by itself.
+            let timed = latency.count() != 0 || latency.sum != 0;
+            if !last && !timed && counts == seen.counts {
                 continue;
             }
             let stats = CallStats { latency, ..seen.difference(counts, kernel.cell_errors(id)) };
-            if !stats.is_empty() || !stats.errors.is_empty() {
+            if timed || !stats.is_empty() || !stats.errors.is_empty() {
                 changes.push(Change { row, call: call_of(call), stats });
             }
         }

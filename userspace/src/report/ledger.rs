@@ -146,8 +146,9 @@ fn meaning_of_locks(name: &str) -> &'static str {
             "values without a histogram; counts and budgets have them, quantiles do not. Trace fewer processes"
         }
         "futexes_full" => {
-            "futex calls for which there was no room to note on which futex; counted as calls. Raise --limit futexes="
+            "futex calls for which there was no room to note on which futex; counted as calls where these are counted. Raise --limit futexes="
         }
+        "futex_unreturned" => "calls on futexes in which their threads died",
         "holders_full" => {
             "waits for a mutex for which there was no room to note who held it; counted, but missing among the holders"
         }

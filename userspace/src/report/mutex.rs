@@ -3,7 +3,7 @@
 use crate::model::{
     frame::Traps,
     locks::{self, ContendedMutex, MutexKind},
-    session::{Mutex, Session},
+    session::Session,
     text::printable,
     units,
 };
@@ -141,7 +141,7 @@ fn row(mutex: &ContendedMutex, trap_ns: f64) -> Row {
     let spins = |share| stats.spin_count.quantile(share).map_or(NONE.to_owned(), units::count);
     let time = |share| marked(&stats.spin_time, share, trap_ns);
     let known = |is_known: bool, count: u64| if is_known { units::count(count) } else { NONE.to_owned() };
-    let spinning = is_counted_spinning(&mutex.seen);
+    let spinning = mutex.seen.counts_spins();
     let waits = spinning || mutex.seen.kind.is_some() || stats.went_to_kernel > 0;
     let cells = vec![
         place::name(&mutex.place),
@@ -156,12 +156,6 @@ fn row(mutex: &ContendedMutex, trap_ns: f64) -> Row {
         time(0.99),
     ];
     Row { cells, notes: notes(mutex) }
-}
-
-/// Whether the places that tell of spins are on its way. Some locks do not spin, and of other runtimes only the beginning of the slow
-/// path is seen.
-fn is_counted_spinning(seen: &Mutex) -> bool {
-    seen.generation.is_some() || seen.stats.spin_count.count() > 0
 }
 
 fn notes(mutex: &ContendedMutex) -> Vec<String> {
@@ -184,7 +178,7 @@ fn notes(mutex: &ContendedMutex) -> Vec<String> {
     if stats.calls > 0 {
         what += &format!("; {} found it taken", percent_words(stats.contended, stats.calls));
     }
-    if stats.contended > 0 && is_counted_spinning(seen) {
+    if stats.contended > 0 && seen.counts_spins() {
         what +=
             &format!(", {} got it while spinning", percent_words(stats.got_by_spinning(), stats.contended));
     }
@@ -251,7 +245,12 @@ mod tests {
     fn what_does_not_spin_has_neither_spun_nor_given_up() {
         let kind = MutexKind { form: 0, robust: false, inherits: false, protects: false, shared: false };
         let stats = MutexStats { contended: 7, gave_up: 7, went_to_kernel: 5, ..MutexStats::default() };
-        let seen = Mutex { runtime: "glibc 2.36".to_owned(), kind: Some(kind), stats, generation: None };
+        let seen = crate::model::session::Mutex {
+            runtime: "glibc 2.36".to_owned(),
+            kind: Some(kind),
+            stats,
+            generation: None,
+        };
         let place = locks::LockPlace::Private { address: 64 };
         let mutex = ContendedMutex { place, users: [(1, 64)].into(), seen };
         let Row { cells, notes } = row(&mutex, 0.0);

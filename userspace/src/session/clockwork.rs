@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    glances::Glances,
+    looks::Looks,
     rhythm::{Rhythm, Turn, ticks},
 };
 use crate::{
@@ -148,7 +148,7 @@ pub async fn run(
     let mut sample_end = Some(begin + COST_SAMPLE);
     let mut harvest_at = None;
     let mut watching = ticks(WATCH);
-    let mut glances = Glances::begin();
+    let mut looks = Looks::begin();
     live.measure_costs(true);
     let gone = command.as_ref().map(|command| awaited(command.pinned().descriptor())).transpose()?;
     if let Some(command) = &command {
@@ -163,9 +163,7 @@ pub async fn run(
             () = at(end) => break Ending::Duration,
             control = asked(&mut controls) => match control {
                 Control::Stop => break Ending::Interrupted,
-                Control::Frame => read(&mut live, frames.cut(), sink)?,
-                Control::Interval(interval) => frames = Rhythm::new(interval, Some(plan.longest)),
-                Control::Probe { name, on, answer } => switch(&mut live, name, on, &answer, sink)?,
+                other => obey(other, &mut live, &mut frames, plan.longest, sink)?,
             },
             _ = frames.tick() => {
                 read(&mut live, frames.turn(host::own_cpu_ns()), sink)?;
@@ -174,7 +172,7 @@ pub async fn run(
                 }
             }
             _ = watching.tick(), if live.is_probing() => live.watch(),
-            () = glances.due(), if live.glances() => glances.look(&mut live),
+            () = looks.due(), if live.has_mutexes() => looks.look(&mut live),
             _ = sampling.tick() => {
                 live.measure_costs(true);
                 sample_end = Some(Instant::now() + COST_SAMPLE);
@@ -201,6 +199,27 @@ pub async fn run(
 
 fn finish(live: Live, sink: &mut dyn Sink) -> Result<(), SessionError> {
     sink.take(live.finish()).map_err(SessionError::Sink)
+}
+
+/// Does what is asked of a session that goes on.
+fn obey(
+    control: Control,
+    live: &mut Live,
+    frames: &mut Rhythm,
+    longest: Duration,
+    sink: &mut dyn Sink,
+) -> Result<(), SessionError> {
+    match control {
+        Control::Stop => {}
+        Control::Frame => read(live, frames.cut(), sink)?,
+        Control::Interval(interval) => *frames = Rhythm::new(interval, Some(longest)),
+        Control::Probe { name, on, answer } => {
+            switch(live, name, on, &answer, sink)?;
+            // What that cost is no part of a reading.
+            frames.cut();
+        }
+    }
+    Ok(())
 }
 
 /// Reads what a turn is for.

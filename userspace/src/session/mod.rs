@@ -1,7 +1,7 @@
 //! Drives a session: source to sinks, until its time is over, its targets are gone or somebody stops it.
 
 mod clockwork;
-mod glances;
+mod looks;
 mod rhythm;
 mod setup;
 

@@ -57,8 +57,8 @@ pub struct Live {
     /// Probes in the targets' code, where they are wanted.
     probing: Option<Probing>,
     inlining: Inlining,
-    /// Why they are not in although they are wanted, until a frame has told so.
-    left_out: Option<String>,
+    /// Why they are not in although they are wanted.
+    pub(super) left_out: Option<String>,
 }
 
 impl Live {
@@ -229,12 +229,12 @@ impl Live {
 
     /// Whether there are mutexes whose memory is to be looked at now and then.
     #[must_use]
-    pub fn glances(&self) -> bool {
+    pub fn has_mutexes(&self) -> bool {
         self.gatherer.has_samples() && !self.switches.is_off("futex")
     }
 
     /// Looks at their memory; to be called at random times.
-    pub fn glance(&mut self) {
+    pub fn look_at_mutexes(&mut self) {
         if let Some(futexes) = self.gatherer.futexes() {
             futexes.look();
         }
@@ -274,6 +274,7 @@ impl Live {
     /// Lets go of everything; the last interval.
     #[must_use]
     pub fn finish(mut self) -> Frame {
+        let looked_at_futexes = !self.switches.is_off("futex");
         self.switches.end();
         self.kernel.close();
         self.attached.detach("sys_enter");
@@ -289,7 +290,9 @@ impl Live {
         self.counting.finish(&mut self.gatherer);
         self.inlining.finish(&mut self.gatherer);
         let mut losses = self.take_losses();
-        add_positive(&mut losses.censored, IN_FLIGHT, self.gatherer.uncounted_in_flight(&self.kernel));
+        if looked_at_futexes {
+            add_positive(&mut losses.censored, IN_FLIGHT, self.gatherer.uncounted_in_flight(&self.kernel));
+        }
         add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.close_frame(losses, end_ns)
     }
@@ -329,7 +332,8 @@ impl Live {
         notes.extend(self.counting.take_note());
         notes.extend(self.gatherer.futexes().and_then(Futexes::take_note));
         let of_probing = self.probing.as_mut().map(Probing::take_notes).unwrap_or_default();
-        let of_probing = self.left_out.take().into_iter().chain(of_probing);
+        let left_out = self.left_out.iter().filter(|_| self.sequence == 0).cloned();
+        let of_probing = left_out.chain(of_probing);
         let shown = self.gatherer.follows_futexes();
         notes.extend(of_probing.map(|note| if shown { note } else { without_tier_0(&note) }));
         notes.extend(self.inlining.take_notes());
@@ -352,7 +356,11 @@ impl Live {
         let mut ledger = Ledger::default();
         for (slot, count) in self.kernel.losses() {
             let new = count - self.losses.insert(slot.name(), count).unwrap_or(0);
+            // Where calls are not counted, a call that is on no futex either is in no number.
+            let nowhere =
+                matches!(slot, Slot::FutexesFull | Slot::UnmatchedExit) && !self.gatherer.counts_calls();
             let book = match slot.class() {
+                _ if nowhere => &mut ledger.lost,
                 Class::Lost => &mut ledger.lost,
                 Class::Degraded => &mut ledger.degraded,
                 Class::Censored => &mut ledger.censored,

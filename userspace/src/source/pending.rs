@@ -16,12 +16,15 @@ pub struct Pending {
     /// By thread id; `None` is the process.
     sched: HashMap<Option<u32>, usize>,
     futexes: HashMap<(LockPlace, u64, String), usize>,
+    /// With runtime and generation.
+    mutexes: HashMap<(LockPlace, u64, String, Option<String>), usize>,
 }
 
 impl Pending {
     /// One to which nothing was added yet.
     pub fn of(frame: ProcessFrame) -> Self {
-        Self { frame, calls: HashMap::new(), sched: HashMap::new(), futexes: HashMap::new() }
+        let (calls, sched) = (HashMap::new(), HashMap::new());
+        Self { frame, calls, sched, futexes: HashMap::new(), mutexes: HashMap::new() }
     }
 
     /// Adds what happened in a call.
@@ -79,15 +82,16 @@ impl Pending {
         }
     }
 
-    /// Adds what probes in the code saw of a lock. There are few of them.
+    /// Adds what probes in the code, or counters inside, saw of a lock.
     pub fn add_mutex(&mut self, new: MutexFrame) {
-        let same = |it: &&mut MutexFrame| {
-            (it.address, &it.place, &it.runtime, &it.generation)
-                == (new.address, &new.place, &new.runtime, &new.generation)
-        };
-        match self.frame.mutexes.iter_mut().find(same) {
+        let all = &mut self.frame.mutexes;
+        let key = (new.place.clone(), new.address, new.runtime.clone(), new.generation.clone());
+        match self.mutexes.get(&key).and_then(|at| all.get_mut(*at)) {
             Some(known) => known.stats.merge(&new.stats),
-            None => self.frame.mutexes.push(new),
+            None => {
+                self.mutexes.insert(key, all.len());
+                all.push(new);
+            }
         }
     }
 }

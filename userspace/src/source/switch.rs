@@ -105,6 +105,9 @@ impl Live {
 
     /// Why a probe cannot be switched now.
     fn refusal(&self, which: Switch, on: bool) -> Option<String> {
+        if let (Switch::Mutex, Some(why)) = (which, &self.left_out) {
+            return Some(why.clone());
+        }
         let runs = match which {
             Switch::Fixed(why) => return Some(why.to_owned()),
             Switch::Syscalls => self.gatherer.counts_calls(),

@@ -270,10 +270,8 @@ impl App {
     }
 
     fn obey(&mut self, command: Command) -> Action {
-        let about_all = [Command::MarkA, Command::MarkB, Command::Pause, Command::Reset, Command::SaveJson];
-        if self.held_ns.is_none() && self.history.ahead().is_some() && about_all.contains(&command) {
-            self.put_off.push(command);
-            return Action::Frame;
+        if let Some(action) = self.put_off(command) {
+            return action;
         }
         match command {
             Command::Quit => return Action::Quit,
@@ -314,6 +312,21 @@ impl App {
             }
         }
         Action::Draw
+    }
+
+    /// Keeps a command that is about everything there is until that is known, and those that come after it: they are
+    /// done in the order of their keys. Who asks for the end a second time gets it at once.
+    fn put_off(&mut self, command: Command) -> Option<Action> {
+        let of_session = [Command::Reset, Command::SaveJson].contains(&command);
+        let of_screen = [Command::MarkA, Command::MarkB, Command::Pause].contains(&command);
+        let is_about_all = of_session || of_screen && self.held_ns.is_none();
+        let waits = is_about_all && self.history.ahead().is_some();
+        let is_behind = !self.put_off.is_empty() && !self.put_off.contains(&Command::Quit);
+        if !waits && !is_behind {
+            return None;
+        }
+        self.put_off.push(command);
+        Some(if waits { Action::Frame } else { Action::Draw })
     }
 
     fn show(&mut self, view: View) {

@@ -117,7 +117,9 @@ fn of_a_java_machine_its_own_mutexes_are_seen_and_its_monitors_where_they_wait()
         assert!(waits(&idle) > 0, "{what}: {:?}", ranked(&session.processes));
         assert!(idle.iter().all(|lock| lock.verdict != wrong), "{idle:?}");
     }
-    // Waiting for a condition of the machine's own is no contention either.
-    let conditions = locks(&session, "pthread", "condition");
-    assert!(waits(&conditions) > 0 && conditions.iter().all(|lock| lock.verdict == Verdict::Idle));
+    // Waiting for a condition of the machine's own is no contention either. Of one that never ended nothing is said.
+    let mut conditions = locks(&session, "pthread", "condition");
+    conditions.retain(|lock| lock.sum.count > 0);
+    assert!(waits(&conditions) > 0, "{:?}", ranked(&session.processes));
+    assert!(conditions.iter().all(|lock| lock.verdict == Verdict::Idle), "{conditions:?}");
 }

@@ -45,8 +45,7 @@ pub fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats
 /// One mutex.
 pub fn mutex((place, address): &(LockPlace, u64), mutex: &session::Mutex) -> Mutex {
     let stats = &mutex.stats;
-    // As in the report: of a lock whose kind is not known it is not said that it does not.
-    let spins = mutex.kind.is_none_or(locks::MutexKind::spins);
+    let spins = mutex.kind.is_none_or(locks::MutexKind::spins) && mutex.counts_spins();
     let (sort, shared) = lies_in(place);
     Mutex {
         address: *address,

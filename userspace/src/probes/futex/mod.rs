@@ -152,9 +152,11 @@ impl Futexes {
         for id in &freed.entries {
             self.tallies.remove(id);
         }
-        self.samples.forget(&freed.entries);
+        self.samples.forget(row, &freed.entries);
         self.histograms.forget(&freed.histograms);
         if !freed.entries.is_empty() {
+            let gone = self.holders.keys().filter(|(id, _)| freed.entries.contains(id));
+            gone.for_each(|(_, tid)| drop(self.names.remove(tid)));
             self.holders.retain(|(id, _), _| !freed.entries.contains(id));
         }
         self.places.forget(row);
@@ -189,7 +191,9 @@ impl Tally {
         };
         if change.count != 0 {
             let since = |at: u64| at.saturating_sub(start_ns);
-            change.seen_ns = Some((since(futex.first_ns), since(futex.last_ns)));
+            // Two threads may have looked at the clock at different times of one tick.
+            let (one, other) = (since(futex.first_ns), since(futex.last_ns));
+            change.seen_ns = Some((one.min(other), one.max(other)));
         }
         self.total.merge(&change);
         change
@@ -213,7 +217,6 @@ fn new_errors(
 }
 
 /// The kind that the C library's bits say.
-/// What the library's bits say.
 #[must_use]
 pub fn kind_of(bits: u32) -> MutexKind {
     MutexKind {

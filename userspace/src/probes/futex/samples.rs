@@ -1,7 +1,7 @@
 //! `__spins` of adaptive mutexes, read from a target's memory at random times: as waits begin it is another one.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, ErrorKind},
     os::unix::fs::FileExt as _,
@@ -29,7 +29,8 @@ const SPINS: usize = 20;
 #[derive(Default)]
 pub struct Samples {
     watched: HashMap<u32, Watched>,
-    is_refused: bool,
+    /// Rows of processes whose memory may not be read.
+    refused: HashSet<u32>,
     note: Option<String>,
 }
 
@@ -65,12 +66,13 @@ impl Samples {
             known.waits = futex.count;
             return;
         }
-        if row.exited_ns != 0 || self.is_refused || self.is_known(place) || !self.has_room(futex.count) {
+        if row.exited_ns != 0 || self.refused.contains(&futex.row) || self.is_known(place) {
             return;
         }
+        let Some(given_up) = self.room(futex.count) else { return };
         let memory = match File::open(format!("/proc/{}/mem", row.tgid)) {
             Ok(memory) => memory,
-            Err(cause) => return self.refuse(row.tgid, &cause),
+            Err(cause) => return self.refuse(futex.row, row.tgid, &cause),
         };
         // Opened while it lived and ran this program: the file is of its memory and no other's, for good.
         if now()
@@ -79,31 +81,33 @@ impl Samples {
             let (address, kind, waits, place) = (futex.address, futex.kind, futex.count, place.clone());
             let found = SpinSamples::default();
             let watched = Watched { memory, place, address, kind, waits, last: None, still: 0, found };
+            given_up.and_then(|id| self.watched.remove(&id));
             self.watched.insert(id, watched);
         }
     }
 
     /// Another process has the same lock.
     fn is_known(&self, place: &LockPlace) -> bool {
-        !matches!(place, LockPlace::Private { .. }) && self.watched.values().any(|it| it.place == *place)
+        matches!(place, LockPlace::Shared { .. }) && self.watched.values().any(|it| it.place == *place)
     }
 
-    fn has_room(&mut self, waits: u64) -> bool {
+    /// Whether there is room for one with so many waits, and which other one is given up for it.
+    fn room(&self, waits: u64) -> Option<Option<u32>> {
         if self.watched.len() < MOST {
-            return true;
+            return Some(None);
         }
         let idle = |it: &(&u32, &Watched)| it.1.waits * BUSIER < waits && it.1.found.is_empty();
-        let least = self.watched.iter().filter(idle).min_by_key(|it| it.1.waits).map(|it| *it.0);
-        least.is_some_and(|id| self.watched.remove(&id).is_some())
+        self.watched.iter().filter(idle).min_by_key(|it| it.1.waits).map(|it| Some(*it.0))
     }
 
-    fn refuse(&mut self, pid: u32, cause: &io::Error) {
-        if cause.kind() == ErrorKind::PermissionDenied {
-            self.is_refused = true;
-            self.note = Some(format!(
+    fn refuse(&mut self, row: u32, pid: u32, cause: &io::Error) {
+        if cause.kind() == ErrorKind::PermissionDenied && self.refused.insert(row) {
+            self.note.get_or_insert_with(|| {
+                format!(
                 "futex: cannot read the memory of process {pid}: {cause}; the mean of __spins over time is missing, \
                  CAP_SYS_PTRACE allows it"
-            ));
+                )
+            });
         }
     }
 
@@ -122,8 +126,9 @@ impl Samples {
         self.watched.get_mut(&id).map_or_else(SpinSamples::default, |it| std::mem::take(&mut it.found))
     }
 
-    /// Forgets mutexes that were given back.
-    pub fn forget(&mut self, ids: &[u32]) {
+    /// Forgets mutexes that were given back with a row.
+    pub fn forget(&mut self, row: u32, ids: &[u32]) {
+        self.refused.remove(&row);
         self.watched.retain(|id, _| !ids.contains(id));
     }
 
@@ -215,7 +220,7 @@ mod tests {
         let found = samples.take(1);
         assert_eq!((found.all.count(), found.all.sum, found.moved.sum), (2, 40 + 48, 48));
         assert!(samples.take(1).is_empty());
-        samples.forget(&[1]);
+        samples.forget(0, &[1]);
         assert!(!samples.is_any());
     }
 
@@ -244,11 +249,11 @@ mod tests {
     #[test]
     fn a_refusal_is_told_once() {
         let mut samples = Samples::default();
-        samples.refuse(7, &ErrorKind::PermissionDenied.into());
+        samples.refuse(1, 7, &ErrorKind::PermissionDenied.into());
         assert!(samples.take_note().is_some_and(|note| note.contains("process 7")));
         assert_eq!(samples.take_note(), None);
         let mut gone = Samples::default();
-        gone.refuse(7, &ErrorKind::NotFound.into());
-        assert_eq!((gone.take_note(), gone.is_refused), (None, false));
+        gone.refuse(1, 7, &ErrorKind::NotFound.into());
+        assert_eq!((gone.take_note(), gone.refused.is_empty()), (None, true));
     }
 }

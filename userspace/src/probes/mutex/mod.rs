@@ -26,7 +26,7 @@ pub const SPEC: Spec = Spec {
     name: "mutex",
     summary: "contended locks, seen in the targets' own code: who spun, for how long, gave up, and went to the kernel",
     hooks: &["uprobe:contended paths of the lock library"],
-    needs: "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; Linux 5.15, from 6.6 on the probes are out at once; x86-64",
+    needs: "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; Linux 5.15, from 6.10 on the probes are out at once; x86-64",
     default: false,
     cost: "a trap per contended acquisition, and as many again where it had to wait; held to --budget",
 };

@@ -365,10 +365,12 @@ fn a_glance_moves_counts_and_nothing_else() {
     // The last frame is a frame, and a choice is of frames.
     press(&mut app, &chars("c---"));
     assert_eq!((WINDOWS_NS[app.window], app.shown.period.ahead.is_some()), (0, false));
+    assert_eq!(app.shown.period.to_ns, app.history.newest_ns());
     press(&mut app, &chars("+6"));
     assert!(app.shown.period.ahead.is_some());
     press(&mut app, &[Key::Enter]);
     assert!(app.shown.period.ahead.is_none());
+    assert_eq!(app.shown.period.to_ns, app.history.newest_ns());
 }
 
 #[test]
@@ -387,4 +389,26 @@ fn what_is_about_everything_waits_for_a_frame() {
     assert_eq!(app.marks[0].as_ref().map(|mark| mark.period.to_ns), Some(12 * SECOND));
     // With everything known there is nothing to wait for.
     assert_eq!(app.key(Key::Char(' ')), Action::Draw);
+}
+
+#[test]
+fn what_comes_after_a_key_that_waits_is_done_after_it() {
+    let frame =
+        |app: &App| synthetic::frames(5, SHAPE).swap_remove((app.history.newest_ns() / SECOND) as usize);
+    let mut app = app();
+    look_ahead(&mut app, 7);
+    let asked = [Key::Char('e'), Key::Char('q')].map(|key| app.key(key));
+    assert_eq!(asked, [Action::Frame, Action::Draw]);
+    assert_eq!(app.key(Key::Char('q')), Action::Quit, "who insists is obeyed");
+    app.frame(frame(&app));
+    assert_eq!(app.make_up(), [Action::SaveJson, Action::Quit]);
+    look_ahead(&mut app, 7);
+    let asked = [Key::Char(' '), Key::Left].map(|key| app.key(key));
+    assert_eq!(asked, [Action::Frame, Action::Draw]);
+    app.frame(frame(&app));
+    assert_eq!(app.make_up(), [Action::Draw, Action::Draw]);
+    assert_eq!(app.held_ns, Some(app.history.newest_ns() - SECOND));
+    // What is written of the running session is of now, whatever is on screen.
+    look_ahead(&mut app, 7);
+    assert_eq!(app.key(Key::Char('e')), Action::Frame);
 }

@@ -14,16 +14,23 @@ impl App {
     /// What the numbers on screen are about.
     #[must_use]
     pub fn period(&self) -> Period {
-        let frames =
-            if self.cumulated { self.history.cumulated(self.end_ns()) } else { self.window_period() };
         // The last frame is one, and not what comes after it; a choice of processes is not glanced at.
         let narrow = !self.cumulated && WINDOWS_NS[self.window] == 0 || !self.history.chosen().is_empty();
         let ahead = self.history.ahead().filter(|_| self.held_ns.is_none() && !narrow);
+        let end = match self.held_ns {
+            None if narrow => self.history.newest_ns(),
+            _ => self.end_ns(),
+        };
+        let frames = if self.cumulated { self.history.cumulated(end) } else { self.window_until(end) };
         Period { ahead: ahead.cloned(), ..frames }
     }
 
     pub(super) fn window_period(&self) -> Period {
-        self.history.window(self.end_ns(), WINDOWS_NS[self.window])
+        self.window_until(self.end_ns())
+    }
+
+    fn window_until(&self, end: u64) -> Period {
+        self.history.window(end, WINDOWS_NS[self.window])
     }
 
     /// The time that a chart of so many columns is about: one column per frame, or the window if that is longer. It

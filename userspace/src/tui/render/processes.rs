@@ -33,7 +33,8 @@ fn threads(app: &App, look: Look, buf: &mut Buffer, area: Rect, key: &ProcessKey
     let area = heading(buf, look, area, &title, "sums since the start");
     let used = counters(look, buf, area, process);
     let area = below(area, used);
-    let table = table(process, session.header.counts_calls());
+    let by_thread = session.header.counts_calls() && session.header.per_thread;
+    let table = table(process, by_thread);
     if table.rows.is_empty() {
         let words = format!("{} threads; they are not told apart: that takes --threads", process.threads);
         line(buf, look, area, &[(&words, Tone::Faint)]);
@@ -60,6 +61,7 @@ fn counters(look: Look, buf: &mut Buffer, area: Rect, process: &Process) -> u16 
     parts::wrap(buf, look, area, &words.join(", "), Tone::Plain)
 }
 
+/// `counted` tells whether calls are counted by thread.
 fn table(process: &Process, counted: bool) -> Table {
     let columns = vec![
         Column::name("thread"),

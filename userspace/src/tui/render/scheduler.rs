@@ -56,18 +56,24 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
 
 fn switches(app: &App, sched: &SchedStats, look: Look, buf: &mut Buffer, area: Rect) {
     let unit = Unit::of(app.cumulated, app.shown.period.sums.span_ns);
+    let quantiles = [("queued p50", 0.5), ("p99", 0.99)].map(|(title, part)| {
+        let value = sched.wakeup_to_run.quantile(part).map_or("-".to_owned(), units::time);
+        format!("{title} {value}")
+    });
     let counts = [
         (unit.title("waits"), sched.voluntary),
         (unit.title("preempted"), sched.involuntary),
         (unit.title("migrations"), sched.migrations),
     ];
+    let counts = counts.map(|(title, count)| format!("{title} {}", unit.count(count).text));
     let mut words = String::new();
-    for (title, count) in counts {
-        words += &format!("{title} {}  ", unit.count(count).text);
-    }
-    for (title, hist) in [("run queue p50", 0.5), ("p99", 0.99)] {
-        let value = sched.wakeup_to_run.quantile(hist).map_or("-".to_owned(), units::time);
-        words += &format!("{title} {value}  ");
+    for item in quantiles.iter().chain(&counts) {
+        let gap = if words.is_empty() { "" } else { "  " };
+        // A number without its unit would be another one.
+        if words.len() + gap.len() + item.len() > usize::from(area.width) {
+            break;
+        }
+        words += &format!("{gap}{item}");
     }
     line(buf, look, area, &[(&words, Tone::Plain)]);
 }

@@ -1,3 +1,6 @@
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.util.concurrent.locks.LockSupport;
 
 /** A monitor that is found taken a known number of times: who holds it waits until the other thread is blocked. */
@@ -32,11 +35,23 @@ public class Monitors {
     static void until(Thread thread, Thread.State state) throws InterruptedException {
         while (thread.getState() != state) Thread.sleep(1);
         // It spins for a moment before it goes to sleep.
-        Thread.sleep(100);
+        for (int looks = 0; looks < 20; looks = sleeps(thread.getName()) ? looks + 1 : 0) Thread.sleep(1);
+    }
+
+    /** Whether the kernel says so of the thread. */
+    static boolean sleeps(String name) {
+        for (File task : new File("/proc/self/task").listFiles()) {
+            try {
+                if (Files.readString(task.toPath().resolve("stat")).contains("(" + name + ") S")) return true;
+            } catch (IOException ended) {
+                continue;
+            }
+        }
+        return false;
     }
 
     public static void main(String[] arguments) throws Exception {
-        Thread other = new Thread(Monitors::want), idler = new Thread(Monitors::idle);
+        Thread other = new Thread(Monitors::want, "other"), idler = new Thread(Monitors::idle, "idler");
         System.out.println("ready");
         System.out.flush();
         System.in.read();

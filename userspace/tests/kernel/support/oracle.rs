@@ -13,6 +13,8 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::workload::{in_call, within};
+
 /// Longer than this it neither takes to start nor to end.
 const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -48,10 +50,22 @@ impl Oracle {
         let mut oracle = Self { child, lines };
         while let Some(line) = oracle.next() {
             if line.contains("attached_probes") {
+                // It says so before it does it, and then waits for what its probes have to say.
+                within(PATIENCE, "bpftrace to have attached its probes", || oracle.waits());
                 return oracle;
             }
         }
         panic!("bpftrace did not start");
+    }
+
+    /// Whether it does nothing but wait for events.
+    fn waits(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        const WAITS: [i64; 2] = [libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
+        #[cfg(not(target_arch = "x86_64"))]
+        const WAITS: [i64; 1] = [libc::SYS_epoll_pwait];
+        let pid = self.child.id();
+        in_call(pid, pid).is_some_and(|call| WAITS.contains(&i64::from(call)))
     }
 
     /// The next line; `None` at its end.

@@ -108,7 +108,11 @@ fn measure(options: &Options, tool: &Path, dir: &Path, stage: &Stage) -> Result<
 /// Where the C library of the workloads has its spin counts, as our tool finds it.
 fn find_spin(tool: &Path, stage: &Stage) -> Result<Spin> {
     let started = stage.start(&WORKLOADS[0], 1)?;
-    let pid = started.pids().first().context("nobody uses locks")?.to_string();
+    let pid = started
+        .pids()
+        .first()
+        .context("cannot look for spin counts: the workload runs no process; try it by itself")?
+        .to_string();
     let spin = Spin::read(&capture(command(tool).args(["probes", "--plan", "-p", &pid]))?)?;
     spin.name(&stage.library(), &stage.named_library())?;
     Ok(spin)

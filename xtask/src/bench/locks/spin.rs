@@ -48,8 +48,13 @@ impl Spin {
     /// objcopy makes no others.
     pub fn name(&self, library: &Path, copy: &Path) -> Result<()> {
         let sections = capture(command("readelf").arg("-SW").arg(library))?;
-        let (address, in_file) = text_of(&sections).context("the C library has no code")?;
-        fs::create_dir_all(copy.parent().context("the copy is in no directory")?)?;
+        let (address, in_file) = text_of(&sections)
+            .context("cannot name places of the C library: it has no .text; use an unchanged one")?;
+        fs::create_dir_all(
+            copy.parent().context(
+                "cannot make a copy of the C library: its path has no directory; give a whole one",
+            )?,
+        )?;
         let mut objcopy = command("objcopy");
         for (nth, place) in self.places.iter().enumerate() {
             let symbol = format!("{}=.text:{:#x},function,global", name(nth), place - in_file);
@@ -61,7 +66,9 @@ impl Spin {
             let value = (place - in_file + address).to_le_bytes();
             let entry: Vec<u8> = value.into_iter().chain([0; 8]).collect();
             let at = bytes.windows(entry.len()).rposition(|window| window == entry);
-            bytes[at.context("objcopy made no symbol")? + 8] = 2;
+            bytes[at.context(
+                "cannot name places of the C library: objcopy has made no symbol; update binutils",
+            )? + 8] = 2;
         }
         Ok(fs::write(copy, bytes)?)
     }

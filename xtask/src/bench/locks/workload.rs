@@ -119,7 +119,12 @@ impl Stage {
             .arg(self.dir.join(program))
             .args(arguments)
             .arg(count.to_string())
-            .env("LD_LIBRARY_PATH", library.parent().context("the C library is in no directory")?)
+            .env(
+                "LD_LIBRARY_PATH",
+                library
+                    .parent()
+                    .context("cannot run with the C library: its path has no directory; give a whole one")?,
+            )
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;

@@ -11,12 +11,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 const SPREAD_US: u64 = 20_000;
 
 /// The next look.
-pub struct Glances {
+pub struct Looks {
     at: Instant,
     number: u64,
 }
 
-impl Glances {
+impl Looks {
     /// The first one is due.
     pub fn begin() -> Self {
         Self { at: Instant::now(), number: 0 }
@@ -29,7 +29,7 @@ impl Glances {
 
     /// Looks.
     pub fn look(&mut self, live: &mut Live) {
-        live.glance();
+        live.look_at_mutexes();
         self.number += 1;
         self.at = Instant::now() + PAUSE + Duration::from_micros(scattered(self.number) % SPREAD_US);
     }
