@@ -47,7 +47,12 @@ impl Options {
                 "--rounds" => {
                     options.rounds = value.parse().context("cannot read --rounds: it takes a number")?;
                 }
-                "--tool" => options.tool = Some(PathBuf::from(value)),
+                "--tool" => {
+                    // Some of what is measured runs in a directory of its own.
+                    let tool = fs::canonicalize(value)
+                        .with_context(|| format!("cannot use --tool {value}: build it first"))?;
+                    options.tool = Some(tool);
+                }
                 _ => bail!("cannot heed `{word}`: the options are --rounds N and --tool FILE"),
             }
         }
