@@ -330,7 +330,8 @@ impl Lock {
     /// Time spun, ns; `None` where nobody measured it.
     #[must_use]
     pub fn spun_ns(&self) -> Option<u64> {
-        self.mutex.as_ref().map(|mutex| mutex.spin_time.sum)
+        let timed = self.mutex.as_ref().filter(|mutex| mutex.spin_time.count() > 0);
+        timed.map(|mutex| mutex.spin_time.sum)
     }
 
     /// Waiting of any kind, ns.
