@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, io, time::Duration};
 
-use super::{Counts, Detail, Everything, InlineError};
+use super::{Counts, Detail, Everything, InlineError, Removal};
 use crate::locate::site::Generation;
 
 /// Counters in a process; there are none here.
@@ -18,21 +18,6 @@ pub struct Patch {
     pub repaired: bool,
     /// What the process calls itself.
     pub own_id: u32,
-}
-
-/// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Removal {
-    /// How long the process stood still, the longest time at a stretch.
-    pub stopped: Duration,
-    /// Instructions that are the original ones again.
-    pub restored: usize,
-    /// The memory could not be taken away.
-    pub memory_left: bool,
-    /// Processes that were forked from it and are as they were too.
-    pub heirs: usize,
-    /// Those that are not, since they became somebody who is left alone. What is in them is harmless.
-    pub heirs_left: usize,
 }
 
 impl Patch {

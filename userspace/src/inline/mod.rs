@@ -13,12 +13,14 @@ mod layout;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+use std::time::Duration;
+
 pub use counters::{Counts, Everything, LARGEST, Own, TARGET};
 #[cfg(not(target_arch = "x86_64"))]
-pub use elsewhere::{Patch, Removal, bring_to_entry, repair};
+pub use elsewhere::{Patch, bring_to_entry, repair};
 pub use error::InlineError;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{Patch, Removal, bring_to_entry, repair};
+pub use x86_64::{Patch, bring_to_entry, repair};
 
 /// How finely it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,4 +29,19 @@ pub enum Detail {
     Kinds,
     /// Every mutex by itself as well, as far as there is room.
     Locks,
+}
+
+/// What was done to take counters out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// How long the process stood still, the longest time at a stretch.
+    pub stopped: Duration,
+    /// Instructions that are the original ones again.
+    pub restored: usize,
+    /// The memory could not be taken away, since something on a stack may lead back to it. It is harmless.
+    pub memory_left: bool,
+    /// Processes that were forked from it and are as they were too.
+    pub heirs: usize,
+    /// Those that are not, or keep the memory, as above. What is in them is harmless.
+    pub heirs_left: usize,
 }

@@ -1,13 +1,11 @@
 //! System calls: from the kernel side's cumulative counters to what happened since the last look.
 
-use std::collections::BTreeMap;
-
 use pulse_trace_common::probes::syscalls::{NATIVE_CALLS, errno_at};
 
+use super::errors::Errors;
 use crate::{
     kernel::{CellCounts, Histograms, Kernel},
     model::{
-        errno,
         frame::{Abi, Call, CallStats, Lean},
         glance::Quick,
         hist::Hist,
@@ -57,8 +55,7 @@ pub struct Syscalls {
 #[derive(Default)]
 struct Seen {
     counts: CellCounts,
-    /// By rising index; these wrap.
-    errors: Vec<(u32, u32)>,
+    errors: Errors,
 }
 
 impl Syscalls {
@@ -168,48 +165,15 @@ impl Seen {
             },
             untimed: counts.untimed - seen.untimed,
             unreturned: counts.unreturned - seen.unreturned,
-            errors: self.new_errors(errors),
+            errors: self.errors.take(errors, errno_at),
             ..CallStats::default()
         }
-    }
-
-    fn new_errors(&mut self, now: impl Iterator<Item = (u32, u32)>) -> BTreeMap<u32, u64> {
-        let mut new = BTreeMap::new();
-        for (index, counter) in now {
-            let place = self.errors.partition_point(|error| error.0 < index);
-            if self.errors.get(place).is_none_or(|error| error.0 != index) {
-                self.errors.reserve_exact(1);
-                self.errors.insert(place, (index, 0));
-            }
-            // Counters wrap at 32 bits, and are looked at far more often than that.
-            let count = counter.wrapping_sub(std::mem::replace(&mut self.errors[place].1, counter));
-            if count != 0 {
-                *new.entry(errno_at(index).unwrap_or(errno::OTHER)).or_default() += u64::from(count);
-            }
-        }
-        new
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counters_that_wrap_lose_nothing() {
-        let mut seen = Seen::default();
-        let mut take = |errors: &[(u32, u32)]| {
-            seen.difference(CellCounts::default(), errors.iter().copied())
-                .errors
-                .into_iter()
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(take(&[(11, u32::MAX)]), [(11, u64::from(u32::MAX))]);
-        assert_eq!(take(&[(9, 3), (11, 1)]), [(9, 3), (11, 2)]);
-        assert_eq!(take(&[(9, 3), (11, 1)]), []);
-        // A counter that has wrapped to nothing is not told of until it moves on.
-        assert_eq!(take(&[(9, 3)]), []);
-    }
 
     #[test]
     fn a_glance_is_the_difference_to_the_last_look() {

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::ControlFlow,
     os::fd::{BorrowedFd, OwnedFd},
     sync::mpsc::Sender,
     time::Duration,
@@ -161,10 +162,11 @@ pub async fn run(
                 break Ending::Interrupted;
             }
             () = at(end) => break Ending::Duration,
-            control = asked(&mut controls) => match control {
-                Control::Stop => break Ending::Interrupted,
-                other => obey(other, &mut live, &mut frames, plan.longest, sink)?,
-            },
+            control = asked(&mut controls) => {
+                if obey(control, &mut live, &mut frames, plan.longest, sink)?.is_break() {
+                    break Ending::Interrupted;
+                }
+            }
             _ = frames.tick() => {
                 read(&mut live, frames.turn(host::own_cpu_ns()), sink)?;
                 if live.is_over() {
@@ -194,23 +196,20 @@ pub async fn run(
             () = at(harvest_at) => harvest_at = None,
         }
     };
-    finish(live, sink).map(|()| ending)
+    sink.take(live.finish()).map_err(SessionError::Sink)?;
+    Ok(ending)
 }
 
-fn finish(live: Live, sink: &mut dyn Sink) -> Result<(), SessionError> {
-    sink.take(live.finish()).map_err(SessionError::Sink)
-}
-
-/// Does what is asked of a session that goes on.
+/// Does what is asked of a session, unless that is to end.
 fn obey(
     control: Control,
     live: &mut Live,
     frames: &mut Rhythm,
     longest: Duration,
     sink: &mut dyn Sink,
-) -> Result<(), SessionError> {
+) -> Result<ControlFlow<()>, SessionError> {
     match control {
-        Control::Stop => {}
+        Control::Stop => return Ok(ControlFlow::Break(())),
         Control::Frame => read(live, frames.cut(), sink)?,
         Control::Interval(interval) => *frames = Rhythm::new(interval, Some(longest)),
         Control::Probe { name, on, answer } => {
@@ -219,7 +218,7 @@ fn obey(
             frames.cut();
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Reads what a turn is for.

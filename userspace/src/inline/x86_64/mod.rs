@@ -18,8 +18,8 @@ mod removal;
 mod row;
 mod stub;
 
-use super::{Counts, Detail, Everything, InlineError, counters, layout};
+use super::{Counts, Detail, Everything, InlineError, Removal, counters, layout};
 
 pub use entry::bring_to_entry;
 pub use patch::Patch;
-pub use removal::{Removal, repair};
+pub use removal::repair;

@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use super::{
-    InlineError,
+    InlineError, Removal,
     call::{Caller, Gadgets},
     halt::{Halted, apart},
     layout::{self, AREA, CODE, Entry, HEADER, Layout, PAGE},
@@ -15,21 +15,6 @@ use crate::{
     locate::replaceable::JUMP,
     model::maps::{Backing, Mapping, Maps},
 };
-
-/// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Removal {
-    /// How long the process stood still, the longest time at a stretch.
-    pub stopped: Duration,
-    /// Instructions that are the original ones again.
-    pub restored: usize,
-    /// The memory could not be taken away, since something on a stack may lead back to it. It is harmless.
-    pub memory_left: bool,
-    /// Processes that were forked from it and are as they were too.
-    pub heirs: usize,
-    /// Those that are not, or keep the memory, as above. What is in them is harmless.
-    pub heirs_left: usize,
-}
 
 /// How often it is tried to find nobody inside.
 const ATTEMPTS: u32 = 50;

@@ -2,15 +2,15 @@
 
 mod samples;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use pulse_trace_common::probes::futex::{Futex, SHARED, error_at, kind, op};
 
 use self::samples::Samples;
+use super::errors::Errors;
 use crate::{
     kernel::{FreedFutexes, Histograms, Kernel},
     model::{
-        errno,
         hist::Hist,
         locks::{FutexFrame, FutexStats, MutexKind, MutexSeen, SpinSamples},
         spec::Spec,
@@ -57,6 +57,7 @@ pub struct Futexes {
 #[derive(Default)]
 struct Tally {
     total: FutexStats,
+    errors: Errors,
     like_mutex: u64,
     /// What was read of it before it was known for a mutex.
     spins: Hist,
@@ -181,12 +182,13 @@ impl Tally {
     /// Everything but histograms and mutex.
     fn take_counters(&mut self, futex: &Futex, start_ns: u64) -> FutexStats {
         let seen = &self.total;
+        let errors = (0..).zip(futex.errors);
         let mut change = FutexStats {
             count: futex.count - seen.count,
             woken: futex.woken - seen.woken,
             vain: futex.vain - seen.vain,
             unlike_mutex: futex.unlike_mutex - seen.unlike_mutex,
-            errors: new_errors(&futex.errors, error_at, &seen.errors),
+            errors: self.errors.take(errors.filter(|error| error.1 != 0), error_at),
             ..FutexStats::default()
         };
         if change.count != 0 {
@@ -198,22 +200,6 @@ impl Tally {
         self.total.merge(&change);
         change
     }
-}
-
-/// Errors of a table of the kernel side, which has an index for each errno, that were not seen before.
-fn new_errors(
-    table: &[u32],
-    errno_at: impl Fn(u32) -> Option<u32>,
-    seen: &BTreeMap<u32, u64>,
-) -> BTreeMap<u32, u64> {
-    let counted = table.iter().enumerate().filter(|(_, counter)| **counter != 0);
-    let new = counted.map(|(index, counter)| {
-        let errno = errno_at(index as u32).unwrap_or(errno::OTHER);
-        // Counters wrap at 32 bits, and are looked at far more often than that.
-        let known = seen.get(&errno).map_or(0, |known| *known as u32);
-        (errno, u64::from(counter.wrapping_sub(known)))
-    });
-    new.filter(|(_, new)| *new != 0).collect()
 }
 
 /// The kind that the C library's bits say.

@@ -30,14 +30,14 @@ struct Counted {
     /// What was read last.
     before: Everything,
     kin: Kin,
-    locks: Locks,
+    /// Where locks are told apart.
+    locks: Option<Locks>,
 }
 
 /// Those that are counted in.
 #[derive(Default)]
 pub struct Inlining {
     counted: Vec<Counted>,
-    by_lock: bool,
     cost: Option<InlineCost>,
     notes: Vec<String>,
     missing: Missing,
@@ -62,7 +62,6 @@ struct Missing {
 impl Inlining {
     /// Puts counters into processes: into all or into none.
     pub fn begin(&mut self, targets: &[ProcessKey], detail: Detail) -> Result<(), InlineError> {
-        self.by_lock = detail == Detail::Locks;
         for key in targets {
             let patch = Patch::put_in(key.pid, detail)?;
             let put_in_ns = u64::try_from(patch.stopped.as_nanos()).unwrap_or(u64::MAX);
@@ -84,7 +83,7 @@ impl Inlining {
                 renamed: false,
                 before: Everything::default(),
                 kin: Kin::of(key.pid),
-                locks: Locks::of(key.pid),
+                locks: (detail == Detail::Locks).then(|| Locks::of(key.pid)),
             });
         }
         Ok(())
@@ -94,7 +93,7 @@ impl Inlining {
     pub fn collect(&mut self, gatherer: &mut Gatherer) {
         for counted in &mut self.counted {
             match counted.patch.read_all() {
-                Ok(now) => counted.take(now, self.by_lock, self.ended, gatherer, &mut self.missing),
+                Ok(now) => counted.take(now, self.ended, gatherer, &mut self.missing),
                 Err(_) => self.missing.unread += 1,
             }
         }
@@ -176,15 +175,10 @@ impl Inlining {
 
 impl Counted {
     /// What came on top since the last time. Who is not known yet is left for the next time, at the end for nobody.
-    fn take(
-        &mut self,
-        now: Everything,
-        by_lock: bool,
-        last: bool,
-        gatherer: &mut Gatherer,
-        missing: &mut Missing,
-    ) {
-        self.locks.begin();
+    fn take(&mut self, now: Everything, last: bool, gatherer: &mut Gatherer, missing: &mut Missing) {
+        if let Some(locks) = &mut self.locks {
+            locks.begin();
+        }
         for (number, own) in now.processes {
             let whose = match number {
                 TARGET => Some(self.key),
@@ -196,7 +190,7 @@ impl Counted {
                 None => {}
             }
         }
-        if by_lock {
+        if self.locks.is_some() {
             let new = now.outside.since(&self.before.outside);
             missing.without_lock[0] += numbers::acquisitions(&new);
             missing.without_lock[1] += numbers::contended(&new);
@@ -223,8 +217,8 @@ impl Counted {
         }
         for (address, counts) in &own.locks {
             let new = before.locks.get(address).map_or_else(|| counts.clone(), |was| counts.since(was));
-            if !new.is_nothing() {
-                let frame = self.locks.frame(key, *address, &new, &self.patch, generation);
+            if let Some(locks) = self.locks.as_mut().filter(|_| !new.is_nothing()) {
+                let frame = locks.frame(key, *address, &new, &self.patch, generation);
                 gatherer.add_lock(key, frame);
             }
         }

@@ -6,16 +6,14 @@ use pulse_trace::inline::{Detail, Patch};
 
 use crate::{
     mutex::library::Named,
-    support::{Calls, Oracle, built, children_of, installed, need},
+    support::{Calls, Oracle, built, children_of, need},
 };
 
 #[test]
 fn every_single_spin_count_is_the_one_that_bpftrace_reads() {
-    need!(installed("bpftrace"), "bpftrace is not installed");
-    need!(installed("gdb") && installed("objcopy"), "gdb or objcopy is not installed");
     let dir = tempfile::tempdir().unwrap();
-    let named = Named::copy(dir.path());
-    need!(named.is_some(), "there is no debug information for this C library, or its source is another one");
+    let named = Named::needed(dir.path());
+    need!(named.is_ok(), "{}", named.err().unwrap_or_default());
     let named = named.unwrap();
     named.hide();
     let preload = format!("LD_LIBRARY_PATH={}", dir.path().display());

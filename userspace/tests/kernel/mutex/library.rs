@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use crate::support::installed;
+
 /// The one that programs here use.
 pub const SYSTEM: &str = "/lib/x86_64-linux-gnu/libc.so.6";
 /// `mutex->__data.__spins += (cnt - mutex->__data.__spins) / 8` since glibc 2.34.
@@ -22,8 +24,17 @@ pub struct Named {
 }
 
 impl Named {
+    /// The copy, or what is missing for it and for whoever counts with it.
+    pub fn needed(dir: &Path) -> Result<Self, &'static str> {
+        if !["bpftrace", "gdb", "objcopy"].into_iter().all(installed) {
+            return Err("bpftrace, gdb or objcopy is not installed");
+        }
+        Self::copy(dir)
+            .ok_or("there is no debug information for this C library, or its source is another one")
+    }
+
     /// Copies the library; `None` where debug information is missing or says nothing of that statement.
-    pub fn copy(dir: &Path) -> Option<Self> {
+    fn copy(dir: &Path) -> Option<Self> {
         let functions = said("readelf", &["-W", "--dyn-syms", SYSTEM])?;
         let function = functions.lines().find(|line| line.contains(" pthread_mutex_lock@@"))?;
         let mut fields = function.split_ascii_whitespace().skip(1);
