@@ -4,38 +4,20 @@ use pulse_trace::model::{
     locks::{FutexStats, Lock, Verdict, ranked},
     session::Session,
 };
-use serde::Deserialize;
 
-use crate::support::{Calls, How, Trace, built, whole};
-
-/// What `holds` says of itself.
-#[derive(Debug, Deserialize)]
-struct Truth {
-    holds: bool,
-    locks: Vec<Fought>,
-}
-
-/// One of its locks.
-#[derive(Debug, Deserialize)]
-struct Fought {
-    address: u64,
-    times: u64,
-    holder: u32,
-    held_ns: u64,
-    waited_ns: u64,
-}
+use crate::support::{Calls, Fought, Holds, How, Trace, built, whole};
 
 /// Functions that take the locks, in their order.
 const TAKES: [&str; 3] = ["take_first", "take_second", "take_third"];
 
-fn fought(kind: &str) -> (Session, Truth) {
+fn fought(kind: &str) -> (Session, Holds) {
     let mut program = Calls::start_program(&[], &built("holds"), &["--lock", kind]);
     let mut trace = Trace::of(program.pid(), &How::default());
     program.go();
     trace.until(|| program.has_ended());
     let session = trace.finish();
     let output = program.output();
-    let truth: Truth = serde_json::from_str(output.trim()).unwrap();
+    let truth = Holds::read(&output);
     assert!(truth.holds && whole(&session.ledger), "{truth:?} {:?}", session.ledger);
     (session, truth)
 }
@@ -48,7 +30,7 @@ fn is_from(stats: &FutexStats, function: &str) -> bool {
 }
 
 /// The three stand on top in the order of their waits, and each is what the program says.
-fn assert_fought(session: &Session, truth: &Truth, is_it: impl Fn(&Lock, usize) -> bool) {
+fn assert_fought(session: &Session, truth: &Holds, is_it: impl Fn(&Lock, usize) -> bool) {
     let locks = ranked(&session.processes);
     let mut order: Vec<usize> = (0..3).collect();
     order.sort_by_key(|number| std::cmp::Reverse(truth.locks[*number].waited_ns));

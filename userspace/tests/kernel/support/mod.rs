@@ -1,6 +1,7 @@
 //! What the tests have in common.
 
 mod compile;
+mod holds;
 mod numbers;
 mod oracle;
 mod running;
@@ -10,6 +11,7 @@ mod trace;
 mod workload;
 
 pub use compile::{compiled, source};
+pub use holds::{Fought, Holds};
 pub use numbers::{assert_true, counts, entries, nothing_missing, quantile, whole};
 pub use oracle::Oracle;
 pub use running::Running;
