@@ -203,8 +203,11 @@ fn running_and_waiting_are_those_of_the_kernels_own_statistics() {
         // Ours begins in the waker's call, the kernel's when the thread has been put into a run queue: by its own CPU, which
         // may be halted and, where it is a virtual one, takes a while to hear of it.
         let ways = 100_000 * process.sched.as_ref().unwrap().wakeup_to_run.count();
+        // A CPU that is taken away in the middle of a switch leaves that time on either side: `schedstat` has looked at the
+        // clock before, the counter and we look after it. So far its two accounts are apart by themselves.
+        let moved = ran.abs_diff(clock);
         let apart = budget.run_queue_ns().abs_diff(waited);
-        assert!(apart <= allowed(waited) + ways, "{threads}: {seen:?} and {budget:?}");
+        assert!(apart <= allowed(waited) + ways + moved, "{threads}: {seen:?} and {budget:?}");
     }
 }
 

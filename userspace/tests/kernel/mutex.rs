@@ -13,6 +13,7 @@ use pulse_trace::{
         locks::{ContendedMutex, LockPlace, ranked_mutexes},
         session::Session,
     },
+    probes::Choice,
     source::probing::Wish,
     target::Pinned,
 };
@@ -21,10 +22,8 @@ use pulse_trace_common::hist::index;
 use crate::support::{Calls, How, Oracle, Trace, built, children_of, installed, need, whole};
 use library::Named;
 
-const UNLIMITED: Wish = Wish {
-    choice: pulse_trace::probes::Choice { spin_time: false, total: false, hold: None },
-    budget_percent: None,
-};
+const UNLIMITED: Wish =
+    Wish { choice: Choice { spin_time: false, total: false, hold: None }, budget_percent: None };
 
 /// Whose C libraries `cargo xtask libraries` fetches, besides the one that programs here use.
 const RELEASES: [&str; 3] = ["bullseye", "trixie", "sid"];
@@ -95,15 +94,10 @@ fn an_adaptive_mutex_tells_who_spun_who_gave_up_and_who_went_to_the_kernel() {
     assert_eq!(session.ledger.events.get("contended_acquisitions"), Some(&contended(&session)));
 }
 
-#[test]
-fn probes_that_cost_more_than_their_budget_are_taken_out_and_what_they_saw_is_kept() {
-    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+/// A hundred frames of an endless ping-pong, with a budget that it soon exceeds.
+fn over_budget(probes: &[&str], choice: Choice) -> Session {
     let (mut program, pinned) = ping_pong("adaptive", "100000000");
-    let how = How {
-        probes: &["mutex"],
-        wish: Wish { budget_percent: Some(0.1), ..Wish::default() },
-        ..How::default()
-    };
+    let how = How { probes, wish: Wish { choice, budget_percent: Some(0.1) }, ..How::default() };
     let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &how);
     program.go();
     let mut frames = 0;
@@ -112,7 +106,13 @@ fn probes_that_cost_more_than_their_budget_are_taken_out_and_what_they_saw_is_ke
         frames > 100
     });
     program.kill();
-    let session = trace.finish();
+    trace.finish()
+}
+
+#[test]
+fn probes_that_cost_more_than_their_budget_are_taken_out_and_what_they_saw_is_kept() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    let session = over_budget(&["mutex"], Choice::default());
     let traps = session.overhead.traps.as_ref().unwrap();
     need!(traps.hits > 500, "nobody fought: {} hits", traps.hits);
     let at = traps.detached_at_ns.unwrap();

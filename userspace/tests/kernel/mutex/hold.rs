@@ -9,7 +9,7 @@ use pulse_trace::{
     target::Pinned,
 };
 
-use super::{RELEASES, mutexes, ping_pong};
+use super::{RELEASES, mutexes, over_budget};
 use crate::inline::program::Compiled;
 use crate::support::{Calls, How, Trace, compiled, installed, need, whole};
 
@@ -111,19 +111,7 @@ fn within_the_budget_every_hold_is_seen() {
 #[test]
 fn above_the_budget_holds_are_followed_no_longer_and_none_is_made_up() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
-    let (mut program, pinned) = ping_pong("adaptive", "100000000");
-    let choice = Choice { hold: NonZeroU32::new(1), ..Choice::default() };
-    let wish = Wish { choice, budget_percent: Some(0.1) };
-    let how = How { probes: &["mutex", "futex"], wish, ..How::default() };
-    let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &how);
-    program.go();
-    let mut frames = 0;
-    trace.until(|| {
-        frames += 1;
-        frames > 100
-    });
-    program.kill();
-    let session = trace.finish();
+    let session = over_budget(&["mutex", "futex"], Choice { hold: NonZeroU32::new(1), ..Choice::default() });
     let traps = session.overhead.traps.as_ref().unwrap();
     let at = traps.detached_at_ns.unwrap();
     assert!(at < session.duration_ns / 2, "{traps:?} of {}", session.duration_ns);

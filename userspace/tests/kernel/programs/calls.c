@@ -1,5 +1,5 @@
 /* Says "ready", waits for a byte, wants mutexes in every way, each so often as it says at its end as JSON: by address how many calls
- * wanted it. Ends its arguments with --ready-fd N --go-fd N. */
+ * wanted it. Arguments: --ready-fd N --go-fd N. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bare.h"
+#include "told.h"
 
 enum { NORMAL, ADAPTIVE, RECURSIVE, CHECKED, CONDITION, KINDS };
 
@@ -65,11 +66,9 @@ static void *fight(void *none) {
 }
 
 int main(int count, char **arguments) {
-  char byte;
   pthread_t threads[2];
-  int ready = atoi(arguments[count - 3]), go = atoi(arguments[count - 1]);
   prepare();
-  if (write(ready, "ready\n", 6) != 6 || read(go, &byte, 1) != 1) return 1;
+  if (!may_go(count, arguments)) return 1;
   all();
   for (int i = 0; i < 2; i++, wanted[ADAPTIVE] += 5003)
     if (pthread_create(&threads[i], 0, fight, 0)) return 1;

@@ -1,5 +1,5 @@
 /* Says "ready", waits for a byte, holds mutexes for known times, and says at its end as JSON, by address: how often, for how long at
- * least (by its own clock, from having it to letting go) and at most. Ends its arguments with --ready-fd N --go-fd N. */
+ * least (by its own clock, from having it to letting go) and at most. Arguments: --ready-fd N --go-fd N. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bare.h"
+#include "told.h"
 
 enum { PLAIN, FOUGHT, SPUN, RECURSIVE, TRIED, CONDITION, TIMED, INHERITS, ROBUST, KINDS };
 
@@ -158,8 +159,6 @@ static int all(void) {
 }
 
 int main(int count, char **arguments) {
-  char byte;
-  int ready = atoi(arguments[count - 3]), go = atoi(arguments[count - 1]);
   for (int i = 0; i < KINDS; i++) {
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
@@ -168,7 +167,7 @@ int main(int count, char **arguments) {
     if (i == ROBUST) pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
     pthread_mutex_init(&mutexes[i], &attributes);
   }
-  if (pipe(begun) || pipe(done) || write(ready, "ready\n", 6) != 6 || read(go, &byte, 1) != 1 || all()) return 1;
+  if (pipe(begun) || pipe(done) || !may_go(count, arguments) || all()) return 1;
   for (int i = 0; i < KINDS; i++)
     printf("%s\"%lu\": [%ld, %ld, %ld]", i ? ", " : "{", (unsigned long)&mutexes[i], held[i].count, held[i].least, held[i].most);
   puts("}");

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "rivals.h"
+#include "told.h"
 
 enum { LOCKS = 160, THREADS = 2, BUCKETS = 64, HOLD = 3000, THINK = 1500 };
 /* Seven more than a multiple of eight: what moves it tells the count divided by eight, rounded down. */
@@ -60,17 +61,8 @@ static void *run(void *argument)
 
 int main(int argc, char **argv)
 {
-	int ready = 8, go = 9;
 	uint64_t milliseconds = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
-	char byte;
-	for (int at = 2; at + 1 < argc; at++) {
-		if (!strcmp(argv[at], "--ready-fd"))
-			ready = atoi(argv[at + 1]);
-		if (!strcmp(argv[at], "--go-fd"))
-			go = atoi(argv[at + 1]);
-		if (!strcmp(argv[at], "--locks"))
-			locks = (uint32_t)atoi(argv[at + 1]);
-	}
+	locks = (uint32_t)told(argc, argv, "--locks", (int)locks);
 	if (!locks || locks > LOCKS)
 		return 2;
 	pthread_mutexattr_t adaptive;
@@ -80,7 +72,7 @@ int main(int argc, char **argv)
 		pthread_mutex_init(&shards[at].lock, &adaptive);
 		shards[at].lock.__data.__spins = MARK;
 	}
-	if (write(ready, "ready\n", 6) != 6 || read(go, &byte, 1) != 1)
+	if (!may_go(argc, argv))
 		return 1;
 	pthread_barrier_init(&begin, NULL, THREADS);
 	uint64_t since = now_ns();

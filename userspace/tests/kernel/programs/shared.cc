@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "told.h"
+
 enum { TIMES = 7, LOOKS = 20 };
 
 static absl::Mutex lock;
@@ -40,16 +42,8 @@ static void *want(void *nothing) {
 }
 
 int main(int argc, char **argv) {
-	int ready = 8, go = 9;
-	char byte;
 	pthread_t other;
-	for (int at = 1; at + 1 < argc; at++) {
-		if (!strcmp(argv[at], "--ready-fd"))
-			ready = atoi(argv[at + 1]);
-		if (!strcmp(argv[at], "--go-fd"))
-			go = atoi(argv[at + 1]);
-	}
-	if (write(ready, "ready\n", 6) != 6 || read(go, &byte, 1) != 1)
+	if (!may_go(argc, argv))
 		return 1;
 	pthread_barrier_init(&turn, nullptr, 2);
 	if (pthread_create(&other, nullptr, want, nullptr))

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "rivals.h"
+#include "told.h"
 
 enum { ADAPTIVE = 3, LIMIT = 100, MOST_BACKOFF = 16, MOST_THREADS = 64 };
 
@@ -115,8 +116,6 @@ static void *run(void *argument)
 
 int main(int argc, char **argv)
 {
-	int ready = 8, go = 9;
-	char byte;
 	if (argc < 6)
 		return 2;
 	backs_off = !strcmp(argv[1], "backoff");
@@ -125,13 +124,7 @@ int main(int argc, char **argv)
 	thinks = atoi(argv[4]);
 	if (threads < 1 || threads > MOST_THREADS || holds < 1 || thinks < 1)
 		return 2;
-	for (int at = 6; at + 1 < argc; at++) {
-		if (!strcmp(argv[at], "--ready-fd"))
-			ready = atoi(argv[at + 1]);
-		if (!strcmp(argv[at], "--go-fd"))
-			go = atoi(argv[at + 1]);
-	}
-	if (write(ready, "ready\n", 6) != 6 || read(go, &byte, 1) != 1)
+	if (!may_go(argc, argv))
 		return 1;
 	pthread_barrier_init(&begin, NULL, (unsigned)threads);
 	uint64_t since = now_ns(), contended = 0, spun = 0;
