@@ -13,6 +13,9 @@ use super::{
 /// What a refusal calls a file that has no name of its own.
 pub const NAMELESS: &str = "a file without build-id";
 
+/// What remains where nothing can be probed.
+pub const TIER_0: &str = "showing tier 0";
+
 /// Finds everything that can be probed in a file.
 #[must_use]
 pub fn plan(bytes: &[u8], debug: &dyn DebugFiles) -> FilePlan {
@@ -61,5 +64,5 @@ fn is_static_without_symbols(image: &Image<'_>) -> bool {
 /// The sentence for a library that is not understood.
 fn refusal(build_id: Option<&str>, reason: &str) -> String {
     let build_id = build_id.unwrap_or(NAMELESS);
-    format!("cannot find spin sites in {build_id}: {reason}; showing tier 0")
+    format!("cannot find spin sites in {build_id}: {reason}; {TIER_0}")
 }

@@ -10,7 +10,7 @@ use super::{
     gather::Gatherer,
     host,
     inlining::Inlining,
-    probing::{NO_COOKIES, NOT_OF_EVERYBODY, Probing, Wish},
+    probing::{NOT_OF_EVERYBODY, Probing, Wish, no_cookies, without_tier_0},
     seating::{Meter, Onlooker, open_accounts, seat},
     switch::{SWITCHED_OFF, Switches},
 };
@@ -401,7 +401,7 @@ fn prepare_probing(
         (true, true) => Ok((None, Some(NOT_OF_EVERYBODY.to_owned()))),
         (true, false) => match Probing::prepare(kernel, wish) {
             Ok(probing) => Ok((Some(probing), None)),
-            Err(error) if lacks_cookies(&error) => Ok((None, Some(NO_COOKIES.to_owned()))),
+            Err(error) if lacks_cookies(&error) => Ok((None, Some(no_cookies()))),
             Err(error) => Err(error),
         },
     }
@@ -418,11 +418,6 @@ fn begin_probing(
         probing.expect(kernel, gatherer, target.pinned.pid);
     }
     probing.look_around(kernel, gatherer);
-}
-
-/// What is said of code that cannot be probed, where nobody looks at futexes either.
-fn without_tier_0(note: &str) -> String {
-    note.replace("showing tier 0", "tier 0 is the probe futex, which was not chosen")
 }
 
 fn add_positive(book: &mut BTreeMap<String, u64>, name: &str, count: u64) {

@@ -1,7 +1,10 @@
 //! What is said of a process in whose code nothing can be probed.
 
 use super::{Probing, host};
-use crate::locate::site::{FilePlan, Role};
+use crate::locate::{
+    plan::TIER_0,
+    site::{FilePlan, Role},
+};
 
 /// How a refusal begins that is told as soon as a file is met.
 pub const REFUSED: &str = "cannot find spin sites";
@@ -58,7 +61,7 @@ impl Probing {
             _ => reasons.join("; "),
         };
         let program = &process.program;
-        let note = format!("mutex: cannot find contended paths in {program}: {why}; showing tier 0");
+        let note = format!("mutex: cannot find contended paths in {program}: {why}; {TIER_0}");
         self.say(note);
     }
 }

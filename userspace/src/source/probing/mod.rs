@@ -30,7 +30,11 @@ use self::{
 use super::{gather::Gatherer, host};
 use crate::{
     kernel::{Kernel, LoadError, Spot, TrapCosts, Uprobes, process_cpu_ns},
-    locate::{glibc::MUTEX_LOCK, maps::Candidate, plan::NAMELESS},
+    locate::{
+        glibc::MUTEX_LOCK,
+        maps::Candidate,
+        plan::{NAMELESS, TIER_0},
+    },
     model::frame::Traps,
     probes::{Choice, Mutexes, spots},
     target,
@@ -51,7 +55,16 @@ pub const BUDGET_PERCENT: f64 = 5.0;
 pub const NOT_OF_EVERYBODY: &str = "mutex: cannot put probes into every process; name targets with -p or --comm, and with --children what they fork";
 
 /// Probes whose hits cannot tell which they are of are none.
-pub const NO_COOKIES: &str = "mutex: cannot put probes into code: this kernel takes no probes that carry a cookie, which came with Linux 5.15; showing tier 0";
+pub fn no_cookies() -> String {
+    format!(
+        "mutex: cannot put probes into code: this kernel takes no probes that carry a cookie, which came with Linux 5.15; {TIER_0}"
+    )
+}
+
+/// What is said of code that cannot be probed, where nobody looks at futexes either.
+pub fn without_tier_0(note: &str) -> String {
+    note.replace(TIER_0, "tier 0 is the probe futex, which was not chosen")
+}
 
 /// What a session wants of these probes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -227,7 +240,7 @@ impl Probing {
         if is_new && target::lives_on(pid) {
             return self.say(format!(
                 "mutex: cannot put probes into process {pid}: its first thread has ended, by which the kernel finds it; \
-                 showing tier 0"
+                 {TIER_0}"
             ));
         }
         for candidate in files::of_process(pid) {
@@ -248,7 +261,7 @@ impl Probing {
             let probed = match files::examine(pid, it) {
                 Ok(examined) => self.choose(id, examined, gatherer),
                 Err(cause) => {
-                    self.say(format!("mutex: cannot read {}: {cause}; showing tier 0", it.path));
+                    self.say(format!("mutex: cannot read {}: {cause}; {TIER_0}", it.path));
                     None
                 }
             };
@@ -292,8 +305,8 @@ impl Probing {
         let Some(Some(probed)) = self.files.get(&id).cloned() else { return };
         if let (Err(cause), Some(_)) = (&self.costs, self.budget.percent()) {
             return self.say(format!(
-                "mutex: cannot put in probes: their cost here cannot be measured ({cause}), and so no budget be held; showing \
-                 tier 0, `pulse-trace doctor` tells what this kernel allows"
+                "mutex: cannot put in probes: their cost here cannot be measured ({cause}), and so no budget be held; {TIER_0}, \
+                 `pulse-trace doctor` tells what this kernel allows"
             ));
         }
         let path = format!("/proc/self/fd/{}", probed.file.as_raw_fd());
@@ -302,7 +315,7 @@ impl Probing {
             // It ended in the meantime.
             Err(cause) if cause.raw_os_error() == Some(libc::ESRCH) => {}
             Err(cause) => self.say(format!(
-                "mutex: cannot put probes into process {pid}: {cause}; showing tier 0, `pulse-trace doctor` tells what \
+                "mutex: cannot put probes into process {pid}: {cause}; {TIER_0}, `pulse-trace doctor` tells what \
                  this kernel allows"
             )),
         }

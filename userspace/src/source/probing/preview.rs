@@ -3,7 +3,10 @@
 use super::files;
 use crate::{
     kernel::{Kernel, LoadError, Setup, TrapCosts},
-    locate::site::{FilePlan, Site},
+    locate::{
+        plan::TIER_0,
+        site::{FilePlan, Site},
+    },
     probes::{Choice, attachable},
 };
 
@@ -35,7 +38,7 @@ pub fn preview(pid: u32, choice: Choice) -> (Vec<Preview>, Vec<String>) {
                     previews.push(Preview { path, library, plan, sites, bias });
                 }
             }
-            Err(cause) => refused.push(format!("cannot read {}: {cause}; showing tier 0", candidate.path)),
+            Err(cause) => refused.push(format!("cannot read {}: {cause}; {TIER_0}", candidate.path)),
         }
     }
     (previews, refused)
