@@ -65,10 +65,12 @@ fn chain(stack: &StackCount) -> String {
     if outer.len() > FRAMES {
         text += &format!(" < {} more", outer.len() - FRAMES);
     }
-    if let Some(cut) = &stack.cut {
-        text += &format!(" < [cut: {}]", printable(cut));
+    match (&stack.cut, outer.is_empty()) {
+        (None, false) => text,
+        (None, true) => "an unknown place".to_owned(),
+        (Some(cut), false) => format!("{text} < [cut: {}]", printable(cut)),
+        (Some(cut), true) => format!("an unknown place: {}", printable(cut)),
     }
-    if text.is_empty() { "an unknown place".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -95,5 +97,7 @@ mod tests {
         ];
         assert_eq!(stacks(&all, 2), lines);
         assert_eq!(stacks(&all[..1], 2), ["100% from push < main"]);
+        let unseen = [stack(&[], None, Some("the process ended"), 1)];
+        assert_eq!(stacks(&unseen, 2), ["100% from an unknown place: the process ended"]);
     }
 }
