@@ -13,7 +13,7 @@ use crate::{
     say, setup, workspace,
 };
 
-/// What goes along where it exists.
+/// What goes along.
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
 
 /// The verb.
@@ -93,10 +93,8 @@ fn pack(binary: &Path, triple: &str) -> Result<PathBuf> {
     fs::copy(binary, dir.join("pulse-trace"))?;
     process::run(command(binary).arg("__generate").arg(&dir))?;
     for document in DOCUMENTS {
-        let source = workspace::root().join(document);
-        if source.is_file() {
-            fs::copy(source, dir.join(document))?;
-        }
+        fs::copy(workspace::root().join(document), dir.join(document))
+            .with_context(|| format!("cannot put {document} into the archive"))?;
     }
     let archive = format!("{name}.tar.gz");
     // The same commit gives the same bytes: no names, times or orders of this machine.
