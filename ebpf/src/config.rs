@@ -51,12 +51,14 @@ settings! {
     PROBE_MUTEX: u32 = 0;
     /// Number of the call.
     FUTEX: u32 = 0;
-    /// Offsets in `pt_regs` of the first three arguments of a call.
+    /// Offsets in `pt_regs` of the first four arguments of a call.
     REGS_FIRST: u32 = 0;
     /// See above.
     REGS_SECOND: u32 = 0;
     /// See above.
     REGS_THIRD: u32 = 0;
+    /// See above.
+    REGS_FOURTH: u32 = 0;
     /// Whether stacks are taken.
     TAKE_STACKS: u32 = 0;
     /// Offsets in `pt_regs` of what a stack is followed from: instruction, stack and frame pointer, link register.

@@ -1,10 +1,24 @@
 //! Wire types of the `futex` probe.
 
+mod later;
+
 #[cfg(feature = "user")]
 use bytemuck::{Pod, Zeroable};
 
-/// Operations of `futex(2)`, without its flags.
+pub use self::later::{Named, Waiter, asked_later, call, is_later};
+
+/// Operations of `futex(2)`, without its flags, and those that have calls of their own.
 pub mod op {
+    /// In what stands for a call of its own. No program can ask `futex(2)` for it: there the bit is a flag.
+    pub const LATER: u32 = super::PRIVATE_FLAG;
+    /// `futex_waitv`: sleeps while each of several words has a value.
+    pub const WAITV: u32 = LATER | (super::call::WAITV - super::call::FIRST);
+    /// `futex_wake`: `WAKE_BITSET`.
+    pub const WAKE2: u32 = LATER | (super::call::WAKE - super::call::FIRST);
+    /// `futex_wait`: `WAIT_BITSET`.
+    pub const WAIT2: u32 = LATER | (super::call::WAIT - super::call::FIRST);
+    /// `futex_requeue`: `CMP_REQUEUE`.
+    pub const REQUEUE2: u32 = LATER | (super::call::REQUEUE - super::call::FIRST);
     /// Sleeps while the word has a value.
     pub const WAIT: u32 = 0;
     /// Wakes sleepers.
@@ -39,6 +53,20 @@ pub const PRIVATE_FLAG: u32 = 128;
 pub const CLOCK_REALTIME: u32 = 256;
 /// Bit of [`Futex::op`]: the call said that other processes may use the futex.
 pub const SHARED: u32 = 1 << 31;
+
+/// What a call of `futex(2)` asks for: one of the constants in [`op`], with or without [`SHARED`].
+#[inline(always)]
+#[must_use]
+pub const fn asked(command: u32) -> u32 {
+    command & !(PRIVATE_FLAG | CLOCK_REALTIME | SHARED) | shared(command)
+}
+
+/// [`SHARED`], where flags do not say that no other process uses a futex.
+#[inline(always)]
+const fn shared(flags: u32) -> u32 {
+    if flags & PRIVATE_FLAG == 0 { SHARED } else { 0 }
+}
+
 /// In place of an operation, where a call began while the probe was switched off. No program can ask for it: flags are
 /// taken off an operation.
 pub const UNSEEN: u32 = u32::MAX;

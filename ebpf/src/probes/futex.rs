@@ -8,8 +8,8 @@ use pulse_trace_common::{
     loss::Slot,
     pool::{owner, purpose},
     probes::futex::{
-        CLOCK_REALTIME, Futex, HOLDERS as RECENT_HOLDERS, Holder, Mutex, PRIVATE_FLAG, RECENT, SHARED,
-        TID_MASK, UNSEEN, Waiting, error_index, holder_key, key, kind, looks_held, op, recent_at,
+        Futex, HOLDERS as RECENT_HOLDERS, Holder, Mutex, RECENT, SHARED, TID_MASK, UNSEEN, Waiting, asked,
+        error_index, holder_key, key, kind, looks_held, op, recent_at,
     },
     stack,
     target::Thread,
@@ -58,12 +58,15 @@ pub fn is_one(call: u32) -> bool {
 /// Whether this is a call that may sleep, and is therefore timed.
 #[inline(always)]
 pub fn waits(command: u32) -> bool {
-    is_wait(command & !(PRIVATE_FLAG | CLOCK_REALTIME | SHARED))
+    is_wait(asked(command) & !SHARED)
 }
 
 #[inline(always)]
 fn is_wait(op: u32) -> bool {
-    matches!(op, op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT_REQUEUE_PI)
+    matches!(
+        op,
+        op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT_REQUEUE_PI | op::WAITV | op::WAIT2
+    )
 }
 
 /// When the call that a thread is in ended: of one that may sleep by the clock, of another as of the tick before.
@@ -83,30 +86,41 @@ pub fn now(seat: u32) -> u64 {
 
 /// A call begins. Tells for what its stack is to be taken; 0 where it is not.
 #[inline(never)]
-pub fn enter(thread: &Thread, address: u64, command: u32, expected: u32) -> u64 {
-    let Some(waiting) = slot(&WAITING, thread.seat) else { return 0 };
-    if FUTEX_OFF.get(0).is_some_and(|off| *off != 0) {
-        (waiting.op, waiting.entry) = (UNSEEN, 0);
-        return 0;
-    }
-    let shared = if command & PRIVATE_FLAG == 0 { SHARED } else { 0 };
-    waiting.op = command & !(PRIVATE_FLAG | CLOCK_REALTIME | SHARED) | shared;
-    waiting.expected = expected;
+pub fn enter(thread: &Thread, address: u64, asked: u32, expected: u32) -> u64 {
+    let Some(waiting) = begun(thread.seat) else { return 0 };
+    (waiting.op, waiting.expected) = (asked, expected);
     waiting.entry = entry(thread, waiting, address);
     if waiting.entry == 0 {
         return 0;
     }
     match waiting.op & !SHARED {
-        op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 => look(thread, waiting, address),
+        op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT2 => look(thread, waiting, address),
         op::WAIT_REQUEUE_PI => {}
         _ => return 0,
     }
     stack_of(thread, waiting.entry)
 }
 
+/// What is known of the call that a thread begins; `None` where it is not to be looked at.
+#[inline(always)]
+pub(super) fn begun(seat: u32) -> Option<&'static mut Waiting> {
+    let waiting = slot(&WAITING, seat)?;
+    if FUTEX_OFF.get(0).is_some_and(|off| *off != 0) {
+        (waiting.op, waiting.entry) = (UNSEEN, 0);
+        return None;
+    }
+    Some(waiting)
+}
+
+/// What is known of the call that a thread is in.
+#[inline(always)]
+pub(super) fn waiting(seat: u32) -> Option<&'static mut Waiting> {
+    slot(&WAITING, seat)
+}
+
 /// Whether the stack of this wait is to be taken, and for what.
 #[inline(always)]
-fn stack_of(thread: &Thread, id: u32) -> u64 {
+pub(super) fn stack_of(thread: &Thread, id: u32) -> u64 {
     let Some(futex) = slot(&FUTEXES, id) else { return 0 };
     let weight = stacks::weight(futex.count);
     if weight == 0 {
@@ -122,7 +136,7 @@ fn stack_of(thread: &Thread, id: u32) -> u64 {
 /// The entry of an operation on a futex; 0 where there is none left. What the thread used last is tried first: an entry
 /// says itself whose it is.
 #[inline(always)]
-fn entry(thread: &Thread, waiting: &mut Waiting, address: u64) -> u32 {
+pub(super) fn entry(thread: &Thread, waiting: &mut Waiting, address: u64) -> u32 {
     let op = waiting.op;
     let Some(recent) = element(&mut waiting.recent, recent_at(address, op)) else { return 0 };
     if let Some(futex) = slot(&FUTEXES, *recent)
@@ -179,7 +193,7 @@ fn look(thread: &Thread, waiting: &Waiting, address: u64) {
     let (id, op) = (waiting.entry, waiting.op & !SHARED);
     let Some(futex) = slot(&FUTEXES, id) else { return };
     let Some(mutex) = kernel::user::<Mutex>(address) else { return add(&mut futex.unlike_mutex, 1) };
-    let released = if op == op::WAIT || op == op::WAIT_BITSET {
+    let released = if matches!(op, op::WAIT | op::WAIT_BITSET | op::WAIT2) {
         mutex.word != waiting.expected
     } else {
         mutex.word & TID_MASK == 0
@@ -275,7 +289,14 @@ pub fn exit(thread: &Thread, ret: u64, now: u64) {
             holds::waited(thread.seat, futex.address, || now);
             waited(thread, futex, waiting.entry, now);
         }
-        op::WAKE | op::WAKE_BITSET | op::WAKE_OP | op::REQUEUE | op::CMP_REQUEUE | op::CMP_REQUEUE_PI => {
+        op::WAKE
+        | op::WAKE_BITSET
+        | op::WAKE_OP
+        | op::REQUEUE
+        | op::CMP_REQUEUE
+        | op::CMP_REQUEUE_PI
+        | op::WAKE2
+        | op::REQUEUE2 => {
             if ret == 0 {
                 add(&mut futex.vain, 1);
             } else if !failed {

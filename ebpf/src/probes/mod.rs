@@ -2,6 +2,7 @@
 
 mod calibration;
 pub mod futex;
+mod futex2;
 pub mod lifecycle;
 mod mutex;
 pub mod sched;

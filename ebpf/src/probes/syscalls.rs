@@ -7,7 +7,10 @@ use aya_ebpf::{
 };
 use pulse_trace_common::{
     loss::Slot,
-    probes::syscalls::{Cell, Directory, call_index, errno_index},
+    probes::{
+        futex::{asked, is_later},
+        syscalls::{Cell, Directory, call_index, errno_index},
+    },
     target::{Thread, phase},
 };
 
@@ -17,7 +20,7 @@ use crate::{
     loss,
     memory::{MMAPABLE, add, add32, element, raise, slot},
     pool,
-    probes::{futex, sched},
+    probes::{futex, futex2, sched},
     stacks, targets,
 };
 
@@ -72,7 +75,7 @@ fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) 
     let thread = targets::admit(true)?;
     let compat = config::COMPAT_MASK() != 0 && compat();
     let call = call_index(nr, compat, config::IS_X86() != 0);
-    if config::PROBE_SYSCALLS() == 0 && !futex::is_one(call) {
+    if config::PROBE_SYSCALLS() == 0 && !is_on_futex(call) {
         return None;
     }
     if thread.phase != phase::SEEN {
@@ -85,17 +88,15 @@ fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) 
     let mut timed = true;
     if futex::is_one(call) {
         let (first, second) = (register(config::REGS_FIRST()), register(config::REGS_SECOND()));
-        let owner = futex::enter(thread, first, second as u32, register(config::REGS_THIRD()) as u32);
-        if owner != 0 {
-            stacks::take(
-                owner,
-                register(config::REGS_IP()),
-                register(config::REGS_SP()),
-                register(config::REGS_BP()),
-                register(config::REGS_LR()),
-            );
-        }
+        let third = register(config::REGS_THIRD()) as u32;
+        let owner = futex::enter(thread, first, asked(second as u32), third);
+        take_stack(owner, &register);
         timed = config::PROBE_SYSCALLS() != 0 || futex::waits(second as u32);
+    } else if futex2::is_one(call) {
+        let (first, second) = (register(config::REGS_FIRST()), register(config::REGS_SECOND()));
+        let owner = futex2::enter(thread, call, first, second, || register(config::REGS_FOURTH()));
+        take_stack(owner, &register);
+        timed = config::PROBE_SYSCALLS() != 0 || futex2::waits(call);
     }
     if timed {
         thread.entered_ns = kernel::now();
@@ -103,11 +104,31 @@ fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) 
     Some(())
 }
 
+/// Takes the stack of a call from the registers that it began with, where there is an owner for it.
+#[inline(always)]
+fn take_stack(owner: u64, register: &impl Fn(u32) -> u64) {
+    if owner != 0 {
+        stacks::take(
+            owner,
+            register(config::REGS_IP()),
+            register(config::REGS_SP()),
+            register(config::REGS_BP()),
+            register(config::REGS_LR()),
+        );
+    }
+}
+
+/// Whether this is a call on futexes, whichever.
+#[inline(always)]
+fn is_on_futex(call: u32) -> bool {
+    futex::is_one(call) || futex2::is_one(call)
+}
+
 /// Whether nobody asked for the call with this number. Where only futexes are looked at, all others leave here. Calls of the
 /// other ABIs may have the same number: they are told later.
 #[inline(always)]
 fn is_ignored(nr: u64) -> bool {
-    config::PROBE_SYSCALLS() == 0 && nr != u64::from(config::FUTEX())
+    config::PROBE_SYSCALLS() == 0 && nr != u64::from(config::FUTEX()) && !is_later(nr as u32)
 }
 
 /// Whether a call that is not known to follow another one counts.
@@ -125,13 +146,13 @@ fn first_call(thread: &mut Thread, call: u32) -> Option<()> {
 /// Attached through BTF, so that the number of the call is one plain load away.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn syscalls_exit(ctx: BtfTracePointContext) -> i32 {
-    let nr = Given::argument(&ctx, 0).word(config::REGS_NR());
-    let _ = try_exit(nr, ctx.arg(1));
+    let registers = Given::argument(&ctx, 0);
+    let _ = try_exit(registers.word(config::REGS_NR()), ctx.arg(1), registers);
     0
 }
 
 #[inline(always)]
-fn try_exit(nr: u32, ret: u64) -> Option<()> {
+fn try_exit(nr: u32, ret: u64, registers: Given) -> Option<()> {
     if is_ignored(u64::from(nr)) {
         return None;
     }
@@ -146,7 +167,7 @@ fn try_exit(nr: u32, ret: u64) -> Option<()> {
         return None;
     }
     if config::PROBE_SYSCALLS() == 0 {
-        return futex_ended(thread, ret, now);
+        return futex_ended(thread, call, ret, now, registers);
     }
     let elapsed = now.wrapping_sub(thread.entered_ns);
     thread.in_calls_ns = thread.in_calls_ns.wrapping_add(elapsed);
@@ -159,8 +180,8 @@ fn try_exit(nr: u32, ret: u64) -> Option<()> {
         }
         failed(cell, errno);
     }
-    if futex::is_one(call) {
-        futex::exit(thread, ret, now);
+    if is_on_futex(call) {
+        futex_exit(thread, call, ret, now, registers);
     }
     if elapsed as i64 >= 0 {
         record(cell, elapsed)
@@ -173,14 +194,24 @@ fn try_exit(nr: u32, ret: u64) -> Option<()> {
 
 /// A call on a futex ended, and calls are not counted.
 #[inline(always)]
-fn futex_ended(thread: &Thread, ret: u64, now: u64) -> Option<()> {
+fn futex_ended(thread: &Thread, call: u32, ret: u64, now: u64, registers: Given) -> Option<()> {
     let errno = ret.wrapping_neg() as u32;
     if ret <= u64::MAX - MAX_ERRNO || !is_interruption(errno) || !is_dying() {
-        futex::exit(thread, ret, now);
+        futex_exit(thread, call, ret, now, registers);
     } else {
         loss::count(Slot::FutexUnreturned);
     }
     Some(())
+}
+
+/// A call on a futex returns to its program.
+#[inline(always)]
+fn futex_exit(thread: &Thread, call: u32, ret: u64, now: u64, registers: Given) {
+    if futex2::is_one(call) {
+        let owner = futex2::settle(thread, futex2::index(call, ret));
+        take_stack(owner, &|register| registers.double(register));
+    }
+    futex::exit(thread, ret, now);
 }
 
 /// Whether a call ended so because of a signal: `EINTR`, or one of the codes by which the kernel restarts calls.
@@ -200,7 +231,7 @@ fn is_dying() -> bool {
 #[inline(never)]
 fn unmatched(thread: &mut Thread, nr: u32, ret: u64) -> Option<()> {
     let call = call_index(u64::from(nr), is_compat(), config::IS_X86() != 0);
-    if config::PROBE_SYSCALLS() == 0 && !futex::is_one(call) {
+    if config::PROBE_SYSCALLS() == 0 && !is_on_futex(call) {
         return None;
     }
     match thread.phase {
@@ -233,7 +264,10 @@ fn end_unseen(thread: &Thread) {
     {
         untimed(cell);
     }
-    if futex::is_one(thread.call - 1) {
+    if futex2::is_one(thread.call - 1) {
+        futex2::settle(thread, futex2::TOO_LATE);
+    }
+    if is_on_futex(thread.call - 1) {
         let _ = futex::ended(thread.seat, kernel::now());
     }
 }

@@ -338,6 +338,7 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
         ("FREE_HOLDERS", limits.holders.max(1)),
         ("HOLDER_IDS", limits.holders.max(1)),
         ("WAITING", where_used(futex, limits.threads)),
+        ("NAMED", where_used(futex, limits.threads)),
         ("MUTEXES", where_used(mutex, limits.mutexes)),
         ("FREE_MUTEXES", limits.mutexes.max(1)),
         ("MUTEX_IDS", limits.mutexes.max(1)),

@@ -50,7 +50,8 @@ pub struct FutexFrame {
     pub place: LockPlace,
     /// The address at which this process has it.
     pub address: u64,
-    /// The operation as `futex(2)` names it, in upper case: `WAIT`, `WAKE_BITSET`, `LOCK_PI`, ...
+    /// The operation as `futex(2)` names it, in upper case: `WAIT`, `WAKE_BITSET`, `LOCK_PI`, ...; those with calls of
+    /// their own are `WAITV`, `WAIT2`, `WAKE2` and `REQUEUE2`.
     pub op: String,
     /// Its numbers.
     pub stats: FutexStats,

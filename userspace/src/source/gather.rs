@@ -76,15 +76,16 @@ impl Gatherer {
         // Noted before the counters are read: these rows have nothing more to come.
         let finished: HashSet<u32> =
             kernel.rows().filter(|(_, row)| is_finished(row)).map(|(id, _)| id).collect();
-        if let Some(stacks) = &mut self.stacks {
-            stacks.drain(kernel);
-        }
         let changes =
             self.syscalls.as_mut().map(|calls| calls.drain(kernel, |row| is_last || finished.contains(&row)));
         let scheduling = self.sched.as_mut().map(|sched| sched.drain(kernel, now_ns));
         let start_ns = self.start_ns;
         let futexes = self.futexes.as_mut().map(|futexes| futexes.drain(kernel, start_ns));
         let mutexes = self.mutexes.as_mut().map(|mutexes| mutexes.drain(kernel));
+        // After what they belong to: a stack is copied before its wait is counted, so those of all waits are there.
+        if let Some(stacks) = &mut self.stacks {
+            stacks.drain(kernel);
+        }
         // Looked at afterwards: every row that has counters is in the picture.
         let rows = Rows::of(kernel);
         for row in rows.owners.values() {

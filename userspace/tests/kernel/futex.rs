@@ -1,5 +1,6 @@
 //! Every futex call is booked once, under the right futex, and a mutex is one only where it is one.
 
+mod later;
 mod spins;
 
 use std::{

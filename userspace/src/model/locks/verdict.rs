@@ -29,10 +29,20 @@ impl Verdict {
 pub const LONG_NS: u64 = 10_000_000;
 
 /// Operations that wait.
-const WAITS: [&str; 6] = ["WAIT", "WAIT_BITSET", "LOCK_PI", "LOCK_PI2", "WAIT_REQUEUE_PI", "WAITV"];
+const WAITS: [&str; 7] = ["WAIT", "WAIT_BITSET", "LOCK_PI", "LOCK_PI2", "WAIT_REQUEUE_PI", "WAITV", "WAIT2"];
 /// Operations that wake, or let go.
-const WAKES: [&str; 8] =
-    ["WAKE", "WAKE_BITSET", "WAKE_OP", "REQUEUE", "CMP_REQUEUE", "CMP_REQUEUE_PI", "UNLOCK_PI", "UNLOCK_PI2"];
+const WAKES: [&str; 10] = [
+    "WAKE",
+    "WAKE_BITSET",
+    "WAKE_OP",
+    "REQUEUE",
+    "CMP_REQUEUE",
+    "CMP_REQUEUE_PI",
+    "UNLOCK_PI",
+    "UNLOCK_PI2",
+    "WAKE2",
+    "REQUEUE2",
+];
 const ETIMEDOUT: u32 = 110;
 
 /// Whether an operation waits.

@@ -214,7 +214,7 @@ pub fn kind_of(bits: u32) -> MutexKind {
     }
 }
 
-/// An operation as `futex(2)` names it.
+/// An operation as `futex(2)` names it; calls of their own by the name of what they do there.
 fn name(number: u32) -> String {
     let name = match number {
         op::WAIT => "WAIT",
@@ -230,6 +230,10 @@ fn name(number: u32) -> String {
         op::WAIT_REQUEUE_PI => "WAIT_REQUEUE_PI",
         op::CMP_REQUEUE_PI => "CMP_REQUEUE_PI",
         op::LOCK_PI2 => "LOCK_PI2",
+        op::WAITV => "WAITV",
+        op::WAIT2 => "WAIT2",
+        op::WAKE2 => "WAKE2",
+        op::REQUEUE2 => "REQUEUE2",
         _ => return format!("operation {number}"),
     };
     name.to_owned()
@@ -261,10 +265,12 @@ mod tests {
 
     #[test]
     fn every_operation_that_waits_or_wakes_is_known_as_such() {
-        for number in [op::WAIT, op::WAIT_BITSET, op::LOCK_PI, op::LOCK_PI2, op::WAIT_REQUEUE_PI] {
+        let of_futex = [op::WAIT, op::WAIT_BITSET, op::LOCK_PI, op::LOCK_PI2, op::WAIT_REQUEUE_PI];
+        for number in of_futex.into_iter().chain([op::WAITV, op::WAIT2]) {
             assert!(waits(&name(number)), "{number}");
         }
-        for number in [op::WAKE, op::WAKE_BITSET, op::WAKE_OP, op::REQUEUE, op::CMP_REQUEUE, op::UNLOCK_PI] {
+        let of_futex = [op::WAKE, op::WAKE_BITSET, op::WAKE_OP, op::REQUEUE, op::CMP_REQUEUE, op::UNLOCK_PI];
+        for number in of_futex.into_iter().chain([op::WAKE2, op::REQUEUE2]) {
             assert!(wakes(&name(number)), "{number}");
         }
         assert_eq!(name(77), "operation 77");
