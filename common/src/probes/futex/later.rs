@@ -45,7 +45,7 @@ pub struct Waiter {
     pub reserved: u32,
 }
 
-/// The array in which a call named its futexes, while it is known of none that the call was about it. One per seat.
+/// The array in which a call named its futexes: about which of them it was is known as it ends. One per seat.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Named {
