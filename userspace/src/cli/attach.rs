@@ -33,8 +33,9 @@ pub struct Attach {
     /// Trace every process but pulse-trace itself
     #[arg(short, long, conflicts_with_all = ["pids", "tids", "comm", "children"])]
     all: bool,
-    /// Count every acquisition of glibc's mutexes inside of the targets, at full speed: puts jumps to counters into their
-    /// code, and takes them out at the end. With per-lock, every mutex has its own row too
+    /// Count inside of the targets, at full speed, each time that glibc's pthread_mutex_lock, or a wait for a condition,
+    /// takes a normal, error-checking or adaptive mutex: puts jumps to counters into their code, and takes them out at
+    /// the end. With per-lock, every mutex has its own row too. Not counted: trylock, time limits, other kinds
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "per-kind", conflicts_with_all = ["tids", "all"])]
     inline: Option<Inline>,
     #[command(flatten)]

@@ -20,8 +20,9 @@ pub struct Run {
     /// Trace only the command itself, not the processes that it starts
     #[arg(long)]
     no_children: bool,
-    /// Count every acquisition of glibc's mutexes inside of the command, at full speed: puts jumps to counters into its
-    /// code once its libraries are loaded. With per-lock, every mutex has its own row too
+    /// Count inside of the command, at full speed, each time that glibc's pthread_mutex_lock, or a wait for a condition,
+    /// takes a normal, error-checking or adaptive mutex: puts jumps to counters into its code once its libraries are
+    /// loaded. With per-lock, every mutex has its own row too. Not counted: trylock, time limits, other kinds
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "per-kind")]
     inline: Option<Inline>,
     #[command(flatten)]

@@ -284,6 +284,44 @@ pub struct Traps {
     pub hold_one_in: Option<u32>,
 }
 
+/// How much longer a program takes with traps in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slowdown {
+    /// By this factor.
+    Factor(f64),
+    /// The traps take most of its CPU time: it is more than twice, and no more can be told.
+    Most {
+        /// Their share of it; above one where their cost was estimated too high.
+        share: f64,
+    },
+}
+
+impl Slowdown {
+    /// The factor, where it can be told.
+    #[must_use]
+    pub const fn factor(self) -> Option<f64> {
+        match self {
+            Self::Factor(factor) => Some(factor),
+            Self::Most { .. } => None,
+        }
+    }
+
+    /// In words, to stand behind "slow-down".
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Factor(factor) if factor < 1.005 => "below 1.01x".to_owned(),
+            Self::Factor(factor) => format!("about {factor:.2}x"),
+            Self::Most { share } if share > 0.985 => {
+                "more than 2x, probes took nearly all of the targets' CPU time".to_owned()
+            }
+            Self::Most { share } => {
+                format!("more than 2x, probes took {:.0}% of the targets' CPU time", share * 100.0)
+            }
+        }
+    }
+}
+
 /// What one BPF program cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramCost {
@@ -328,12 +366,17 @@ impl Overhead {
 
 impl Traps {
     /// By which factor the traps slow the target down, as far as hits and their cost tell: waiting for a thread that is
-    /// in a trap comes on top.
+    /// in a trap comes on top. Nothing of a target that had no CPU time.
+    ///
+    /// From a share of one half on, a small error of the cost is a large one of what is left beside it.
     #[must_use]
-    pub fn slowdown(&self) -> Option<f64> {
+    pub fn slowdown(&self) -> Option<Slowdown> {
         let cost = self.hits as f64 * self.trap_ns;
-        let own = self.target_cpu_ns as f64 - cost;
-        (own > 0.0).then(|| 1.0 + cost / own)
+        let share = cost / self.target_cpu_ns as f64;
+        (self.target_cpu_ns > 0).then(|| match share {
+            share if share > 0.5 => Slowdown::Most { share },
+            share => Slowdown::Factor(1.0 / (1.0 - share)),
+        })
     }
 
     fn merge(&mut self, other: &Self) {

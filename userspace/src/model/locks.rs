@@ -10,7 +10,7 @@ mod view;
 pub use mutexes::{ContendedMutex, ranked_mutexes};
 pub use runtimes::most;
 pub use spins::{Doubt, SpinMean, SpinSamples};
-pub use verdict::{LONG_NS, Verdict, waits, wakes};
+pub use verdict::{LONG_NS, Verdict, tells_woken, waits, wakes};
 pub use view::{Lock, ranked};
 
 use std::collections::BTreeMap;

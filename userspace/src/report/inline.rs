@@ -16,6 +16,9 @@ use super::{
 const COLUMNS: [&str; 9] =
     ["process", "kind", "acquired", "contended", "gave up", "kernel", "spins", "p50", "p99"];
 const NONE: &str = "-";
+/// What the counters are passed by, and what passes none.
+pub const COUNTED: &str = "calls of pthread_mutex_lock that got it, and waits for conditions that took it again; not trylock, \
+                           not with a time limit, no recursive, robust or priority-inheriting one";
 
 pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     let Some(cost) = &session.overhead.inline else { return String::new() };
@@ -27,8 +30,8 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
             process.inline.iter().map(move |(kind, inline)| (name.clone(), *kind, inline))
         })
         .collect();
-    let title = "mutexes, as counters inside of the processes saw them (--inline): every acquisition";
-    let mut text = layout.paint(Tone::Title, layout.wrap("", title).trim_end()) + "\n";
+    let title = format!("mutexes, as counters inside of the processes saw them (--inline): {COUNTED}");
+    let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
     text += &layout.wrap("", &stops(cost));
     let rows: Vec<Row> = seen.iter().map(|(name, kind, inline)| row(name, *kind, inline)).collect();
     if rows.is_empty() {
@@ -36,7 +39,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     }
     text += &layout.table(&COLUMNS, &rows);
     for (name, kind, inline) in seen.iter().filter(|(.., inline)| inline.stats.spins.count() > 0) {
-        let title = format!("{name}, spins of {} mutexes", kind.name());
+        let title = format!("{name}, spins of {} mutexes", of_kind(*kind));
         let spins = &inline.stats.spins;
         text +=
             &histogram::render(&title, "acquisition", "acquisitions", spins, histogram::Scale::Count, layout);
@@ -55,13 +58,21 @@ fn stops(cost: &InlineCost) -> String {
     format!("A process stood still for at most {} while they were put in{out}.", units::time(cost.put_in_ns))
 }
 
+/// What is counted as this kind.
+const fn of_kind(kind: InlineKind) -> &'static str {
+    match kind {
+        InlineKind::Adaptive => "adaptive",
+        InlineKind::Normal => "normal, error-checking",
+    }
+}
+
 fn row(name: &str, kind: InlineKind, inline: &Inline) -> Row {
     let stats = &inline.stats;
     let spins = kind == InlineKind::Adaptive;
     let quantile = |share| stats.spins.quantile(share).map_or(NONE.to_owned(), units::count);
     let cells = vec![
         name.to_owned(),
-        kind.name().to_owned(),
+        of_kind(kind).to_owned(),
         units::count(stats.acquisitions),
         units::count(stats.contended),
         if spins { units::count(stats.gave_up) } else { NONE.to_owned() },

@@ -129,7 +129,7 @@ fn cells(lock: &Lock) -> Vec<String> {
 fn details(lock: &Lock) -> Vec<String> {
     let mut notes = vec![what(lock), operations(lock)];
     if let Some(seen) = &lock.sum.mutex {
-        notes.extend(holders(seen));
+        notes.extend(holders(seen, lock.waiting_calls()));
         notes.extend(spins(seen));
         notes.extend(spin_mean(seen));
     }
@@ -178,7 +178,9 @@ fn operation(op: &str, stats: &FutexStats) -> String {
     if locks::waits(op) {
         parts.push(format!("{} woken", units::count(stats.succeeded())));
     } else if locks::wakes(op) {
-        parts.push(format!("woke {}", units::count(stats.woken)));
+        if locks::tells_woken(op) {
+            parts.push(format!("woke {}", units::count(stats.woken)));
+        }
         if stats.vain > 0 {
             let share = percent(stats.vain, stats.count);
             parts.push(format!("{} in vain ({share}%)", units::count(stats.vain)));
@@ -192,7 +194,8 @@ fn operation(op: &str, stats: &FutexStats) -> String {
     if parts.is_empty() { text } else { format!("{text}: {}", parts.join(", ")) }
 }
 
-fn holders(seen: &MutexSeen) -> Option<String> {
+/// Who held it: shares where each wait tells, else how many of the few that do.
+fn holders(seen: &MutexSeen, waits: u64) -> Option<String> {
     let mut holders: Vec<(&(u32, String), u64)> =
         seen.holders.iter().map(|(holder, count)| (holder, *count)).filter(|(_, count)| *count > 0).collect();
     if holders.is_empty() {
@@ -200,13 +203,25 @@ fn holders(seen: &MutexSeen) -> Option<String> {
     }
     holders.sort_by_key(|(holder, count)| (Reverse(*count), *holder));
     let counts: Vec<u64> = holders.iter().map(|(_, count)| *count).collect();
-    let named = holders.iter().zip(percents_words(&counts)).take(HOLDERS);
+    let known: u64 = counts.iter().sum();
+    let parts = if known < waits {
+        counts.iter().map(|count| units::count(*count)).collect()
+    } else {
+        percents_words(&counts)
+    };
+    let named = holders.iter().zip(parts).take(HOLDERS);
     let mut listed: Vec<String> =
-        named.map(|(((tid, comm), _), share)| format!("{tid} {} {share}", shown_name(comm))).collect();
+        named.map(|(((tid, comm), _), part)| format!("{tid} {} {part}", shown_name(comm))).collect();
     if holders.len() > HOLDERS {
         listed.push(format!("{} more", holders.len() - HOLDERS));
     }
-    Some(format!("held by {}", listed.join(", ")))
+    let listed = listed.join(", ");
+    Some(if known < waits {
+        let (known, waits) = (units::count(known), units::count(waits));
+        format!("who held it is known of {known} of {waits} waits: {listed}")
+    } else {
+        format!("held, by number of waits, by {listed}")
+    })
 }
 
 fn spins(seen: &MutexSeen) -> Option<String> {
@@ -273,6 +288,29 @@ mod tests {
         let text = rendered(&session, &Options { top: Some(99), ..Options::default() });
         let unclear = "shared lock, object not known, of 1030; whether somebody held it cannot be told";
         assert!(text.contains(unclear), "{text}");
+    }
+
+    #[test]
+    fn shares_of_holders_are_told_only_where_every_wait_tells_one() {
+        let holders_of = |counts: &[u64], waits| {
+            let mut seen = MutexSeen::default();
+            for (tid, count) in (7..).zip(counts) {
+                seen.holders.insert((tid, "server".to_owned()), *count);
+            }
+            holders(&seen, waits)
+        };
+        let few = "who held it is known of 2 of 17595 waits: 7 server 1, 8 server 1";
+        assert_eq!(holders_of(&[1, 1], 17_595).as_deref(), Some(few));
+        let all = "held, by number of waits, by 8 server 75%, 7 server 25%";
+        assert_eq!(holders_of(&[1, 3], 4).as_deref(), Some(all));
+        assert_eq!(holders_of(&[0], 9), None);
+    }
+
+    #[test]
+    fn whom_an_unlock_woke_is_not_told_since_the_kernel_does_not() {
+        let stats = FutexStats { count: 120, ..FutexStats::default() };
+        assert_eq!(operation("UNLOCK_PI", &stats), "UNLOCK_PI 120");
+        assert_eq!(operation("WAKE", &stats), "WAKE 120: woke 0");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::model::{
 use super::{
     Options, histogram,
     holds::marked,
+    inline::COUNTED as INSIDE,
     layout::{Layout, Row, Tone},
     place,
     share::percent_words,
@@ -39,7 +40,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     let which = if total { "every call" } else { "contended acquisitions only" };
     let title = match inside {
         true => {
-            "mutexes one by one, as counters inside of the processes saw them: every acquisition".to_owned()
+            format!("mutexes one by one, as counters inside of the processes saw them: {INSIDE}")
         }
         false => format!("mutexes, as probes in the library saw them: {which}"),
     };
@@ -115,10 +116,10 @@ fn perturbation(traps: &Traps, layout: Layout) -> String {
         units::time(traps.attached_ns)
     );
     let words = match traps.slowdown() {
-        Some(factor) => format!(
-            "slow-down {} while the probes were in ({cost}); threads that wait for one another slow down \
+        Some(slowdown) => format!(
+            "slow-down {} while they were in ({cost}); threads that wait for one another slow down \
              more, and another thread may win the lock",
-            if factor < 1.005 { "below 1.01x".to_owned() } else { format!("about {factor:.2}x") }
+            slowdown.words()
         ),
         None => format!("slow-down not known ({cost})"),
     };
@@ -219,8 +220,20 @@ mod tests {
         (traps.trap_ns, traps.hits, traps.target_cpu_ns) = (1000.0, 1000, 2_000_000);
         assert!(rendered(&session).contains("slow-down about 2.00x while"), "{}", rendered(&session));
         assert!(!rendered(&session).contains("taken out"));
-        session.overhead.traps.as_mut().unwrap().target_cpu_ns = 1000;
-        assert!(rendered(&session).contains("slow-down not known"), "{}", rendered(&session));
+        let mut with_cpu = |ns| {
+            session.overhead.traps.as_mut().unwrap().target_cpu_ns = ns;
+            rendered(&session).replace('\n', " ")
+        };
+        assert!(with_cpu(0).contains("slow-down not known"), "{}", with_cpu(0));
+        let most = "slow-down more than 2x, probes took 97% of the targets' CPU time while they were in";
+        assert!(with_cpu(1_030_000).contains(most), "{}", with_cpu(1_030_000));
+        for ns in [1000, 1_000_000, 1_010_000] {
+            assert!(
+                with_cpu(ns).contains("probes took nearly all of the targets' CPU time"),
+                "{}",
+                with_cpu(ns)
+            );
+        }
     }
 
     #[test]

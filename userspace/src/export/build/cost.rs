@@ -42,7 +42,7 @@ pub fn overhead(session: &session::Session) -> Overhead {
         uprobe_trap_ns: traps.map(|traps| traps.trap_ns),
         uprobe_hits: traps.map(|traps| traps.hits),
         uprobe_attached_ns: traps.map(|traps| traps.attached_ns),
-        slowdown_estimate: traps.and_then(frame::Traps::slowdown),
+        slowdown_estimate: traps.and_then(frame::Traps::slowdown).and_then(frame::Slowdown::factor),
         budget: traps.map(|traps| CostBudget {
             limit_percent: traps.budget_percent,
             detached_at_unix_ns: traps

@@ -23,6 +23,11 @@ const fn idle(runtime: &'static str, what: &'static str, parts: &'static [&'stat
     Row { runtime, what, parts, meaning: Verdict::Idle }
 }
 
+/// What some programs lock with, and others wait for work with.
+const fn untold(runtime: &'static str, what: &'static str, parts: &'static [&'static str]) -> Row {
+    Row { runtime, what, parts, meaning: Verdict::Unclear }
+}
+
 /// Of a C library: which one, the library's name on the stack tells.
 const POSIX: &str = "pthread";
 
@@ -56,9 +61,9 @@ const ROWS: &[Row] = &[
     idle(POSIX, "condition", &["pthread_cond_"]),
     idle(POSIX, "condition", &["cnd_wait"]),
     idle(POSIX, "condition", &["cnd_timedwait"]),
-    idle(POSIX, "semaphore", &["sem_wait"]),
-    idle(POSIX, "semaphore", &["sem_timedwait"]),
-    idle(POSIX, "semaphore", &["sem_clockwait"]),
+    untold(POSIX, "semaphore", &["sem_wait"]),
+    untold(POSIX, "semaphore", &["sem_timedwait"]),
+    untold(POSIX, "semaphore", &["sem_clockwait"]),
     idle(POSIX, "end of a thread", &["pthread_", "join"]),
     idle(POSIX, "end of a thread", &["thrd_join"]),
     idle(POSIX, "barrier", &["pthread_barrier_wait"]),
@@ -70,7 +75,7 @@ const MADE_OF_CONDITIONS: &[Row] = &[
     lock(HOTSPOT, "monitor", &["ObjectMonitor::ReenterI"]),
     idle(HOTSPOT, "condition", &["ObjectMonitor::wait"]),
     // A lock of java.util.concurrent, or a worker without work.
-    Row { runtime: HOTSPOT, what: "parked thread", parts: &["Parker::park"], meaning: Verdict::Unclear },
+    untold(HOTSPOT, "parked thread", &["Parker::park"]),
 ];
 
 /// Files of musl.

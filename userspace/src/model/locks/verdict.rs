@@ -51,6 +51,12 @@ pub fn waits(op: &str) -> bool {
     WAITS.contains(&op)
 }
 
+/// Whether an operation says how many it woke: the kernel returns 0 from those that hand a lock on.
+#[must_use]
+pub fn tells_woken(op: &str) -> bool {
+    wakes(op) && !op.starts_with("UNLOCK_PI")
+}
+
 /// Whether an operation wakes.
 #[must_use]
 pub fn wakes(op: &str) -> bool {
@@ -62,7 +68,8 @@ impl FutexStats {
     ///
     /// 1. An operation that locks (`LOCK_PI`) is contention; one that waits for a condition (`WAIT_REQUEUE_PI`) is idle.
     /// 2. Most waits found a mutex that somebody held: contention.
-    /// 3. Most sampled stacks, as far as they name either, take a lock: contention; wait for a condition: idle.
+    /// 3. Most sampled stacks, as far as they name any, take a lock: contention; wait for a condition: idle; wait for what
+    ///    may be either, such as a semaphore: unclear.
     /// 4. It never looked like a mutex, and at least half of the waits timed out, or the median of a wait is at least
     ///    [`LONG_NS`]: idle.
     /// 5. Anything else is unclear: nothing is guessed.
@@ -97,6 +104,9 @@ fn by_stacks(stacks: &[StackCount]) -> Option<Verdict> {
         fitting.map(|stack| stack.count).sum()
     };
     let (locking, idling) = (about(Verdict::Contention), about(Verdict::Idle));
+    if about(Verdict::Unclear) > locking.max(idling) {
+        return Some(Verdict::Unclear);
+    }
     match locking.cmp(&idling) {
         std::cmp::Ordering::Greater => Some(Verdict::Contention),
         std::cmp::Ordering::Less => Some(Verdict::Idle),
@@ -150,6 +160,21 @@ mod tests {
         assert_eq!(both(3, 2).verdict("WAIT"), Verdict::Contention);
         assert_eq!(both(2, 3).verdict("WAIT"), Verdict::Idle);
         assert_eq!(both(2, 2).verdict("WAIT"), Verdict::Unclear);
+    }
+
+    #[test]
+    fn a_semaphore_may_be_a_lock_or_a_queue_however_long_it_is_waited_for() {
+        let timed_out = FutexStats { errors: [(ETIMEDOUT, 3)].into(), ..waits_of(&[1 << 30; 3]) };
+        for stats in [waits_of(&[1 << 30; 3]), timed_out] {
+            for function in
+                ["sem_wait", "sem_timedwait", "sem_clockwait", "__new_sem_wait_slow64.constprop.0"]
+            {
+                let stats = with_stack(&["libc.so.6+0x85f04", function, "work"], 3, stats.clone());
+                assert_eq!(stats.verdict("WAIT_BITSET"), Verdict::Unclear, "{function}");
+                let fought = with_stack(&["pthread_mutex_lock", "work"], 3, stats);
+                assert_eq!(fought.verdict("WAIT_BITSET"), Verdict::Contention, "{function}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    model::{frame::Ledger, text::printable, units},
+    model::{
+        frame::{Ledger, Slowdown},
+        text::printable,
+        units,
+    },
     tui::{
         app::App,
         palette::{Look, Tone},
@@ -45,7 +49,7 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     line(buf, look, row(area, y), &[(&tool, Tone::Plain)]);
     y += 1;
     if let Some(traps) = &overhead.traps {
-        let slow = traps.slowdown().map_or("not known".to_owned(), |it| format!("{it:.2} times"));
+        let slow = traps.slowdown().map_or("not known".to_owned(), Slowdown::words);
         let words = format!(
             "in the targets: {} hits of {}, slow-down {slow}",
             units::count(traps.hits),
