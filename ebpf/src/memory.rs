@@ -48,11 +48,18 @@ pub fn raise(word: &mut u64, value: u64) {
     }
 }
 
-/// Copies a word out of a hash map, whose entry may go away later.
+/// Copies a word out of a map of whose values no reference can be taken: an entry that may go away later, or this CPU's own.
 #[inline(always)]
 pub fn read(word: *const u32) -> u32 {
     // SAFETY: a look-up returned it and the caller has checked it; the memory stays valid until the program ends.
     unsafe { word.read() }
+}
+
+/// Sets a word that only this CPU writes.
+#[inline(always)]
+pub fn write(word: *mut u32, value: u32) {
+    // SAFETY: as for `read`.
+    unsafe { word.write(value) };
 }
 
 /// Counts one up in this CPU's own copy of an array of counters. Programs on user code can be interrupted by others of

@@ -2,8 +2,9 @@
 
 use aya_ebpf::{
     helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
-    macros::map,
-    maps::{Array, HashMap, Queue},
+    macros::{btf_tracepoint, map},
+    maps::{Array, HashMap, PerCpuArray, Queue},
+    programs::BtfTracePointContext,
 };
 use pulse_trace_common::{
     loss::Slot,
@@ -14,7 +15,7 @@ use pulse_trace_common::{
 
 use crate::{
     loss,
-    memory::{MMAPABLE, slot},
+    memory::{MMAPABLE, read, slot, write},
     pool,
     registry::{self, Entry},
 };
@@ -29,11 +30,42 @@ static FREE_EDGES: Queue<u32> = Queue::with_max_entries(1, 0);
 #[map]
 static EDGE_IDS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 
+/// Not 0 while this CPU runs the function of a timer, on top of whatever it was doing.
+#[map]
+static IN_TIMER: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+
+/// `void (struct hrtimer *timer, ktime_t *now)`
+#[btf_tracepoint(function = "hrtimer_expire_entry")]
+pub fn sched_timer_begins(_: BtfTracePointContext) -> i32 {
+    set_in_timer(1);
+    0
+}
+
+/// `void (struct hrtimer *timer)`
+#[btf_tracepoint(function = "hrtimer_expire_exit")]
+pub fn sched_timer_ends(_: BtfTracePointContext) -> i32 {
+    set_in_timer(0);
+    0
+}
+
+/// Set, not counted: should an end ever go unseen, the next timer puts it right.
+#[inline(always)]
+fn set_in_timer(value: u32) {
+    if let Some(word) = IN_TIMER.get_ptr_mut(0) {
+        write(word, value);
+    }
+}
+
+#[inline(always)]
+fn in_timer() -> bool {
+    IN_TIMER.get_ptr(0).is_some_and(|word| read(word) != 0)
+}
+
 /// Notes who wakes a thread: the running task, or nobody where an interrupt does.
 #[inline(always)]
 pub fn note(thread: &Thread, sched: &mut Sched, context: impl Fn() -> u64) {
     let id = bpf_get_current_pid_tgid();
-    let key = if id as u32 == 0 {
+    let key = if id as u32 == 0 || in_timer() {
         edge_key(thread.row, context::INTERRUPT, 0)
     } else {
         match context() {

@@ -36,8 +36,11 @@ pub const SYSCALLS: [Hook; 2] = [
     Hook { fallback: Some("syscalls_enter_raw"), ..hook("syscalls_enter", "sys_enter") },
 ];
 
-/// Scheduling. Wakeups before switches: a thread must not run without its wakeup having been looked at.
-pub const SCHED: [Hook; 4] = [
+/// Scheduling. Wakeups before switches: a thread must not run without its wakeup having been looked at. The ends of timers
+/// before their beginnings: what began is seen to end.
+pub const SCHED: [Hook; 6] = [
+    hook("sched_timer_ends", "hrtimer_expire_exit"),
+    hook("sched_timer_begins", "hrtimer_expire_entry"),
     Hook { fallback: Some("sched_waking_old"), ..hook("sched_waking", "sched_waking") },
     hook("sched_wakeup", "sched_wakeup"),
     hook("sched_wakeup_new", "sched_wakeup_new"),

@@ -25,8 +25,15 @@ use accounts::Calls;
 pub const SPEC: Spec = Spec {
     name: "sched",
     summary: "where each thread's time goes: running, waiting for a CPU, blocked and in which call; who wakes whom",
-    hooks: &["tp_btf:sched_waking", "tp_btf:sched_wakeup", "tp_btf:sched_wakeup_new", "tp_btf:sched_switch"],
-    needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; from 5.15 on interrupts are told from tasks",
+    hooks: &[
+        "tp_btf:sched_waking",
+        "tp_btf:sched_wakeup",
+        "tp_btf:sched_wakeup_new",
+        "tp_btf:sched_switch",
+        "tp_btf:hrtimer_expire_entry",
+        "tp_btf:hrtimer_expire_exit",
+    ],
+    needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; from 5.15 on interrupts of devices are told from tasks, too",
     default: true,
     cost: "100 to 200 ns per switch and 100 to 240 ns per wakeup of a target, 10 to 30 ns of anybody else",
 };

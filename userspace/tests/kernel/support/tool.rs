@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::within;
 
 /// Programs that a session attaches.
-pub const HOOKS: usize = 9;
+pub const HOOKS: usize = 11;
 
 /// A running `pulse-trace`; killed when dropped.
 pub struct Tool {
