@@ -1,7 +1,6 @@
 //! The probes: for each stem its description and how its counters are read. The list is explicit and ordered.
 
 mod counters;
-mod errors;
 mod futex;
 mod mutex;
 mod sched;

@@ -2,9 +2,8 @@
 
 use pulse_trace_common::probes::syscalls::{NATIVE_CALLS, errno_at};
 
-use super::errors::Errors;
 use crate::{
-    kernel::{CellCounts, Histograms, Kernel},
+    kernel::{CellCounts, Errors, Histograms, Kernel},
     model::{
         frame::{Abi, Call, CallStats, Lean},
         glance::Quick,

@@ -7,9 +7,8 @@ use std::collections::HashMap;
 use pulse_trace_common::probes::futex::{Futex, SHARED, error_at, kind, op};
 
 use self::samples::Samples;
-use super::errors::Errors;
 use crate::{
-    kernel::{FreedFutexes, Histograms, Kernel},
+    kernel::{Errors, FreedFutexes, Histograms, Kernel},
     model::{
         hist::Hist,
         locks::{FutexFrame, FutexStats, MutexKind, MutexSeen, SpinSamples},
