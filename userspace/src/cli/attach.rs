@@ -30,7 +30,7 @@ pub struct Attach {
     /// Trace processes forked by the targets too, from their first instruction
     #[arg(long)]
     children: bool,
-    /// Trace every process but pulse-trace itself
+    /// Trace every process but pulse-trace itself, each thread from its first system call on
     #[arg(short, long, conflicts_with_all = ["pids", "tids", "comm", "children"])]
     all: bool,
     /// Count inside of the targets, at full speed, each time that glibc's pthread_mutex_lock, or a wait for a condition,
