@@ -48,13 +48,6 @@ pub fn user<T>(address: u64) -> Option<T> {
     unsafe { bpf_probe_read_user(address as *const T) }.ok()
 }
 
-/// A 32-bit field of the running task, read directly: only for programs attached through BTF, on kernels since 5.11.
-#[inline(always)]
-pub fn current_task_word(offset: u32) -> u32 {
-    // SAFETY: the verifier checks the access against the kernel's types; the offset is a constant to it.
-    unsafe { bpf_get_current_task_btf().cast::<u8>().add(offset as usize).cast::<u32>().read() }
-}
-
 /// A task or another structure that a program attached through BTF was given: its fields are plain loads.
 #[derive(Clone, Copy)]
 pub struct Given(*const u8);
@@ -64,6 +57,13 @@ impl Given {
     #[inline(always)]
     pub fn argument(ctx: &BtfTracePointContext, n: usize) -> Self {
         Self(ctx.arg(n))
+    }
+
+    /// The running task. Linux 5.11 and newer.
+    #[inline(always)]
+    pub fn current_task() -> Self {
+        // SAFETY: always available to programs attached through BTF.
+        Self(unsafe { bpf_get_current_task_btf() }.cast::<u8>())
     }
 
     /// The registers with which the running task came into the kernel. Linux 5.15 and newer.

@@ -28,18 +28,24 @@ const MANY: u64 = 512 << 10;
 const PAGE: u64 = 4096;
 
 /// How many events the stack of this one is to stand for, of which there were so many before; 0 where it is not to be
-/// taken. Left to chance: threads that take turns would otherwise be seen at the same place each time.
+/// taken. Left to chance, a random number: threads that take turns would otherwise be seen at the same place each time.
 #[inline(always)]
-pub fn weight(events: u64) -> u32 {
+pub fn weight(events: u64, chance: impl FnOnce() -> u32) -> u32 {
     if config::TAKE_STACKS() == 0 {
         return 0;
     }
     let distance = distance(events);
-    // SAFETY: makes up a number.
-    if distance > 1 && unsafe { bpf_get_prandom_u32() } as u32 & (distance - 1) != 0 {
+    if distance > 1 && chance() & (distance - 1) != 0 {
         return 0;
     }
     distance
+}
+
+/// A random number.
+#[inline(always)]
+pub fn chance() -> u32 {
+    // SAFETY: makes up a number.
+    unsafe { bpf_get_prandom_u32() as u32 }
 }
 
 /// Copies the running thread's stack for an owner, from these registers on.

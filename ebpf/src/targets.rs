@@ -55,10 +55,21 @@ pub fn seated(seat: u32) -> Option<&'static mut Thread> {
 /// The running thread, if it is a target. Calls of one that found no room are lost, each where it begins.
 #[inline(always)]
 pub fn admit(begins: bool) -> Option<&'static mut Thread> {
-    let id = bpf_get_current_pid_tgid();
-    let seat = *seat_of(id as u32)?;
+    admit_as(running(), begins)
+}
+
+/// The running thread's id.
+#[inline(always)]
+pub fn running() -> u32 {
+    bpf_get_current_pid_tgid() as u32
+}
+
+/// The same as [`admit`] for who knows the running thread's id.
+#[inline(always)]
+pub fn admit_as(tid: u32, begins: bool) -> Option<&'static mut Thread> {
+    let seat = *seat_of(tid)?;
     if seat == 0 {
-        return if config::EVERYBODY() == 0 { None } else { meet(id) };
+        return if config::EVERYBODY() == 0 { None } else { meet(bpf_get_current_pid_tgid()) };
     }
     if seat == UNTRACKED {
         if begins {

@@ -120,14 +120,23 @@ pub struct Waiting {
     pub op: u32,
     /// What the word has to be for a wait to sleep.
     pub expected: u32,
-    /// Keeps the size a multiple of eight.
-    pub padding: u32,
+    /// What the next random number of the thread is made of, see [`next_chance`]; 0 before the first.
+    pub chance: u32,
     /// Entries that the thread last used, each where [`recent_at`] says: it mostly uses the same few.
     pub recent: [u32; RECENT],
     /// The kernel's tick in which the thread last looked at the clock for what need not be exact, ...
     pub tick: u64,
     /// ... and what the clock said.
     pub tick_ns: u64,
+}
+
+/// The random number that follows another one: neither is 0, and all others come before one comes again (xorshift).
+#[inline(always)]
+#[must_use]
+pub const fn next_chance(chance: u32) -> u32 {
+    let mut next = chance ^ chance << 13;
+    next ^= next >> 17;
+    next ^ next << 5
 }
 
 /// Length of [`Waiting::recent`].
@@ -291,6 +300,20 @@ mod tests {
         }
         for errno in [40, 109, 111, 511, 518, 4095] {
             assert_eq!(error_at(error_index(errno)), None);
+        }
+    }
+
+    #[test]
+    fn one_in_so_many_random_numbers_is_chosen_whatever_the_first_was() {
+        for first in [1, 2, 0x8000_0000, u32::MAX] {
+            let mut chance = first;
+            let draws = (0..1 << 18).map(|_| {
+                chance = next_chance(chance);
+                chance
+            });
+            let chosen = draws.filter(|chance| chance & 0xff == 0).count();
+            // 1,024 are to be expected, give or take 32.
+            assert!((864..1_184).contains(&chosen), "{first}: {chosen}");
         }
     }
 

@@ -9,7 +9,7 @@ use pulse_trace_common::{
     pool::{owner, purpose},
     probes::futex::{
         Futex, HOLDERS as RECENT_HOLDERS, Holder, Mutex, RECENT, SHARED, TID_MASK, UNSEEN, Waiting, asked,
-        error_index, holder_key, key, kind, looks_held, op, recent_at,
+        error_index, holder_key, key, kind, looks_held, next_chance, op, recent_at,
     },
     stack,
     target::Thread,
@@ -84,8 +84,9 @@ pub fn now(seat: u32) -> u64 {
     }
 }
 
-/// A call begins. Tells for what its stack is to be taken; 0 where it is not.
-#[inline(never)]
+/// A call begins. Tells for what its stack is to be taken; 0 where it is not. Like [`exit`], part of its only hot caller: the
+/// return from a function costs more than what most of these do.
+#[inline(always)]
 pub fn enter(thread: &Thread, address: u64, asked: u32, expected: u32) -> u64 {
     let Some(waiting) = begun(thread.seat) else { return 0 };
     (waiting.op, waiting.expected) = (asked, expected);
@@ -98,7 +99,7 @@ pub fn enter(thread: &Thread, address: u64, asked: u32, expected: u32) -> u64 {
         op::WAIT_REQUEUE_PI => {}
         _ => return 0,
     }
-    stack_of(thread, waiting.entry)
+    stack_of(thread, waiting)
 }
 
 /// What is known of the call that a thread begins; `None` where it is not to be looked at.
@@ -120,9 +121,10 @@ pub(super) fn waiting(seat: u32) -> Option<&'static mut Waiting> {
 
 /// Whether the stack of this wait is to be taken, and for what.
 #[inline(always)]
-pub(super) fn stack_of(thread: &Thread, id: u32) -> u64 {
+pub(super) fn stack_of(thread: &Thread, waiting: &mut Waiting) -> u64 {
+    let id = waiting.entry;
     let Some(futex) = slot(&FUTEXES, id) else { return 0 };
-    let weight = stacks::weight(futex.count);
+    let weight = stacks::weight(futex.count, || chance(waiting));
     if weight == 0 {
         return 0;
     }
@@ -131,6 +133,16 @@ pub(super) fn stack_of(thread: &Thread, id: u32) -> u64 {
         lifecycle::call_userspace(thread.process, thread.tgid);
     }
     stack::owner(stack::kind::FUTEX, id, weight)
+}
+
+/// A random number of the thread's own: the next of a sequence that the kernel's begins, without a call into it each time.
+#[inline(always)]
+fn chance(waiting: &mut Waiting) -> u32 {
+    if waiting.chance == 0 {
+        waiting.chance = stacks::chance() | 1;
+    }
+    waiting.chance = next_chance(waiting.chance);
+    waiting.chance
 }
 
 /// The entry of an operation on a futex; 0 where there is none left. What the thread used last is tried first: an entry
@@ -188,7 +200,7 @@ fn known_or_new(thread: &Thread, address: u64, op: u32) -> u32 {
 
 /// Reads the memory at the address: what is a mutex that a followed thread holds, looks like one. Where the word has
 /// changed since the program looked, somebody has just let go, and nothing can be said.
-#[inline(never)]
+#[inline(always)]
 fn look(thread: &Thread, waiting: &Waiting, address: u64) {
     let (id, op) = (waiting.entry, waiting.op & !SHARED);
     let Some(futex) = slot(&FUTEXES, id) else { return };
@@ -274,7 +286,7 @@ pub fn ended(seat: u32, now: u64) -> Option<&'static mut Futex> {
 }
 
 /// A call ended with a result, after so long a time, if that is known.
-#[inline(never)]
+#[inline(always)]
 pub fn exit(thread: &Thread, ret: u64, now: u64) {
     let Some(futex) = ended(thread.seat, now) else { return };
     let Some(waiting) = slot(&WAITING, thread.seat) else { return };

@@ -32,12 +32,18 @@ pub fn waits(call: u32) -> bool {
 #[inline(always)]
 pub fn enter(thread: &Thread, call: u32, first: u64, second: u64, fourth: impl Fn() -> u64) -> u64 {
     if matches!(call, call::WAKE | call::WAIT) {
-        return futex::enter(thread, first, asked_later(call, fourth() as u32), second as u32);
+        return enter_one(thread, first, asked_later(call, fourth() as u32), second as u32);
     }
     // How many `futex_waitv` waits for; `futex_requeue` always names two.
     let is_empty = call == call::WAITV && second as u32 == 0;
     name(thread.seat, call, first, is_empty);
     0
+}
+
+/// The same of a call that names one futex.
+#[inline(never)]
+fn enter_one(thread: &Thread, address: u64, asked: u32, expected: u32) -> u64 {
+    futex::enter(thread, address, asked, expected)
 }
 
 /// Remembers where a call names its futexes, and which is the first: the kernel is about to read the same.
@@ -78,7 +84,7 @@ pub fn settle(thread: &Thread, index: u64) -> u64 {
         address = waiter.address;
     }
     waiting.entry = futex::entry(thread, waiting, address);
-    if waiting.entry == 0 || call != call::WAITV { 0 } else { futex::stack_of(thread, waiting.entry) }
+    if waiting.entry == 0 || call != call::WAITV { 0 } else { futex::stack_of(thread, waiting) }
 }
 
 /// Which of its futexes a call was about: `futex_waitv` returns the index of the one that was woken.

@@ -116,7 +116,7 @@ fn hit(site: Site, registers: Object) -> Option<()> {
 /// Where a contended acquisition came from, of a sample of them.
 #[inline(always)]
 fn take_stack(id: u32, contended: u64, registers: Object) {
-    let weight = stacks::weight(contended);
+    let weight = stacks::weight(contended, stacks::chance);
     if weight != 0 {
         stacks::take(
             stack::owner(stack::kind::MUTEX, id, weight),

@@ -135,7 +135,7 @@ fn running_call() -> u32 {
     if nr < 0 {
         return initial::OUTSIDE;
     }
-    let compat = kernel::current_task_word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0;
+    let compat = Given::current_task().word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0;
     call_index(nr as u64, config::COMPAT_MASK() != 0 && compat, config::IS_X86() != 0) + 1
 }
 

@@ -53,8 +53,8 @@ const SIGKILL_BIT: u32 = 1 << 8;
 /// Attached through BTF, so that the ABI of the call is one plain load away.
 #[btf_tracepoint(function = "sys_enter")]
 pub fn syscalls_enter(ctx: BtfTracePointContext) -> i32 {
-    let compat = || kernel::current_task_word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0;
-    let _ = try_enter(ctx.arg(1), compat, |register| Given::argument(&ctx, 0).double(register));
+    let task = || Some(Given::current_task());
+    let _ = try_enter(ctx.arg(1), task, |register| Given::argument(&ctx, 0).double(register));
     0
 }
 
@@ -63,17 +63,22 @@ pub fn syscalls_enter(ctx: BtfTracePointContext) -> i32 {
 /// The same for kernels before 5.11, where reading the running task takes a helper.
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn syscalls_enter_raw(ctx: RawTracePointContext) -> i32 {
-    let _ = try_enter(ctx.arg(1), is_compat, |register| Object::at(ctx.arg(0)).double(register));
+    let _ = try_enter(ctx.arg(1), || None, |register| Object::at(ctx.arg(0)).double(register));
     0
 }
 
 #[inline(always)]
-fn try_enter(nr: u64, compat: impl Fn() -> bool, register: impl Fn(u32) -> u64) -> Option<()> {
+fn try_enter(nr: u64, task: impl Fn() -> Option<Given>, register: impl Fn(u32) -> u64) -> Option<()> {
     if is_ignored(nr) {
         return None;
     }
-    let thread = targets::admit(true)?;
-    let compat = config::COMPAT_MASK() != 0 && compat();
+    // Who runs and by which ABI it called, with one call into the kernel where its fields can be loaded.
+    let task = task();
+    let tid = task.map_or_else(targets::running, |task| task.word(config::TASK_PID()));
+    let thread = targets::admit_as(tid, true)?;
+    let compat = task.map_or_else(is_compat, |task| {
+        config::COMPAT_MASK() != 0 && task.word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
+    });
     let call = call_index(nr, compat, config::IS_X86() != 0);
     if config::PROBE_SYSCALLS() == 0 && !is_on_futex(call) {
         return None;
