@@ -25,7 +25,7 @@ pub const SPEC: Spec = Spec {
     hooks: &["tp_btf:sys_exit", "tp_btf:sys_enter"],
     needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; `sched` to tell blocked from waiting for a CPU",
     default: true,
-    cost: "100 ns per waking call of a target, 230 ns per waiting one, those of the call itself included",
+    cost: "30 ns per waking call of a target, 200 ns per waiting one, those of the call itself included",
 };
 
 /// What one operation on one futex did since the last look.
