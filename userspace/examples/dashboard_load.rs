@@ -15,6 +15,7 @@ use pulse_trace::{
         frame::{Abi, Call, CallFrame, CallStats, Frame, ProcessFrame, ProcessKey},
         session::Header,
     },
+    report,
     tui::{Dashboard, End, Facts, Look, Outside},
 };
 
@@ -29,6 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let outside = Outside {
         request: Box::new(|_| {}),
         json: Box::new(|_| Ok(Vec::new())),
+        findings: Box::new(report::findings),
         switched: mpsc::channel().1,
     };
     let begin = Instant::now();

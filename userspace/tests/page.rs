@@ -14,6 +14,7 @@ use pulse_trace::{
         synthetic::{self, Shape},
     },
     record::Recorder,
+    report,
 };
 use serde_json::Value;
 
@@ -125,12 +126,32 @@ macro_rules! browser {
     };
 }
 
+/// Who held futexes: waits that found it so, those of which it is known, all; in the order of the page.
+fn holders(truth: &Value) -> Vec<(String, Vec<Option<f64>>)> {
+    let mut rows = Vec::new();
+    for process in truth["processes"].as_array().unwrap() {
+        for futex in process["futex"].as_array().unwrap().iter().filter(|it| !it["mutex"].is_null()) {
+            let all = futex["mutex"]["holders"].as_array().unwrap();
+            let known: f64 = all.iter().map(|it| it["count"].as_f64().unwrap()).sum();
+            for holder in all {
+                let op = futex["op"].as_str().unwrap();
+                let key = format!("{}/{}/{op}/{}", process["pid"], futex["address"], holder["tid"]);
+                let count = holder["count"].as_f64();
+                rows.push((key, vec![count, Some(known), futex["wait"]["count"].as_f64()]));
+            }
+        }
+    }
+    rows.sort_by(|left, right| right.1[0].partial_cmp(&left.1[0]).unwrap());
+    rows
+}
+
 #[test]
 fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
     let browser = browser!();
     let session = session();
     let truth: Value = serde_json::from_slice(&json::encode(&session).unwrap()).unwrap();
-    let page = html::session(&session).unwrap();
+    let findings = report::findings(&session);
+    let page = html::session(&session, &findings).unwrap();
     for window in WINDOWS {
         let seen = Seen::of(&page, window, browser);
         seen.assert_fine(window);
@@ -156,7 +177,16 @@ fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
         for (slot, count) in truth["ledger"]["lost"].as_object().unwrap() {
             assert!(ledger.contains(&(slot.clone(), vec![count.as_f64()])), "{slot} in {ledger:?}");
         }
-        assert!(seen.0["text"].as_str().unwrap().contains(HOSTILE), "names are text");
+        let text = seen.0["text"].as_str().unwrap();
+        assert!(text.contains(HOSTILE), "names are text");
+        assert!(!findings.is_empty() && findings.iter().all(|it| text.contains(it)), "{findings:?}: {text}");
+        // Other rows there have names of locks.
+        let held: Vec<_> = seen
+            .rows("locks")
+            .into_iter()
+            .filter(|row| row.0.matches('/').count() == 3 && !row.0.contains(' '))
+            .collect();
+        assert_eq!(held, holders(&truth));
     }
 }
 
@@ -164,7 +194,7 @@ fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
 fn the_page_of_a_comparison_shows_the_figures_of_its_json_in_every_window() {
     let browser = browser!();
     let comparison = comparison(5);
-    let page = html::page(&serde_json::to_string(&comparison).unwrap(), &[]);
+    let page = html::page(&serde_json::to_string(&comparison).unwrap(), &[], &[]);
     assert!(page.len() < html::LARGEST);
     for window in WINDOWS {
         let seen = Seen::of(&page, window, browser);
@@ -206,7 +236,10 @@ fn a_recording_becomes_a_page_at_one_command_and_no_link_is_followed() {
     };
     let made = report(&at("a.html"));
     assert!(made.status.success() && made.stdout.is_empty() && made.stderr.is_empty(), "{made:?}");
-    let wanted = html::session(&synthetic::session(5, shape)).unwrap();
+    let wanted = {
+        let session = synthetic::session(5, shape);
+        html::session(&session, &report::findings(&session)).unwrap()
+    };
     assert!(fs::read_to_string(at("a.html")).unwrap() == wanted);
 
     fs::write(at("precious"), "kept").unwrap();

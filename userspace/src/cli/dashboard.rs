@@ -21,6 +21,7 @@ use crate::{
     model::session::{Header, Session},
     probes,
     record::Reader,
+    report,
     session::Control,
     source::seating::Progress,
     target,
@@ -87,7 +88,12 @@ pub fn open(options: &TraceOptions, header: &Header) -> Result<Open, Failure> {
             Request::Probe(name, on) => Control::Probe { name, on, answer: answer.clone() },
         });
     };
-    let outside = Outside { request: Box::new(request), json: Box::new(encode), switched };
+    let outside = Outside {
+        request: Box::new(request),
+        json: Box::new(encode),
+        findings: Box::new(report::findings),
+        switched,
+    };
     let facts =
         Facts { interval: Some(options.interval), preparing: Some("attaching".to_owned()), ..facts(header) };
     let look = Look::of_environment(options.view.wanted_colour());
@@ -149,7 +155,12 @@ pub fn replay(path: &Path, view: &ViewOptions) -> Result<(), Failure> {
         frames.push(frame);
     }
     let switched = mpsc::channel().1;
-    let outside = Outside { request: Box::new(|_| {}), json: Box::new(encode), switched };
+    let outside = Outside {
+        request: Box::new(|_| {}),
+        json: Box::new(encode),
+        findings: Box::new(report::findings),
+        switched,
+    };
     let look = Look::of_environment(view.wanted_colour());
     tui::replay(facts(reader.header()), look, frames, outside).map_err(Failure::usage)
 }

@@ -7,6 +7,7 @@ use crate::{
     export::html,
     files::{self, OutputFile},
     model::session::Session,
+    report,
 };
 
 /// A file that a page is to be written to.
@@ -25,7 +26,7 @@ impl Page {
 
     /// Writes the page of a session.
     pub fn write(self, session: &Session) -> Result<(), Failure> {
-        let page = html::session(session).map_err(|cause| {
+        let page = html::session(session, &report::findings(session)).map_err(|cause| {
             Failure::usage(format!("cannot write the page: {cause}; leave --html out and read the report"))
         })?;
         self.put(&page)

@@ -92,7 +92,7 @@ const MOST_HISTOGRAMS: usize = 8;
 
 /// The page; where it would be too large, only the distributions that took the most time are on it.
 fn page(comparison: &Comparison, json: &[u8]) -> Result<String, Failure> {
-    let whole = html::page(&String::from_utf8_lossy(json), &[]);
+    let whole = html::page(&String::from_utf8_lossy(json), &[], &[]);
     if whole.len() <= html::LARGEST {
         return Ok(whole);
     }
@@ -104,7 +104,7 @@ fn page(comparison: &Comparison, json: &[u8]) -> Result<String, Failure> {
     let json = encode(&less)?;
     let remark =
         format!("Only the {MOST_HISTOGRAMS} distributions that took the most time are here; --json has all.");
-    Ok(html::page(&String::from_utf8_lossy(&json), &[remark]))
+    Ok(html::page(&String::from_utf8_lossy(&json), &[], &[remark]))
 }
 
 fn encode(comparison: &Comparison) -> Result<Vec<u8>, Failure> {

@@ -53,9 +53,14 @@ const PATIENT: [&str; 18] = [
 ];
 
 pub fn render(session: &Session, layout: Layout) -> String {
+    lines(session).into_iter().map(|line| layout.wrap("> ", &line)).collect()
+}
+
+/// The same one by one, for others who show them.
+#[must_use]
+pub fn lines(session: &Session) -> Vec<String> {
     let locks = locks::ranked(&session.processes);
-    let lines = [budget_line(session, &locks), lock_line(session, &locks)];
-    lines.into_iter().flatten().map(|line| layout.wrap("> ", &line)).collect()
+    [budget_line(session, &locks), lock_line(session, &locks)].into_iter().flatten().collect()
 }
 
 /// The process whose budget is the most lopsided, if any is.

@@ -20,6 +20,7 @@ mod sched;
 mod share;
 mod sort;
 
+pub use finding::lines as findings;
 pub use sort::{Sort, UnknownSort};
 
 use crate::model::session::{Process, Session};

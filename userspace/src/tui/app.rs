@@ -133,6 +133,8 @@ pub struct App {
     pub preparing: Option<String>,
     /// Why nothing more will come, once that is so.
     pub ended: Option<String>,
+    /// What stands out in the whole session, in sentences.
+    pub findings: Vec<String>,
     /// The answer to the last key.
     pub message: Option<String>,
     /// Rows that a page has, as last drawn.
@@ -175,6 +177,7 @@ impl App {
             tables,
             off: BTreeSet::new(),
             ended: None,
+            findings: Vec::new(),
             message: None,
             page: 10,
             shown: Shown::default(),

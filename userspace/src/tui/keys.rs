@@ -184,14 +184,14 @@ const fn bind(
 /// Every key. Footers take as many as fit, in this order.
 #[rustfmt::skip]
 pub const BINDINGS: &[Binding] = &[
-    bind(&[Key::Char('q'), Key::Ctrl('c')], "q", Some("quit"), "End the session, give the terminal back and print the report (Ctrl-C too)", Command::Quit),
+    bind(&[Key::Char('q'), Key::Ctrl('c')], "q", Some("quit"), "End the session, free the terminal and print the report (Ctrl-C too)", Command::Quit),
     bind(&[Key::Char('?'), Key::Char('h'), Key::F(1)], "?", Some("help"), "Show this help; again or Esc goes back (h and F1 too)", Command::Show(View::Help)),
     bind(&[Key::Char('1')], "1", None, "Overview: where the time goes, rates, top calls and locks", Command::Show(View::Overview)),
-    bind(&[Key::Char('2')], "2", None, "Syscalls: counts, errors, latencies, the distribution of the selected call", Command::Show(View::Syscalls)),
+    bind(&[Key::Char('2')], "2", None, "Syscalls: counts, errors, latencies; distribution of the selected call", Command::Show(View::Syscalls)),
     bind(&[Key::Char('3')], "3", None, "Scheduler: waiting for a CPU over time, wakers, switches, CPUs", Command::Show(View::Scheduler)),
     bind(&[Key::Char('4')], "4", None, "Locks: by time waited; spinning and sleeping, holders, stacks", Command::Show(View::Locks)),
     bind(&[Key::Char('5')], "5", None, "Compare: marks A and B, or two chosen processes, side by side", Command::Show(View::Compare)),
-    bind(&[Key::Char('6')], "6", None, "Processes: the tree of targets and their threads; choose some", Command::Show(View::Processes)),
+    bind(&[Key::Char('6')], "6", None, "Processes: the targets' tree, threads; CPU 100% is one CPU, as in top", Command::Show(View::Processes)),
     bind(&[Key::Char('7')], "7", None, "Probes: what is attached, what it costs, what was lost", Command::Show(View::Probes)),
     bind(&[Key::Tab], "Tab", None, "The next view", Command::NextView),
     bind(&[Key::BackTab], "Shift-Tab", None, "The previous view", Command::PreviousView),
@@ -215,10 +215,10 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Key::Char('a')], "a", Some("mark A"), "Remember the window as A, to compare", Command::MarkA),
     bind(&[Key::Char('b')], "b", None, "Remember the window as B", Command::MarkB),
     bind(&[Key::Char('v')], "v", None, "Compare: marks, or the first two chosen processes", Command::Versus),
-    bind(&[Key::Char('t')], "t", None, "Probes: detach the selected one, or attach it again; the ledger says so", Command::SwitchProbe),
+    bind(&[Key::Char('t')], "t", None, "Probes: detach the selected one, or attach it again; the ledger tells", Command::SwitchProbe),
     bind(&[Key::Char('<')], "<", None, "Read the counters more often", Command::Faster),
     bind(&[Key::Char('>')], ">", None, "Read the counters less often", Command::Slower),
-    bind(&[Key::Char('R')], "R", None, "Reset: cumulated numbers begin anew on screen (report and JSON keep all)", Command::Reset),
+    bind(&[Key::Char('R')], "R", None, "Reset: cumulated numbers begin anew here; report and JSON keep all", Command::Reset),
     bind(&[Key::Char('w')], "w", Some("save"), "Write what is on screen into a text file here", Command::SaveText),
     bind(&[Key::Char('e')], "e", Some("JSON"), "Write the session so far into a JSON file here", Command::SaveJson),
     bind(&[Key::Ctrl('l')], "Ctrl-L", None, "Draw everything anew", Command::Redraw),
@@ -262,7 +262,7 @@ mod tests {
     fn every_key_is_explained() {
         for binding in BINDINGS {
             assert!(!binding.keys.is_empty() && binding.help.len() > 8 && !binding.shown.is_empty());
-            assert!(binding.help.chars().count() <= 78, "{} does not fit a line", binding.shown);
+            assert!(binding.help.chars().count() <= 70, "{} does not fit a line", binding.shown);
         }
         assert_eq!(command(Key::Ctrl('c')), Some(Command::Quit));
         assert_eq!(command(Key::Char('z')), None);

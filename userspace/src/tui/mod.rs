@@ -26,7 +26,7 @@ pub use app::{Facts, ProbeFacts};
 pub use mailbox::End;
 pub use palette::Look;
 pub use picker::{Entry, pick};
-pub use screen::{Outside, Request};
+pub use screen::{Find, Outside, Request};
 
 use std::{
     io,
@@ -134,7 +134,7 @@ impl Dashboard {
 fn screen(app: App, look: Look, outside: Outside, mailbox: Option<Arc<Mailbox>>) -> Result<Screen, TuiError> {
     let signals = Signals::listen()?;
     let terminal = Terminal::take_over(look.depth != Depth::None)?;
-    Ok(Screen { app, look, terminal, signals, decoder: Decoder::default(), mailbox, outside })
+    Ok(Screen { app, look, terminal, signals, decoder: Decoder::default(), mailbox, outside, found: None })
 }
 
 /// Shows a recording until somebody quits.

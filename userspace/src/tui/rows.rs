@@ -232,7 +232,9 @@ pub fn processes(period: &Period, chosen: &Chosen, cumulated: bool, counted: boo
     let rows = period.sums.processes.iter().map(|(key, brief)| {
         let ahead = period.process_ahead(*key);
         let mark = if chosen.contains(key) { "*" } else { "" };
-        let share = |part: u64| brief.budget.as_ref().map(|it| part as f64 / it.wall_ns.max(1) as f64);
+        // Of the wall clock, not of the threads' time: 100% is one CPU, as in `top`.
+        let of_clock = period.sums.span_ns.max(1) as f64;
+        let share = |part: u64| brief.budget.as_ref().map(|_| part as f64 / of_clock);
         let budget = brief.budget.clone().unwrap_or_default();
         let known = |cell: Cell| if counted { cell } else { Cell::text("-") };
         let switches = if brief.budget.is_some() { unit.count(brief.switches) } else { Cell::text("-") };

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ratatui::buffer::Buffer;
+use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     files,
@@ -41,18 +41,28 @@ pub enum Request {
 /// Writes a session as JSON, or says why it cannot.
 pub type Encode = dyn Fn(&Session) -> Result<Vec<u8>, String> + Send;
 
+/// What stands out in a session, in sentences.
+pub type Find = dyn Fn(&Session) -> Vec<String> + Send;
+
 /// How the screen reaches the rest of the program.
 pub struct Outside {
     /// Takes requests.
     pub request: Box<dyn Fn(Request) + Send>,
     /// Writes a session as JSON.
     pub json: Box<Encode>,
+    /// Tells what stands out.
+    pub findings: Box<Find>,
     /// Hears which probe is on or off now, or why it could not be switched.
     pub switched: Receiver<(String, Result<bool, String>)>,
 }
 
 /// Frames alone draw at most this often; keys draw at once.
 const FRAME_PAUSE: Duration = Duration::from_millis(95);
+
+/// What stands out is looked for at most this often: all locks of the session are gone through for it. Where there are very
+/// many, the pause is as much longer as keeps it below half a percent of a CPU.
+const FINDINGS_PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_OF_COST: u32 = 200;
 
 /// Everything that the loop needs.
 pub struct Screen {
@@ -63,6 +73,8 @@ pub struct Screen {
     pub decoder: Decoder,
     pub mailbox: Option<Arc<Mailbox>>,
     pub outside: Outside,
+    /// When it may be looked again for what stands out, and how much had happened when it was.
+    pub found: Option<(Instant, u64)>,
 }
 
 /// Whether the loop goes on.
@@ -109,10 +121,24 @@ impl Screen {
 
     fn picture(&mut self) -> Buffer {
         let mut screen = Buffer::empty(self.terminal.size());
+        self.find(screen.area);
         self.app.page = render::page(screen.area.height);
         self.app.prepare();
         render::draw(&self.app, self.look, &mut screen);
         screen
+    }
+
+    /// Looks for what stands out, where that is shown and there are new frames.
+    fn find(&mut self, area: Rect) {
+        let newest = self.app.history.newest_ns();
+        let is_due = self.found.is_none_or(|(next, upto)| upto != newest && Instant::now() >= next);
+        if !is_due || !render::has_findings(&self.app, area) {
+            return;
+        }
+        let begin = Instant::now();
+        self.app.findings = (self.outside.findings)(&self.app.history.outline());
+        let pause = FINDINGS_PAUSE.max(begin.elapsed() * PAUSE_OF_COST);
+        self.found = Some((begin + pause, newest));
     }
 
     /// Takes what has come.

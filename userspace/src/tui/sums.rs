@@ -68,6 +68,8 @@ pub struct Lock {
     pub runtime: Option<String>,
     /// Its kind, where that is known.
     pub kind: Option<MutexKind>,
+    /// Whether the library's own places told those probes of spins.
+    pub tells_spins: bool,
     /// What those probes saw.
     pub mutex: Option<MutexStats>,
 }
@@ -197,6 +199,7 @@ impl Sums {
         for mutex in &process.mutexes {
             let lock = self.lock(process, &mutex.place);
             lock.runtime = Some(mutex.runtime.clone());
+            lock.tells_spins |= mutex.generation.is_some();
             lock.kind = mutex.kind.or(lock.kind);
             lock.mutex.get_or_insert_default().merge(&mutex.stats);
         }
@@ -300,6 +303,7 @@ impl Lock {
             self.runtime.clone_from(&next.runtime);
         }
         self.kind = next.kind.or(self.kind);
+        self.tells_spins |= next.tells_spins;
         if let Some(mutex) = &next.mutex {
             self.mutex.get_or_insert_default().merge(mutex);
         }
@@ -327,10 +331,19 @@ impl Lock {
         waiting.map(|(op, stats)| stats.verdict(op)).min().unwrap_or(Verdict::Unclear)
     }
 
-    /// Time spun, ns; `None` where nobody measured it.
+    /// Whether it is known how often spinning got it. Most kinds of mutexes do not spin, and of some libraries only the
+    /// beginning of the slow path is seen.
+    #[must_use]
+    pub fn counts_spins(&self) -> bool {
+        let told = self.tells_spins || self.mutex.as_ref().is_some_and(|it| it.spin_count.count() > 0);
+        told && self.kind.is_none_or(MutexKind::spins)
+    }
+
+    /// Time spun, ns; `None` where nobody measured it, or nobody spins.
     #[must_use]
     pub fn spun_ns(&self) -> Option<u64> {
-        let timed = self.mutex.as_ref().filter(|mutex| mutex.spin_time.count() > 0);
+        let mutex = self.mutex.as_ref().filter(|_| self.kind.is_none_or(MutexKind::spins));
+        let timed = mutex.filter(|mutex| mutex.spin_time.count() > 0);
         timed.map(|mutex| mutex.spin_time.sum)
     }
 
@@ -419,6 +432,18 @@ mod tests {
         assert_eq!((&sums.ledger, &sums.overhead), (&session.ledger, &session.overhead));
         assert_eq!(sums.call_totals().0, session.ledger.counted);
         assert_eq!(sums.processes.values().map(|brief| brief.calls).sum::<u64>(), session.ledger.counted);
+    }
+
+    #[test]
+    fn time_to_the_end_of_a_spin_is_none_where_nobody_spins() {
+        let mut stats = MutexStats::default();
+        stats.spin_time.record(0);
+        let lock = |form| Lock {
+            kind: Some(MutexKind { form, ..MutexKind::default() }),
+            mutex: Some(stats.clone()),
+            ..Lock::default()
+        };
+        assert_eq!((lock(0).spun_ns(), lock(3).spun_ns()), (None, Some(0)));
     }
 
     #[test]

@@ -257,6 +257,7 @@ fn panicking() {
     let outside = Outside {
         request: Box::new(|_| {}),
         json: Box::new(|_| panic!("on purpose")),
+        findings: Box::new(pulse_trace::report::findings),
         switched: std::sync::mpsc::channel().1,
     };
     let facts = Facts { interval: Some(Duration::from_secs(1)), ..Facts::default() };

@@ -28,6 +28,9 @@ function showLocks(all) {
   if (futexes.length) node.append(el("h3", {}, "Waits in the kernel"), table([{ title: "lock", name: true }, { title: "process", name: true },
     { title: "what", name: true, hint: "contention: somebody had it; idle: there was nothing to do; unclear: it cannot be told" }, { title: "operation", name: true },
     { title: "waits" }, { title: "time" }, { title: "p50" }, { title: "p99" }, { title: "mean spins", hint: "the mean spin count to 10 %, as the library's __spins tells over time; nothing where it does not" }, { title: "mostly from", name: true }], futexes, { sort: 5, rows: 12 }).node);
+  const held = holders(all);
+  if (held.length) node.append(el("h3", {}, "Who held them when a wait began"), table([{ title: "lock", name: true }, { title: "process", name: true }, { title: "operation", name: true }, { title: "holder", name: true },
+    { title: "waits that found it", hint: "of those of which the holder is known" }, { title: "known of" }, { title: "of waits" }], held, { sort: 4, rows: 12 }).node);
   if (mutexes.length) node.append(el("h3", {}, "Mutexes, seen from inside"), table([{ title: "lock", name: true }, { title: "process", name: true }, { title: "kind", name: true },
     { title: "wanted", hint: "calls that found it free included, with --mutex-total" }, { title: "contended" }, { title: "got by spinning" }, { title: "to the kernel" }, { title: "spins p50" }, { title: "time spun" }, { title: "held p50", hint: "with --mutex-hold" }, { title: "mostly from", name: true }], mutexes, { sort: 4, rows: 12 }).node);
   if (inside.length) node.append(el("h3", {}, "Every acquisition, counted inside of the process"), table([{ title: "kind", name: true }, { title: "process", name: true },
@@ -38,6 +41,15 @@ function showLocks(all) {
   const plots = distributions([], count, "spin count");
   node.append(el("h3", {}, "Spins, as the library counts them"), plots.node);
   plots.show(spun.sort((left, right) => right.hist.count - left.hist.count).slice(0, COLOURS).map((entry, colour) => ({ ...entry, colour })));
+}
+
+/** One row for each holder: "n of m known of w waits". */
+function holders(all) {
+  return all.flatMap((it) => it.futex.filter((futex) => futex.mutex).flatMap((futex) => {
+    const known = futex.mutex.holders.reduce((sum, holder) => sum + holder.count, 0);
+    return futex.mutex.holders.map((holder) => ({ key: `${it.pid}/${futex.address}/${futex.op}/${holder.tid}`, cells: [cell(clean(lockName(futex))), cell(clean(IDENTITY(it))), cell(futex.op),
+      cell(clean(`${holder.tid} ${holder.comm || "(no name)"}`)), number(holder.count, count), number(known, count), number(futex.wait.count, count)] }));
+  }));
 }
 
 /** The mean spin count of an adaptive mutex, or what it is less than, if that can be told. */

@@ -30,10 +30,12 @@ const SCRIPTS: [&str; 11] = [
 /// A page is to be mailed and to open at once: larger ones leave details out, and say so.
 pub const LARGEST: usize = 2_000_000;
 
-/// The page of an export: a session's or a comparison's, as its schema tells. Remarks stand at its top.
+/// The page of an export: a session's or a comparison's, as its schema tells. What stands out and remarks on what is not
+/// there stand at its top.
 #[must_use]
-pub fn page(json: &str, remarks: &[String]) -> String {
-    let remarks = serde_json::to_string(remarks).unwrap_or_else(|_| "[]".to_owned());
+pub fn page(json: &str, findings: &[String], remarks: &[String]) -> String {
+    let list = |texts: &[String]| serde_json::to_string(texts).unwrap_or_else(|_| "[]".to_owned());
+    let (findings, remarks) = (list(findings), list(remarks));
     let mut page = String::with_capacity(json.len() + 100_000);
     let mut rest = PAGE;
     while let Some((head, tail)) = rest.split_once("{{") {
@@ -42,6 +44,7 @@ pub fn page(json: &str, remarks: &[String]) -> String {
         match name {
             "style" => page += STYLE,
             "script" => page.extend(SCRIPTS),
+            "findings" => page += &inert(&findings),
             "remarks" => page += &inert(&remarks),
             _ => page += &inert(json),
         }
@@ -50,13 +53,13 @@ pub fn page(json: &str, remarks: &[String]) -> String {
     page + rest
 }
 
-/// The page of a session. Where it would be too large, threads are left out first, then the processes with the least
+/// The page of a session, below what stands out in it. Where it would be too large, threads are left out first, then the processes with the least
 /// time in system calls.
 ///
 /// # Errors
 /// When the session cannot be written as JSON.
-pub fn session(session: &Session) -> Result<String, serde_json::Error> {
-    let whole = page(&text(session)?, &[]);
+pub fn session(session: &Session, findings: &[String]) -> Result<String, serde_json::Error> {
+    let whole = page(&text(session)?, findings, &[]);
     if whole.len() <= LARGEST {
         return Ok(whole);
     }
@@ -70,7 +73,7 @@ pub fn session(session: &Session) -> Result<String, serde_json::Error> {
         "Threads are left out: with them, this page would be larger than 2 MB. The JSON export has them.";
     let mut remarks = vec![threads.to_owned()];
     loop {
-        let page = page(&text(&less)?, &remarks);
+        let page = page(&text(&less)?, findings, &remarks);
         if page.len() <= LARGEST || less.processes.len() <= 1 {
             return Ok(page);
         }

@@ -34,7 +34,8 @@ pub fn columns(buf: &mut Buffer, look: Look, area: Rect, values: &[Option<f64>],
     }
 }
 
-/// A distribution by octaves: an axis with units, bars, counts. Two sides are drawn as two bars.
+/// A distribution by octaves: an axis with units, bars, counts. Two sides are drawn as two bars, whose lengths are shares
+/// of their side: equal bars mean equal shares, however many there are on either side.
 pub fn histogram(buf: &mut Buffer, look: Look, area: Rect, values: &[&Hist], unit: fn(u32) -> String) {
     let sides: Vec<Vec<(u32, u64)>> = values.iter().map(|values| heat::octaves(values)).collect();
     let edges = sides.iter().flatten().map(|row| row.0);
@@ -50,27 +51,36 @@ pub fn histogram(buf: &mut Buffer, look: Look, area: Rect, values: &[&Hist], uni
     for (side, rows) in sides.iter().enumerate() {
         rows.iter().for_each(|(octave, count)| counts[side][step_of(*octave)] += count);
     }
+    let wholes: Vec<u64> = counts.iter().map(|counts| counts.iter().sum()).collect();
+    let share = |count: u64, whole: u64| if whole == 0 { 0.0 } else { count as f64 / whole as f64 };
+    let shares =
+        counts.iter().zip(&wholes).flat_map(|(counts, whole)| counts.iter().map(|it| share(*it, *whole)));
+    let peak = shares.fold(0.0, f64::max);
     for step in 0..=step_of(high) {
         for (side, counts) in counts.iter().enumerate() {
             let at = step * values.len() + side;
-            let whole: u64 = counts.iter().sum();
-            let peak = counts.iter().copied().max().unwrap_or(0);
+            let share = share(counts[step], wholes[side]);
             let label = if side == 0 { unit(low + step as u32 * octaves) } else { String::new() };
             let tone = if side == 0 { Tone::First } else { Tone::Second };
-            bar(buf, look, row(area, at as u16), &label, counts[step], peak, whole, tone);
+            let length = if peak > 0.0 { share / peak } else { 0.0 };
+            bar(buf, look, row(area, at as u16), &label, (counts[step], share, length), tone);
         }
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a line of a chart is what it is")]
-fn bar(buf: &mut Buffer, look: Look, area: Rect, label: &str, count: u64, peak: u64, whole: u64, tone: Tone) {
-    let number = units::count(count);
-    let share = if whole == 0 { 0.0 } else { count as f64 / whole as f64 * 100.0 };
-    let tail = format!(" {number:>9} {share:>5.1}%");
+/// One line of a distribution; `length` is that of the bar, as a share of the longest.
+fn bar(
+    buf: &mut Buffer,
+    look: Look,
+    area: Rect,
+    label: &str,
+    (count, share, length): (u64, f64, f64),
+    tone: Tone,
+) {
+    let tail = format!(" {:>9} {:>5.1}%", units::count(count), share * 100.0);
     let x = line(buf, look, area, &[(&format!("{label:>7} "), Tone::Faint)]);
     let room = area.right().saturating_sub(x + tail.len() as u16);
-    let cells = if peak == 0 { 0.0 } else { count as f64 / peak as f64 * f64::from(room) };
-    text(buf, area, x, &look.bar(cells), look.style(tone));
+    text(buf, area, x, &look.bar(length * f64::from(room)), look.style(tone));
     text(buf, area, x + room, &tail, look.style(if count == 0 { Tone::Faint } else { Tone::Plain }));
 }
 
@@ -187,4 +197,35 @@ pub fn spark(
 pub fn spark_columns(area: Rect) -> usize {
     let text = if area.width >= ROOMY { 23 + PEAK } else { 23 };
     usize::from(area.width.saturating_sub(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::palette::Depth;
+
+    #[test]
+    fn both_sides_have_one_scale() {
+        let side = |shares: [(u64, u64); 2]| {
+            let mut hist = Hist::default();
+            for (value, count) in shares {
+                (0..count).for_each(|_| hist.record(value));
+            }
+            hist
+        };
+        let area = Rect::new(0, 0, 124, 4);
+        let mut buf = Buffer::empty(area);
+        let look = Look { depth: Depth::None, ascii: true };
+        // Half as often, but as large a share of it as the other has of its own: shares decide.
+        let sides = [side([(1, 40), (2, 60)]), side([(1, 40), (2, 10)])];
+        histogram(&mut buf, look, area, &[&sides[0], &sides[1]], |octave| octave.to_string());
+        let length = |y: u16| {
+            let bar = (8..106).take_while(|x| buf[(*x, y)].symbol() != " ");
+            bar.count()
+        };
+        let [low_a, low_b, high_a, high_b] = [length(0), length(1), length(2), length(3)];
+        assert!(low_b > high_a && high_a > low_a && low_a > high_b, "{buf:?}");
+        // 80% is the longest; 40% is half of it.
+        assert!(low_a.abs_diff(low_b / 2) <= 1, "{buf:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
-    model::{glance::Glance, text::printable, units},
+    model::{glance::Glance, session::Session, text::printable, units},
     tui::{
         app::{App, WINDOWS_NS},
         keys::{BINDINGS, View},
@@ -12,7 +12,10 @@ use crate::{
     },
 };
 
-use super::parts::{Span, line, row, text};
+use super::parts::{Span, fitting, line, row, text};
+
+/// The lines that it takes.
+pub const LINES: u16 = 5;
 
 /// Draws it; what is left for the view.
 pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> Rect {
@@ -21,7 +24,7 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> Rect {
     tabs(app, look, buf, row(area, 2));
     scope(app, look, buf, row(area, 3));
     foot(app, look, buf, Rect { y: area.bottom() - 1, height: 1, ..area });
-    Rect { y: area.y + 4, height: area.height - 5, ..area }
+    Rect { y: area.y + LINES - 1, height: area.height - LINES, ..area }
 }
 
 /// Who is traced, and whether the screen follows.
@@ -51,7 +54,8 @@ fn head(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let start = area.right().saturating_sub(right.chars().count() as u16);
     let left = Rect { width: start.saturating_sub(area.x + 1), ..area };
     let name = if area.width >= 60 { "pulse-trace " } else { "" };
-    line(buf, look, left, &[(name, Tone::Title), (&whom(app), Tone::Plain)]);
+    let room = Rect { width: left.width.saturating_sub(name.len() as u16), ..left };
+    line(buf, look, left, &[(name, Tone::Title), (fitting(&whom(app), room), Tone::Plain)]);
     let clock = Rect { x: start, width: area.right() - start, ..area };
     let rest = format!(" {at}{rhythm}");
     line(buf, look, clock, &[(&state, tone), (&rest, Tone::Plain)]);
@@ -69,7 +73,8 @@ fn state(app: &App) -> (String, Tone) {
     }
 }
 
-fn whom(app: &App) -> String {
+/// Whose numbers these are, and the same in fewer words.
+fn whom(app: &App) -> Vec<String> {
     let session = app.history.outline();
     let chosen = app.history.chosen();
     let mut some = session.processes.iter().filter(|(key, _)| chosen.is_empty() || chosen.contains(key));
@@ -77,47 +82,22 @@ fn whom(app: &App) -> String {
     match (some.next(), many) {
         (Some((key, process)), 1) => {
             let threads = process.threads;
-            format!(
-                "{} {}, {threads} thread{}",
-                key.pid,
-                shown::name(&process.comm),
-                if threads == 1 { "" } else { "s" }
-            )
+            let name = format!("{} {}", key.pid, shown::name(&process.comm));
+            let noun = if threads == 1 { "thread" } else { "threads" };
+            vec![format!("{name}, {threads} {noun}"), name, key.pid.to_string()]
         }
-        (None, _) => "no process yet".to_owned(),
-        _ if chosen.is_empty() => format!("{many} processes"),
-        _ => format!("{many} of {} processes", session.processes.len()),
+        (None, _) => vec!["no process yet".to_owned()],
+        _ if chosen.is_empty() => vec![format!("{many} processes")],
+        _ => {
+            let of = format!("{many} of {}", session.processes.len());
+            vec![format!("{of} processes"), of]
+        }
     }
 }
 
 /// What was counted, what was lost (of the whole session, always), and what that cost.
 fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let session = app.history.outline();
-    let ledger = &session.ledger;
-    let lost: u64 = ledger.lost.values().sum();
-    let degraded: u64 = ledger.degraded.values().sum();
-    let (words, tone) = if ledger.complete() {
-        let all = ledger.counted + app.shown.period.ahead.as_ref().map_or(0, Glance::count);
-        let counted = match session.header.counts_calls() {
-            true => format!("{} calls counted, ", units::count(all)),
-            false => String::new(),
-        };
-        (format!("complete, {counted}none lost"), Tone::Faint)
-    } else {
-        let mut slots: Vec<_> =
-            ledger.lost.iter().chain(&ledger.degraded).filter(|(_, count)| **count > 0).collect();
-        slots.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let slots: Vec<String> = slots
-            .iter()
-            .map(|(name, count)| format!("{} {}", printable(name), units::count(**count)))
-            .collect();
-        let slots = slots.join(", ");
-        let details = format!("without a detail {} ({slots})", units::count(degraded));
-        match lost {
-            0 => (format!("none lost, {details}"), Tone::Accent),
-            _ => (format!("LOST {}, {details}", units::count(lost)), Tone::Alarm),
-        }
-    };
     let overhead = &session.overhead;
     let share = |share: f64| units::percent(share);
     let cost = match overhead.total_cpu_share(session.duration_ns) {
@@ -130,8 +110,40 @@ fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     };
     let start = area.right().saturating_sub(cost.len() as u16);
     let left = Rect { width: start.saturating_sub(area.x + 1), ..area };
-    line(buf, look, left, &[(&words, tone)]);
+    let (forms, tone) = balance(&session, app.shown.period.ahead.as_ref().map_or(0, Glance::count));
+    line(buf, look, left, &[(fitting(&forms, left), tone)]);
     text(buf, area, start, &cost, look.style(Tone::Faint));
+}
+
+/// What the ledger says, from all of it down to the least that must be said.
+fn balance(session: &Session, ahead: u64) -> (Vec<String>, Tone) {
+    let ledger = &session.ledger;
+    if ledger.complete() {
+        let mut forms = vec!["complete, none lost".to_owned(), "complete".to_owned()];
+        if session.header.counts_calls() {
+            let all = units::count(ledger.counted + ahead);
+            forms.insert(0, format!("complete, {all} calls counted, none lost"));
+        }
+        return (forms, Tone::Faint);
+    }
+    let lost: u64 = ledger.lost.values().sum();
+    let degraded = units::count(ledger.degraded.values().sum());
+    let mut slots: Vec<_> =
+        ledger.lost.iter().chain(&ledger.degraded).filter(|(_, count)| **count > 0).collect();
+    slots.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let slots: Vec<String> =
+        slots.iter().map(|(name, count)| format!("{} {}", printable(name), units::count(**count))).collect();
+    let (head, least, tone) = match lost {
+        0 => ("none lost, ".to_owned(), format!("{degraded} lack a detail"), Tone::Accent),
+        _ => (format!("LOST {}, ", units::count(lost)), format!("LOST {}", units::count(lost)), Tone::Alarm),
+    };
+    let head = format!("{head}without a detail {degraded}");
+    let mut forms = vec![format!("{head} ({})", slots.join(", "))];
+    for some in (1..slots.len()).rev() {
+        forms.push(format!("{head} ({}, +{} more)", slots[..some].join(", "), slots.len() - some));
+    }
+    forms.extend([format!("{head} ({} causes)", slots.len()), head, least]);
+    (forms, tone)
 }
 
 fn tabs(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
@@ -174,7 +186,10 @@ fn scope(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     if !app.filter.is_empty() && !app.typing {
         spans.push((&filter, Tone::Accent));
     }
-    spans.push((&behind, Tone::Faint));
+    let used: usize = spans.iter().map(|(words, _)| words.chars().count()).sum();
+    if used + behind.chars().count() <= usize::from(area.width) {
+        spans.push((&behind, Tone::Faint));
+    }
     line(buf, look, area, &spans);
 }
 
@@ -209,5 +224,37 @@ fn foot(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
         }
         x = text(buf, area, x, binding.shown, look.style(Tone::Accent));
         x = text(buf, area, x, &words, Style::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::session::Header;
+
+    #[test]
+    fn slots_that_do_not_fit_are_left_out_whole() {
+        let mut session = Session::new(Header::default());
+        session.ledger.degraded = [("wakers_full".to_owned(), 3042), ("switch_unseen".to_owned(), 7)].into();
+        let shown = |width| {
+            let (forms, _) = balance(&session, 0);
+            fitting(&forms, Rect::new(0, 0, width, 1)).to_owned()
+        };
+        assert_eq!(shown(80), "none lost, without a detail 3049 (wakers_full 3042, switch_unseen 7)");
+        assert_eq!(shown(60), "none lost, without a detail 3049 (wakers_full 3042, +1 more)");
+        assert_eq!(shown(50), "none lost, without a detail 3049 (2 causes)");
+        assert_eq!(shown(40), "none lost, without a detail 3049");
+        assert_eq!(shown(20), "3049 lack a detail");
+        assert_eq!(shown(5), "");
+        session.ledger.lost.insert("ring_full".to_owned(), 12);
+        assert_eq!(balance(&session, 0).0.last().map(String::as_str), Some("LOST 12"));
+    }
+
+    #[test]
+    fn what_is_complete_says_so_in_any_width() {
+        let mut session = Session::new(Header { probes: vec!["syscalls".to_owned()], ..Header::default() });
+        session.ledger.counted = 40;
+        let (forms, _) = balance(&session, 2);
+        assert_eq!(forms, ["complete, 42 calls counted, none lost", "complete, none lost", "complete"]);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     charts,
-    parts::{self, below, heading, line, row, top},
+    parts::{self, below, fitting, heading, line, row, top},
 };
 
 pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
@@ -47,7 +47,10 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let Some(Item::Pair(at)) = app.selected().filter(|_| detail > 0) else { return };
     let Some(pair) = app.shown.pairs.get(*at) else { return };
     let [a, b] = pair.counts.map(units::count);
-    let remark = format!("{a} in A, {b} in B; bars are shares of each side; {what}");
-    let detail = heading(buf, look, below(area, area.height - detail), &pair.name, &remark);
+    let short = format!("{a} in A, {b} in B; bars are shares of each side, to one scale");
+    let area = below(area, area.height - detail);
+    let room = Rect { width: area.width.saturating_sub(pair.name.chars().count() as u16 + 1), ..area };
+    let remarks = [format!("{short}; {what}"), short];
+    let detail = heading(buf, look, area, &pair.name, fitting(&remarks, room));
     charts::histogram(buf, look, detail, &[&pair.values[0], &pair.values[1]], edge);
 }

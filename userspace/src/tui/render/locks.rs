@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use crate::{
     model::{
         errno,
-        locks::{FutexStats, MutexSeen, SpinMean},
+        locks::{FutexStats, MutexSeen, MutexStats, SpinMean},
         text::printable,
         units,
     },
@@ -97,17 +97,7 @@ fn waits(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
 /// How it was got, by whom it was held, from where it was wanted.
 fn facts(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
     let mut lines: Vec<(String, Tone)> = Vec::new();
-    if let Some(mutex) = &lock.mutex {
-        let of = |count: u64| units::count(count);
-        lines.push((
-            format!("contended {}: {} got by spinning,", of(mutex.contended), of(mutex.got_by_spinning())),
-            Tone::Plain,
-        ));
-        lines.push((
-            format!("  {} gave up, {} went to the kernel", of(mutex.gave_up), of(mutex.went_to_kernel)),
-            Tone::Plain,
-        ));
-    }
+    lines.extend(lock.mutex.iter().flat_map(|mutex| ends(lock, mutex)).map(|words| (words, Tone::Plain)));
     lock.futexes.iter().for_each(|(op, stats)| lines.push((operation(op, stats), Tone::Plain)));
     lines.extend(split(lock).map(|words| (words, Tone::Plain)));
     lines.extend(spins(lock));
@@ -115,6 +105,26 @@ fn facts(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
     lines.extend(stacks(lock));
     for (at, (words, tone)) in lines.iter().enumerate() {
         line(buf, look, row(area, at as u16), &[(words, *tone)]);
+    }
+}
+
+/// How those who found it taken got it, as far as that is seen.
+fn ends(lock: &Lock, mutex: &MutexStats) -> [String; 2] {
+    let of = |count: u64| units::count(count);
+    let contended = format!("contended {}", of(mutex.contended));
+    let kernel = format!("{} went to the kernel", of(mutex.went_to_kernel));
+    if lock.counts_spins() {
+        return [
+            format!("{contended}: {} got by spinning,", of(mutex.got_by_spinning())),
+            format!("  {} gave up, {kernel}", of(mutex.gave_up)),
+        ];
+    }
+    match lock.kind {
+        Some(kind) if !kind.spins() => [contended + "; this kind does not spin", format!("  {kernel}")],
+        _ if lock.kind.is_some() || mutex.went_to_kernel > 0 => {
+            [contended + "; spins are not seen", format!("  {kernel}")]
+        }
+        _ => [contended, "  neither spins nor waits of it are seen".to_owned()],
     }
 }
 
@@ -158,9 +168,13 @@ fn holders(lock: &Lock) -> Vec<(String, Tone)> {
         .collect();
     holders.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let line = |((tid, comm), count): &(&(u32, String), &u64)| {
-        (format!("held by {tid} {}: {} waits", shown::name(comm), units::count(**count)), Tone::Plain)
+        (format!("  {tid} {} {}", shown::name(comm), units::count(**count)), Tone::Plain)
     };
-    holders.iter().take(3).map(line).collect()
+    let known: u64 = holders.iter().map(|(_, count)| **count).sum();
+    let title =
+        format!("who held it is known of {} of {} waits", units::count(known), units::count(lock.waits()));
+    let title = (known > 0).then_some((title, Tone::Title));
+    title.into_iter().chain(holders.iter().take(3).map(line)).collect()
 }
 
 fn stacks(lock: &Lock) -> Vec<(String, Tone)> {
@@ -174,4 +188,31 @@ fn stacks(lock: &Lock) -> Vec<(String, Tone)> {
         lines.extend(stack.cut.iter().map(|why| (format!("  cut: {}", printable(why)), Tone::Accent)));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::locks::MutexKind;
+
+    #[test]
+    fn what_does_not_spin_has_not_given_up() {
+        let stats = MutexStats { contended: 565, gave_up: 565, went_to_kernel: 560, ..MutexStats::default() };
+        let lock = |form| Lock {
+            kind: Some(MutexKind { form, ..MutexKind::default() }),
+            tells_spins: true,
+            mutex: Some(stats.clone()),
+            ..Lock::default()
+        };
+        assert_eq!(
+            ends(&lock(0), &stats),
+            ["contended 565; this kind does not spin", "  560 went to the kernel"]
+        );
+        assert_eq!(
+            ends(&lock(3), &stats),
+            ["contended 565: 0 got by spinning,", "  565 gave up, 560 went to the kernel"]
+        );
+        let unknown = Lock { kind: None, tells_spins: false, ..lock(0) };
+        assert_eq!(ends(&unknown, &stats), ["contended 565; spins are not seen", "  560 went to the kernel"]);
+    }
 }

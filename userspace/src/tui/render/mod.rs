@@ -31,6 +31,13 @@ pub fn page(height: u16) -> usize {
     usize::from(height.saturating_sub(8)).max(1)
 }
 
+/// Whether a screen of this size shows what stands out.
+#[must_use]
+pub fn has_findings(app: &App, screen: Rect) -> bool {
+    let body = Rect { height: screen.height.saturating_sub(chrome::LINES), ..screen };
+    app.view == View::Overview && overview::is_roomy(body)
+}
+
 /// Draws the whole screen. The application has been prepared.
 pub fn draw(app: &App, look: Look, buf: &mut Buffer) {
     let area = buf.area;

@@ -22,6 +22,8 @@ use super::{
 pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let used = sparks(app, look, buf, area);
     let rest = below(area, used);
+    let used = if is_roomy(area) { findings(app, look, buf, rest) } else { 0 };
+    let rest = below(rest, used);
     if rest.height < 3 {
         return;
     }
@@ -42,6 +44,25 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
         time(app, look, buf, top(lower, budgets));
         locks(app, look, buf, below(lower, budgets));
     }
+}
+
+/// Whether there is room for sentences.
+#[must_use]
+pub fn is_roomy(area: Rect) -> bool {
+    area.width >= 110 && area.height >= 35
+}
+
+/// What the report says on its top; the lines that it took.
+fn findings(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> u16 {
+    if app.findings.is_empty() {
+        return 0;
+    }
+    heading(buf, look, area, "What stands out", "in the whole session");
+    let mut used = 1;
+    for finding in &app.findings {
+        used += parts::wrap(buf, look, below(area, used), finding, Tone::Plain);
+    }
+    used
 }
 
 /// Rates over time; the lines that they took.
@@ -90,7 +111,11 @@ fn calls(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let area = heading(buf, look, area, "Top system calls", "by time");
     if app.shown.table.rows.is_empty() {
         let ran = app.facts.header.counts_calls();
-        let words = if ran { "none in this time" } else { "the probe syscalls does not run in this session" };
+        let words = match (ran, app.filter.is_empty()) {
+            (true, true) => "none in this time",
+            (true, false) => "none in this time that the filter leaves",
+            _ => "the probe syscalls does not run in this session",
+        };
         line(buf, look, area, &[(words, Tone::Faint)]);
         return;
     }
@@ -168,6 +193,10 @@ fn locks(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let unit = Unit::of(app.cumulated, sums.span_ns);
     let mut table: Table = rows::locks(sums, unit);
     let mut state = TableState::by(LOCK_ORDER);
-    state.arrange(&mut table.rows, &table.columns, "");
+    state.arrange(&mut table.rows, &table.columns, &app.filter);
+    if table.rows.is_empty() {
+        line(buf, look, area, &[("the filter leaves none", Tone::Faint)]);
+        return;
+    }
     parts::table(buf, look, area, &table, None);
 }

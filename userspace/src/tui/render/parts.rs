@@ -24,6 +24,12 @@ pub fn line(buf: &mut Buffer, look: Look, area: Rect, spans: &[Span<'_>]) -> u16
     spans.iter().fold(area.x, |x, (words, tone)| text(buf, area, x, words, look.style(*tone)))
 }
 
+/// The first of some texts that fits whole, the longest being first: nobody reads half of a number.
+#[must_use]
+pub fn fitting(forms: &[String], area: Rect) -> &str {
+    forms.iter().find(|form| form.chars().count() <= usize::from(area.width)).map_or("", String::as_str)
+}
+
 /// Words on as many lines as they need and there are; how many they took.
 pub fn wrap(buf: &mut Buffer, look: Look, area: Rect, words: &str, tone: Tone) -> u16 {
     let mut used = 0;
@@ -173,6 +179,10 @@ fn table_line(
     for (at, cell) in cells.iter().enumerate() {
         let (width, style) = (widths[at], look.style(tone(at)));
         if width == 0 || x >= area.right() {
+            continue;
+        }
+        // Half of a number is another number.
+        if columns[at].number && usize::from(area.right() - x) < width.min(cell.chars().count().max(1)) {
             continue;
         }
         let shown: String = cell.chars().take(width).collect();

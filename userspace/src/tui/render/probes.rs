@@ -29,6 +29,11 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
         Some(Item::Probe(at)) => app.facts.probes.get(*at),
         _ => None,
     };
+    if let Some(probe) = chosen {
+        // Whole: the table has only what fits into a line.
+        let words = format!("{}: {}; {}", probe.name, probe.summary, probe.cost);
+        y += parts::wrap(buf, look, below(area, y), &words, Tone::Plain);
+    }
     if let Some(probe) = chosen.filter(|_| app.interval.is_some()) {
         let words = match &probe.fixed {
             Some(why) => format!("{}: cannot be switched now: {why}", probe.name),

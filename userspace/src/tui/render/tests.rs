@@ -78,6 +78,9 @@ fn worked_with(shape: Shape) -> App {
     ] {
         app.key(key);
     }
+    app.findings = ["1000 postgres: 13% of its time in the run queue", "futex: 8,383 calls, 18% EAGAIN"]
+        .map(str::to_owned)
+        .into();
     app
 }
 
@@ -231,6 +234,38 @@ fn frames_that_come_less_often_than_asked_for_are_said_to() {
     app.interval = Some(Duration::from_millis(100));
     let text = plain_text(&drawn(&mut app, PLAIN, (80, 24)));
     assert!(text.contains("every 1.00s, asked for 100ms"), "{text}");
+}
+
+#[test]
+fn the_filter_is_that_of_the_locks_on_the_overview_too() {
+    let mut app = app(SHAPE);
+    let shown = |app: &mut App| plain_text(&drawn(app, PLAIN, (120, 40)));
+    assert!(shown(&mut app).contains("contention"));
+    for key in "/idle".chars().map(Key::Char).chain([Key::Enter]) {
+        app.key(key);
+    }
+    let text = shown(&mut app);
+    assert!(
+        text.contains("filter: idle") && !text.contains("contention") && text.contains(" idle "),
+        "{text}"
+    );
+    app.filter = "no such thing".into();
+    assert!(shown(&mut app).contains("the filter leaves none"));
+}
+
+#[test]
+fn processes_show_cpu_time_of_the_wall_clock() {
+    let mut app = app(SHAPE);
+    app.view = View::Processes;
+    app.cumulated = true;
+    let text = plain_text(&drawn(&mut app, PLAIN, (120, 40)));
+    let session = synthetic::session(3, SHAPE);
+    for (key, process) in &session.processes {
+        let on_cpu = process.sched.as_ref().unwrap().budget.on_cpu_ns();
+        let share = format!(" {:.1}%", on_cpu as f64 / session.duration_ns as f64 * 100.0);
+        let line = text.lines().find(|line| line.trim_start().starts_with(&format!("{} ", key.pid)));
+        assert!(line.is_some_and(|line| line.contains(&share)), "{share} of {}:\n{text}", key.pid);
+    }
 }
 
 #[test]
