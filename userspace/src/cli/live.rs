@@ -40,9 +40,9 @@ pub fn trace_command(
     scope: Scope,
     held: &mut Held,
     inline: Option<Detail>,
+    wanted: Wanted,
 ) -> Result<(), Failure> {
-    // The command writes to the same terminal: a dashboard only if somebody asks for it.
-    trace(options, scope, &[], Some(held), inline, dashboard::wanted(options, false))
+    trace(options, scope, &[], Some(held), inline, wanted)
 }
 
 /// Whether counters inside of the targets go with the probes that were chosen.

@@ -2,6 +2,7 @@
 
 mod attach;
 mod bench;
+mod beside;
 mod compare;
 mod dashboard;
 mod doctor;

@@ -1,10 +1,12 @@
 //! `pulse-trace run`
 
-use std::os::unix::process::ExitStatusExt as _;
+use std::{os::unix::process::ExitStatusExt as _, process::Stdio};
 
 use clap::Args;
 
 use super::{
+    beside::Beside,
+    dashboard::{self, Wanted},
     failure::Failure,
     live,
     options::{Inline, TraceOptions},
@@ -39,13 +41,28 @@ impl Run {
         let inline = self.inline.map(Detail::from);
         live::validate_inline(&self.options, inline)?;
         let scope = if self.no_children { Scope::Targets } else { Scope::Children };
-        let mut held = Held::start(&self.command)?;
-        live::trace_command(&self.options, scope, &mut held, inline)?;
-        let status = held.wait().map_err(|cause| {
-            Failure::usage(format!(
-                "cannot learn how the command ended: {cause}; it ran to its end all the same"
-            ))
-        })?;
+        // The command has the same terminal: a dashboard only if somebody asks for it.
+        let wanted = dashboard::wanted(&self.options, false);
+        let (mut held, beside) = match wanted {
+            Wanted::No => (Held::start(&self.command)?, None),
+            Wanted::Yes => {
+                let (beside, ends) = Beside::listen()?;
+                (Held::start_among(&self.command, Stdio::null(), ends.output, ends.errors)?, Some(beside))
+            }
+        };
+        let traced = live::trace_command(&self.options, scope, &mut held, inline, wanted);
+        beside.iter().for_each(Beside::free);
+        let ended = traced.and_then(|()| {
+            held.wait().map_err(|cause| {
+                Failure::usage(format!(
+                    "cannot learn how the command ended: {cause}; it ran to its end all the same"
+                ))
+            })
+        });
+        if let Some(beside) = beside {
+            beside.end();
+        }
+        let status = ended?;
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         Ok(code.unwrap_or(1) as u8)
     }

@@ -44,6 +44,19 @@ impl Held {
     /// # Errors
     /// As for [`Self::start`].
     pub fn start_into(command: &[OsString], output: Stdio, errors: Stdio) -> Result<Self, TargetError> {
+        Self::start_among(command, Stdio::inherit(), output, errors)
+    }
+
+    /// The same with its input coming from elsewhere, too.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_among(
+        command: &[OsString],
+        input: Stdio,
+        output: Stdio,
+        errors: Stdio,
+    ) -> Result<Self, TargetError> {
         super::select::in_initial_namespace()?;
         let name = command.first().map(OsString::as_os_str).unwrap_or_default();
         let path = find(name)?;
@@ -53,7 +66,8 @@ impl Held {
             remedy: "see whether the machine is out of processes or memory",
         };
         let mut holder = Command::new("/proc/self/exe");
-        holder.arg0("pulse-trace").arg(HOLD).arg(path).args(command).stdout(output).stderr(errors);
+        holder.arg0("pulse-trace").arg(HOLD).arg(path).args(command);
+        holder.stdin(input).stdout(output).stderr(errors);
         let child = holder.spawn().map_err(failed)?;
         let pid = Pid::from_child(&child);
         let stopped =

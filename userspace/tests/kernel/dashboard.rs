@@ -348,3 +348,21 @@ fn probes_in_the_code_of_a_target_are_taken_out_and_put_in_at_a_key() {
     let notes = export(&terminal.written("json")[0]).notes;
     assert!(notes.iter().any(|note| note.starts_with("mutex: was switched off from")), "{notes:?}");
 }
+
+#[test]
+fn what_a_command_writes_beside_the_dashboard_is_there_afterwards_and_not_on_it() {
+    need!(installed("tmux"), "tmux is not installed");
+    let run =
+        "run --tui --quiet -- sh -c 'echo to-out; echo to-err >&2; read it; echo read:$it:; sleep 1000'";
+    let terminal = Terminal::start("beside", (100, 30), run);
+    terminal.shows("LIVE");
+    let screen = terminal.press("6", "sleep");
+    assert!(!screen.contains("to-out") && !screen.contains("read:"), "{screen}");
+    terminal.press("q", "to-err");
+    // From here on the command has the terminal again.
+    terminal.shows("read::");
+    let screen = terminal.shows("meanwhile:");
+    assert!(screen.contains("to-out"), "{screen}");
+    terminal.type_in(&["C-c"]);
+    terminal.shows("ended with");
+}
