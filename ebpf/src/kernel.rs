@@ -10,8 +10,8 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, ProbeContext},
 };
 
-use crate::loss;
-use pulse_trace_common::loss::Slot;
+use crate::{config, loss};
+use pulse_trace_common::{loss::Slot, target::COMM_LEN};
 
 /// The monotonic clock, ns.
 #[inline(always)]
@@ -126,9 +126,26 @@ impl Object {
         })
     }
 
+    /// The name at an offset, likewise.
+    #[inline(always)]
+    pub fn name(self, offset: u32) -> [u8; COMM_LEN] {
+        // SAFETY: as for `word`.
+        unsafe { bpf_probe_read_kernel((self.0 + u64::from(offset)) as *const [u8; COMM_LEN]) }
+            .unwrap_or_else(|_| {
+                loss::count(Slot::KernelRead);
+                [0; COMM_LEN]
+            })
+    }
+
     /// The object that the field at an offset points to.
     #[inline(always)]
     pub fn follow(self, offset: u32) -> Self {
         Self(self.double(offset))
     }
+}
+
+/// The name of the running task's process: that of its first thread, whatever the running one calls itself.
+#[inline(always)]
+pub fn process_comm() -> [u8; COMM_LEN] {
+    Object::current_task().follow(config::TASK_GROUP_LEADER()).name(config::TASK_COMM())
 }

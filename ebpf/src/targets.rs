@@ -108,7 +108,7 @@ fn meet(id: u64) -> Option<&'static mut Thread> {
     if let Some(row) = row(process)
         && row.comm[0] == 0
     {
-        row.comm = bpf_get_current_comm().unwrap_or_default();
+        row.comm = kernel::process_comm();
     }
     find(tid)
 }

@@ -14,6 +14,17 @@ use rustix::{
 };
 use thiserror::Error;
 
+/// Where a path leads to: equal places are one file, also where it is not there yet.
+#[must_use]
+pub fn place(path: &Path) -> PathBuf {
+    let whole = path.canonicalize().or_else(|_| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok::<_, io::Error>(folder.unwrap_or(Path::new(".")).canonicalize()?.join(name))
+    });
+    whole.unwrap_or_else(|_| path.to_owned())
+}
+
 /// Why a file could not be created or written.
 #[derive(Debug, Error)]
 pub enum FileError {

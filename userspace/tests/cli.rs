@@ -180,7 +180,39 @@ fn slips_in_names_are_answered_with_the_nearest() {
         "error: invalid value 'threads=many' for '--limit <NAME=N>': cannot read limit \"threads=many\": \"many\" \
          is not a number; for example threads=4096",
     );
+    for (limit, why) in [
+        ("threads=0", "nothing would fit; give 1 or more"),
+        ("threads=99999999999", "99999999999 is too large; for example threads=4096"),
+    ] {
+        let message = format!(
+            "error: invalid value '{limit}' for '--limit <NAME=N>': cannot use limit \"{limit}\": {why}"
+        );
+        refused(&["attach", "-p", "1", "--limit", limit], 2, &message);
+    }
+    refused(
+        &["attach", "-p", "1", "--interval", "0s"],
+        2,
+        "error: invalid value '0s' for '--interval <DURATION>': cannot use interval \"0s\": it is zero; use 10ms or more",
+    );
     assert_eq!(run(&["atach"]).status.code(), Some(2));
+}
+
+#[test]
+fn two_outputs_never_go_into_one_file() {
+    let scratch = Scratch::new("same");
+    let there = scratch.file("there", b"kept");
+    let missing = there.replace("there", "missing");
+    let roundabout = missing.replace("missing", "./missing");
+    for (one, other) in [(&there, &there), (&missing, &roundabout)] {
+        for (first, second) in [("--json", "--html"), ("--json", "--record"), ("--html", "--record")] {
+            let message = format!(
+                "pulse-trace: cannot write {second} to {other}: {first} goes there; name another file"
+            );
+            refused(&["run", first, one, second, other, "--", "true"], 2, &message);
+        }
+    }
+    assert_eq!(std::fs::read(&there).unwrap(), b"kept");
+    assert!(!std::path::Path::new(&missing).exists());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who wakes whom: a part of the `sched` probe.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
+    helpers::bpf_get_current_pid_tgid,
     macros::{btf_tracepoint, map},
     maps::{Array, HashMap, PerCpuArray, Queue},
     programs::BtfTracePointContext,
@@ -14,7 +14,7 @@ use pulse_trace_common::{
 };
 
 use crate::{
-    loss,
+    kernel, loss,
     memory::{MMAPABLE, read, slot, write},
     pool,
     registry::{self, Entry},
@@ -84,7 +84,7 @@ pub fn note(thread: &Thread, sched: &mut Sched, context: impl Fn() -> u64) {
 fn edge(key: u64) -> u32 {
     let make = |id| {
         if let Some(edge) = slot(&EDGES, id) {
-            edge.comm = bpf_get_current_comm().unwrap_or_default();
+            edge.comm = kernel::process_comm();
             edge.key = key;
         }
     };

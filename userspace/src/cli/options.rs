@@ -3,7 +3,7 @@
 use std::{
     io::{IsTerminal as _, stdout},
     num::NonZeroU32,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -11,8 +11,9 @@ use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use crate::{
+    files,
     inline::Detail,
-    model::units::parse_duration,
+    model::units::{DurationError, parse_duration},
     probes,
     report::{self, Sort},
     session::{Plan, Request, Scope},
@@ -26,7 +27,7 @@ pub struct TraceOptions {
     #[arg(short, long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
     /// Length of a frame: how often counters are read, and recorded with --record
-    #[arg(short, long, value_name = "DURATION", value_parser = parse_duration, default_value = "1s", allow_hyphen_values = true)]
+    #[arg(short, long, value_name = "DURATION", value_parser = interval, default_value = "1s", allow_hyphen_values = true)]
     pub interval: Duration,
     /// Probes to use, separated by commas; `auto` takes every default one that works here
     #[arg(long, value_name = "NAMES", default_value = "auto", value_delimiter = ',', value_parser = probe_name)]
@@ -191,6 +192,27 @@ impl TraceOptions {
                 "cannot record to standard output: the report goes there; name a file",
             ));
         }
+        self.distinct_outputs()
+    }
+
+    /// Refuses to write two things into one file, whatever paths lead there.
+    fn distinct_outputs(&self) -> Result<(), Failure> {
+        let asked = [("--json", &self.json), ("--html", &self.html), ("--record", &self.record)];
+        let mut known: Vec<(&str, PathBuf)> = Vec::new();
+        for (option, path) in asked {
+            let Some(path) = path.as_ref().filter(|path| path.as_os_str() != "-") else { continue };
+            let place = files::place(path);
+            if place == Path::new("/dev/null") {
+                continue;
+            }
+            if let Some((other, _)) = known.iter().find(|(_, known)| *known == place) {
+                return Err(Failure::usage(format!(
+                    "cannot write {option} to {}: {other} goes there; name another file",
+                    path.display()
+                )));
+            }
+            known.push((option, place));
+        }
         Ok(())
     }
 }
@@ -251,14 +273,29 @@ fn probe_name(name: &str) -> Result<String, String> {
     }
 }
 
+/// A duration that cannot be left out.
+fn interval(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| match error {
+        DurationError::Zero(text) => format!("cannot use interval {text:?}: it is zero; use 10ms or more"),
+        error => error.to_string(),
+    })
+}
+
 fn limit(text: &str) -> Result<(String, u32), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| {
         format!("cannot read limit {text:?}: it is not of the form NAME=N; for example threads=4096")
     })?;
-    let value = value.parse().map_err(|_| {
-        format!("cannot read limit {text:?}: {value:?} is not a number; for example threads=4096")
-    })?;
-    Ok((name.to_owned(), value))
+    let digits = !value.is_empty() && value.chars().all(|c| c.is_ascii_digit());
+    match value.parse() {
+        Ok(0) => Err(format!("cannot use limit {text:?}: nothing would fit; give 1 or more")),
+        Ok(value) => Ok((name.to_owned(), value)),
+        Err(_) if digits => {
+            Err(format!("cannot use limit {text:?}: {value} is too large; for example threads=4096"))
+        }
+        Err(_) => {
+            Err(format!("cannot read limit {text:?}: {value:?} is not a number; for example threads=4096"))
+        }
+    }
 }
 
 fn one_in(text: &str) -> Result<NonZeroU32, String> {

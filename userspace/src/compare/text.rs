@@ -7,8 +7,10 @@ use super::{
 };
 use crate::model::{text::printable, units};
 
-/// Columns that a name may take.
+/// Columns that a name has, ...
 const NAME: usize = 26;
+/// ... and at most, where there is room for all of it.
+const LONGEST: usize = 60;
 /// Columns of a value, and of the difference beside it.
 const VALUE: usize = 9;
 const DIFFERENCE: usize = 7;
@@ -36,7 +38,7 @@ pub fn render(comparison: &Comparison, options: Options) -> String {
         comparison.rows.iter().filter(|row| options.all || is_shown(row, comparison)).collect();
     for block in blocks(comparison, options.width) {
         text += "\n";
-        text += &table(comparison, &rows, &block);
+        text += &table(comparison, &rows, &block, options.width);
     }
     text += &legend(comparison, options.width);
     text += &differences(comparison, &rows, options);
@@ -90,8 +92,16 @@ fn blocks(comparison: &Comparison, width: usize) -> Vec<Vec<usize>> {
     others.chunks(room.max(1)).map(with_reference).collect()
 }
 
-fn table(comparison: &Comparison, rows: &[&Row], block: &[usize]) -> String {
-    let mut text = format!("{:NAME$}", "");
+/// Columns of names beside a block: what it leaves, if they need that.
+fn name_width(rows: &[&Row], block: &[usize], width: usize) -> usize {
+    let longest = rows.iter().map(|row| printable(&row.name).chars().count() + 2).max().unwrap_or(0);
+    let taken = VALUE + 1 + block.len().saturating_sub(1) * (VALUE + DIFFERENCE + 2);
+    longest.min(LONGEST).min(width.saturating_sub(taken)).max(NAME)
+}
+
+fn table(comparison: &Comparison, rows: &[&Row], block: &[usize], width: usize) -> String {
+    let names = name_width(rows, block, width);
+    let mut text = format!("{:names$}", "");
     for nth in block {
         let wide = if *nth == comparison.reference { VALUE + 1 } else { VALUE + DIFFERENCE + 2 };
         text += &format!("{:>wide$}", fitted(&printable(&comparison.columns[*nth].label), wide - 1));
@@ -102,7 +112,7 @@ fn table(comparison: &Comparison, rows: &[&Row], block: &[usize]) -> String {
         if section.replace(row.section) != Some(row.section) {
             text += &format!("{}\n", title(row.section, comparison));
         }
-        text += &format!("{:NAME$}", fitted(&format!("  {}", printable(&row.name)), NAME));
+        text += &format!("{:names$}", shortened(&format!("  {}", printable(&row.name)), names));
         for nth in block {
             let best = if row.best == Some(*nth) { "*" } else { "" };
             let value = format!("{}{best}", format::cell(row.cells[*nth].as_ref(), row.unit));
@@ -140,6 +150,16 @@ fn fitted(text: &str, room: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(room.saturating_sub(1)).chain(['.']).collect()
+}
+
+/// At most so many characters, the middle left out: the end says which number it is.
+fn shortened(text: &str, room: usize) -> String {
+    let (length, end) = (text.chars().count(), room / 2);
+    if length <= room {
+        return text.to_owned();
+    }
+    let begin = text.chars().take(room - end - 2);
+    begin.chain("..".chars()).chain(text.chars().skip(length - end)).collect()
 }
 
 /// Whether a row belongs into the short table.
@@ -283,4 +303,18 @@ fn wrapped(text: &str, width: usize) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_of_one_lock_stay_apart_however_little_room_there_is() {
+        let names = ["calls", "wait mean", "wait p50", "wait p99"];
+        let names = names.map(|what| shortened(&format!("  in cache_get_or_insert+0x10 {what}"), NAME));
+        assert!(names.iter().all(|name| name.chars().count() == NAME), "{names:?}");
+        assert!(names[1].ends_with("wait mean") && names[3].ends_with("wait p99"), "{names:?}");
+        assert_eq!(shortened("  wait p99", NAME), "  wait p99");
+    }
 }

@@ -3,12 +3,17 @@
 use std::{fs, io};
 
 use super::{Finding, Verdict, code::CodeFile};
-use crate::symbolize::{Registers, Symbolizer};
+use crate::{
+    inline,
+    symbolize::{Registers, Symbolizer},
+};
 
 /// Places that are named.
 const NAMED: usize = 4;
 /// Changed bytes so close to each other are one place.
 const NEAR: usize = 8;
+/// Bytes that a counter of `--inline` takes the place of.
+const COUNTER: u64 = 5;
 /// Where tracefs may be mounted.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
@@ -21,8 +26,8 @@ struct Change {
     first: u8,
 }
 
-/// What was found of the C library's files.
-pub fn examine(pid: u32, files: &[CodeFile], names: &mut Symbolizer) -> Finding {
+/// What was found of the C library's files: counters of this tool's own, then what is of others.
+pub fn examine(pid: u32, files: &[CodeFile], names: &mut Symbolizer) -> Vec<Finding> {
     let mut changes = Vec::new();
     for file in files.iter().filter(|file| file.is_c_library()) {
         match file.both() {
@@ -30,20 +35,44 @@ pub fn examine(pid: u32, files: &[CodeFile], names: &mut Symbolizer) -> Finding 
                 let found = differences(&running, &written).into_iter();
                 changes.extend(found.map(|change| (file.mapping.start + change.at as u64, change)));
             }
-            Err(cause) => return unreadable(&cause),
+            Err(cause) => return vec![unreadable(&cause)],
         }
     }
+    let mine = take_own(&mut changes, &inline::replaced(pid));
+    let mut findings: Vec<Finding> = (mine > 0).then(|| own(pid, mine)).into_iter().collect();
+    findings.push(of_others(pid, files, &changes, names));
+    findings
+}
+
+/// Takes out what counters of `--inline` have replaced, and says how many there were.
+fn take_own(changes: &mut Vec<(u64, Change)>, counters: &[u64]) -> usize {
+    let all = changes.len();
+    changes.retain(|(address, _)| !counters.iter().any(|at| (*at..*at + COUNTER).contains(address)));
+    all - changes.len()
+}
+
+fn own(pid: u32, places: usize) -> Finding {
+    Finding::bad(
+        "counters inside",
+        Verdict::Note,
+        format!("counters of `pulse-trace --inline` are in {places} places of its C library"),
+        "of a session that still runs, or left by one that was killed: harmless, a few nanoseconds each",
+        &format!("if no such session runs: `pulse-trace doctor -p {pid} --repair` removes them"),
+    )
+}
+
+fn of_others(pid: u32, files: &[CodeFile], changes: &[(u64, Change)], names: &mut Symbolizer) -> Finding {
     let mut registered: Vec<String> =
         files.iter().filter(|file| file.is_c_library()).flat_map(registered).collect();
     registered.sort();
     if changes.is_empty() && registered.is_empty() {
         return Finding::ok(
             "other tracers",
-            "the C library's code is what its file says, and no probe is registered for it",
+            "nobody else has changed the C library's code, and no probe is registered for it",
             "nobody else slows down its locks",
         );
     }
-    let mut text = described(pid, &changes, names);
+    let mut text = described(pid, changes, names);
     if !registered.is_empty() {
         let separator = if text.is_empty() { "" } else { "; " };
         text += &format!("{separator}registered in tracefs: {}", listed(&registered));
@@ -146,6 +175,19 @@ mod tests {
         let found = differences(&running, &written);
         assert_eq!(found, [Change { at: 3, first: 0xcc }, Change { at: 20, first: 0xe8 }]);
         assert_eq!(differences(&written, &written), []);
+    }
+
+    #[test]
+    fn our_own_counters_are_no_foreign_probes() {
+        let change = |first| Change { at: 0, first };
+        let mut changes = vec![(100, change(0xe9)), (205, change(0xcc)), (301, change(7))];
+        assert_eq!(take_own(&mut changes, &[100, 200, 300]), 2);
+        assert_eq!(changes, [(205, change(0xcc))]);
+        let Finding { finding, remedy, .. } = own(42, 2);
+        assert!(
+            finding.contains("in 2 places") && remedy.contains("doctor -p 42 --repair"),
+            "{finding} {remedy}"
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub fn examine(pid: u32) -> Vec<Finding> {
     findings.push(sites::stacks(pid, &mut names));
     if let Some(files) = code::files(pid) {
         findings.extend(sites::examine(pid, &files));
-        findings.push(foreign::examine(pid, &files, &mut names));
+        findings.extend(foreign::examine(pid, &files, &mut names));
     }
     findings
 }

@@ -21,8 +21,16 @@ fn capability(capability: &privileges::Capability) -> Finding {
     }
     let verdict = if capability.required { Verdict::Fault } else { Verdict::Note };
     let consequence = format!("may not {}", capability.purpose);
-    let remedy = "run with sudo, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the binary";
-    Finding::bad(capability.name, verdict, "missing", &consequence, remedy)
+    Finding::bad(capability.name, verdict, "missing", &consequence, &remedy(capability.name))
+}
+
+/// What gives it to the user, with what tracing needs anyway.
+fn remedy(capability: &str) -> String {
+    const USUAL: &str = "cap_bpf,cap_perfmon,cap_sys_ptrace";
+    let name = capability.to_lowercase();
+    let set =
+        if USUAL.split(',').any(|one| one == name) { USUAL.to_owned() } else { format!("{USUAL},{name}") };
+    format!("run with sudo, or `setcap {set}+ep` on the binary")
 }
 
 fn statistics() -> Finding {
@@ -68,5 +76,18 @@ fn namespace() -> Finding {
             "run it on the host, or in a container with the host's PID namespace",
         ),
         _ => Finding::ok("PID namespace", "the initial one", "process ids are the kernel's"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_missing_capability_has_a_remedy_that_gives_it() {
+        for one in &privileges::CAPABILITIES {
+            let remedy = remedy(one.name);
+            assert_eq!(remedy.matches(&one.name.to_lowercase()).count(), 1, "{remedy}");
+        }
     }
 }

@@ -81,3 +81,9 @@ pub fn bring_to_entry(pid: u32) -> Result<bool, InlineError> {
 pub fn repair(_: u32) -> Result<Option<Removal>, InlineError> {
     Ok(None)
 }
+
+/// Where instructions were replaced: nowhere.
+#[must_use]
+pub fn replaced(_: u32) -> Vec<u64> {
+    Vec::new()
+}

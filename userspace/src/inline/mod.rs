@@ -17,10 +17,10 @@ use std::time::Duration;
 
 pub use counters::{Counts, Everything, LARGEST, Own, TARGET};
 #[cfg(not(target_arch = "x86_64"))]
-pub use elsewhere::{Patch, bring_to_entry, repair};
+pub use elsewhere::{Patch, bring_to_entry, repair, replaced};
 pub use error::InlineError;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{Patch, bring_to_entry, repair};
+pub use x86_64::{Patch, bring_to_entry, repair, replaced};
 
 /// How finely it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use super::btf::{Btf, BtfError};
 /// A constant's name in the object and its value.
 pub type Setting = (&'static str, u32);
 
-const EXIT_FIELDS: [(&str, &str, &str); 6] = [
+const EXIT_FIELDS: [(&str, &str, &str); 7] = [
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),
+    ("TASK_COMM", "task_struct", "comm"),
     ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
     ("TASK_SIGNAL", "task_struct", "signal"),
     ("SIGNAL_LIVE", "signal_struct", "live"),

@@ -8,7 +8,7 @@ mod verdict;
 mod view;
 
 pub use mutexes::{ContendedMutex, ranked_mutexes};
-pub use runtimes::most;
+pub use runtimes::{END_OF_A_THREAD, most};
 pub use spins::{Doubt, SpinMean, SpinSamples};
 pub use verdict::{LONG_NS, Verdict, tells_woken, waits, wakes};
 pub use view::{Lock, ranked};

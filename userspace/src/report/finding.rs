@@ -118,7 +118,7 @@ fn queued(session: &Session, budget: &Budget) -> Option<(String, u64)> {
     if queue == 0 || percent(queue, runnable) < QUEUE_OF_RUNNABLE {
         return None;
     }
-    let mut words = format!("{} of its time in the run queue", percent_words(queue, budget.parts_ns()));
+    let mut words = format!("waited for a CPU {} of the time it could run", percent_words(queue, runnable));
     if session.duration_ns > 0 && session.header.cpus > 0 {
         let threads = runnable as f64 / session.duration_ns as f64;
         let cpus = session.header.cpus;
@@ -237,7 +237,7 @@ mod tests {
         let budget = budget(2 * SECOND, 7 * SECOND, &[(202, 62 * SECOND), (0, 38 * SECOND)]);
         assert_eq!(
             found(&session(Some(budget), Some((place, stats)))),
-            "> 7 queue: 62% of its blocked time is futex, 6% of its time in the run queue: 2 CPUs for 9 runnable \
+            "> 7 queue: 62% of its blocked time is futex, waited for a CPU 78% of the time it could run: 2 CPUs for 9 runnable \
              threads\n\
              > futex: 516,203 calls, 41% EAGAIN; top lock 0x7f0000001000 (shm /q +0, adaptive) from enqueue+0x2a, \
              500ms of waiting\n"
@@ -279,11 +279,11 @@ mod tests {
         session.header.cpus = 1;
         assert_eq!(
             found(&session),
-            "> 7 queue: 33% of its time in the run queue: 1 CPU for 1.5 runnable threads\n"
+            "> 7 queue: waited for a CPU 33% of the time it could run: 1 CPU for 1.5 runnable threads\n"
         );
         session.header.cpus = 2;
-        assert_eq!(found(&session), "> 7 queue: 33% of its time in the run queue\n");
+        assert_eq!(found(&session), "> 7 queue: waited for a CPU 33% of the time it could run\n");
         session.duration_ns = 0;
-        assert_eq!(found(&session), "> 7 queue: 33% of its time in the run queue\n");
+        assert_eq!(found(&session), "> 7 queue: waited for a CPU 33% of the time it could run\n");
     }
 }

@@ -157,6 +157,8 @@ fn what(lock: &Lock) -> String {
     let unresolved = matches!(lock.place, locks::LockPlace::Unresolved { .. });
     let kind = match (lock.kind(), lock.runtime()) {
         (Some(kind), _) => format!("{} mutex", kind.name()),
+        // Its word is gone with its stack, but nothing else is waited for so.
+        (None, Some((runtime, locks::END_OF_A_THREAD))) => format!("{runtime} {}", locks::END_OF_A_THREAD),
         (None, _) if unresolved => "shared lock, object not known,".to_owned(),
         (None, Some((runtime, what))) => format!("{runtime} {what}"),
         (None, None) => "futex".to_owned(),
@@ -304,6 +306,21 @@ mod tests {
         let all = "held, by number of waits, by 8 server 75%, 7 server 25%";
         assert_eq!(holders_of(&[1, 3], 4).as_deref(), Some(all));
         assert_eq!(holders_of(&[0], 9), None);
+    }
+
+    #[test]
+    fn the_end_of_a_thread_is_told_also_where_its_word_is_gone() {
+        let frames = vec!["pthread_join".to_owned(), "main".to_owned()];
+        let stack = locks::StackCount { frames, caller: None, cut: None, count: 1 };
+        for place in [locks::LockPlace::Unresolved { address: 16 }, locks::LockPlace::Private { address: 16 }]
+        {
+            let stats = FutexStats { count: 1, stacks: vec![stack.clone()], ..FutexStats::default() };
+            let mut process = crate::model::session::Process::default();
+            process.futexes.insert((place, 16, "WAIT".to_owned()), stats);
+            let key = crate::model::frame::ProcessKey { pid: 7, joined_ns: 0 };
+            let ranked = locks::ranked([(&key, &process)]);
+            assert!(what(&ranked[0]).starts_with("pthread end of a thread of 7"), "{}", what(&ranked[0]));
+        }
     }
 
     #[test]

@@ -10,14 +10,19 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use pulse_trace::model::{
-    frame::{Abi, Call},
-    hist::Hist,
-    sched::{Budget, Place, WakerContext},
-    session::{Process, Session},
+use pulse_trace::{
+    model::{
+        frame::{Abi, Call},
+        hist::Hist,
+        sched::{Budget, Place, WakerContext},
+        session::{Process, Session},
+    },
+    session::Scope,
 };
 
-use crate::support::{Calls, How, Oracle, Running, Trace, blocked_in, installed, need, whole, within};
+use crate::support::{
+    Calls, How, Oracle, Running, Trace, blocked_in, compiled, installed, need, whole, within,
+};
 
 /// Voluntary and involuntary switches of every thread, as the kernel counts them.
 pub fn switches(pid: u32) -> BTreeMap<u32, (u64, u64)> {
@@ -184,6 +189,33 @@ fn runqlat_counts_the_same_waits_for_a_cpu() {
         ours + unseen(&session) >= 800 && ours.abs_diff(theirs) <= 10 + ours / 50 + unseen(&session),
         "{ours} and {theirs}:\n{text}"
     );
+}
+
+#[test]
+fn a_process_has_the_name_of_its_first_thread_whoever_calls_and_wakes() {
+    need!(installed("cc"), "cc is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "cc", "names.c", &["-pthread"]).unwrap();
+    let program = Running::start(program.to_str().unwrap(), &[]);
+    let often = || switches(program.pid()).values().map(|counts| counts.0).sum::<u64>();
+    within(Duration::from_secs(10), "its threads", || switches(program.pid()).len() == 3 && often() > 20);
+    for scope in [Scope::Targets, Scope::Everybody] {
+        let how = How { scope, ..How::default() };
+        let mut trace = match scope {
+            Scope::Everybody => Trace::of_all(&[], &how),
+            _ => Trace::of(program.pid(), &how),
+        };
+        let before = often();
+        trace.until(|| often() > before + 200);
+        let session = trace.finish();
+        let (_, process) =
+            session.processes.iter().find(|(key, _)| key.pid == program.pid()).expect("it made calls");
+        assert_eq!(process.comm, "names");
+        let wakers = &process.sched.as_ref().unwrap().wakers;
+        let own = wakers.keys().filter(|waker| waker.pid == program.pid());
+        let names: Vec<&str> = own.map(|waker| waker.comm.as_str()).collect();
+        assert!(!names.is_empty() && names.iter().all(|name| *name == "names"), "{wakers:?}");
+    }
 }
 
 #[test]

@@ -22,4 +22,4 @@ use super::{Counts, Detail, Everything, InlineError, Removal, counters, layout};
 
 pub use entry::bring_to_entry;
 pub use patch::Patch;
-pub use removal::repair;
+pub use removal::{repair, replaced};

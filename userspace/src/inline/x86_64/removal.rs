@@ -85,6 +85,14 @@ pub fn repair_here(pid: u32) -> Result<Option<Removal>, InlineError> {
     Ok(found)
 }
 
+/// Where the instructions stood that counters have replaced, of whichever tool; nothing is stopped or changed.
+pub fn replaced(pid: u32) -> Vec<u64> {
+    let (Ok(maps), Ok(memory)) = (library::maps(pid), Memory::open(pid)) else { return Vec::new() };
+    let code = maps.all().iter().filter(|it| is_code(it)).map(|it| Layout { base: it.start });
+    let entries = code.filter_map(|layout| entries(&memory, layout));
+    entries.flatten().map(|entry| entry.address).collect()
+}
+
 fn is_code(mapping: &Mapping) -> bool {
     let modes = (mapping.readable, mapping.writable, mapping.executable, mapping.shared);
     let anonymous = matches!(&mapping.backing, Backing::Anonymous);

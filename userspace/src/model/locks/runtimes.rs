@@ -31,6 +31,9 @@ const fn untold(runtime: &'static str, what: &'static str, parts: &'static [&'st
 /// Of a C library: which one, the library's name on the stack tells.
 const POSIX: &str = "pthread";
 
+/// What a thread waits for that joins another.
+pub const END_OF_A_THREAD: &str = "end of a thread";
+
 /// Of Java's virtual machine.
 const HOTSPOT: &str = "HotSpot";
 
@@ -64,8 +67,8 @@ const ROWS: &[Row] = &[
     untold(POSIX, "semaphore", &["sem_wait"]),
     untold(POSIX, "semaphore", &["sem_timedwait"]),
     untold(POSIX, "semaphore", &["sem_clockwait"]),
-    idle(POSIX, "end of a thread", &["pthread_", "join"]),
-    idle(POSIX, "end of a thread", &["thrd_join"]),
+    idle(POSIX, END_OF_A_THREAD, &["pthread_", "join"]),
+    idle(POSIX, END_OF_A_THREAD, &["thrd_join"]),
     idle(POSIX, "barrier", &["pthread_barrier_wait"]),
 ];
 

@@ -4,7 +4,10 @@ mod samples;
 
 use std::collections::HashMap;
 
-use pulse_trace_common::probes::futex::{Futex, SHARED, error_at, kind, op};
+use pulse_trace_common::{
+    probes::futex::{Futex, SHARED, error_at, kind, op},
+    target::COMM_LEN,
+};
 
 use self::samples::Samples;
 use crate::{
@@ -109,24 +112,33 @@ impl Futexes {
         (spins, sampled): (Hist, SpinSamples),
     ) -> MutexSeen {
         let mut seen = MutexSeen { kind: kind_of(futex.kind), spins, sampled, ..MutexSeen::default() };
+        // Who holds what is private is a thread of that process.
+        let home = || (futex.op & SHARED == 0).then(|| kernel.row(futex.row)).flatten().map(|row| row.comm);
         for (tid, count) in holders {
             let known = self.holders.insert((id, tid), count).unwrap_or(0);
             if count > known {
-                *seen.holders.entry((tid, self.name_of(tid, kernel))).or_default() += count - known;
+                *seen.holders.entry((tid, self.name_of(tid, kernel, home))).or_default() += count - known;
             }
         }
         seen
     }
 
-    /// The name of a thread when it was first found to hold a lock: one name, so that its counts stay together.
-    fn name_of(&mut self, tid: u32, kernel: &Kernel) -> String {
+    /// The name of a thread when it was first found to hold a lock: one name, so that its counts stay together. That of
+    /// its process where it has ended.
+    fn name_of(
+        &mut self,
+        tid: u32,
+        kernel: &Kernel,
+        home: impl FnOnce() -> Option<[u8; COMM_LEN]>,
+    ) -> String {
         if let Some(name) = self.names.get(&tid) {
             return name.clone();
         }
         // Of a process that has ended meanwhile, its row still knows: it is given back after this.
         let of_row =
             || kernel.rows().find(|(_, row)| row.tgid == tid && row.tid == 0).map(|(_, row)| row.comm);
-        let name = target::comm(tid).or_else(of_row).map_or_else(String::new, |comm| text::of_comm(&comm));
+        let comm = target::comm(tid).or_else(of_row).or_else(home);
+        let name = comm.map_or_else(String::new, |comm| text::of_comm(&comm));
         self.names.insert(tid, name.clone());
         name
     }
