@@ -49,6 +49,18 @@ pub mod thread_flag {
     pub const ALONE: u32 = 1;
 }
 
+/// How far a session has come.
+pub mod stage {
+    /// Its hooks are being put in: nothing counts.
+    pub const BEFORE: u64 = 0;
+    /// It runs.
+    pub const OPEN: u64 = 1;
+    /// Its hooks are being let go; those on the beginnings of calls first.
+    pub const CLOSING: u64 = 2;
+    /// It has ended.
+    pub const OVER: u64 = 3;
+}
+
 /// Where a followed thread stands.
 pub mod phase {
     /// Followed since the session began: it may be inside a call that nobody saw begin.

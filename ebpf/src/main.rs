@@ -18,6 +18,7 @@ mod probes;
 mod registry;
 #[expect(unsafe_code, reason = "fills a record of a ring in place: it is larger than the stack of a program")]
 mod stacks;
+mod stage;
 mod targets;
 
 /// Helpers that the kernel offers to GPL-compatible programs only are used.

@@ -15,6 +15,7 @@ use crate::{
     config, kernel, loss,
     memory::{self, MMAPABLE, add32, slot},
     probes::{futex, sched},
+    stage,
 };
 
 /// Thread id to seat, in blocks because the kernel pads a value to eight bytes; as long as `pid_max`.
@@ -97,7 +98,7 @@ pub fn row(id: u32) -> Option<&'static mut Row> {
 #[inline(never)]
 fn meet(id: u64) -> Option<&'static mut Thread> {
     let (tgid, tid) = ((id >> 32) as u32, id as u32);
-    if tgid == config::OWN_TGID() || tid == 0 {
+    if tgid == config::OWN_TGID() || tid == 0 || !stage::has_begun() {
         return None;
     }
     let process = match PROCESSES.get_ptr(tgid) {
@@ -130,7 +131,8 @@ pub fn born(tid: u32, tgid: u32) {
         return;
     }
     let process = if same_process { parent.process } else { open_process(tgid, parent.tgid) };
-    join(tid, tgid, process, phase::BORN);
+    // One that was born before the session is like all that were found.
+    join(tid, tgid, process, if stage::has_begun() { phase::BORN } else { phase::FRESH });
     if !same_process && let Some(row) = row(process) {
         row.comm = bpf_get_current_comm().unwrap_or_default();
     }

@@ -27,7 +27,7 @@ use crate::{
     pool,
     probes::lifecycle,
     registry::{self, Entry},
-    stacks, targets,
+    stacks, stage, targets,
 };
 
 /// Contended locks. The first is nobody's: calibration writes to it.
@@ -76,6 +76,9 @@ fn hit(site: Site, registers: Object) -> Option<()> {
         return calibrate(address);
     }
     let thread = targets::find(bpf_get_current_pid_tgid() as u32)?;
+    if !stage::is_session() {
+        return None;
+    }
     if site.role == role::RELEASE {
         let (id, elapsed) = holds::release(thread.seat, address, kernel::now())?;
         distribute(slot(&MUTEXES, id)?, id, purpose::MUTEX_HOLD, elapsed);

@@ -25,7 +25,7 @@ use crate::{
     memory::{MMAPABLE, copy, slot},
     pool,
     probes::wakers,
-    targets,
+    stage, targets,
 };
 
 /// By seat.
@@ -383,6 +383,11 @@ pub fn begin(seat: u32, born: bool) {
     clear(sched, now);
     // A child begins with its parent's name.
     sched.comm = bpf_get_current_comm().unwrap_or_default();
+    if !stage::has_begun() {
+        // They are opened with those of all others.
+        (sched.state, sched.open) = (state::UNKNOWN, 0);
+        return;
+    }
     sched.state = if born { state::BORN } else { state::RUNNING };
     sched.open = 1;
 }

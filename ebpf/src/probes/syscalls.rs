@@ -21,7 +21,7 @@ use crate::{
     memory::{MMAPABLE, add, add32, element, raise, slot},
     pool,
     probes::{futex, futex2, sched},
-    stacks, targets,
+    stacks, stage, targets,
 };
 
 /// A row's cells by call.
@@ -35,10 +35,6 @@ static FREE_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Cells without histograms that nobody uses.
 #[map]
 static FREE_LEAN_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
-
-/// Set by userspace at the end of a session.
-#[map]
-static CLOSING: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Largest errno, as the kernel defines it: return values above are results.
 const MAX_ERRNO: u64 = 4095;
@@ -142,6 +138,9 @@ fn first_call(thread: &mut Thread, call: u32) -> Option<()> {
     if thread.phase == phase::HELD {
         return (call == config::EXECVE() || call == config::EXECVEAT()).then_some(());
     }
+    if !stage::has_begun() {
+        return None;
+    }
     thread.phase = phase::SEEN;
     Some(())
 }
@@ -240,11 +239,12 @@ fn unmatched(thread: &mut Thread, nr: u32, ret: u64) -> Option<()> {
         return None;
     }
     match thread.phase {
+        _ if !stage::has_begun() => {}
         phase::FRESH | phase::LEFT => {
             loss::count(Slot::BeganBefore);
             sched::left_first_call(thread);
         }
-        phase::SEEN if !is_closing() => {
+        phase::SEEN if !stage::is_closing() => {
             loss::count(Slot::UnmatchedExit);
             if config::PROBE_SYSCALLS() == 0 {
                 return None;
@@ -275,12 +275,6 @@ fn end_unseen(thread: &Thread) {
     if is_on_futex(thread.call - 1) {
         let _ = futex::ended(thread.seat, kernel::now());
     }
-}
-
-/// Whether the entries are being let go: calls that begin now are not part of the session.
-#[inline(always)]
-fn is_closing() -> bool {
-    CLOSING.get(0).is_some_and(|closing| *closing != 0)
 }
 
 /// Whether the running call came through the 32-bit ABI; [`syscalls_enter`] knows a quicker way.

@@ -141,10 +141,15 @@ impl Attached {
 
     /// Lets go of some hooks, the last attached first.
     pub fn detach_hooks(&mut self, hooks: &[Hook]) {
+        self.release(hooks);
+        settle();
+    }
+
+    /// The same without waiting for programs that run at this moment.
+    pub fn release(&mut self, hooks: &[Hook]) {
         while let Some(at) = self.links.iter().rposition(|(hook, _)| hooks.contains(hook)) {
             self.links.remove(at);
         }
-        settle();
     }
 
     /// Lets go of all programs, the last attached first.

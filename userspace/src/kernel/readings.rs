@@ -9,7 +9,10 @@ use aya::{
     programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _},
     sys::{Stats, enable_stats},
 };
-use pulse_trace_common::loss::{SLOTS, Slot};
+use pulse_trace_common::{
+    loss::{SLOTS, Slot},
+    target::stage,
+};
 
 use super::{Kernel, LoadError};
 
@@ -30,18 +33,24 @@ const CALIBRATION_ROUNDS: u64 = 8;
 const CALIBRATION_RUNS: u64 = 60;
 
 impl Kernel {
-    /// Tells the kernel side that the entries are about to be let go.
-    pub fn close(&mut self) {
-        // Were it not heard, calls of the last microseconds would be counted without latency, and said to be.
-        let _ = self.closing.set(0, 1, 0);
-    }
-
-    /// Takes that back: entries are about to be attached again.
+    /// Has the kernel side count from here on. Also when entries have been let go and are about to be attached again.
     ///
     /// # Errors
     /// When the kernel side cannot be told.
-    pub fn reopen(&mut self) -> Result<(), LoadError> {
-        self.closing.set(0, 0, 0).map_err(|cause| LoadError::Map { name: "CLOSING", cause })
+    pub fn open(&mut self) -> Result<(), LoadError> {
+        self.stage.set(0, stage::OPEN, 0).map_err(|cause| LoadError::Map { name: "STAGE", cause })
+    }
+
+    /// Tells the kernel side that the entries are about to be let go.
+    pub fn close(&mut self) {
+        // Were it not heard, calls of the last microseconds would be counted without latency, and said to be.
+        let _ = self.stage.set(0, stage::CLOSING, 0);
+    }
+
+    /// Tells it that the session has ended.
+    pub fn end(&mut self) {
+        // Were it not heard, locks would be counted until their probes are out.
+        let _ = self.stage.set(0, stage::OVER, 0);
     }
 
     /// The loss slots, all CPUs together.

@@ -142,11 +142,13 @@ pub async fn run(
 ) -> Result<Ending, SessionError> {
     let finished = awaited(live.finished_fd())?;
     let mut stops = Stops::listen().map_err(SessionError::Events)?;
-    let begin = Instant::now();
+    let now = Instant::now();
+    // A session's time is counted from when it began, as everything in it.
+    let begin = now.checked_sub(live.age()).unwrap_or(now);
     let end = plan.duration.map(|duration| begin + duration);
     let mut frames = Rhythm::new(plan.interval, controls.as_ref().map(|_| plan.longest));
-    let mut sampling = interval_at(begin + COST_PERIOD, COST_PERIOD);
-    let mut sample_end = Some(begin + COST_SAMPLE);
+    let mut sampling = interval_at(now + COST_PERIOD, COST_PERIOD);
+    let mut sample_end = Some(now + COST_SAMPLE);
     let mut harvest_at = None;
     let mut watching = ticks(WATCH);
     let mut looks = Looks::begin();

@@ -36,8 +36,9 @@ impl Costs {
         }
     }
 
-    /// From here on the tool's CPU time counts: what came before was getting ready.
-    pub fn begin(&mut self) {
+    /// From here on the tool's CPU time counts, and what its programs miss: what came before was getting ready.
+    pub fn begin(&mut self, kernel: &Kernel) {
+        self.seen = kernel.run_stats().into_iter().collect();
         self.cpu_ns = host::own_cpu_ns();
     }
 

@@ -20,8 +20,8 @@ pub struct Counting {
 const NOT_OF_EVERYBODY: &str = "counters: cannot count for every process; name targets with -p or --comm, and with --children what they fork";
 
 impl Counting {
-    /// Opens and starts the counters of targets that joined at these times.
-    pub fn begin(
+    /// Opens the counters of targets that joined at these times.
+    pub fn prepare(
         targets: &[Target<'_>],
         joined_ns: &[u64],
         follow_children: bool,
@@ -40,6 +40,11 @@ impl Counting {
             gatherer.expect_counters(ProcessKey { pid: pinned.pid, joined_ns: *joined_ns }, &pinned.comm);
         }
         Self { missing: counters.missing(), counters, note: None }
+    }
+
+    /// Starts them.
+    pub fn begin(&self) {
+        self.counters.start();
     }
 
     /// None, where every process is a target.

@@ -1,6 +1,6 @@
 //! Frames of the running machine.
 
-use std::{collections::BTreeMap, os::fd::BorrowedFd};
+use std::{collections::BTreeMap, os::fd::BorrowedFd, time::Duration};
 
 use pulse_trace_common::loss::{Class, Slot};
 
@@ -94,6 +94,14 @@ impl Live {
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;
         let (refused, joined) = seat_all(&mut kernel, targets, onlooker)?;
+        // All that takes its time comes before the hooks that many pass.
+        let mut gatherer = Gatherer::new(setup.probes);
+        if let Some(probing) = &mut probing {
+            begin_probing(probing, &mut kernel, &mut gatherer, targets);
+        }
+        if !setup.everybody {
+            gatherer.observe(&kernel);
+        }
         if setup.probes.syscalls || setup.probes.futex {
             kernel.attach(&SYSCALLS, &mut attached)?;
         }
@@ -102,34 +110,19 @@ impl Live {
         }
         kernel.forget_types();
         give_back();
-        let mut gatherer = Gatherer::new(setup.probes);
         let counting = match (setup.probes.counters, setup.everybody) {
             (false, _) => Counting::default(),
             (true, true) => Counting::of_everybody(),
-            (true, false) => Counting::begin(targets, &joined, setup.follow_children, &mut gatherer),
+            (true, false) => Counting::prepare(targets, &joined, setup.follow_children, &mut gatherer),
         };
-        if let Some(probing) = &mut probing {
-            begin_probing(probing, &mut kernel, &mut gatherer, targets);
-        }
-        let start_ns = host::monotonic_ns();
-        gatherer.start_at(start_ns);
-        if let Some(probing) = &mut probing {
-            probing.start_at(start_ns);
-        }
-        if !setup.everybody {
-            gatherer.observe(&kernel);
-        }
-        if setup.probes.sched {
-            open_accounts(&kernel, start_ns, onlooker).then_some(()).ok_or(LoadError::Stopped)?;
-        }
         let mut live = Self {
             kernel,
             attached,
             gatherer,
             costs,
             losses: BTreeMap::new(),
-            start_ns,
-            last_ns: start_ns,
+            start_ns: 0,
+            last_ns: 0,
             sequence: 0,
             everybody: setup.everybody,
             refused: 0,
@@ -139,11 +132,26 @@ impl Live {
             inlining: Inlining::default(),
             left_out,
         };
-        // Calls that ended while the probes were being attached belong to no session.
-        let _ = live.take_losses();
-        live.costs.begin();
+        live.begin(onlooker)?;
         live.refused = refused;
         Ok(live)
+    }
+
+    /// Has everything count that is in place, from one moment on.
+    fn begin(&mut self, onlooker: &mut Onlooker<'_>) -> Result<(), LoadError> {
+        // What was lost while the hooks were being put in belongs to no session.
+        let _ = self.take_losses();
+        self.costs.begin(&self.kernel);
+        self.counting.begin();
+        let start_ns = host::monotonic_ns();
+        self.kernel.open()?;
+        (self.start_ns, self.last_ns) = (start_ns, start_ns);
+        self.gatherer.start_at(start_ns);
+        if let Some(probing) = &mut self.probing {
+            probing.start_at(&self.kernel, start_ns);
+        }
+        let goes_on = !self.gatherer.follows_sched() || open_accounts(&self.kernel, start_ns, onlooker);
+        goes_on.then_some(()).ok_or(LoadError::Stopped)
     }
 
     /// Counts inside of the targets too.
@@ -173,6 +181,12 @@ impl Live {
     #[must_use]
     pub fn start_ns(&self) -> u64 {
         self.start_ns
+    }
+
+    /// How long it has been running.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        Duration::from_nanos(host::monotonic_ns().saturating_sub(self.start_ns))
     }
 
     /// The descriptor that becomes readable when a process ends.
@@ -278,8 +292,11 @@ impl Live {
         self.switches.end();
         self.kernel.close();
         self.attached.detach("sys_enter");
-        // What a thread does from here on is no part of the session.
+        self.attached.release(&SYSCALLS);
+        self.attached.release(&SCHED);
+        // What a thread does from here on is in no number.
         let end_ns = host::monotonic_ns();
+        self.kernel.end();
         self.costs.measure(false);
         if let Some(probing) = &mut self.probing {
             probing.finish(&self.kernel);

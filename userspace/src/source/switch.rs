@@ -149,7 +149,7 @@ impl Live {
     fn attach_calls(&mut self) -> Result<(), LoadError> {
         // Threads that were born meanwhile may be in calls too.
         self.kernel.forget_calls();
-        self.kernel.reopen()?;
+        self.kernel.open()?;
         let attached = self.kernel.attach(&SYSCALLS, &mut self.attached);
         if attached.is_err() {
             self.attached.detach_hooks(&SYSCALLS);

@@ -56,6 +56,7 @@ pub struct Counters {
 /// Those of one target.
 struct Target {
     key: ProcessKey,
+    held: bool,
     process: Option<OwnedFd>,
     open: Vec<Counting>,
     /// What the first interval says: what could not be opened, and whether children are in the numbers.
@@ -70,19 +71,18 @@ struct Counting {
 }
 
 impl Counters {
-    /// Opens the counters of all targets, then starts those of targets that run already.
+    /// Opens the counters of all targets. None counts yet; those of a held command start with it.
     #[must_use]
     pub fn open(wanted: &[Wanted<'_>], follow_children: bool) -> Self {
         descriptors::raise_limit();
         let mut room = descriptors::free().saturating_sub(RESERVE + wanted.len());
         let open = |wanted: &Wanted<'_>| Target::open(wanted, follow_children, &mut room);
-        let this = Self { targets: wanted.iter().map(open).collect() };
-        for (target, wanted) in this.targets.iter().zip(wanted) {
-            if !wanted.held {
-                target.enable();
-            }
-        }
-        this
+        Self { targets: wanted.iter().map(open).collect() }
+    }
+
+    /// Starts those of targets that run already.
+    pub fn start(&self) {
+        self.targets.iter().filter(|target| !target.held).for_each(Target::enable);
     }
 
     /// How many (process, counter) pairs are missing that this machine could have given, had it been less busy.
@@ -147,7 +147,7 @@ impl Target {
         }
         let key = ProcessKey { pid: pinned.pid, joined_ns: wanted.joined_ns };
         let process = pinned.descriptor().try_clone_to_owned().ok();
-        Self { key, process, open, first: Some(first) }
+        Self { key, held: wanted.held, process, open, first: Some(first) }
     }
 
     fn enable(&self) {

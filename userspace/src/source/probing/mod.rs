@@ -169,9 +169,11 @@ impl Probing {
         })
     }
 
-    /// Notes when the session began, on the monotonic clock.
-    pub fn start_at(&mut self, start_ns: u64) {
+    /// Notes when the session began, on the monotonic clock: what the probes have cost before is no part of it.
+    pub fn start_at(&mut self, kernel: &Kernel, start_ns: u64) {
         (self.begin_ns, self.in_since_ns) = (start_ns, Some(start_ns));
+        self.book(kernel);
+        self.interval = Traps::default();
     }
 
     /// Puts probes into libraries that a held command will most likely map.
