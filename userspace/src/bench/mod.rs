@@ -9,6 +9,7 @@ mod run;
 mod said;
 mod suite;
 mod truth;
+mod wall;
 
 pub use run::{Ended, Plan, Progress, bench};
 pub use suite::{Job, Suite, commands};

@@ -3,7 +3,7 @@
 use std::{
     os::unix::process::ExitStatusExt as _,
     process::{ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     said::Said,
     suite::{Job, Suite},
     truth::{self, Outcome},
+    wall::Wall,
 };
 use crate::{
     compare::{
@@ -64,25 +65,25 @@ async fn play_suite(job: &Job, suite: Suite, tracing: Tracing<'_>) -> Result<Opt
     let failed = |cause: String| program_error(job, cause);
     let mut workload = Workload::start(&job.command).map_err(failed)?;
     let start_unix_ns = host::unix_ns();
-    let (session, ended, begun) = match tracing {
+    let told = |error: std::io::Error| failed(error.to_string());
+    let (session, ended, (wall, begun)) = match tracing {
         Tracing::Off => {
             let pinned = Pinned::process(workload.pid())?;
+            let (wall, begun) = (Wall::of(&pinned).map_err(told)?, Instant::now());
             workload.go().map_err(failed)?;
-            let begun = host::monotonic_ns();
-            (None, until_gone(&pinned).await?, begun)
+            (None, until_gone(&pinned).await?, (wall, begun))
         }
         Tracing::Probes(probes) => {
             let family = target::family(workload.pid())?;
             let pinned: Vec<Pinned> = family.into_iter().map(Pinned::process).collect::<Result<_, _>>()?;
             let targets: Vec<&Pinned> = pinned.iter().collect();
             let (live, header) = load(probes, &targets, false)?;
+            let (wall, begun) = (Wall::of(&Pinned::process(workload.pid())?).map_err(told)?, Instant::now());
             workload.go().map_err(failed)?;
-            let begun = host::monotonic_ns();
             let (session, ended) = trace(live, header, None).await?;
-            (Some(session), ended, begun)
+            (Some(session), ended, (wall, begun))
         }
     };
-    let wall_ns = host::monotonic_ns() - begun;
     if !ended {
         workload.stop();
     }
@@ -90,6 +91,7 @@ async fn play_suite(job: &Job, suite: Suite, tracing: Tracing<'_>) -> Result<Opt
     if !ended {
         return Ok(None);
     }
+    let wall_ns = wall.since(begun).map_err(told)?.as_nanos() as u64;
     if !status.success() {
         return Err(failed(format!("it ended with {status}{}", workload.complaint())));
     }
@@ -108,16 +110,14 @@ async fn play_command(job: &Job, tracing: Tracing<'_>) -> Result<Option<Sample>,
     let mut errors = Said::create().map_err(told)?;
     let mut held = Held::start_into(&job.command, Stdio::null(), errors.stdio().map_err(told)?)?;
     let start_unix_ns = host::unix_ns();
-    let begun;
+    let wall = Wall::of(held.pinned()).map_err(told)?;
     let (session, ended) = match tracing {
         Tracing::Off => {
-            begun = host::monotonic_ns();
             held.release();
             (None, until_gone(held.pinned()).await?)
         }
         Tracing::Probes(probes) => {
             let (live, header) = load(probes, &[held.pinned()], true)?;
-            begun = host::monotonic_ns();
             let (session, ended) = trace(live, header, Some(&mut held)).await?;
             (Some(session), ended)
         }
@@ -125,11 +125,9 @@ async fn play_command(job: &Job, tracing: Tracing<'_>) -> Result<Option<Sample>,
     if !ended {
         held.signal(rustix::process::Signal::TERM);
     }
-    let wall_ns = host::monotonic_ns() - begun;
     let status = held.wait().map_err(told)?;
-    if !ended {
-        return Ok(None);
-    }
+    let (true, Some(begun)) = (ended, held.released()) else { return Ok(None) };
+    let wall_ns = wall.since(begun).map_err(told)?.as_nanos() as u64;
     if !status.success() && !job.may_fail {
         return Err(failed(format!("it ended with {status}{}", errors.complaint())));
     }

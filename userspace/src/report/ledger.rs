@@ -174,6 +174,10 @@ fn meaning_of_locks(name: &str) -> &'static str {
         "inline_nobodys" => {
             "acquisitions in processes that targets forked, of which it is not known in which, or with no room for them"
         }
+        "mutex_unprobed" => {
+            "processes that ran before the probe mutex was in their code, or ended before; contention in that time is not counted"
+        }
+        "mutex_unprobed_us" => "us, how long they ran so, at most and in all",
         "mutexes_full" => {
             "passes of contended paths whose lock had no room any more; they are counted nowhere. Raise --limit mutexes="
         }

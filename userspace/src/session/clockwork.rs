@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    harvest::Harvest,
     looks::Looks,
     rhythm::{Rhythm, Turn, ticks},
 };
@@ -98,8 +99,6 @@ pub trait Sink {
 /// Length of the stretches in which the programs' own cost is measured: one at the start of each second.
 const COST_SAMPLE: Duration = Duration::from_millis(100);
 const COST_PERIOD: Duration = Duration::from_secs(1);
-/// Finished processes are read at most this often between frames.
-const HARVEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// How often the cost of probes in the targets' code is looked at.
 const WATCH: Duration = Duration::from_millis(25);
@@ -149,7 +148,7 @@ pub async fn run(
     let mut frames = Rhythm::new(plan.interval, controls.as_ref().map(|_| plan.longest));
     let mut sampling = interval_at(now + COST_PERIOD, COST_PERIOD);
     let mut sample_end = Some(now + COST_SAMPLE);
-    let mut harvest_at = None;
+    let mut harvest = Harvest::default();
     let mut watching = ticks(WATCH);
     let mut looks = Looks::begin();
     live.measure_costs(true);
@@ -185,17 +184,21 @@ pub async fn run(
                 live.measure_costs(false);
                 sample_end = None;
             }
-            ready = finished.readable(), if harvest_at.is_none() => {
+            ready = finished.readable(), if harvest.listens(&live) => {
                 ready.map_err(SessionError::Events)?.clear_ready();
-                live.harvest();
-                harvest_at = Some(Instant::now() + HARVEST_PAUSE);
+                harvest.called(&mut live);
                 if live.is_over() {
                     break Ending::TargetsGone;
                 }
             }
             // A command's session ends with the command, whatever it leaves running.
             () = readable(gone.as_ref()) => break Ending::TargetsGone,
-            () = at(harvest_at) => harvest_at = None,
+            () = harvest.pause() => {
+                harvest.go_on(&mut live);
+                if live.is_over() {
+                    break Ending::TargetsGone;
+                }
+            }
         }
     };
     sink.take(live.finish()).map_err(SessionError::Sink)?;

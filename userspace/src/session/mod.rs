@@ -1,6 +1,7 @@
 //! Drives a session: source to sinks, until its time is over, its targets are gone or somebody stops it.
 
 mod clockwork;
+mod harvest;
 mod looks;
 mod rhythm;
 mod setup;

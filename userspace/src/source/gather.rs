@@ -43,6 +43,8 @@ pub struct Gatherer {
     start_ns: u64,
     /// Processes with performance counters, as they were last seen: those outlive their rows.
     counted: HashMap<ProcessKey, ProcessFrame>,
+    /// Processes whose rows were given back, where locks are looked at.
+    ended: Vec<Row>,
 }
 
 impl Gatherer {
@@ -100,6 +102,10 @@ impl Gatherer {
         }
         for change in mutexes.unwrap_or_default() {
             self.add_mutex(change, &rows);
+        }
+        if self.mutexes.is_some() {
+            let ended = finished.iter().filter_map(|row| rows.all.get(row));
+            self.ended.extend(ended.filter(|row| row.tid == 0));
         }
         for row in finished {
             if let Some(calls) = &mut self.syscalls {
@@ -261,6 +267,11 @@ impl Gatherer {
         let Some(seen) = self.counted.get(&key) else { return };
         let pending = self.pending.entry(key).or_insert_with(|| Pending::of(seen.clone()));
         pending.frame.counters.get_or_insert_default().merge(counters);
+    }
+
+    /// Processes whose rows were given back since the last call.
+    pub fn take_ended(&mut self) -> Vec<Row> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Hands over what was gathered.

@@ -30,6 +30,9 @@ use crate::{
 const IN_FLIGHT: &str = "in_flight_at_detach";
 /// The ledger's name for counters that the machine has but this session could not open.
 const COUNTERS_MISSING: &str = "counters_missing";
+/// The ledger's name for processes that ran before their probes were in, and how long they did.
+const UNPROBED: &str = "mutex_unprobed";
+const UNPROBED_US: &str = "mutex_unprobed_us";
 
 /// A target and how it is to be taken in.
 pub struct Target<'a> {
@@ -50,6 +53,7 @@ pub struct Live {
     last_ns: u64,
     sequence: u64,
     everybody: bool,
+    has_ended: bool,
     /// Threads that found no room at the start, until a ledger has told so.
     refused: u64,
     counting: Counting,
@@ -125,6 +129,7 @@ impl Live {
             last_ns: 0,
             sequence: 0,
             everybody: setup.everybody,
+            has_ended: false,
             refused: 0,
             counting,
             switches: Switches::default(),
@@ -204,8 +209,18 @@ impl Live {
     pub fn harvest(&mut self) {
         self.kernel.acknowledge_finished();
         self.kernel.flush_log();
-        self.look_around();
+        if let Some(probing) = &mut self.probing {
+            probing.meet_new(&mut self.kernel, &mut self.gatherer);
+        }
         self.gatherer.collect(&mut self.kernel, host::monotonic_ns(), false);
+    }
+
+    /// Puts probes into processes that are new, at once; the rest of a harvest is still to come.
+    pub fn meet_new(&mut self) {
+        self.kernel.acknowledge_finished();
+        if let Some(probing) = &mut self.probing {
+            probing.meet_new(&mut self.kernel, &mut self.gatherer);
+        }
     }
 
     /// Whether there are probes in the targets' code, whose cost is to be watched.
@@ -268,6 +283,7 @@ impl Live {
 
     /// The interval since the last frame.
     pub fn frame(&mut self) -> Frame {
+        self.look_around();
         self.gatherer.collect(&mut self.kernel, host::monotonic_ns(), false);
         self.counting.collect(&mut self.gatherer);
         self.inlining.collect(&mut self.gatherer);
@@ -299,7 +315,7 @@ impl Live {
         self.kernel.end();
         self.costs.measure(false);
         if let Some(probing) = &mut self.probing {
-            probing.finish(&self.kernel);
+            probing.finish(&self.kernel, end_ns);
         }
         self.attached.detach_all();
         self.gatherer.collect(&mut self.kernel, end_ns, true);
@@ -307,6 +323,7 @@ impl Live {
         self.counting.finish(&mut self.gatherer);
         self.inlining.finish(&mut self.gatherer);
         let mut losses = self.take_losses();
+        self.has_ended = true;
         if looked_at_futexes {
             add_positive(&mut losses.censored, IN_FLIGHT, self.gatherer.uncounted_in_flight(&self.kernel));
         }
@@ -343,6 +360,9 @@ impl Live {
         let contended = contended.map(|mutex| mutex.stats.contended).sum();
         add_positive(&mut ledger.events, "contended_acquisitions", contended);
         self.inlining.see(&processes);
+        let (unprobed, unprobed_ns) = self.take_unprobed();
+        add_positive(&mut ledger.degraded, UNPROBED, unprobed);
+        add_positive(&mut ledger.events, UNPROBED_US, unprobed_ns.div_ceil(1000));
         let unfinished = self.probing.as_mut().map_or(0, Probing::take_unfinished);
         add_positive(&mut ledger.censored, Slot::HoldsUnfinished.name(), unfinished);
         let mut notes = self.switches.take_notes();
@@ -350,7 +370,8 @@ impl Live {
         notes.extend(self.gatherer.futexes().and_then(Futexes::take_note));
         let of_probing = self.probing.as_mut().map(Probing::take_notes).unwrap_or_default();
         let left_out = self.left_out.iter().filter(|_| self.sequence == 0).cloned();
-        let of_probing = left_out.chain(of_probing);
+        let unprobed = self.probing.as_ref().filter(|_| self.has_ended).and_then(Probing::note_unprobed);
+        let of_probing = left_out.chain(of_probing).chain(unprobed);
         let shown = self.gatherer.follows_futexes();
         notes.extend(of_probing.map(|note| if shown { note } else { without_tier_0(&note) }));
         notes.extend(self.inlining.take_notes());
@@ -366,6 +387,14 @@ impl Live {
         self.last_ns = now;
         self.sequence += 1;
         frame
+    }
+
+    /// Processes that ran without probes, and for how long.
+    fn take_unprobed(&mut self) -> (u64, u64) {
+        let ended = self.gatherer.take_ended();
+        let Some(probing) = &mut self.probing else { return (0, 0) };
+        probing.bury(&ended);
+        probing.take_unprobed()
     }
 
     /// Losses since the last call.

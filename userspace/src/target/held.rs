@@ -4,12 +4,14 @@
 //! command when it is told to go on.
 
 use std::{
+    cell::Cell,
     env,
     ffi::{OsStr, OsString},
     fs,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    time::Instant,
 };
 
 use rustix::{
@@ -28,6 +30,7 @@ pub const HOLD: &str = "__hold";
 pub struct Held {
     child: Child,
     pinned: Pinned,
+    released: Cell<Option<Instant>>,
 }
 
 impl Held {
@@ -77,7 +80,7 @@ impl Held {
             return Err(failed(std::io::Error::other("it ended before it began")));
         }
         let pinned = Pinned::process(child.id())?;
-        Ok(Self { child, pinned })
+        Ok(Self { child, pinned, released: Cell::new(None) })
     }
 
     /// The process, to be traced.
@@ -88,7 +91,14 @@ impl Held {
 
     /// Lets the command begin.
     pub fn release(&self) {
+        self.released.set(Some(Instant::now()));
         self.signal(Signal::CONT);
+    }
+
+    /// When that was.
+    #[must_use]
+    pub fn released(&self) -> Option<Instant> {
+        self.released.get()
     }
 
     /// Sends it a signal; a process that has ended already needs none.

@@ -1,5 +1,6 @@
 //! Probes in the code of targets see what really happened there, let go when they cost too much, and leave nothing behind.
 
+mod children;
 mod hold;
 pub mod left_behind;
 pub mod library;

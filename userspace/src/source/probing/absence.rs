@@ -50,6 +50,10 @@ impl Probing {
         if process.is_known || process.is_judged || process.program.is_empty() || !has_had_time {
             return;
         }
+        // It ended before its libraries had to be there: what it maps nobody knows.
+        if !process.is_settled {
+            return;
+        }
         process.is_judged = true;
         let reasons: Vec<&str> =
             process.files.iter().filter_map(|id| Some(self.hopeless.get(id)?.as_str())).collect();

@@ -5,11 +5,13 @@ mod absence;
 mod budget;
 mod files;
 mod followed;
+mod lives;
 mod preview;
 mod sampling;
 mod switched;
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, HashSet},
     fs::File,
     io,
@@ -19,12 +21,16 @@ use std::{
     rc::Rc,
 };
 
-use pulse_trace_common::{probes::mutex::class, target::row_flag};
+use pulse_trace_common::{
+    probes::mutex::class,
+    target::{Row, row_flag},
+};
 
 pub use self::preview::{Preview, costs, preview};
 use self::{
     budget::Budget,
     files::{Examined, FileId},
+    lives::Lives,
     sampling::Sampling,
 };
 use super::{gather::Gatherer, host};
@@ -35,7 +41,7 @@ use crate::{
         maps::Candidate,
         plan::{NAMELESS, TIER_0},
     },
-    model::frame::Traps,
+    model::frame::{ProcessKey, Traps},
     probes::{Choice, Mutexes, spots},
     target,
 };
@@ -111,6 +117,9 @@ struct Observed {
     program: String,
     is_known: bool,
     is_judged: bool,
+    /// Whether all that it maps when it begins has been looked at.
+    is_settled: bool,
+    joined_ns: u64,
 }
 
 /// The probes of a session.
@@ -128,6 +137,9 @@ pub struct Probing {
     /// Of files with locks that have no place to probe: why.
     hopeless: HashMap<FileId, String>,
     processes: HashMap<u32, Observed>,
+    lives: Lives,
+    /// Whether the session has begun.
+    has_begun: bool,
     /// What has been said, so that nothing is said twice.
     said: HashSet<String>,
     notes: Vec<String>,
@@ -159,6 +171,8 @@ impl Probing {
             files: HashMap::new(),
             hopeless: HashMap::new(),
             processes: HashMap::new(),
+            lives: Lives::default(),
+            has_begun: false,
             said: HashSet::new(),
             notes: Vec::new(),
             begin_ns: now,
@@ -174,11 +188,16 @@ impl Probing {
         (self.begin_ns, self.in_since_ns) = (start_ns, Some(start_ns));
         self.book(kernel);
         self.interval = Traps::default();
+        self.has_begun = true;
+        self.lives.watch(Some(start_ns));
     }
 
     /// Puts probes into libraries that a held command will most likely map.
     pub fn expect(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, pid: u32) {
-        self.look(kernel, gatherer, pid, 0);
+        let joined =
+            kernel.rows().filter(|(_, row)| row.tgid == pid && row.tid == 0).map(|(_, row)| row.joined_ns);
+        let key = ProcessKey { pid, joined_ns: joined.max().unwrap_or(0) };
+        self.look(kernel, gatherer, key, 0);
         for path in USUAL.map(Path::new) {
             let Some((id, examined)) = usual(path) else { continue };
             if !self.files.contains_key(&id) {
@@ -187,28 +206,50 @@ impl Probing {
             }
             self.put(kernel, pid, id);
         }
+        if let Some(process) = self.processes.get_mut(&pid) {
+            // It is held yet, and maps nothing of its own.
+            process.is_settled = false;
+        }
     }
 
     /// Looks at all targets: at new ones, at those that run another program now, and from time to time at all.
     pub fn look_around(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer) {
+        self.look_at(kernel, gatherer, false);
+    }
+
+    /// Looks at those that are new or run another program now, before anything else is done.
+    pub fn meet_new(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer) {
+        self.look_at(kernel, gatherer, true);
+    }
+
+    fn look_at(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, only_new: bool) {
         if !self.is_in() {
             return;
         }
         let now = host::monotonic_ns();
-        let rows: Vec<(u32, u32, bool)> = kernel
-            .rows()
-            .filter(|(_, row)| row.tid == 0 && row.exited_ns == 0)
-            .map(|(_, row)| (row.tgid, row.execs, row.flags & row_flag::MOVED != 0))
+        let living = kernel.rows().filter(|(_, row)| row.tid == 0 && row.exited_ns == 0);
+        let mut rows: Vec<(ProcessKey, u32, bool)> = living
+            .map(|(_, row)| {
+                let key = ProcessKey { pid: row.tgid, joined_ns: row.joined_ns };
+                (key, row.execs, row.flags & row_flag::MOVED != 0)
+            })
             .collect();
-        self.processes.retain(|pid, _| rows.iter().any(|(living, ..)| living == pid));
-        for (pid, execs, moved) in rows {
-            let known = self.processes.get(&pid);
-            if moved && known.is_some_and(|known| known.execs != execs) {
-                self.begin_anew(pid);
+        self.processes.retain(|pid, known| {
+            rows.iter().any(|(key, ..)| key.pid == *pid && key.joined_ns <= known.joined_ns)
+        });
+        let is_new = |this: &Self, key: &ProcessKey, execs: u32| {
+            this.processes.get(&key.pid).is_none_or(|known| known.execs != execs)
+        };
+        // Whatever they do until their probes are in is missed.
+        rows.sort_by_key(|(key, execs, _)| (!is_new(self, key, *execs), Reverse(key.joined_ns)));
+        for (key, execs, moved) in rows {
+            let is_new = is_new(self, &key, execs);
+            if moved && is_new {
+                self.begin_anew(key.pid);
             }
-            let known = self.processes.get(&pid);
-            if known.is_none_or(|known| known.execs != execs || now >= known.next_look_ns) {
-                self.look(kernel, gatherer, pid, execs);
+            let is_due = || self.processes.get(&key.pid).is_none_or(|known| now >= known.next_look_ns);
+            if is_new || !only_new && is_due() {
+                self.look(kernel, gatherer, key, execs);
             }
         }
     }
@@ -225,21 +266,27 @@ impl Probing {
     }
 
     /// Puts probes into whatever a process maps that has none yet.
-    fn look(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, pid: u32, execs: u32) {
+    fn look(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, key: ProcessKey, execs: u32) {
+        let pid = key.pid;
         let now = host::monotonic_ns();
         let is_new = self.processes.get(&pid).is_none_or(|known| known.execs != execs);
         let process = self.processes.entry(pid).or_default();
         if is_new {
             process.young_until_ns = now + YOUNG_NS;
             process.execs = execs;
+            process.joined_ns = key.joined_ns;
             (process.is_known, process.is_judged) = (false, false);
+            process.is_settled = !self.has_begun;
             process.program.clear();
         }
+        process.is_settled |= now >= process.young_until_ns;
+        let probes = process.probes.len();
         process.next_look_ns = if now < process.young_until_ns { now } else { now + PAUSE_NS };
         if process.cpu_ns == 0 {
             process.cpu_ns = process_cpu_ns(pid).unwrap_or(0);
         }
         if is_new && target::lives_on(pid) {
+            self.lives.looked(key, (now, now), true, false);
             return self.say(format!(
                 "mutex: cannot put probes into process {pid}: its first thread has ended, by which the kernel finds it; \
                  {TIER_0}"
@@ -253,6 +300,11 @@ impl Probing {
                 absence::own_locks(&candidate.path, pid).into_iter().for_each(|note| self.say(note));
             }
             self.note(pid, id, &candidate.path);
+        }
+        if let Some(process) = self.processes.get(&pid) {
+            let is_settled = process.is_settled || !process.probes.is_empty();
+            let is_late = process.probes.len() > probes;
+            self.lives.looked(key, (now, host::monotonic_ns()), is_settled, is_late);
         }
         self.judge(pid, false);
     }
@@ -338,6 +390,7 @@ impl Probing {
         let (cost_ns, cpu_ns) = self.book(kernel);
         if self.budget.book(cost_ns, cpu_ns) {
             self.detach(kernel);
+            self.lives.watch(None);
             self.detached_at_ns = Some(host::monotonic_ns() - self.begin_ns);
         }
     }
@@ -383,7 +436,10 @@ impl Probing {
     }
 
     /// Takes all probes out at the end of the session.
-    pub fn finish(&mut self, kernel: &Kernel) {
+    pub fn finish(&mut self, kernel: &Kernel, end_ns: u64) {
+        for (_, row) in kernel.rows().filter(|(_, row)| row.tid == 0 && row.live > 0) {
+            self.lives.ended(ProcessKey { pid: row.tgid, joined_ns: row.joined_ns }, end_ns);
+        }
         if self.is_in() {
             self.detach(kernel);
         }
@@ -409,6 +465,25 @@ impl Probing {
         traps.hold_one_in = self.choice.hold.map(NonZeroU32::get);
         traps.detached_at_ns = self.detached_at_ns;
         traps
+    }
+
+    /// Processes that have ended, of which nothing more will be heard.
+    pub fn bury(&mut self, ended: &[Row]) {
+        for row in ended {
+            let key = ProcessKey { pid: row.tgid, joined_ns: row.joined_ns };
+            self.lives.ended(key, row.exited_ns);
+            self.lives.forget(key);
+        }
+    }
+
+    /// Processes that ran without probes, and for how long, since the last frame.
+    pub fn take_unprobed(&mut self) -> (u64, u64) {
+        self.lives.take()
+    }
+
+    /// The same of the whole session, in words.
+    pub fn note_unprobed(&self) -> Option<String> {
+        self.lives.note()
     }
 
     /// What the reader must know, once.

@@ -14,6 +14,7 @@ impl Probing {
         if self.is_in() {
             self.detach(kernel);
         }
+        self.lives.watch(None);
         self.detached_at_ns = None;
     }
 
@@ -26,6 +27,9 @@ impl Probing {
         self.processes.clear();
         kernel.forget_spins();
         self.follow_again(kernel);
+        self.has_begun = false;
         self.look_around(kernel, gatherer);
+        self.has_begun = true;
+        self.lives.watch(Some(host::monotonic_ns()));
     }
 }
