@@ -184,21 +184,14 @@ pub async fn run(
                 live.measure_costs(false);
                 sample_end = None;
             }
-            ready = finished.readable(), if harvest.listens(&live) => {
-                ready.map_err(SessionError::Events)?.clear_ready();
-                harvest.called(&mut live);
+            called = harvest.next(&finished, live.is_probing()) => {
+                harvest.turn(called.map_err(SessionError::Events)?, &mut live);
                 if live.is_over() {
                     break Ending::TargetsGone;
                 }
             }
             // A command's session ends with the command, whatever it leaves running.
             () = readable(gone.as_ref()) => break Ending::TargetsGone,
-            () = harvest.pause() => {
-                harvest.go_on(&mut live);
-                if live.is_over() {
-                    break Ending::TargetsGone;
-                }
-            }
         }
     };
     sink.take(live.finish()).map_err(SessionError::Sink)?;

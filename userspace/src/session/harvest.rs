@@ -1,8 +1,11 @@
 //! When processes that have ended are read, and those that are new are met.
 
-use std::time::Duration;
+use std::{io, os::fd::OwnedFd, time::Duration};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    io::unix::AsyncFd,
+    time::{Instant, sleep_until},
+};
 
 use crate::source::live::Live;
 
@@ -18,13 +21,30 @@ pub struct Harvest {
 }
 
 impl Harvest {
-    /// Whether a call is heard now: what is new is to get its probes even in a pause.
-    pub fn listens(&self, live: &Live) -> bool {
-        self.pause.is_none() || live.is_probing()
+    /// Waits for a call of the kernel side or the end of a pause; tells whether it was a call. What is new is to get its probes even
+    /// in a pause.
+    pub async fn next(&self, calls: &AsyncFd<OwnedFd>, is_probing: bool) -> io::Result<bool> {
+        tokio::select! {
+            ready = calls.readable(), if self.pause.is_none() || is_probing => {
+                ready?.clear_ready();
+                Ok(true)
+            }
+            () = self.end() => Ok(false),
+        }
     }
 
-    /// The kernel side has called.
-    pub fn called(&mut self, live: &mut Live) {
+    /// Does what is due.
+    pub fn turn(&mut self, is_called: bool, live: &mut Live) {
+        if is_called {
+            return self.called(live);
+        }
+        self.pause = None;
+        if std::mem::take(&mut self.is_owed) {
+            self.called(live);
+        }
+    }
+
+    fn called(&mut self, live: &mut Live) {
         if self.pause.is_some() {
             self.is_owed = true;
             live.meet_new();
@@ -34,19 +54,10 @@ impl Harvest {
         }
     }
 
-    /// Waits for the end of a pause.
-    pub async fn pause(&self) {
+    async fn end(&self) {
         match self.pause {
             Some(end) => sleep_until(end).await,
             None => std::future::pending().await,
-        }
-    }
-
-    /// It has come.
-    pub fn go_on(&mut self, live: &mut Live) {
-        self.pause = None;
-        if std::mem::take(&mut self.is_owed) {
-            self.called(live);
         }
     }
 }
