@@ -3,6 +3,9 @@
 
 use std::collections::HashMap;
 
+use pulse_trace_common::target::Row;
+
+use super::Probing;
 use crate::model::frame::ProcessKey;
 
 /// What is known of one process that runs.
@@ -84,6 +87,32 @@ impl Lives {
                 ns as f64 / 1e6
             )
         })
+    }
+}
+
+impl Probing {
+    /// Whether a process was not looked at yet, or runs another program by now.
+    pub(super) fn is_new(&self, pid: u32, execs: u32) -> bool {
+        self.processes.get(&pid).is_none_or(|known| known.execs != execs)
+    }
+
+    /// Processes that have ended, of which nothing more will be heard.
+    pub fn bury(&mut self, ended: &[Row]) {
+        for row in ended {
+            let key = ProcessKey { pid: row.tgid, joined_ns: row.joined_ns };
+            self.lives.ended(key, row.exited_ns);
+            self.lives.forget(key);
+        }
+    }
+
+    /// Processes that ran without probes, and for how long, since the last frame.
+    pub fn take_unprobed(&mut self) -> (u64, u64) {
+        self.lives.take()
+    }
+
+    /// The same of the whole session, in words.
+    pub fn note_unprobed(&self) -> Option<String> {
+        self.lives.note()
     }
 }
 

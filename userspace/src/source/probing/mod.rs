@@ -21,10 +21,7 @@ use std::{
     rc::Rc,
 };
 
-use pulse_trace_common::{
-    probes::mutex::class,
-    target::{Row, row_flag},
-};
+use pulse_trace_common::{probes::mutex::class, target::row_flag};
 
 pub use self::preview::{Preview, costs, preview};
 use self::{
@@ -237,13 +234,10 @@ impl Probing {
         self.processes.retain(|pid, known| {
             rows.iter().any(|(key, ..)| key.pid == *pid && key.joined_ns <= known.joined_ns)
         });
-        let is_new = |this: &Self, key: &ProcessKey, execs: u32| {
-            this.processes.get(&key.pid).is_none_or(|known| known.execs != execs)
-        };
         // Whatever they do until their probes are in is missed.
-        rows.sort_by_key(|(key, execs, _)| (!is_new(self, key, *execs), Reverse(key.joined_ns)));
+        rows.sort_by_key(|(key, execs, _)| (!self.is_new(key.pid, *execs), Reverse(key.joined_ns)));
         for (key, execs, moved) in rows {
-            let is_new = is_new(self, &key, execs);
+            let is_new = self.is_new(key.pid, execs);
             if moved && is_new {
                 self.begin_anew(key.pid);
             }
@@ -269,7 +263,7 @@ impl Probing {
     fn look(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, key: ProcessKey, execs: u32) {
         let pid = key.pid;
         let now = host::monotonic_ns();
-        let is_new = self.processes.get(&pid).is_none_or(|known| known.execs != execs);
+        let is_new = self.is_new(pid, execs);
         let process = self.processes.entry(pid).or_default();
         if is_new {
             process.young_until_ns = now + YOUNG_NS;
@@ -465,25 +459,6 @@ impl Probing {
         traps.hold_one_in = self.choice.hold.map(NonZeroU32::get);
         traps.detached_at_ns = self.detached_at_ns;
         traps
-    }
-
-    /// Processes that have ended, of which nothing more will be heard.
-    pub fn bury(&mut self, ended: &[Row]) {
-        for row in ended {
-            let key = ProcessKey { pid: row.tgid, joined_ns: row.joined_ns };
-            self.lives.ended(key, row.exited_ns);
-            self.lives.forget(key);
-        }
-    }
-
-    /// Processes that ran without probes, and for how long, since the last frame.
-    pub fn take_unprobed(&mut self) -> (u64, u64) {
-        self.lives.take()
-    }
-
-    /// The same of the whole session, in words.
-    pub fn note_unprobed(&self) -> Option<String> {
-        self.lives.note()
     }
 
     /// What the reader must know, once.
