@@ -150,7 +150,12 @@ fn lock_line(session: &Session, locks: &[Lock]) -> Option<String> {
         line += &format!(", {} {}", percent_words(again, calls), errno::name(EAGAIN));
     }
     if let Some(lock) = top {
-        line += &format!("; top lock {}", described(lock));
+        let what = match lock.verdict {
+            Verdict::Contention => "top lock",
+            // A semaphore, say, may be either.
+            _ => "top wait, for a lock or for work,",
+        };
+        line += &format!("; {what} {}", described(lock));
     }
     Some(line)
 }
@@ -271,6 +276,24 @@ mod tests {
         let place = LockPlace::Private { address: 1 };
         let session = session(Some(budget(0, 0, &[(202, SECOND)])), Some((place, stats)));
         assert_eq!(found(&session), "");
+    }
+
+    #[test]
+    fn what_may_be_a_queue_is_not_called_a_lock() {
+        let mut stats = FutexStats { count: 3, unlike_mutex: 3, ..FutexStats::default() };
+        (0..3).for_each(|_| stats.wait.record(SECOND / 3));
+        stats.stacks.push(StackCount {
+            frames: vec!["__new_sem_wait_slow64".to_owned(), "take+0x2a".to_owned()],
+            caller: Some("take+0x2a".to_owned()),
+            cut: None,
+            count: 3,
+        });
+        let place = LockPlace::Private { address: 1 };
+        let said = found(&session(None, Some((place, stats))));
+        assert!(
+            said.contains("; top wait, for a lock or for work, 0x") && said.contains("from take+0x2a"),
+            "{said}"
+        );
     }
 
     #[test]
