@@ -237,5 +237,6 @@ fn whoever_wakes_is_named() {
         .filter(|(waker, _)| waker.context == WakerContext::Interrupt)
         .map(|(_, latency)| latency.count())
         .sum();
-    assert!(by_interrupt + missing >= 200, "{missing} {:?}", sched.wakers);
+    // The go comes from a task. A nap may be over before its thread has left the CPU: then nobody was woken.
+    assert!(by_interrupt > 100 && woken - by_interrupt <= 3, "{:?}", sched.wakers);
 }
