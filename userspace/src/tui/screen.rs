@@ -60,9 +60,9 @@ pub struct Outside {
 const FRAME_PAUSE: Duration = Duration::from_millis(95);
 
 /// What stands out is looked for at most this often: all locks of the session are gone through for it. Where there are very
-/// many, the pause is as much longer as keeps it below half a percent of a CPU.
+/// many, the pause is as much longer as keeps it below a tenth of a percent of a CPU.
 const FINDINGS_PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_OF_COST: u32 = 200;
+const PAUSE_OF_COST: u32 = 1000;
 
 /// Everything that the loop needs.
 pub struct Screen {
