@@ -175,7 +175,7 @@ fn meaning_of_locks(name: &str) -> &'static str {
             "acquisitions in processes that targets forked, of which it is not known in which, or with no room for them"
         }
         "mutex_unprobed" => {
-            "processes that ran before the probe mutex was in their code, or ended before; contention in that time is not counted"
+            "processes that ran code before its probes (mutex) were in, or ended before; contention there is not counted"
         }
         "mutex_unprobed_us" => "us, how long they ran so, at most and in all",
         "mutexes_full" => {

@@ -82,7 +82,7 @@ impl Lives {
         let who = if count == 1 { "1 process".to_owned() } else { format!("{count} processes") };
         (count > 0).then(|| {
             format!(
-                "mutex: {who} ran before probes were in, for up to {:.1} ms in all, or ended before: contention in that time is in no \
+                "mutex: {who} ran code before its probes were in, for up to {:.1} ms in all, or ended before: contention there is in no \
                  number; the probe futex has what went to the kernel",
                 ns as f64 / 1e6
             )

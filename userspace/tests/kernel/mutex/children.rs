@@ -30,7 +30,7 @@ fn what_children_did_before_their_mutex_probes_were_in_is_in_the_ledger() {
         assert!(contended <= truth, "{contended} of {truth}");
         assert!(truth - contended <= u64::from(times) * unprobed, "{contended} of {truth}: {books:?}");
         assert!(unprobed <= u64::from(count), "{books:?}");
-        let said = seen.notes.iter().any(|note| note.contains("ran before probes were in"));
+        let said = seen.notes.iter().any(|note| note.contains("before its probes were in"));
         assert_eq!(said, unprobed > 0, "{:?}", seen.notes);
         assert_eq!(books.events.contains_key("mutex_unprobed_us"), unprobed > 0, "{books:?}");
     }
