@@ -19,13 +19,7 @@ fn a_target_killed_in_its_calls_leaves_them_unreturned() {
     calls.done(5);
     blocked_in(calls.pid(), libc::SYS_readv, 6);
     calls.kill();
-    trace.until({
-        let mut steps = 0;
-        move || {
-            steps += 1;
-            steps > 3
-        }
-    });
+    trace.steps(3);
     let session = trace.finish();
     let counts = counts(&session);
     // The read in which each began is censored, the one in which each died is counted.

@@ -101,11 +101,7 @@ fn over_budget(probes: &[&str], choice: Choice) -> Session {
     let how = How { probes, wish: Wish { choice, budget_percent: Some(0.1) }, ..How::default() };
     let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &how);
     program.go();
-    let mut frames = 0;
-    trace.until(|| {
-        frames += 1;
-        frames > 100
-    });
+    trace.steps(100);
     program.kill();
     trace.finish()
 }
@@ -188,11 +184,7 @@ fn a_static_program_without_symbols_is_refused_by_name_and_its_calls_are_still_c
     let mut child = std::process::Command::new(&program).spawn().unwrap();
     let how = How { probes: &["mutex", "futex", "syscalls"], ..How::default() };
     let mut trace = Trace::of(child.id(), &how);
-    let mut frames = 0;
-    trace.until(|| {
-        frames += 1;
-        frames > 10
-    });
+    trace.steps(10);
     child.kill().unwrap();
     child.wait().unwrap();
     let session = trace.finish();

@@ -327,13 +327,7 @@ fn who_is_killed_while_he_waits_for_several_is_in_the_ledger() {
         program.go();
         blocked_in(program.pid(), 449, 1);
         program.kill();
-        trace.until({
-            let mut steps = 0;
-            move || {
-                steps += 1;
-                steps > 3
-            }
-        });
+        trace.steps(3);
         let session = trace.finish();
         assert_eq!(booked(&session), 0, "{:?}", session.ledger);
         let unreturned = counts(&session).get("futex_waitv").map(|call| call.unreturned);

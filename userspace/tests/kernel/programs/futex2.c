@@ -1,6 +1,6 @@
 /* Says "ready", waits for a byte, makes the calls on futexes that came after futex(2) in every way in which they can end, says that
  * it is done, waits for another byte, and says at its end as JSON what came of each, as the kernel has it: by address, operation and sharing (0 is success, 512 an
- * interruption). With "sleep" it sleeps in one of them for good. Ends its arguments with --ready-fd N --go-fd N; with one argument
+ * interruption). With "sleep" it sleeps in one of them for good. Arguments: --ready-fd N --go-fd N; with one argument
  * it only says by its status whether this kernel has the calls. It makes no call of futex(2) itself. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "told.h"
 
 enum { WAITV = 449, WAKE2 = 454, WAIT2 = 455, REQUEUE2 = 456 };
 enum { U32 = 2, PRIVATE = 128, INTERRUPTED = 512, MANY = 128, MOST = 4096 };
@@ -260,22 +262,22 @@ static int everything(int child, int tell) {
 
 int main(int count, char **arguments) {
   if (count == 2) return syscall(REQUEUE2, 0, 0, 0, 0) != -1 || errno == ENOSYS;
-  int ready = atoi(arguments[count - 3]), go = atoi(arguments[count - 1]), status = 0, told[2];
+  int ready = told(count, arguments, "--ready-fd", 8), go = told(count, arguments, "--go-fd", 9), status = 0, cue[2];
   int memory = memfd_create("futex2", 0);
   char byte;
-  if (memory < 0 || ftruncate(memory, 4096) || pipe(told)) return 1;
+  if (memory < 0 || ftruncate(memory, 4096) || pipe(cue)) return 1;
   int sleeps = !strcmp(arguments[1], "sleep"), child = sleeps ? 0 : fork();
   /* Not at the same address in both. */
   if (child) mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (shared == MAP_FAILED) return 1;
-  if (!child && !sleeps) return second(told[0]);
-  if (write(ready, "ready\n", 6) != 6 || read(go, &byte, 1) != 1) return 1;
+  if (!child && !sleeps) return second(cue[0]);
+  if (!may_go(count, arguments)) return 1;
   if (sleeps) {
     struct waiter two[2] = {on(&words[0], 0, PRIVATE), on(&words[1], 0, PRIVATE)};
     return waitv(two, 2, 0, 0) >= 0;
   }
-  int failed = everything(child, told[1]);
+  int failed = everything(child, cue[1]);
   /* What it has mapped can be looked at as long as it lives. */
   if (write(ready, "d", 1) != 1 || read(go, &byte, 1) != 1) return 1;
   if (failed) {
@@ -283,7 +285,7 @@ int main(int count, char **arguments) {
     kill(child, SIGKILL);
   } else {
     say("[");
-    if (write(told[1], "g", 1) != 1) return 1;
+    if (write(cue[1], "g", 1) != 1) return 1;
   }
   waitpid(child, &status, 0);
   puts("]");

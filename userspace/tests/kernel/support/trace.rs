@@ -99,6 +99,15 @@ impl Trace {
         done
     }
 
+    /// Goes on for so many steps.
+    pub fn steps(&mut self, number: u32) {
+        let mut taken = 0;
+        self.until(|| {
+            taken += 1;
+            taken > number
+        });
+    }
+
     /// Goes on until something has happened.
     pub fn until(&mut self, mut over: impl FnMut() -> bool) {
         while !over() {
