@@ -5,6 +5,7 @@ use std::{fs, io};
 use super::{Finding, Verdict, code::CodeFile};
 use crate::{
     inline,
+    locate::replaceable::JUMP,
     symbolize::{Registers, Symbolizer},
 };
 
@@ -12,8 +13,6 @@ use crate::{
 const NAMED: usize = 4;
 /// Changed bytes so close to each other are one place.
 const NEAR: usize = 8;
-/// Bytes that a counter of `--inline` takes the place of.
-const COUNTER: u64 = 5;
 /// Where tracefs may be mounted.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
@@ -47,7 +46,7 @@ pub fn examine(pid: u32, files: &[CodeFile], names: &mut Symbolizer) -> Vec<Find
 /// Takes out what counters of `--inline` have replaced, and says how many there were.
 fn take_own(changes: &mut Vec<(u64, Change)>, counters: &[u64]) -> usize {
     let all = changes.len();
-    changes.retain(|(address, _)| !counters.iter().any(|at| (*at..*at + COUNTER).contains(address)));
+    changes.retain(|(address, _)| !counters.iter().any(|at| (*at..*at + JUMP as u64).contains(address)));
     all - changes.len()
 }
 
