@@ -28,7 +28,7 @@ pub const MAX_RELATIVE_ERROR: f64 = 1.0 / SUB_BUCKETS as f64;
 pub struct Histogram {
     /// Sum, exact; wraps.
     pub sum: u64,
-    /// Largest, exact unless two CPUs share the lane.
+    /// Largest; two CPUs that share the lane may lose it to each other where the kernel has no compare and swap.
     pub max: u64,
     /// Smallest plus one, so that 0 means none.
     pub min_plus_1: u64,

@@ -39,8 +39,10 @@ pub struct Thread {
     pub seat: u32,
     /// Time in system calls that ended; wraps.
     pub in_calls_ns: u64,
-    /// Nothing yet.
-    pub reserved: [u64; 2],
+    /// For how long it was blocked in the call in flight.
+    pub blocked_ns: u64,
+    /// For how long it waited for a CPU in it.
+    pub queued_ns: u64,
 }
 
 /// Bits of [`Thread::flags`].

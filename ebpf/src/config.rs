@@ -75,6 +75,8 @@ settings! {
     TASK_TGID: u32 = 0;
     /// Offset of `task_struct.__state`, before Linux 5.14 of `task_struct.state`.
     TASK_STATE: u32 = 0;
+    /// Offset of `task_struct.jobctl`.
+    TASK_JOBCTL: u32 = 0;
     /// Offset of `task_struct.pending.signal`, the signals for the thread alone.
     TASK_PENDING: u32 = 0;
     /// Offset of `task_struct.exit_code`.

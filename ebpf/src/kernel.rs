@@ -73,6 +73,13 @@ impl Given {
         Self(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as *const u8)
     }
 
+    /// The structure that a field points to.
+    #[inline(always)]
+    pub fn follow(self, offset: u32) -> Self {
+        // SAFETY: as for `word`; the verifier knows what the field points to.
+        Self(unsafe { self.0.add(offset as usize).cast::<*const u8>().read() })
+    }
+
     /// A field of 32 bits.
     #[inline(always)]
     pub fn word(self, offset: u32) -> u32 {

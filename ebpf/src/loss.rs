@@ -1,7 +1,10 @@
-//! The loss array: per CPU, so that counting a loss can itself not lose.
+//! The loss array, per CPU. Programs can be interrupted by others, and on newer kernels moved: each loss is one atomic
+//! addition.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use pulse_trace_common::loss::{SLOTS, Slot};
+
+use crate::memory::{add, own};
 
 #[map]
 static LOSS: PerCpuArray<[u64; SLOTS]> = PerCpuArray::with_max_entries(1, 0);
@@ -9,8 +12,8 @@ static LOSS: PerCpuArray<[u64; SLOTS]> = PerCpuArray::with_max_entries(1, 0);
 /// Counts one event into a slot.
 #[inline(always)]
 pub fn count(slot: Slot) {
-    if let Some(slots) = LOSS.get_ptr_mut(0) {
-        // SAFETY: this CPU's own copy, and `slot` is below `SLOTS` by construction.
-        unsafe { (*slots)[slot as usize] += 1 };
+    // The index is below `SLOTS` by construction.
+    if let Some(slots) = own(&LOSS) {
+        add(&mut slots[slot as usize], 1);
     }
 }

@@ -9,7 +9,6 @@ mod config;
 mod holds;
 #[expect(unsafe_code, reason = "wraps the kernel's helpers")]
 mod kernel;
-#[expect(unsafe_code, reason = "writes into a map that is read outside of the program")]
 mod loss;
 #[expect(unsafe_code, reason = "the one place that touches map values")]
 mod memory;

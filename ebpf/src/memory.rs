@@ -1,8 +1,8 @@
 //! The few raw operations on map values that the probes share.
 
-use core::intrinsics::{AtomicOrdering::Relaxed, atomic_xadd};
+use core::intrinsics::{AtomicOrdering::Relaxed, atomic_cxchg, atomic_xadd};
 
-use aya_ebpf::maps::Array;
+use aya_ebpf::maps::{Array, PerCpuArray};
 
 /// The map's values can be mapped into userspace, which then reads them without a system call.
 pub const MMAPABLE: u32 = 1 << 10;
@@ -32,34 +32,68 @@ pub fn add32(word: &mut u32, amount: u32) {
     unsafe { atomic_xadd::<u32, u32, { Relaxed }>(word, amount) };
 }
 
-/// Raises a word to a value. Two CPUs may race for it: writing again when the smaller value has won leaves a window
-/// of a few cycles, which lanes of their own close on machines with few CPUs.
+/// Raises a word to a value, whichever CPUs do so at the same time.
 #[inline(always)]
 pub fn raise(word: &mut u64, value: u64) {
+    if value > *word {
+        raise_slowly(word, value);
+    }
+}
+
+/// Lowers a word to a value; 0 stands for none.
+#[inline(always)]
+pub fn lower(word: &mut u64, value: u64) {
+    if *word == 0 || value < *word {
+        lower_slowly(word, value);
+    }
+}
+
+#[inline(never)]
+fn raise_slowly(word: &mut u64, value: u64) {
+    replace(word, value, |seen| value > seen);
+}
+
+#[inline(never)]
+fn lower_slowly(word: &mut u64, value: u64) {
+    replace(word, value, |seen| seen == 0 || value < seen);
+}
+
+/// How often a word is tried to be replaced: each failure is a better value of another CPU.
+const TRIES: usize = 16;
+
+/// Replaces a word for as long as the value is better. Before Linux 5.12 userspace makes the exchange a plain store:
+/// there, two CPUs that do so at the same time may leave the lesser value.
+#[inline(always)]
+fn replace(word: &mut u64, value: u64, is_better: impl Fn(u64) -> bool) {
     let word = core::ptr::from_mut(word);
-    // SAFETY: a valid map word; volatile, because another CPU may have written in between.
-    unsafe {
-        if value > word.read_volatile() {
-            word.write_volatile(value);
-            if value > word.read_volatile() {
-                word.write_volatile(value);
-            }
+    for _ in 0..TRIES {
+        // SAFETY: a valid map word; volatile, because another CPU may have written in between.
+        let seen = unsafe { word.read_volatile() };
+        if !is_better(seen) {
+            return;
+        }
+        // SAFETY: as above, and aligned to eight bytes.
+        let (found, _) = unsafe { atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(word, seen, value) };
+        if found == seen {
+            return;
         }
     }
 }
 
-/// Copies a word out of a map of whose values no reference can be taken: an entry that may go away later, or this CPU's own.
+/// Copies a word out of a map of whose values no reference can be taken: an entry that may go away later, or this CPU's
+/// own.
 #[inline(always)]
 pub fn read(word: *const u32) -> u32 {
     // SAFETY: a look-up returned it and the caller has checked it; the memory stays valid until the program ends.
     unsafe { word.read() }
 }
 
-/// Sets a word that only this CPU writes.
+/// This CPU's own value of a map.
 #[inline(always)]
-pub fn write(word: *mut u32, value: u32) {
-    // SAFETY: as for `read`.
-    unsafe { word.write(value) };
+pub fn own<T>(map: &PerCpuArray<T>) -> Option<&'static mut T> {
+    let pointer = map.get_ptr_mut(0)?;
+    // SAFETY: as for `slot`; programs that interrupt this one put back what they find, or add atomically.
+    Some(unsafe { &mut *pointer })
 }
 
 /// Counts one up in this CPU's own copy of an array of counters. Programs on user code can be interrupted by others of

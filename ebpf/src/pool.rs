@@ -11,7 +11,7 @@ use pulse_trace_common::{
 
 use crate::{
     config, kernel, loss,
-    memory::{MMAPABLE, add, add32, raise, slot},
+    memory::{MMAPABLE, add, add32, lower, raise, slot},
     registry::{self, Entry},
 };
 
@@ -31,9 +31,7 @@ pub fn record(id: u32, value: u64) -> bool {
     let lane = kernel::cpu() & config::LANE_MASK();
     let Some(histogram) = slot(&HISTOGRAMS, id * (config::LANE_MASK() + 1) + lane) else { return false };
     raise(&mut histogram.max, value);
-    if histogram.min_plus_1 == 0 || value < histogram.min_plus_1 - 1 {
-        histogram.min_plus_1 = value + 1;
-    }
+    lower(&mut histogram.min_plus_1, value + 1);
     if let Some(bucket) = histogram.buckets.get_mut(hist::index(value)) {
         add32(bucket, 1);
     }

@@ -187,6 +187,8 @@ fn join(tid: u32, tgid: u32, process: u32, phase: u32) {
     thread.flags = 0;
     thread.seat = seat;
     thread.in_calls_ns = 0;
+    thread.blocked_ns = 0;
+    thread.queued_ns = 0;
     sched::begin(seat, phase == phase::BORN);
     futex::begin(seat);
     add32(&mut row.live, 1);

@@ -29,6 +29,8 @@ pub mod initial {
     pub const RUNNABLE: u32 = u32::MAX - 1;
     /// It was blocked outside of any system call.
     pub const OUTSIDE: u32 = super::OUTSIDE;
+    /// It was stopped, traced or frozen.
+    pub const STOPPED: u32 = u32::MAX - 3;
 }
 
 /// Places of blocked time that a thread can tell apart.
@@ -73,8 +75,8 @@ pub struct Sched {
     pub edge: u32,
     /// The key of that edge.
     pub edge_key: u64,
-    /// The system call that it was in when the session began, or when it was last blocked without one having been seen to
-    /// begin: its index plus one, or one of [`initial`].
+    /// The system call that it was in when the session began, or when it was last blocked without one having been seen
+    /// to begin: its index plus one, or one of [`initial`].
     pub initial: u32,
     /// A wakeup came while it seemed to be running.
     pub racing: u32,
@@ -104,8 +106,12 @@ pub struct Sched {
     pub places: [Place; PLACES],
     /// Its name when it last left a CPU, every now and then.
     pub comm: [u8; COMM_LEN],
+    /// Time stopped by a signal or a tracer, or frozen.
+    pub stopped_ns: u64,
+    /// Whether it left its CPU for that.
+    pub stopped: u32,
     /// Fills the last cache line.
-    pub reserved: [u64; 7],
+    pub reserved: [u32; 11],
 }
 
 /// Histograms and counters of a row.
@@ -115,6 +121,10 @@ pub struct Sched {
 pub struct SchedRow {
     /// Histograms in the pool, in the order of the purposes from [`crate::pool::purpose::WAKEUP_TO_RUN`] on.
     pub histograms: [u32; 4],
+    /// Programs that are told apart among its wakers.
+    pub programs: u32,
+    /// Keeps the size a multiple of eight.
+    pub padding: u32,
 }
 
 /// What a row did on one CPU; only that CPU writes to it.
@@ -145,28 +155,69 @@ pub struct Edge {
 
 /// In which context a wakeup was made.
 pub mod context {
-    /// A task's own doing.
+    /// By a task of a target.
     pub const TASK: u64 = 0;
-    /// An interrupt, while the CPU was idle or ran a program's own code.
+    /// By an interrupt.
     pub const INTERRUPT: u64 = 1;
-    /// This kernel does not tell.
-    pub const UNKNOWN: u64 = 2;
+    /// By a task of a program that is no target.
+    pub const PROGRAM: u64 = 2;
 }
 
-/// Bits of a process id: the kernel's own upper bound.
-const PID_BITS: u32 = 22;
+/// What interrupts a CPU.
+pub mod source {
+    /// The function of a high-resolution timer.
+    pub const TIMER: u32 = 1;
+    /// The first softirq; those after it follow in the kernel's order.
+    pub const SOFTIRQ: u32 = 0x100;
+    /// A device; its number is in the bits below.
+    pub const DEVICE: u32 = 0x8000;
+}
+
+/// Programs that are told apart among the wakers of one row; the rest are [`OTHERS`].
+pub const MAX_PROGRAMS: u32 = 16;
+
+/// The value of all programs beyond those.
+pub const OTHERS: u64 = 0;
+
+/// Bits of a value: a process id, a [`source`], or a [`program`].
+const VALUE_BITS: u32 = 38;
 
 /// A waker, its context and the row that it wakes.
 #[inline(always)]
 #[must_use]
-pub const fn edge_key(row: u32, context: u64, pid: u32) -> u64 {
-    (row as u64) << 32 | context << PID_BITS | pid as u64 & ((1 << PID_BITS) - 1)
+pub const fn edge_key(row: u32, context: u64, value: u64) -> u64 {
+    (row as u64) << (VALUE_BITS + 2) | context << VALUE_BITS | value & ((1 << VALUE_BITS) - 1)
 }
 
-/// Row, context and process id of a key.
+/// Row, context and value of a key.
+#[inline(always)]
 #[must_use]
-pub const fn edge_parts(key: u64) -> (u32, u64, u32) {
-    ((key >> 32) as u32, key >> PID_BITS & 3, (key & ((1 << PID_BITS) - 1)) as u32)
+pub const fn edge_parts(key: u64) -> (u32, u64, u64) {
+    ((key >> (VALUE_BITS + 2)) as u32, key >> VALUE_BITS & 3, key & ((1 << VALUE_BITS) - 1))
+}
+
+/// The value of a program, by its name as two words of memory. Names of the kernel's workers go on with CPU and queue:
+/// all of them are one.
+#[inline(always)]
+#[must_use]
+pub const fn program(name: [u64; 2]) -> u64 {
+    const KWORKER: u64 = u64::from_le_bytes(*b"kworker/");
+    let (first, ends) = before_zero(name[0]);
+    let rest = if ends || first == KWORKER { 0 } else { before_zero(name[1]).0 };
+    let mixed = first.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ rest.rotate_left(29);
+    mixed.wrapping_mul(0xd6e8_feb8_6659_fd93) >> (u64::BITS - VALUE_BITS) | 1
+}
+
+/// The bytes before the first zero, and whether there is one: older kernels leave parts of older names behind it.
+#[inline(always)]
+const fn before_zero(word: u64) -> (u64, bool) {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+    if zeros == 0 {
+        return (word, false);
+    }
+    let lowest = zeros & zeros.wrapping_neg();
+    (word & (lowest >> 7).wrapping_sub(1), true)
 }
 
 /// A thread that died, with all that is known of its time.
@@ -199,8 +250,10 @@ pub struct EndedRest {
     pub tgid: u32,
     /// Its name.
     pub comm: [u8; COMM_LEN],
+    /// The seat that it had.
+    pub seat: u32,
     /// Fills the last cache line.
-    pub reserved: [u64; 2],
+    pub reserved: [u32; 3],
 }
 
 const _: () = assert!(size_of::<Place>() == 16 && size_of::<Sched>() == 320 && size_of::<Ended>() == 384);
@@ -212,8 +265,32 @@ mod tests {
 
     #[test]
     fn an_edge_comes_back_from_its_key() {
-        for (row, context, pid) in [(1, context::TASK, 4_194_303), (70_000, context::UNKNOWN, 1), (3, 1, 0)] {
-            assert_eq!(edge_parts(edge_key(row, context, pid)), (row, context, pid));
+        let device = (source::DEVICE | 36) as u64;
+        for (row, context, value) in
+            [(1, context::TASK, 4_194_303), (70_000, context::PROGRAM, program([1, 2])), (3, 1, device)]
+        {
+            assert_eq!(edge_parts(edge_key(row, context, value)), (row, context, value));
+        }
+    }
+
+    #[test]
+    fn a_program_is_what_its_name_says() {
+        let name = |bytes: &[u8; 16]| {
+            let (first, rest) = bytes.split_at(8);
+            program([first, rest].map(|half| u64::from_le_bytes(half.try_into().unwrap())))
+        };
+        assert_eq!(name(b"rm\0ld\0name\0\0\0\0\0"), name(b"rm\0\0\0\0\0\0\0\0\0\0\0\0\0\0"));
+        assert_eq!(name(b"postgres: w\0\0\0\0\0"), name(b"postgres: w\0rest\0"));
+        assert_eq!(name(b"kworker/u8:2-ev\0"), name(b"kworker/0:1H\0\0\0\0"));
+        let others: [&[u8; 16]; 4] = [
+            b"postgres: v\0\0\0\0\0",
+            b"kworker\0\0\0\0\0\0\0\0\0",
+            b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"ls\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        ];
+        for (at, one) in others.iter().enumerate() {
+            assert_ne!(name(one), OTHERS);
+            assert!(others.iter().skip(at + 1).all(|other| name(other) != name(one)), "{one:?}");
         }
     }
 }

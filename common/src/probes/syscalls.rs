@@ -76,6 +76,10 @@ pub struct Cell {
     pub untimed: u64,
     /// Calls that can never end: the thread died in them.
     pub unreturned: u64,
+    /// For how long calls that ended, with a latency, were blocked.
+    pub blocked_ns: u64,
+    /// For how long they waited for a CPU.
+    pub queued_ns: u64,
     /// Failed calls by [`errno_index`].
     pub errors: [u32; ERRNOS],
 }
@@ -89,7 +93,7 @@ pub struct Directory {
     pub cells: [u32; CALLS as usize],
 }
 
-const _: () = assert!(size_of::<Cell>() == 48 + 4 * ERRNOS);
+const _: () = assert!(size_of::<Cell>() == 64 + 4 * ERRNOS);
 
 #[cfg(test)]
 mod tests {

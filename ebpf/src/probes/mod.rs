@@ -3,6 +3,7 @@
 mod calibration;
 pub mod futex;
 mod futex2;
+mod interrupts;
 pub mod lifecycle;
 mod mutex;
 pub mod sched;

@@ -10,9 +10,7 @@ use pulse_trace_common::{
     loss::Slot,
     pool::{owner, purpose},
     probes::{
-        sched::{
-            CpuTime, Ended, EndedRest, OUTSIDE, Place, SOMEWHERE, Sched, SchedRow, context, initial, state,
-        },
+        sched::{CpuTime, Ended, EndedRest, OUTSIDE, Place, SOMEWHERE, Sched, SchedRow, initial, state},
         syscalls::call_index,
     },
     target::{Thread, phase},
@@ -20,11 +18,11 @@ use pulse_trace_common::{
 
 use crate::{
     config,
-    kernel::{self, Given},
+    kernel::{self, Given, Object},
     loss,
     memory::{MMAPABLE, copy, slot},
     pool,
-    probes::wakers,
+    probes::{interrupts, wakers},
     stage, targets,
 };
 
@@ -70,13 +68,40 @@ fn switched(ctx: &BtfTracePointContext, prev_state: u32, doing: impl Fn() -> u32
         return;
     }
     let now = kernel::now();
+    interrupts::none();
     if leaves != 0 {
         let preempted: u64 = ctx.arg(0);
-        let _ = leave(leaves, now, preempted as u8 == 0 && prev_state != 0, doing);
+        let why = match (preempted as u8 == 0 && prev_state != 0, Given::argument(ctx, 1)) {
+            (false, _) => Leaving::Preempted,
+            (true, task) if is_stop(prev_state, task) => Leaving::Stops,
+            (true, _) => Leaving::Waits,
+        };
+        let _ = leave(leaves, now, why, doing);
     }
     if comes != 0 {
         let _ = come(comes, now);
     }
+}
+
+/// Why a thread leaves its CPU.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    Preempted,
+    Waits,
+    Stops,
+}
+
+/// `__TASK_STOPPED` and `__TASK_TRACED`, and from Linux 6.1 on `TASK_FROZEN`.
+const STOPPED_STATES: u32 = 4 | 8 | 0x8000;
+/// `JOBCTL_TRAP_FREEZE`: the cgroup is frozen. A thread that has come to that sleeps interruptibly.
+const TRAP_FREEZE: u32 = 1 << 23;
+const INTERRUPTIBLE: u32 = 1;
+
+/// Whether a thread that leaves its CPU in this state is stopped, traced or frozen: it waits for nothing of its own.
+#[inline(always)]
+fn is_stop(state: u32, task: Given) -> bool {
+    state & STOPPED_STATES != 0
+        || state & INTERRUPTIBLE != 0 && task.double(config::TASK_JOBCTL()) as u32 & TRAP_FREEZE != 0
 }
 
 /// A thread and its accounts, if they are open.
@@ -91,7 +116,7 @@ fn opened(seat: u32) -> Option<(&'static mut Thread, &'static mut Sched)> {
 
 /// A thread leaves the CPU: to wait, or because it must.
 #[inline(always)]
-fn leave(seat: u32, now: u64, waits: bool, doing: impl Fn() -> u32) -> Option<()> {
+fn leave(seat: u32, now: u64, why: Leaving, doing: impl Fn() -> u32) -> Option<()> {
     let (thread, sched) = opened(seat)?;
     let ran = now.wrapping_sub(sched.since_ns);
     match sched.state {
@@ -108,7 +133,7 @@ fn leave(seat: u32, now: u64, waits: bool, doing: impl Fn() -> u32) -> Option<()
         _ => unseen(sched, ran),
     }
     // No call was seen to begin, but one may have: before the session, or after its hooks began to be let go.
-    if thread.call == 0 && (waits || thread.phase == phase::FRESH) {
+    if thread.call == 0 && (why != Leaving::Preempted || thread.phase == phase::FRESH) {
         sched.initial = doing();
     }
     sched.cpu = kernel::cpu() + 1;
@@ -117,9 +142,10 @@ fn leave(seat: u32, now: u64, waits: bool, doing: impl Fn() -> u32) -> Option<()
         // The thread that leaves is still the running one.
         sched.comm = bpf_get_current_comm().unwrap_or_default();
     }
-    if waits {
+    if why != Leaving::Preempted {
         sched.voluntary += 1;
         sched.state = state::BLOCKED;
+        sched.stopped = u32::from(why == Leaving::Stops);
     } else {
         sched.involuntary += 1;
         sched.state = state::PREEMPTED;
@@ -173,20 +199,22 @@ fn come(seat: u32, now: u64) -> Option<()> {
         state::WOKEN => {
             // Whoever woke it may have read the clock just before it left its CPU.
             let waited = now.wrapping_sub(sched.woken_ns.max(since));
-            blocked(sched, call, off.wrapping_sub(waited));
+            blocked(thread, sched, call, off.wrapping_sub(waited));
             sched.woken_wait_ns += waited;
+            queued(thread, waited);
             distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
-            wakers::record(sched.edge, waited);
+            wakers::record(sched, waited);
             distribute(thread.row, purpose::OFF_CPU, off);
         }
         state::PREEMPTED => {
             sched.preempted_wait_ns += off;
+            queued(thread, off);
             distribute(thread.row, purpose::PREEMPTED_TO_RUN, off);
             distribute(thread.row, purpose::OFF_CPU, off);
         }
         state::BLOCKED => {
             loss::count(Slot::WakeupUnseen);
-            blocked(sched, call, off);
+            blocked(thread, sched, call, off);
             distribute(thread.row, purpose::OFF_CPU, off);
         }
         state::RUNNING => unseen(sched, off),
@@ -198,21 +226,23 @@ fn come(seat: u32, now: u64) -> Option<()> {
 /// A thread that was off the CPU since its accounts were opened: how long before, nobody knows, so only its budget and
 /// the wait that began under our eyes count.
 #[inline(never)]
-fn first_seen(thread: &Thread, sched: &mut Sched, off: u64, now: u64) {
+fn first_seen(thread: &mut Thread, sched: &mut Sched, off: u64, now: u64) {
     let mut before = off;
     if sched.woken_ns != 0 {
         let waited = now.wrapping_sub(sched.woken_ns);
         before = off.wrapping_sub(waited);
         sched.woken_wait_ns += waited;
+        queued(thread, waited);
         distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
-        wakers::record(sched.edge, waited);
+        wakers::record(sched, waited);
     } else if !was_asleep(sched) {
         // Nobody had to wake it: it has been waiting for a CPU.
         sched.preempted_wait_ns += off;
+        queued(thread, off);
         return;
     }
     if was_asleep(sched) {
-        blocked(sched, sched.initial, before);
+        blocked(thread, sched, sched.initial, before);
     } else {
         sched.unknown_ns += before;
     }
@@ -221,7 +251,8 @@ fn first_seen(thread: &Thread, sched: &mut Sched, off: u64, now: u64) {
 /// Whether the call that a thread is in has been, or will be, counted into [`Thread::in_calls_ns`].
 #[inline(always)]
 fn is_in_call(thread: &Thread, call: u32) -> bool {
-    thread.call != 0 || thread.phase == phase::FRESH && call != OUTSIDE && call != SOMEWHERE
+    thread.call != 0
+        || thread.phase == phase::FRESH && call != OUTSIDE && call != SOMEWHERE && call != initial::STOPPED
 }
 
 /// The call that a thread off the CPU is in, as its index plus one.
@@ -238,9 +269,24 @@ fn place_of(thread: &Thread, sched: &Sched) -> u32 {
     }
 }
 
+/// Books time that a thread waited for a CPU.
+#[inline(always)]
+fn queued(thread: &mut Thread, ns: u64) {
+    if thread.call != 0 {
+        thread.queued_ns += ns;
+    }
+}
+
 /// Books blocked time.
 #[inline(always)]
-fn blocked(sched: &mut Sched, call: u32, ns: u64) {
+fn blocked(thread: &mut Thread, sched: &mut Sched, call: u32, ns: u64) {
+    if thread.call != 0 {
+        thread.blocked_ns += ns;
+    }
+    if sched.stopped != 0 || call == initial::STOPPED {
+        sched.stopped_ns += ns;
+        return;
+    }
     if call != SOMEWHERE {
         for place in &mut sched.places {
             if place.call == 0 {
@@ -272,28 +318,34 @@ fn distribute(row: u32, purpose: u64, value: u64) {
 /// Runs on the waker's CPU, before the woken thread is put into a run queue.
 #[btf_tracepoint(function = "sched_waking")]
 pub fn sched_waking(ctx: BtfTracePointContext) -> i32 {
-    // Whoever came into the kernel by an interrupt has no system call number in its registers.
-    let _ = waking(&ctx, || {
-        if (Given::registers().double(config::REGS_NR()) as i32) < 0 {
-            context::INTERRUPT
-        } else {
-            context::TASK
-        }
-    });
+    let _ = waking(&ctx, running_program);
     0
 }
 
 /// `void (struct task_struct *task)`
 ///
-/// The same for kernels before 5.15, which do not let us look at the registers.
+/// The same for kernels before 5.11, where reading the running task takes a helper.
 #[btf_tracepoint(function = "sched_waking")]
 pub fn sched_waking_old(ctx: BtfTracePointContext) -> i32 {
-    let _ = waking(&ctx, || context::UNKNOWN);
+    let _ = waking(&ctx, running_program_old);
     0
 }
 
+/// The name of the running task's process, as it lies in memory.
 #[inline(always)]
-fn waking(ctx: &BtfTracePointContext, context: impl Fn() -> u64) -> Option<()> {
+fn running_program() -> [u64; 2] {
+    let leader = Given::current_task().follow(config::TASK_GROUP_LEADER());
+    [leader.double(config::TASK_COMM()), leader.double(config::TASK_COMM() + 8)]
+}
+
+#[inline(always)]
+fn running_program_old() -> [u64; 2] {
+    let leader = Object::current_task().follow(config::TASK_GROUP_LEADER());
+    [leader.double(config::TASK_COMM()), leader.double(config::TASK_COMM() + 8)]
+}
+
+#[inline(always)]
+fn waking(ctx: &BtfTracePointContext, name: impl Fn() -> [u64; 2]) -> Option<()> {
     let seat = targets::seat(Given::argument(ctx, 0).word(config::TASK_PID()));
     if seat == 0 {
         return None;
@@ -308,7 +360,7 @@ fn waking(ctx: &BtfTracePointContext, context: impl Fn() -> u64) -> Option<()> {
         _ => return None,
     }
     sched.woken_ns = kernel::now();
-    wakers::note(thread, sched, context);
+    wakers::note(thread, sched, name);
     if sched.state == state::BLOCKED {
         sched.state = state::WOKEN;
     }
@@ -369,7 +421,8 @@ fn first_wakeup(ctx: &BtfTracePointContext) -> Option<()> {
         sched.began_ns = now;
         sched.since_ns = now;
         sched.woken_ns = now;
-        wakers::note(thread, sched, || context::TASK);
+        // By its parent, which is a target.
+        wakers::note(thread, sched, running_program_old);
         sched.state = state::WOKEN;
     }
     Some(())
@@ -407,6 +460,8 @@ fn clear(sched: &mut Sched, now: u64) {
     sched.woken_wait_ns = 0;
     sched.preempted_wait_ns = 0;
     sched.unknown_ns = 0;
+    sched.stopped_ns = 0;
+    sched.stopped = 0;
     sched.elsewhere_ns = 0;
     sched.elsewhere_count = 0;
     sched.voluntary = 0;
@@ -415,6 +470,20 @@ fn clear(sched: &mut Sched, now: u64) {
     for place in &mut sched.places {
         *place = Place { call: 0, count: 0, ns: 0 };
     }
+}
+
+/// How long the running thread was blocked in the call that ends now, and how long it waited for a CPU in it.
+#[inline(always)]
+pub fn take_off_cpu(thread: &mut Thread) -> (u64, u64) {
+    let off = (thread.blocked_ns, thread.queued_ns);
+    (thread.blocked_ns, thread.queued_ns) = (0, 0);
+    off
+}
+
+/// Programs that are told apart among a row's wakers.
+#[inline(always)]
+pub fn programs(row: u32) -> Option<&'static mut u32> {
+    Some(&mut slot(&SCHED_ROWS, row)?.programs)
 }
 
 /// When the running thread was last woken, and when it last got a CPU; `None` where it was not seen to be woken.
@@ -446,7 +515,7 @@ pub fn left_first_call(thread: &mut Thread) {
         return;
     }
     thread.phase = phase::LEFT;
-    if was_asleep(sched) && sched.initial != initial::OUTSIDE {
+    if was_asleep(sched) && !matches!(sched.initial, initial::OUTSIDE | initial::STOPPED) {
         thread.in_calls_ns += kernel::now().wrapping_sub(sched.began_ns);
     }
 }
@@ -475,7 +544,8 @@ pub fn died(thread: &mut Thread, now: u64) {
         tid: thread.tid,
         tgid: thread.tgid,
         comm: bpf_get_current_comm().unwrap_or_default(),
-        reserved: [0; 2],
+        seat: thread.seat,
+        reserved: [0; 3],
     };
     copy(&rest, ended.wrapping_byte_add(size_of::<Sched>()).cast::<EndedRest>());
     entry.submit(0);

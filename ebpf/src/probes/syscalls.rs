@@ -125,8 +125,8 @@ fn is_on_futex(call: u32) -> bool {
     futex::is_one(call) || futex2::is_one(call)
 }
 
-/// Whether nobody asked for the call with this number. Where only futexes are looked at, all others leave here. Calls of the
-/// other ABIs may have the same number: they are told later.
+/// Whether nobody asked for the call with this number. Where only futexes are looked at, all others leave here. Calls
+/// of the other ABIs may have the same number: they are told later.
 #[inline(always)]
 fn is_ignored(nr: u64) -> bool {
     config::PROBE_SYSCALLS() == 0 && nr != u64::from(config::FUTEX()) && !is_later(nr as u32)
@@ -167,6 +167,7 @@ fn try_exit(nr: u32, ret: u64, registers: Given) -> Option<()> {
     }
     let call = thread.call - 1;
     thread.call = 0;
+    let (blocked, queued) = sched::take_off_cpu(thread);
     if thread.phase != phase::SEEN {
         return None;
     }
@@ -188,6 +189,9 @@ fn try_exit(nr: u32, ret: u64, registers: Given) -> Option<()> {
         futex_exit(thread, call, ret, now, registers);
     }
     if elapsed as i64 >= 0 {
+        if blocked | queued != 0 {
+            off_cpu(cell, blocked, queued);
+        }
         record(cell, elapsed)
     } else {
         loss::count(Slot::ClockBackwards);
@@ -262,8 +266,9 @@ fn unmatched(thread: &mut Thread, nr: u32, ret: u64) -> Option<()> {
 
 /// A call began while the last one had not been seen to end.
 #[inline(never)]
-fn end_unseen(thread: &Thread) {
+fn end_unseen(thread: &mut Thread) {
     loss::count(Slot::UnmatchedEntry);
+    let _ = sched::take_off_cpu(thread);
     if config::PROBE_SYSCALLS() != 0
         && let Some(cell) = cell_of(thread.row, thread.call - 1)
     {
@@ -328,6 +333,15 @@ fn record_lean(cell: u32, elapsed: u64) {
         add(&mut cell.lean_count, 1);
         add(&mut cell.lean_sum_ns, elapsed);
         raise(&mut cell.lean_max_ns, elapsed);
+    }
+}
+
+/// How much of a call's time its thread had no CPU.
+#[inline(never)]
+fn off_cpu(cell: u32, blocked: u64, queued: u64) {
+    if let Some(cell) = slot(&CELLS, cell) {
+        add(&mut cell.blocked_ns, blocked);
+        add(&mut cell.queued_ns, queued);
     }
 }
 

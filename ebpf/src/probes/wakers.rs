@@ -2,22 +2,23 @@
 
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
-    macros::{btf_tracepoint, map},
-    maps::{Array, HashMap, PerCpuArray, Queue},
-    programs::BtfTracePointContext,
+    macros::map,
+    maps::{Array, HashMap, Queue},
 };
 use pulse_trace_common::{
     loss::Slot,
     pool::{owner, purpose},
-    probes::sched::{Edge, Sched, context, edge_key},
+    probes::sched::{Edge, MAX_PROGRAMS, OTHERS, Sched, context, edge_key, edge_parts, program},
     target::Thread,
 };
 
 use crate::{
-    kernel, loss,
-    memory::{MMAPABLE, read, slot, write},
+    config, kernel, loss,
+    memory::{MMAPABLE, add32, slot},
     pool,
+    probes::{interrupts, sched},
     registry::{self, Entry},
+    targets,
 };
 
 /// Pairs of waker and woken row.
@@ -30,58 +31,41 @@ static FREE_EDGES: Queue<u32> = Queue::with_max_entries(1, 0);
 #[map]
 static EDGE_IDS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 
-/// Not 0 while this CPU runs the function of a timer, on top of whatever it was doing.
-#[map]
-static IN_TIMER: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
-
-/// `void (struct hrtimer *timer, ktime_t *now)`
-#[btf_tracepoint(function = "hrtimer_expire_entry")]
-pub fn sched_timer_begins(_: BtfTracePointContext) -> i32 {
-    set_in_timer(1);
-    0
-}
-
-/// `void (struct hrtimer *timer)`
-#[btf_tracepoint(function = "hrtimer_expire_exit")]
-pub fn sched_timer_ends(_: BtfTracePointContext) -> i32 {
-    set_in_timer(0);
-    0
-}
-
-/// Set, not counted: should an end ever go unseen, the next timer puts it right.
+/// Notes what wakes a thread: an interrupt, or the running task. `name` reads that of its process.
 #[inline(always)]
-fn set_in_timer(value: u32) {
-    if let Some(word) = IN_TIMER.get_ptr_mut(0) {
-        write(word, value);
-    }
-}
-
-#[inline(always)]
-fn in_timer() -> bool {
-    IN_TIMER.get_ptr(0).is_some_and(|word| read(word) != 0)
-}
-
-/// Notes who wakes a thread: the running task, or nobody where an interrupt does.
-#[inline(always)]
-pub fn note(thread: &Thread, sched: &mut Sched, context: impl Fn() -> u64) {
+pub fn note(thread: &Thread, sched: &mut Sched, name: impl Fn() -> [u64; 2]) {
     let id = bpf_get_current_pid_tgid();
-    let key = if id as u32 == 0 || in_timer() {
-        edge_key(thread.row, context::INTERRUPT, 0)
+    let (source, row) = (interrupts::source(), thread.row);
+    let key = if source != 0 || id as u32 == 0 {
+        edge_key(row, context::INTERRUPT, u64::from(source))
+    } else if is_stranger((id >> 32) as u32, id as u32, thread) {
+        edge_key(row, context::PROGRAM, program(name()))
     } else {
-        match context() {
-            context::INTERRUPT => edge_key(thread.row, context::INTERRUPT, 0),
-            context => edge_key(thread.row, context, (id >> 32) as u32),
-        }
+        edge_key(row, context::TASK, id >> 32)
     };
     // Most threads are woken by the same one again and again.
     if sched.edge_key != key || sched.edge == 0 {
-        sched.edge_key = key;
-        sched.edge = edge(key);
+        find(sched, key, row);
     }
 }
 
+/// Whether a waker is told apart by its program only. Where every process is a target, all but the woken one's own are.
+#[inline(always)]
+fn is_stranger(tgid: u32, tid: u32, thread: &Thread) -> bool {
+    tgid != thread.tgid && (config::EVERYBODY() != 0 || targets::seat(tid) == 0)
+}
+
 #[inline(never)]
-fn edge(key: u64) -> u32 {
+fn find(sched: &mut Sched, key: u64, row: u32) {
+    sched.edge_key = key;
+    let (_, made_in, value) = edge_parts(key);
+    let mut is_new_program =
+        made_in == context::PROGRAM && value != OTHERS && EDGE_IDS.get_ptr(key).is_none();
+    let mut key = key;
+    if is_new_program && sched::programs(row).is_none_or(|programs| *programs >= MAX_PROGRAMS) {
+        is_new_program = false;
+        key = edge_key(row, context::PROGRAM, OTHERS);
+    }
     let make = |id| {
         if let Some(edge) = slot(&EDGES, id) {
             edge.comm = kernel::process_comm();
@@ -93,22 +77,28 @@ fn edge(key: u64) -> u32 {
             edge.key = 0;
         }
     };
-    match registry::fetch(&EDGE_IDS, &FREE_EDGES, &key, make, unmake) {
-        Entry::Known(id) | Entry::New(id) => id,
+    sched.edge = match registry::fetch(&EDGE_IDS, &FREE_EDGES, &key, make, unmake) {
+        Entry::New(id) => {
+            if is_new_program && let Some(programs) = sched::programs(row) {
+                add32(programs, 1);
+            }
+            id
+        }
+        Entry::Known(id) => id,
         Entry::None => {
             loss::count(Slot::WakersFull);
             0
         }
-    }
+    };
 }
 
 /// Records how long a woken thread waited.
 #[inline(always)]
-pub fn record(id: u32, waited: u64) {
-    if id == 0 {
+pub fn record(sched: &Sched, waited: u64) {
+    if sched.edge == 0 {
         return;
     }
-    if let Some(edge) = slot(&EDGES, id) {
-        pool::record_for(&mut edge.histogram, owner(purpose::EDGE, id), waited);
+    if let Some(edge) = slot(&EDGES, sched.edge) {
+        pool::record_for(&mut edge.histogram, owner(purpose::EDGE, sched.edge), waited);
     }
 }

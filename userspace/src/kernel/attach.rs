@@ -30,17 +30,22 @@ pub const LIFECYCLE: [Hook; 3] = [
     hook("lifecycle_fork", "sched_process_fork"),
 ];
 
-/// System calls, and futexes among them. The exits come first: an entry whose exit is not seen would be taken for a call in flight.
+/// System calls, and futexes among them. The exits come first: an entry whose exit is not seen would be taken for a
+/// call in flight.
 pub const SYSCALLS: [Hook; 2] = [
     hook("syscalls_exit", "sys_exit"),
     Hook { fallback: Some("syscalls_enter_raw"), ..hook("syscalls_enter", "sys_enter") },
 ];
 
-/// Scheduling. Wakeups before switches: a thread must not run without its wakeup having been looked at. The ends of timers
-/// before their beginnings: what began is seen to end.
-pub const SCHED: [Hook; 6] = [
+/// Scheduling. Wakeups before switches: a thread must not run without its wakeup having been looked at. The ends of
+/// interrupts before their beginnings: what began is seen to end.
+pub const SCHED: [Hook; 10] = [
     hook("sched_timer_ends", "hrtimer_expire_exit"),
     hook("sched_timer_begins", "hrtimer_expire_entry"),
+    hook("sched_softirq_ends", "softirq_exit"),
+    hook("sched_softirq_begins", "softirq_entry"),
+    hook("sched_irq_ends", "irq_handler_exit"),
+    hook("sched_irq_begins", "irq_handler_entry"),
     Hook { fallback: Some("sched_waking_old"), ..hook("sched_waking", "sched_waking") },
     hook("sched_wakeup", "sched_wakeup"),
     hook("sched_wakeup_new", "sched_wakeup_new"),

@@ -21,6 +21,10 @@ pub struct CellCounts {
     pub untimed: u64,
     /// Calls that never end.
     pub unreturned: u64,
+    /// Time in which calls that ended were blocked.
+    pub blocked_ns: u64,
+    /// Time in which they waited for a CPU.
+    pub queued_ns: u64,
 }
 
 impl CellCounts {
@@ -54,6 +58,8 @@ impl Kernel {
             lean_max_ns: field(offset_of!(Cell, lean_max_ns)),
             untimed: field(offset_of!(Cell, untimed)),
             unreturned: field(offset_of!(Cell, unreturned)),
+            blocked_ns: field(offset_of!(Cell, blocked_ns)),
+            queued_ns: field(offset_of!(Cell, queued_ns)),
         }
     }
 

@@ -19,6 +19,7 @@ use pulse_trace_common::{
     probes::syscalls::{Cell, Directory},
     target::{Row, TIDS_PER_BLOCK, Thread},
 };
+use rustix::system::uname;
 
 use super::{
     btf::{Btf, BtfError},
@@ -27,7 +28,7 @@ use super::{
     log::KernelLog,
     mapped::Mapped,
     mutex::MutexMaps,
-    object::OBJECT,
+    object,
     pool::Pool,
     privileges,
     sched::SchedMaps,
@@ -271,7 +272,7 @@ impl Kernel {
         for (name, length) in lengths(setup, &limits, blocks, cpus) {
             loader.map_max_entries(name, length);
         }
-        let mut ebpf = loader.load(OBJECT)?;
+        let mut ebpf = loader.load(&object::for_kernel(uname().release().to_string_lossy().as_ref()))?;
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
         let map_descriptors = descriptors(&ebpf);
         let mut maps = Vec::new();

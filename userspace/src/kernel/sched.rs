@@ -1,6 +1,9 @@
 //! The accounts of the `sched` probe, as raw values of the kernel side.
 
-use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
+use std::{
+    mem::offset_of,
+    sync::atomic::Ordering::{Acquire, Relaxed},
+};
 
 use aya::{
     Ebpf,
@@ -154,8 +157,9 @@ impl Kernel {
         self.sched.seats.read(seat as usize).map_or([0; COMM_LEN], |sched| sched.comm)
     }
 
-    /// Threads with open accounts, each read together with them.
-    pub fn accounts(&self) -> impl Iterator<Item = (Thread, Sched)> + '_ {
+    /// Seats whose accounts are open, the thread and the accounts, each read together. Accounts that are written all
+    /// the time may be left out.
+    pub fn accounts(&self) -> impl Iterator<Item = (u32, Thread, Sched)> + '_ {
         let open = |seat: &usize| {
             let word = self.sched.seats.word(*seat, offset_of!(Sched, open));
             word.is_some_and(|word| word.load(Relaxed) != 0)
@@ -163,14 +167,24 @@ impl Kernel {
         (1..self.sched.seats.len()).filter(open).filter_map(|seat| self.account(seat))
     }
 
-    fn account(&self, seat: usize) -> Option<(Thread, Sched)> {
+    /// Whether a seat still belongs to the thread whose accounts began then. Where not, what it did until its end is
+    /// among [`Self::ended_threads`] already.
+    #[must_use]
+    pub fn is_seated(&self, seat: u32, began_ns: u64) -> bool {
+        let tid = self.threads.word(seat as usize, offset_of!(Thread, tid));
+        let began = self.sched.seats.double(seat as usize, offset_of!(Sched, began_ns));
+        tid.is_some_and(|tid| tid.load(Acquire) != 0)
+            && began.is_some_and(|began| began.load(Relaxed) == began_ns)
+    }
+
+    fn account(&self, seat: usize) -> Option<(u32, Thread, Sched)> {
         let mut before = self.sched.seats.read(seat)?;
         // The kernel side may be writing: two equal copies are a whole one.
         for _ in 0..8 {
             let thread = self.threads.read(seat)?;
             let after = self.sched.seats.read(seat)?;
             if after == before {
-                return (after.open != 0 && thread.tid != 0).then_some((thread, after));
+                return (after.open != 0 && thread.tid != 0).then_some((seat as u32, thread, after));
             }
             before = after;
         }

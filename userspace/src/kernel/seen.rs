@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use pulse_trace_common::hist;
+
 use super::{
     Kernel,
     pool::{HistogramNow, Reading},
@@ -138,7 +140,18 @@ impl Seen {
             self.buckets.shrink_to_fit();
         }
         self.sum = now.sum;
+        self.bound_extremes(&mut change);
         change
+    }
+
+    /// Keeps the extremes within the outermost buckets. Smallest and largest value are read before the buckets, and on
+    /// kernels without compare and swap two CPUs that share a lane can lose one: then they are right to a bucket.
+    fn bound_extremes(&self, change: &mut Hist) {
+        let (Some((low, _)), Some((high, _))) = (self.buckets.first(), self.buckets.last()) else { return };
+        let (low, high) = (usize::from(*low), usize::from(*high));
+        let least = change.min.map_or(hist::lower(low), |min| min.min(hist::upper(low) - 1));
+        let largest = change.max.map_or(hist::lower(high), |max| max.max(hist::lower(high)));
+        (change.min, change.max) = (Some(least.min(largest)), Some(largest.max(least)));
     }
 }
 
@@ -162,6 +175,24 @@ mod tests {
         let second = seen.difference(&now(&[(5, 12), (6, 1)], 66));
         assert_eq!((second.count(), second.sum), (2, 10));
         assert_eq!((seen.count, seen.sum, seen.extent()), (13, 66, 5..7));
+    }
+
+    #[test]
+    fn extremes_that_were_read_too_early_or_lost_are_right_to_a_bucket() {
+        let look = |min_plus_1, max| {
+            let mut now = HistogramNow::default();
+            now.add_lane(1000, max, min_plus_1);
+            (now.buckets[hist::index(100)], now.buckets[hist::index(900)]) = (1, 1);
+            now.read = 0..now.buckets.len();
+            let look = Seen::default().difference(&now);
+            (look.min.unwrap(), look.max.unwrap())
+        };
+        assert_eq!(look(101, 900), (100, 900));
+        // Another CPU's value came in between.
+        assert_eq!(look(901, 900), (hist::upper(hist::index(100)) - 1, 900));
+        assert_eq!(look(101, 100), (100, hist::lower(hist::index(900))));
+        let (min, max) = look(0, 0);
+        assert!(min <= max);
     }
 
     #[test]

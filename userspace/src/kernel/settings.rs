@@ -25,6 +25,7 @@ pub fn offsets(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
         ("TASK_TGID", btf.offset("task_struct", "tgid")?),
         // Renamed in Linux 5.14.
         ("TASK_STATE", btf.offset("task_struct", "__state").or_else(|_| btf.offset("task_struct", "state"))?),
+        ("TASK_JOBCTL", btf.offset("task_struct", "jobctl")?),
         ("TASK_PENDING", btf.offset("task_struct", "pending.signal")?),
     ];
     for (name, structure, field) in EXIT_FIELDS {

@@ -126,6 +126,10 @@ pub struct CallStats {
     pub unreturned: u64,
     /// Failed calls by errno.
     pub errors: BTreeMap<u32, u64>,
+    /// For how long the calls that ended were blocked, where scheduling is followed: a part of their total time.
+    pub blocked_ns: u64,
+    /// For how long they waited for a CPU.
+    pub queued_ns: u64,
     /// Calls that were running when the session ended (set in its last frame only).
     pub in_flight: u64,
 }
@@ -152,6 +156,16 @@ impl CallStats {
     #[must_use]
     pub fn total_ns(&self) -> u64 {
         self.latency.sum + self.lean.sum_ns
+    }
+
+    /// Which shares of the total time were spent blocked and waiting for a CPU; `None` where neither is known.
+    #[must_use]
+    pub fn off_cpu_shares(&self) -> Option<[f64; 2]> {
+        let known = self.blocked_ns + self.queued_ns > 0 && self.total_ns() > 0;
+        // Of an interval, a call's blocked time may be seen a moment before the call.
+        known.then(|| {
+            [self.blocked_ns, self.queued_ns].map(|ns| (ns as f64 / self.total_ns() as f64).min(1.0))
+        })
     }
 
     /// The longest call.
@@ -191,6 +205,8 @@ impl CallStats {
         self.lean.max_ns = self.lean.max_ns.max(other.lean.max_ns);
         self.untimed += other.untimed;
         self.unreturned += other.unreturned;
+        self.blocked_ns += other.blocked_ns;
+        self.queued_ns += other.queued_ns;
         self.in_flight += other.in_flight;
         for (errno, count) in &other.errors {
             *self.errors.entry(*errno).or_default() += count;

@@ -58,21 +58,72 @@ pub struct CpuShare {
 pub struct Waker {
     /// In which context.
     pub context: WakerContext,
-    /// The process; 0 where no process is responsible.
+    /// The process, where it is a target; else 0: all processes of a program that is none are one waker.
     pub pid: u32,
-    /// The name of its thread when first seen.
+    /// Name of the process; empty for an interrupt, and for programs that are not told apart.
     pub comm: String,
 }
 
 /// The context in which a wakeup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WakerContext {
-    /// A task did it, or an interrupt that came while the task was in the kernel: these two look the same.
+    /// A task.
     Task,
-    /// An interrupt did it, while the CPU was idle or some task ran its own code: that task has nothing to do with it.
-    Interrupt,
-    /// This kernel does not let us tell: the task that was running, or an interrupt on top of it.
+    /// An interrupt; the task below has nothing to do with it.
+    Interrupt(Interrupt),
+    /// The task that was running, or an interrupt on top of it: only in recordings of version 1.0 on kernels before
+    /// 5.15.
     Unknown,
+}
+
+/// What an interrupt is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Interrupt {
+    /// A timer.
+    Timer,
+    /// A block device.
+    Block,
+    /// The network.
+    Network,
+    /// Something else, or not known.
+    #[default]
+    Other,
+}
+
+impl Interrupt {
+    /// The word for it in files.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Timer => "timer",
+            Self::Block => "block",
+            Self::Network => "network",
+            Self::Other => "other",
+        }
+    }
+
+    /// The words for it on screens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Timer => "interrupt (timer)",
+            Self::Block => "interrupt (block)",
+            Self::Network => "interrupt (network)",
+            Self::Other => "interrupt (other)",
+        }
+    }
+}
+
+/// The name of a waker, with the name of its process as it is shown.
+#[must_use]
+pub fn waker_name(waker: &Waker, comm: &str) -> String {
+    match (waker.context, waker.pid) {
+        (WakerContext::Interrupt(kind), _) => kind.name().to_owned(),
+        (WakerContext::Task, 0) if waker.comm.is_empty() => "other programs".to_owned(),
+        (WakerContext::Task, 0) => comm.to_owned(),
+        (WakerContext::Task, pid) => format!("{pid} {comm}"),
+        (WakerContext::Unknown, pid) => format!("{pid} {comm} or an interrupt"),
+    }
 }
 
 /// Where blocked time was spent.
@@ -80,7 +131,7 @@ pub enum WakerContext {
 pub enum Place {
     /// In this system call.
     Call(Call),
-    /// Outside of any call: a page fault, a stop.
+    /// Outside of any call: a page fault.
     Outside,
     /// In calls for which a thread had no place left to tell them apart.
     Other,
@@ -110,6 +161,8 @@ pub struct Budget {
     pub preempted_ns: u64,
     /// Waiting for something else, by the call that it waited in.
     pub blocked: BTreeMap<Place, Blocked>,
+    /// Stopped by a signal or a tracer, or frozen.
+    pub stopped_ns: u64,
     /// Time of which it cannot be said.
     pub unknown_ns: u64,
 }
@@ -136,7 +189,7 @@ impl Budget {
     /// What the parts add up to.
     #[must_use]
     pub fn parts_ns(&self) -> u64 {
-        self.on_cpu_ns() + self.run_queue_ns() + self.blocked_ns() + self.unknown_ns
+        self.on_cpu_ns() + self.run_queue_ns() + self.blocked_ns() + self.stopped_ns + self.unknown_ns
     }
 
     /// Adds another interval, or another thread.
@@ -146,6 +199,7 @@ impl Budget {
         self.kernel_ns += other.kernel_ns;
         self.woken_ns += other.woken_ns;
         self.preempted_ns += other.preempted_ns;
+        self.stopped_ns += other.stopped_ns;
         self.unknown_ns += other.unknown_ns;
         for (place, blocked) in &other.blocked {
             let mine = self.blocked.entry(*place).or_default();
@@ -199,13 +253,14 @@ mod tests {
             kernel_ns: 20,
             woken_ns: 5,
             preempted_ns: 15,
-            blocked: [(place, Blocked { count: 2, ns: 43 })].into(),
+            blocked: [(place, Blocked { count: 2, ns: 40 })].into(),
+            stopped_ns: 3,
             unknown_ns: 7,
         };
         let mut sum = one.clone();
         sum.merge(&one);
         assert_eq!((sum.parts_ns(), sum.wall_ns), (200, 200));
-        assert_eq!((sum.on_cpu_ns(), sum.run_queue_ns(), sum.blocked_ns()), (60, 40, 86));
+        assert_eq!((sum.on_cpu_ns(), sum.run_queue_ns(), sum.blocked_ns()), (60, 40, 80));
         assert_eq!(sum.blocked[&place].count, 4);
     }
 }

@@ -77,7 +77,8 @@ impl Syscalls {
                 continue;
             }
             let stats = CallStats { latency, ..seen.difference(counts, kernel.cell_errors(id)) };
-            if timed || !stats.is_empty() || !stats.errors.is_empty() {
+            let off_cpu = stats.blocked_ns + stats.queued_ns > 0;
+            if timed || off_cpu || !stats.is_empty() || !stats.errors.is_empty() {
                 changes.push(Change { row, call: call_of(call), stats });
             }
         }
@@ -164,6 +165,8 @@ impl Seen {
             },
             untimed: counts.untimed - seen.untimed,
             unreturned: counts.unreturned - seen.unreturned,
+            blocked_ns: counts.blocked_ns - seen.blocked_ns,
+            queued_ns: counts.queued_ns - seen.queued_ns,
             errors: self.errors.take(errors, errno_at),
             ..CallStats::default()
         }

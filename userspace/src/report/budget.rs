@@ -28,6 +28,8 @@ const WIDEST_NAME: usize = 28;
 struct Letters {
     /// Those of the places in which most time was spent.
     places: Vec<(Place, char, String)>,
+    /// Whether any thread was stopped: few are.
+    stopped: bool,
 }
 
 pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
@@ -147,7 +149,8 @@ fn table(lines: &[Line<'_>], letters: &Letters, layout: Layout) -> String {
 }
 
 impl Letters {
-    fn of<'a>(budgets: impl Iterator<Item = &'a Budget>, arch: &str) -> Self {
+    fn of<'a>(budgets: impl Iterator<Item = &'a Budget> + Clone, arch: &str) -> Self {
+        let stopped = budgets.clone().any(|budget| budget.stopped_ns > 0);
         let mut times: BTreeMap<Place, u64> = BTreeMap::new();
         for (place, blocked) in budgets.flat_map(|budget| &budget.blocked) {
             if *place != Place::Other {
@@ -156,7 +159,7 @@ impl Letters {
         }
         let mut places: Vec<(Place, u64)> = times.into_iter().filter(|(_, ns)| *ns > 0).collect();
         places.sort_by_key(|(place, ns)| (Reverse(*ns), *place));
-        let mut letters = Self { places: Vec::new() };
+        let mut letters = Self { places: Vec::new(), stopped };
         for (place, _) in places.into_iter().take(NAMED_PLACES) {
             let name = place_name(arch, place);
             let letter = letters.free(&name);
@@ -167,7 +170,7 @@ impl Letters {
 
     /// The first letter of the name that nothing else has.
     fn free(&self, name: &str) -> char {
-        let taken = |c: &char| "UKQ".contains(*c) || self.places.iter().any(|place| place.1 == *c);
+        let taken = |c: &char| "UKQT".contains(*c) || self.places.iter().any(|place| place.1 == *c);
         let letters = name.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_uppercase());
         letters.chain('A'..='Z').find(|c| !taken(c)).unwrap_or('#')
     }
@@ -177,9 +180,10 @@ impl Letters {
             self.places.iter().map(|(_, letter, name)| format!("{letter} {}", name.replace(' ', "\u{a0}")));
         let blocked = blocked.collect::<Vec<_>>().join(", ");
         let blocked = if blocked.is_empty() { String::new() } else { format!("blocked in {blocked}, ") };
+        let stopped = if self.stopped { "T stopped, " } else { "" };
         // A letter and what it stands for stay on one line.
         let words = format!(
-            "U user, K kernel, Q run\u{a0}queue (runnable, without a CPU), {blocked}. blocked elsewhere, ? unknown"
+            "U user, K kernel, Q run\u{a0}queue (runnable, without a CPU), {blocked}. blocked elsewhere, {stopped}? unknown"
         );
         let glued = words.replace(", ", ",\n").replace(' ', "\u{a0}").replace('\n', " ");
         layout.wrap("  ", &glued).replace('\u{a0}', " ")
@@ -193,7 +197,13 @@ impl Letters {
 
     fn glyphs(&self) -> Vec<char> {
         let places = self.places.iter().map(|place| place.1);
-        ['U', 'K', 'Q'].into_iter().chain(places).chain(['.', '?']).collect()
+        ['U', 'K', 'Q']
+            .into_iter()
+            .chain(places)
+            .chain(['.'])
+            .chain(self.stopped.then_some('T'))
+            .chain(['?'])
+            .collect()
     }
 
     /// The parts of a budget, in the order of the letters.
@@ -202,7 +212,8 @@ impl Letters {
         let places: Vec<u64> = self.places.iter().map(|place| blocked(&place.0)).collect();
         let rest = budget.blocked_ns() - places.iter().sum::<u64>();
         let running = [budget.user_ns, budget.kernel_ns, budget.run_queue_ns()];
-        running.into_iter().chain(places).chain([rest, budget.unknown_ns]).collect()
+        let stopped = self.stopped.then_some(budget.stopped_ns);
+        running.into_iter().chain(places).chain([rest]).chain(stopped).chain([budget.unknown_ns]).collect()
     }
 
     fn bar(&self, budget: &Budget, width: usize) -> String {
@@ -221,7 +232,7 @@ impl Letters {
 pub fn place_name(arch: &str, place: Place) -> String {
     match place {
         Place::Call(call) => syscalls::name(arch, call).into_owned(),
-        Place::Outside => "no call (page fault, stop)".to_owned(),
+        Place::Outside => "no call (page fault)".to_owned(),
         Place::Other => "calls not told apart".to_owned(),
     }
 }

@@ -9,6 +9,7 @@ use crate::model::{
 use super::{
     Options, Sort,
     layout::{Layout, Row},
+    share::apportion,
     sort::mean_ns,
 };
 
@@ -87,7 +88,7 @@ fn sum_row(calls: &[Named]) -> Row {
 fn notes(stats: &CallStats) -> Vec<String> {
     let errors: Vec<String> =
         by_count(stats).map(|(errno, count)| format!("{} {count}", errno::name(errno))).collect();
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = off_cpu(stats).into_iter().collect();
     if !errors.is_empty() {
         notes.push(errors.join(", "));
     }
@@ -112,6 +113,17 @@ fn notes(stats: &CallStats) -> Vec<String> {
         notes.push(format!("{} took {limit} or longer and share one bucket", stats.latency.clamped()));
     }
     notes
+}
+
+/// What the time of calls went to, where it is known.
+fn off_cpu(stats: &CallStats) -> Option<String> {
+    let total = stats.total_ns();
+    let (blocked, queued) = (stats.blocked_ns.min(total), stats.queued_ns.min(total));
+    stats.off_cpu_shares()?;
+    let percents = apportion(&[blocked, queued, total.saturating_sub(blocked + queued)], 100);
+    let parts = ["blocked", "queued (waiting for a CPU)", "running"];
+    let parts = parts.iter().zip(percents).filter(|(_, percent)| *percent > 0);
+    Some(parts.map(|(name, percent)| format!("{percent}% {name}")).collect::<Vec<_>>().join(", "))
 }
 
 /// Errors, the most frequent first.

@@ -22,6 +22,8 @@ const QUEUE_OF_RUNNABLE: u64 = 20;
 const BLOCKED_OF_WALL: u64 = 25;
 /// ... and one place this share of the blocked time.
 const PLACE_OF_BLOCKED: u64 = 50;
+/// Being stopped stands out from this share of the wall time, percent.
+const STOPPED_OF_WALL: u64 = 10;
 /// A lock stands out from this share of the session's time, spent waiting for it, percent.
 const WAIT_OF_SESSION: u64 = 1;
 /// Failing futex calls stand out from this share, percent, ...
@@ -67,7 +69,8 @@ pub fn lines(session: &Session) -> Vec<String> {
 fn budget_line(session: &Session, locks: &[Lock]) -> Option<String> {
     let findings = session.processes.iter().filter_map(|(key, process)| {
         let sched = process.sched.as_ref()?;
-        let found = [blocked(session, key, sched, locks), queued(session, &sched.budget)];
+        let found =
+            [blocked(session, key, sched, locks), queued(session, &sched.budget), stopped(&sched.budget)];
         let ns = found.iter().flatten().map(|finding| finding.1).max()?;
         let clauses: Vec<String> = found.into_iter().flatten().map(|finding| finding.0).collect();
         Some((ns, key, process, clauses))
@@ -79,6 +82,15 @@ fn budget_line(session: &Session, locks: &[Lock]) -> Option<String> {
 
 fn subject(key: &ProcessKey, process: &Process) -> String {
     format!("{} {}", key.pid, shown_name(&process.comm))
+}
+
+/// Most of the time in which nothing was let run.
+fn stopped(budget: &Budget) -> Option<(String, u64)> {
+    let (stopped, whole) = (budget.stopped_ns, budget.parts_ns());
+    let words = || {
+        format!("stopped by a signal, a tracer or the freezer {} of its time", percent_words(stopped, whole))
+    };
+    (percent(stopped, whole) >= STOPPED_OF_WALL).then(|| (words(), stopped))
 }
 
 /// Most of the blocked time in one place that is not there for waiting.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::model::{
     frame::ProcessKey,
     hist::Hist,
-    sched::{SchedStats, Waker, WakerContext},
+    sched::{SchedStats, Waker, waker_name},
     session::{Process, Session},
     units,
 };
@@ -144,7 +144,7 @@ fn wakers(sched: &SchedStats, options: &Options, layout: Layout) -> String {
     let time = |ns: Option<u64>| ns.map_or(NONE.to_owned(), units::time);
     let row = |((waker, latency), share): (&(&Waker, &Hist), String)| Row {
         cells: vec![
-            waker_name(waker),
+            waker_name(waker, &shown_name(&waker.comm)),
             units::count(latency.count()),
             share,
             time(latency.quantile(0.5)),
@@ -162,15 +162,6 @@ fn wakers(sched: &SchedStats, options: &Options, layout: Layout) -> String {
         text += &layout.wrap("", &words);
     }
     text
-}
-
-fn waker_name(waker: &Waker) -> String {
-    let named = format!("{} {}", waker.pid, shown_name(&waker.comm));
-    match waker.context {
-        WakerContext::Interrupt => "an interrupt".to_owned(),
-        WakerContext::Task => named,
-        WakerContext::Unknown => format!("{named}, or an interrupt"),
-    }
 }
 
 fn threads(process: &Process, options: &Options, layout: Layout) -> String {

@@ -14,6 +14,8 @@ use super::procfs;
 pub enum Doing {
     /// It runs, or waits for a CPU.
     Runnable,
+    /// It is stopped, traced or frozen.
+    Stopped,
     /// It is blocked in no system call.
     Outside,
     /// It is blocked in the call at this index of a row's directory.
@@ -26,6 +28,7 @@ impl Doing {
     pub const fn index(self) -> u32 {
         match self {
             Self::Runnable => initial::RUNNABLE,
+            Self::Stopped => initial::STOPPED,
             Self::Outside => initial::OUTSIDE,
             Self::Call(index) => index + 1,
         }
@@ -35,11 +38,22 @@ impl Doing {
 /// What a thread is doing; `None` where this cannot be seen.
 #[must_use]
 pub fn doing(tid: u32) -> Option<Doing> {
-    if procfs::thread_stat(tid)?.state == 'R' {
-        return Some(Doing::Runnable);
+    match procfs::thread_stat(tid)?.state {
+        'R' => return Some(Doing::Runnable),
+        'T' | 't' => return Some(Doing::Stopped),
+        _ if is_frozen(tid) => return Some(Doing::Stopped),
+        _ => {}
     }
     let text = fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?;
     parse(&text, || is_32_bit(tid))
+}
+
+/// Whether a thread sleeps where a frozen cgroup has it sleep: of the first version or of the second.
+fn is_frozen(tid: u32) -> bool {
+    let place = fs::read_to_string(format!("/proc/{tid}/wchan")).unwrap_or_default();
+    // Its function is a part of this one as compilers have it; whoever is stopped there by a signal has a state of its
+    // own.
+    ["__refrigerator", "do_freezer_trap", "get_signal"].contains(&place.as_str())
 }
 
 /// `running`, or `-1 SP PC` outside of calls, or the call's number and arguments.

@@ -42,6 +42,8 @@ pub enum Tone {
     Queue,
     /// Waiting for something else.
     Blocked,
+    /// Stopped, traced or frozen.
+    Stopped,
     /// Not known.
     Unknown,
 }
@@ -115,6 +117,7 @@ impl Look {
             Tone::Kernel => pick(39, Color::Cyan),
             Tone::Queue => pick(203, Color::Red),
             Tone::Blocked => pick(241, Color::Blue),
+            Tone::Stopped => pick(133, Color::Magenta),
             Tone::Unknown => pick(236, Color::DarkGray),
         }
     }
@@ -185,6 +188,7 @@ impl Look {
             Tone::Kernel => "k",
             Tone::Queue => "q",
             Tone::Blocked => ".",
+            Tone::Stopped => "t",
             _ => "?",
         }
     }

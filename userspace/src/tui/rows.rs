@@ -4,7 +4,7 @@ use crate::model::{
     frame::{CallStats, Overhead},
     hist::Hist,
     locks::{LockPlace, Verdict},
-    sched::{Waker, WakerContext},
+    sched::{Waker, waker_name},
     status, syscalls,
     text::printable,
     units,
@@ -95,6 +95,8 @@ pub fn calls(period: &Period, arch: &str, cumulated: bool) -> Table {
         Column::number("p99", 0),
         Column::number("p99.9", 5),
         Column::number("max", 2),
+        Column::number("blocked", 6),
+        Column::number("queued", 7),
     ];
     let row = |(call, stats): (_, &CallStats)| {
         let quantile = |share| time(stats.latency.quantile(share));
@@ -106,6 +108,12 @@ pub fn calls(period: &Period, arch: &str, cumulated: bool) -> Table {
         cells.extend([unit.count(stats.failed()), total, Cell::maybe(mean)]);
         cells.extend([0.5, 0.9, 0.99, 0.999].map(quantile));
         cells.push(time(stats.max_ns()));
+        let shares = stats.off_cpu_shares();
+        cells.extend(
+            [0, 1].map(|at| {
+                Cell::maybe(shares.map(|shares| (format!("{:.0}%", shares[at] * 100.0), shares[at])))
+            }),
+        );
         Row { of: Item::Call(call), cells }
     };
     let some = period.sums.calls.iter().filter(|(_, stats)| !stats.is_empty());
@@ -125,7 +133,7 @@ pub fn wakers(sums: &Sums, unit: Unit) -> Table {
     let row = |(waker, latency): (&Waker, &Hist)| Row {
         of: Item::Other,
         cells: vec![
-            Cell::text(waker_name(waker)),
+            Cell::text(waker_name(waker, &shown::name(&waker.comm))),
             unit.count(latency.count()),
             time(latency.quantile(0.5)),
             time(latency.quantile(0.99)),
@@ -133,15 +141,6 @@ pub fn wakers(sums: &Sums, unit: Unit) -> Table {
         ],
     };
     Table { columns, rows: sums.sched.iter().flat_map(|sched| &sched.wakers).map(row).collect() }
-}
-
-fn waker_name(waker: &Waker) -> String {
-    let task = || format!("{} {}", waker.pid, shown::name(&waker.comm));
-    match waker.context {
-        WakerContext::Task => task(),
-        WakerContext::Interrupt => "interrupt".to_owned(),
-        WakerContext::Unknown => format!("{} or an interrupt", task()),
-    }
 }
 
 /// Locks.

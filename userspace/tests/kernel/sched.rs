@@ -14,7 +14,7 @@ use pulse_trace::{
     model::{
         frame::{Abi, Call},
         hist::Hist,
-        sched::{Budget, Place, WakerContext},
+        sched::{Budget, Interrupt, Place, WakerContext},
         session::{Process, Session},
     },
     session::Scope,
@@ -229,12 +229,12 @@ fn whoever_wakes_is_named() {
     let woken: u64 = sched.wakers.values().map(Hist::count).sum();
     let missing = session.ledger.degraded.get("wakeup_unseen").copied().unwrap_or(0);
     assert!(sched.wakeup_to_run.count().abs_diff(woken) <= missing, "{:?}", sched.wakers);
-    // The timer's interrupt comes on top of the idle task, of a program's own code, or of somebody inside the kernel, who has
-    // nothing to do with it.
+    // The timer's interrupt comes on top of the idle task, of a program's own code, or of somebody inside the kernel,
+    // who has nothing to do with it.
     let by_interrupt: u64 = sched
         .wakers
         .iter()
-        .filter(|(waker, _)| waker.context == WakerContext::Interrupt)
+        .filter(|(waker, _)| waker.context == WakerContext::Interrupt(Interrupt::Timer))
         .map(|(_, latency)| latency.count())
         .sum();
     // The go comes from a task. A nap may be over before its thread has left the CPU: then nobody was woken.

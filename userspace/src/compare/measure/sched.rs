@@ -43,6 +43,7 @@ fn wakers(found: &mut Found<'_>, all: &[&Sched]) -> Result<(), HistError> {
     for waker in all.iter().flat_map(|sched| &sched.wakers) {
         let name = match waker.context {
             WakerContext::Interrupt => "interrupts".to_owned(),
+            WakerContext::Task if waker.comm.is_empty() => "other programs".to_owned(),
             WakerContext::Task | WakerContext::Unknown => waker.comm.clone(),
         };
         sums.entry(name).or_default().merge(&values(&waker.latency)?);

@@ -96,6 +96,8 @@ fn syscall(arch: &str, call: frame::Call, stats: &frame::CallStats) -> Syscall {
         lean: Lean { count: stats.lean.count, sum_ns: stats.lean.sum_ns, max_ns: stats.lean.max_ns },
         untimed: stats.untimed,
         unreturned: stats.unreturned,
+        blocked_ns: stats.blocked_ns,
+        queued_ns: stats.queued_ns,
         in_flight: stats.in_flight,
     }
 }
@@ -149,8 +151,8 @@ mod tests {
                 for budget in budgets {
                     let blocked: u64 = budget.blocked.iter().map(|place| place.ns).sum();
                     let queued = budget.run_queue_ns.woken + budget.run_queue_ns.preempted;
-                    let parts = budget.user_ns + budget.kernel_ns + queued + blocked + budget.unknown_ns;
-                    assert_eq!(parts, budget.wall_ns);
+                    let parts = budget.user_ns + budget.kernel_ns + queued + blocked;
+                    assert_eq!(parts + budget.stopped_ns + budget.unknown_ns, budget.wall_ns);
                 }
                 assert_eq!(sched.threads.iter().all(|thread| thread.on_cpu.is_some()), threads > 0);
                 let wakeups: u64 = sched.wakers.iter().map(|waker| waker.count).sum();

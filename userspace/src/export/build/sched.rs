@@ -64,8 +64,12 @@ fn wakers(stats: &sched::SchedStats) -> Vec<Waker> {
         comm: waker.comm.clone(),
         context: match waker.context {
             sched::WakerContext::Task => WakerContext::Task,
-            sched::WakerContext::Interrupt => WakerContext::Interrupt,
+            sched::WakerContext::Interrupt(_) => WakerContext::Interrupt,
             sched::WakerContext::Unknown => WakerContext::Unknown,
+        },
+        interrupt: match waker.context {
+            sched::WakerContext::Interrupt(kind) => Some(kind.word().to_owned()),
+            _ => None,
         },
         count: latency.count(),
         latency: distribution(latency, Unit::Ns),
@@ -93,6 +97,7 @@ fn budget(arch: &str, budget: &sched::Budget) -> Budget {
         kernel_ns: budget.kernel_ns,
         run_queue_ns: RunQueue { woken: budget.woken_ns, preempted: budget.preempted_ns },
         blocked: places,
+        stopped_ns: budget.stopped_ns,
         unknown_ns: budget.unknown_ns,
     }
 }

@@ -91,6 +91,7 @@ function budgetParts(budget) {
   const parts = PARTS.map(([key, name, colour]) => ({ key, name, value: values[key], colour }));
   const blocked = budget.blocked.reduce((sum, it) => sum + it.ns, 0);
   parts.push({ key: "blocked", name: "blocked", value: blocked, colour: "blocked" });
+  parts.push({ key: "stopped", name: "stopped", value: budget.stopped_ns || 0, colour: "other" });
   parts.push({ key: "unknown", name: "unknown", value: budget.unknown_ns, colour: "unknown" });
   return parts;
 }
@@ -112,17 +113,30 @@ function showBudgets(all) {
     table([{ title: "process", name: true }, { title: "place", name: true }, { title: "times" }, { title: "time" }], places, { sort: 3, rows: 8 }).node);
 }
 
+const share = (value) => Math.round(Math.min(value, 1) * 100) + "\u202f%";
+
 function showCalls(all) {
   const columns = [{ title: "system call", name: true }, { title: "process", name: true }, { title: "calls" }, { title: "errors", name: true }, { title: "total" },
-    { title: "mean" }, { title: "p50" }, { title: "p90" }, { title: "p99" }, { title: "p99.9" }, { title: "max" }];
+    { title: "blocked" }, { title: "queued" }, { title: "mean" },
+    { title: "p50" }, { title: "p90" }, { title: "p99" }, { title: "p99.9" }, { title: "max" }];
   const rows = all.flatMap((it) => it.syscalls.map((call) => {
     const hist = call.latency;
+    const total = hist.sum + call.lean.sum_ns;
+    const offCpu = total > 0 && call.blocked_ns + call.queued_ns > 0;
     const errors = Object.entries(call.errors).map(([name, n]) => `${name} ${count(n)}`).join(", ");
     return { key: `${it.pid}/${call.name}`, cells: [cell(call.name), cell(clean(IDENTITY(it))), number(call.count, count),
-      cell(errors || null), number(hist.count + call.lean.count > 0 ? hist.sum + call.lean.sum_ns : null, time), number(hist.mean, time), number(hist.p50, time), number(hist.p90, time),
-      number(hist.p99, time), number(hist.p999, time), number(hist.max, time)] };
+      cell(errors || null), number(hist.count + call.lean.count > 0 ? total : null, time),
+      number(offCpu ? call.blocked_ns / total : null, share), number(offCpu ? call.queued_ns / total : null, share),
+      number(hist.mean, time), number(hist.p50, time), number(hist.p90, time), number(hist.p99, time), number(hist.p999, time), number(hist.max, time)] };
   }));
   if (rows.length) section("System calls", table(columns, rows, { sort: 4, rows: 15 }).node);
+}
+
+/** An interrupt by kind, a target with its id, any other program by name. */
+function wakerName(waker) {
+  if (waker.context === "interrupt") return `interrupt (${clean(waker.interrupt || "other")})`;
+  if (waker.pid === 0) return waker.comm ? clean(waker.comm) : "other programs";
+  return clean(IDENTITY(waker)) + (waker.context === "task" ? "" : " or an interrupt");
 }
 
 function showScheduling(all) {
@@ -132,7 +146,7 @@ function showScheduling(all) {
     number(it.sched.migrations, count), number(it.sched.wakeup_to_run.p50, time), number(it.sched.wakeup_to_run.p99, time), number(it.sched.wakeup_to_run.max, time)] }));
   const head = [{ title: "process", name: true }, { title: "gave up the CPU" }, { title: "lost it" }, { title: "migrations" }, { title: "wait p50" }, { title: "wait p99" }, { title: "wait max" }];
   const wakers = some.flatMap((it) => it.sched.wakers.map((waker) => ({
-    cells: [cell(clean(IDENTITY(it))), cell(waker.context === "interrupt" ? "interrupt" : clean(IDENTITY(waker)) + (waker.context === "task" ? "" : " or an interrupt")),
+    cells: [cell(clean(IDENTITY(it))), cell(wakerName(waker)),
       number(waker.count, count), number(waker.latency.p50, time), number(waker.latency.p99, time), number(waker.latency.max, time)],
   })));
   const section_ = section("Scheduling", table(head, rows, { sort: 1, rows: 10 }).node);

@@ -28,6 +28,12 @@ pub struct Syscall {
     pub untimed: u64,
     /// Calls that never return, because the thread ended in them; in `count`, not in `latency`.
     pub unreturned: u64,
+    /// For how long the calls of `latency` and `lean` were blocked; 0 where scheduling was not followed.
+    #[serde(default)]
+    pub blocked_ns: u64,
+    /// For how long they waited for a CPU.
+    #[serde(default)]
+    pub queued_ns: u64,
     /// Calls that were still running when the session ended; not in `count`.
     pub in_flight: u64,
 }

@@ -84,12 +84,15 @@ pub struct CpuShare {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Waker {
-    /// The process; 0 where no process is responsible.
+    /// The process, where it is a target; else 0: all processes of a program that is none are one waker.
     pub pid: u32,
-    /// The name of its thread when first seen.
+    /// Name of the process; empty for an interrupt, and for programs that are not told apart.
     pub comm: String,
     /// The context in which it did.
     pub context: WakerContext,
+    /// What the interrupt was for: `timer`, `block`, `network` or `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupt: Option<String>,
     /// How often.
     pub count: u64,
     /// How long it then took until the woken one ran.
@@ -101,11 +104,11 @@ pub struct Waker {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WakerContext {
-    /// A task, or an interrupt that came while the task was in the kernel.
+    /// A task.
     Task,
     /// An interrupt.
     Interrupt,
-    /// The task that was running, or an interrupt on top of it: this kernel does not tell.
+    /// The task that was running, or an interrupt on top of it: only from recordings of older versions.
     Unknown,
 }
 
@@ -123,6 +126,9 @@ pub struct Budget {
     pub run_queue_ns: RunQueue,
     /// Waiting for something else, the longest first.
     pub blocked: Vec<Blocked>,
+    /// Stopped by a signal or a tracer, or frozen.
+    #[serde(default)]
+    pub stopped_ns: u64,
     /// Time of which it cannot be said.
     pub unknown_ns: u64,
 }
@@ -141,7 +147,7 @@ pub struct RunQueue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Blocked {
-    /// The system call; `outside` of any (a page fault, a stop), or `other` calls, for which there was no place left.
+    /// The system call; `outside` of any (a page fault), or `other` calls, for which there was no place left.
     pub place: String,
     /// Times that it blocked there and was woken.
     pub count: u64,

@@ -53,6 +53,7 @@ fn stats(random: &mut Random, shape: Shape, floor: u64, last: bool) -> CallStats
         stats.untimed = 1;
         stats.errors.insert(errno::OTHER, 1);
     }
+    (stats.blocked_ns, stats.queued_ns) = (stats.total_ns() / 2, stats.total_ns() / 16);
     stats.unreturned = u64::from(random.one_in(8));
     stats.in_flight = u64::from(last && random.one_in(4));
     stats

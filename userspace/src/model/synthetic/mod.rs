@@ -155,7 +155,12 @@ fn process(random: &mut Random, shape: Shape, index: u32, last: bool) -> Process
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{counters::Tally, frame::CallStats, locks::LockPlace, sched::WakerContext};
+    use crate::model::{
+        counters::Tally,
+        frame::CallStats,
+        locks::LockPlace,
+        sched::{Interrupt, WakerContext},
+    };
 
     #[test]
     fn a_seed_is_a_session() {
@@ -223,7 +228,8 @@ mod tests {
         for runtime in ["glibc 2.36", "Rust std"] {
             assert!(processes().any(|it| it.mutexes.values().any(|mutex| mutex.runtime == runtime)));
         }
-        for context in [WakerContext::Task, WakerContext::Interrupt, WakerContext::Unknown] {
+        let timer = WakerContext::Interrupt(Interrupt::Timer);
+        for context in [WakerContext::Task, timer, WakerContext::Unknown] {
             let wakers = |stats: &super::super::sched::SchedStats| {
                 stats.wakers.keys().any(|waker| waker.context == context)
             };

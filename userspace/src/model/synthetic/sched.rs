@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     frame::ThreadName,
-    sched::{Blocked, Budget, Place, SchedFrame, SchedStats, Waker, WakerContext},
+    sched::{Blocked, Budget, Interrupt, Place, SchedFrame, SchedStats, Waker, WakerContext},
 };
 
 /// Where blocked time goes.
@@ -90,11 +90,14 @@ fn budget(random: &mut Random, role: &[u64; 11]) -> Budget {
         woken_ns: woken,
         preempted_ns: preempted,
         blocked: blocked.collect(),
+        stopped_ns: 0,
         unknown_ns: 0,
     };
     budget.unknown_ns = INTERVAL_NS - budget.parts_ns();
     budget
 }
+
+const INTERRUPTS: [Interrupt; 4] = [Interrupt::Timer, Interrupt::Network, Interrupt::Block, Interrupt::Other];
 
 fn waker(random: &mut Random, shape: Shape, index: u32) -> Waker {
     let neighbour = (index + 1) % shape.processes;
@@ -107,7 +110,11 @@ fn waker(random: &mut Random, shape: Shape, index: u32) -> Waker {
         0..=2 => named(WakerContext::Task, index),
         3..=4 => named(WakerContext::Task, neighbour),
         5 => named(WakerContext::Unknown, index),
-        _ => Waker { context: WakerContext::Interrupt, pid: 0, comm: String::new() },
+        _ => Waker {
+            context: WakerContext::Interrupt(INTERRUPTS[index as usize % 4]),
+            pid: 0,
+            comm: String::new(),
+        },
     }
 }
 

@@ -43,6 +43,7 @@ pub fn totals(sched: &Sched, calls: Calls, now: u64) -> SchedStats {
         woken_ns: sched.woken_wait_ns,
         preempted_ns: sched.preempted_wait_ns,
         blocked: booked(sched),
+        stopped_ns: sched.stopped_ns,
         unknown_ns: sched.unknown_ns,
         ..Budget::default()
     };
@@ -62,8 +63,12 @@ pub fn totals(sched: &Sched, calls: Calls, now: u64) -> SchedStats {
         (state::RUNNING, _) | (state::UNKNOWN, initial::RUNNABLE) => on_cpu += since,
         (state::PREEMPTED, _) => budget.preempted_ns += since,
         (state::UNKNOWN, initial::NOTHING) => budget.unknown_ns += since,
-        _ => {
-            budget.blocked.entry(place).or_default().ns += asleep_for;
+        (_, what) => {
+            if sched.stopped != 0 || calls.call == 0 && what == initial::STOPPED {
+                budget.stopped_ns += asleep_for;
+            } else {
+                budget.blocked.entry(place).or_default().ns += asleep_for;
+            }
             budget.woken_ns += since - asleep_for;
         }
     }
@@ -103,7 +108,7 @@ const fn in_call(calls: Calls, place: Place) -> bool {
 fn place_now(sched: &Sched, calls: Calls) -> Place {
     match (calls.call, sched.initial) {
         (0, initial::NOTHING | initial::RUNNABLE) if calls.fresh => Place::Other,
-        (0, initial::NOTHING | initial::RUNNABLE) => Place::Outside,
+        (0, initial::NOTHING | initial::RUNNABLE | initial::STOPPED) => Place::Outside,
         (0, call) => place(call),
         (call, _) => place(call),
     }
@@ -136,6 +141,7 @@ pub fn difference(now: &SchedStats, seen: &SchedStats) -> SchedStats {
         kernel_ns: part(new.kernel_ns, old.kernel_ns),
         woken_ns: part(new.woken_ns, old.woken_ns),
         preempted_ns: part(new.preempted_ns, old.preempted_ns),
+        stopped_ns: part(new.stopped_ns, old.stopped_ns),
         unknown_ns: part(new.unknown_ns, old.unknown_ns),
         blocked: BTreeMap::new(),
     };
@@ -169,6 +175,7 @@ fn take_back(budget: &mut Budget, mut excess: u64) {
         &mut budget.kernel_ns,
         &mut budget.woken_ns,
         &mut budget.preempted_ns,
+        &mut budget.stopped_ns,
         &mut budget.unknown_ns,
     ];
     for part in fixed.into_iter().chain(budget.blocked.values_mut().map(|blocked| &mut blocked.ns)) {
@@ -199,6 +206,8 @@ mod tests {
         let blocked = totals(&accounts(state::BLOCKED), in_read, 2500);
         assert_eq!(blocked.budget.blocked[&READ], Blocked { count: 0, ns: 500 });
         assert_eq!((blocked.budget.kernel_ns, blocked.budget.user_ns), (100, 500));
+        let stopped = totals(&Sched { stopped: 1, ..accounts(state::BLOCKED) }, in_read, 2500).budget;
+        assert_eq!((stopped.stopped_ns, stopped.blocked.get(&READ)), (500, None));
         let woken = Sched { woken_ns: 2300, ..accounts(state::WOKEN) };
         let woken = totals(&woken, in_read, 2500).budget;
         assert_eq!((woken.blocked[&READ].ns, woken.woken_ns), (300, 200));
@@ -215,6 +224,8 @@ mod tests {
         let asleep = totals(&found(1), fresh, 3000).budget;
         assert_eq!((asleep.blocked[&READ].ns, asleep.kernel_ns), (2000, 0));
         assert_eq!(totals(&found(initial::RUNNABLE), fresh, 3000).budget.user_ns, 2000);
+        let stopped = totals(&found(initial::STOPPED), fresh, 3000).budget;
+        assert_eq!((stopped.stopped_ns, stopped.blocked_ns(), stopped.parts_ns()), (2000, 0, 2000));
         assert_eq!(totals(&found(initial::OUTSIDE), fresh, 3000).budget.blocked[&Place::Outside].ns, 2000);
         assert_eq!(totals(&found(initial::NOTHING), fresh, 3000).budget.unknown_ns, 2000);
     }

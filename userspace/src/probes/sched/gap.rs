@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Calls, Sched, SchedChanges, ThreadChange, accounts, state};
+use super::{Calls, Sched, SchedChanges, ThreadChange, accounts, state, thread_of};
 use crate::{
     kernel::Kernel,
     model::{
@@ -29,9 +29,8 @@ impl Sched {
             if sched.state == state::BORN {
                 continue;
             }
-            let life = (thread.tid, sched.began_ns);
             let totals = accounts::totals(&sched, Calls::from(&thread), now);
-            self.add_thread(&mut changes, life, thread.process, &sched.comm, totals);
+            self.add_thread(&mut changes, (seat, sched.began_ns), &thread_of(&thread, &sched.comm), totals);
             gap.seats.insert(seat, thread.tid);
         }
         self.drain_rows(kernel, &mut changes);

@@ -1,25 +1,28 @@
 //! Scheduling: from the kernel side's accounts to what happened since the last look.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use pulse_trace_common::{
-    probes::sched::{Edge, Ended, Sched as Accounts, context, edge_parts, state},
-    target::COMM_LEN,
+    probes::sched::{Ended, Sched as Accounts, state},
+    target::{COMM_LEN, Thread},
 };
 
 mod accounts;
 mod gap;
+mod interrupts;
+mod wakers;
 
 use crate::{
     kernel::{Histograms, Kernel},
     model::{
         frame::ThreadName,
-        sched::{CpuShare, SchedStats, Waker, WakerContext},
+        sched::{CpuShare, SchedStats},
         spec::Spec,
         text,
     },
 };
 use accounts::Calls;
+use wakers::Wakers;
 
 /// The probe's description.
 pub const SPEC: Spec = Spec {
@@ -32,10 +35,14 @@ pub const SPEC: Spec = Spec {
         "tp_btf:sched_switch",
         "tp_btf:hrtimer_expire_entry",
         "tp_btf:hrtimer_expire_exit",
+        "tp_btf:softirq_entry",
+        "tp_btf:softirq_exit",
+        "tp_btf:irq_handler_entry",
+        "tp_btf:irq_handler_exit",
     ],
-    needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; from 5.15 on interrupts of devices are told from tasks, too",
+    needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF",
     default: true,
-    cost: "100 to 200 ns per switch and 100 to 240 ns per wakeup of a target, 10 to 30 ns of anybody else",
+    cost: "100 to 200 ns per switch and 80 to 240 ns per wakeup of a target, 10 to 30 ns of anybody else; 50 ns per interrupt",
 };
 
 /// What a row did since the last look.
@@ -67,7 +74,7 @@ pub struct SchedChanges {
     pub threads: Vec<ThreadChange>,
 }
 
-/// A thread in its life: ids are reused, and so are seats.
+/// A thread's seat and when its accounts began. Seats are reused; ids too, and a thread can take over another one's.
 type Life = (u32, u64);
 
 /// The reader of the probe's accounts: remembers what it has seen.
@@ -78,6 +85,7 @@ pub struct Sched {
     threads: HashMap<Life, SchedStats>,
     /// While it is switched off.
     gap: Option<gap::Gap>,
+    wakers: Wakers,
 }
 
 impl Sched {
@@ -86,20 +94,23 @@ impl Sched {
         if self.gap.is_some() {
             return self.unknown(kernel, end);
         }
-        let ended = kernel.ended_threads();
         let mut changes = SchedChanges::default();
-        let mut alive = HashSet::new();
-        for (thread, sched) in kernel.accounts() {
+        let open: Vec<_> = kernel.accounts().collect();
+        let gone: Vec<Life> =
+            self.threads.keys().filter(|(seat, began)| !kernel.is_seated(*seat, *began)).copied().collect();
+        // Read last: a thread that has died since its account was passed is here.
+        let ended = kernel.ended_threads();
+        for (seat, thread, sched) in open {
             if sched.state == state::BORN {
                 continue;
             }
-            let life = (thread.tid, sched.began_ns);
-            alive.insert(life);
             let totals = accounts::totals(&sched, Calls::from(&thread), end);
-            self.add_thread(&mut changes, life, thread.process, &sched.comm, totals);
+            self.add_thread(&mut changes, (seat, sched.began_ns), &thread_of(&thread, &sched.comm), totals);
         }
         self.add_ended(&mut changes, ended);
-        self.threads.retain(|life, _| alive.contains(life));
+        for life in gone {
+            self.threads.remove(&life);
+        }
         self.drain_rows(kernel, &mut changes);
         changes
     }
@@ -108,7 +119,7 @@ impl Sched {
     #[must_use]
     pub fn waiting(kernel: &Kernel) -> u64 {
         let states = [state::BLOCKED, state::WOKEN, state::PREEMPTED];
-        kernel.accounts().filter(|(_, sched)| states.contains(&sched.state)).count() as u64
+        kernel.accounts().filter(|(_, _, sched)| states.contains(&sched.state)).count() as u64
     }
 
     fn add_ended(&mut self, changes: &mut SchedChanges, ended: Vec<Ended>) {
@@ -116,7 +127,9 @@ impl Sched {
             let (rest, closed) = (it.rest, Accounts { state: state::RUNNING, ..it.sched });
             let calls = Calls { in_calls_ns: rest.in_calls_ns, ..Calls::default() };
             let totals = accounts::totals(&closed, calls, rest.at_ns);
-            self.add_thread(changes, (rest.tid, closed.began_ns), rest.process, &rest.comm, totals);
+            let (life, thread) = ((rest.seat, closed.began_ns), name_of(rest.tid, &rest.comm));
+            self.add_thread(changes, life, &(rest.process, thread), totals);
+            self.threads.remove(&life);
         }
     }
 
@@ -124,14 +137,12 @@ impl Sched {
         &mut self,
         changes: &mut SchedChanges,
         life: Life,
-        process: u32,
-        comm: &[u8; COMM_LEN],
+        (process, thread): &(u32, ThreadName),
         totals: SchedStats,
     ) {
         let stats = accounts::difference(&totals, self.threads.get(&life).unwrap_or(&SchedStats::default()));
         self.threads.insert(life, totals);
-        let thread = ThreadName { tid: life.0, comm: text::of_comm(comm) };
-        changes.threads.push(ThreadChange { process, thread, stats });
+        changes.threads.push(ThreadChange { process: *process, thread: thread.clone(), stats });
     }
 
     fn drain_rows(&mut self, kernel: &Kernel, changes: &mut SchedChanges) {
@@ -151,13 +162,7 @@ impl Sched {
                 }
             }
         }
-        for (_, edge) in kernel.edges() {
-            let latency = self.histograms.take(kernel, edge.histogram);
-            if latency.count() != 0 {
-                let row = edge_parts(edge.key).0;
-                rows.entry(row).or_default().wakers.entry(waker(&edge)).or_default().merge(&latency);
-            }
-        }
+        self.drain_wakers(kernel, &mut rows);
         let changed = rows.into_iter().filter(|(_, stats)| *stats != SchedStats::default());
         changes.rows.extend(changed.map(|(row, stats)| RowChange { row, stats }));
     }
@@ -169,13 +174,11 @@ impl Sched {
     }
 }
 
-fn waker(edge: &Edge) -> Waker {
-    let (_, made_in, pid) = edge_parts(edge.key);
-    let context = match made_in {
-        context::INTERRUPT => WakerContext::Interrupt,
-        context::TASK => WakerContext::Task,
-        _ => WakerContext::Unknown,
-    };
-    let comm = if context == WakerContext::Interrupt { String::new() } else { text::of_comm(&edge.comm) };
-    Waker { context, pid, comm }
+/// The row of a thread's process, and the thread.
+fn thread_of(thread: &Thread, comm: &[u8; COMM_LEN]) -> (u32, ThreadName) {
+    (thread.process, name_of(thread.tid, comm))
+}
+
+fn name_of(tid: u32, comm: &[u8; COMM_LEN]) -> ThreadName {
+    ThreadName { tid, comm: text::of_comm(comm) }
 }

@@ -8,7 +8,7 @@ use crate::{
         locks::{
             FutexFrame, FutexStats, LockPlace, MutexFrame, MutexSeen, MutexStats, SpinSamples, StackCount,
         },
-        sched::{SchedFrame, SchedStats, Waker, WakerContext},
+        sched::{Interrupt, SchedFrame, SchedStats, Waker, WakerContext},
     },
     record::reader::LONGEST_LINE,
 };
@@ -38,7 +38,8 @@ fn largest_call() -> CallFrame {
 }
 
 fn many_wakers(wakers: u32) -> SchedFrame {
-    let waker = |pid| Waker { context: WakerContext::Interrupt, pid, comm: "\u{1}".repeat(16) };
+    let waker =
+        |pid| Waker { context: WakerContext::Interrupt(Interrupt::Network), pid, comm: "\u{1}".repeat(16) };
     let stats = SchedStats {
         on_cpu: largest_hist(),
         off_cpu: largest_hist(),

@@ -26,6 +26,10 @@ pub struct Syscall {
     #[serde(default, skip_serializing_if = "is_default")]
     pub unreturned: u64,
     #[serde(default, skip_serializing_if = "is_default")]
+    pub blocked_ns: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub queued_ns: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub in_flight: u64,
     /// Pairs of errno and count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,7 +53,7 @@ impl Syscall {
     /// Bytes that it takes in a line, at most.
     pub fn weight(&self) -> usize {
         let name = self.thread.as_ref().map_or(0, |thread| text_weight(&thread.comm));
-        400 + name + self.latency.weight() + self.errors.len() * 36
+        460 + name + self.latency.weight() + self.errors.len() * 36
     }
 }
 
@@ -76,6 +80,8 @@ impl From<&CallFrame> for Syscall {
             lean: Lean { count: lean.count, sum_ns: lean.sum_ns, max_ns: lean.max_ns },
             untimed: call.stats.untimed,
             unreturned: call.stats.unreturned,
+            blocked_ns: call.stats.blocked_ns,
+            queued_ns: call.stats.queued_ns,
             in_flight: call.stats.in_flight,
             errors: call.stats.errors.iter().map(|(errno, count)| (*errno, *count)).collect(),
         }
@@ -88,7 +94,7 @@ impl TryFrom<Syscall> for CallFrame {
     fn try_from(call: Syscall) -> Result<Self, Impossible> {
         counts([call.lean.count, call.untimed, call.unreturned, call.in_flight])?;
         counts(call.errors.iter().map(|(_, count)| *count))?;
-        times([call.lean.sum_ns])?;
+        times([call.lean.sum_ns, call.blocked_ns, call.queued_ns])?;
         let abi = if call.compat { frame::Abi::Compat } else { frame::Abi::Native };
         let lean = call.lean;
         Ok(Self {
@@ -99,6 +105,8 @@ impl TryFrom<Syscall> for CallFrame {
                 lean: frame::Lean { count: lean.count, sum_ns: lean.sum_ns, max_ns: lean.max_ns },
                 untimed: call.untimed,
                 unreturned: call.unreturned,
+                blocked_ns: call.blocked_ns,
+                queued_ns: call.queued_ns,
                 errors: call.errors.into_iter().collect(),
                 in_flight: call.in_flight,
             },

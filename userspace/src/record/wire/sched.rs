@@ -45,6 +45,8 @@ pub struct Sched {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Waker {
     pub context: Context,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub interrupt: Interrupt,
     pub pid: u32,
     pub comm: String,
     pub latency: Hist,
@@ -58,6 +60,17 @@ pub enum Context {
     Unknown,
 }
 
+/// What kind of interrupt; of no meaning in other contexts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interrupt {
+    Timer,
+    Block,
+    Network,
+    #[default]
+    Other,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
     pub wall_ns: u64,
@@ -65,6 +78,8 @@ pub struct Budget {
     pub kernel_ns: u64,
     pub woken_ns: u64,
     pub preempted_ns: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stopped_ns: u64,
     pub unknown_ns: u64,
     pub blocked: Vec<Blocked>,
 }
@@ -95,7 +110,7 @@ impl Sched {
         let hists: usize = hists.into_iter().map(Hist::weight).sum();
         let wakers: usize = self.wakers.iter().map(Waker::weight).sum();
         let name = self.thread.as_ref().map_or(0, |thread| text_weight(&thread.comm));
-        700 + name + hists + wakers + self.cpus.len() * 56 + self.budget.blocked.len() * 120
+        740 + name + hists + wakers + self.cpus.len() * 56 + self.budget.blocked.len() * 120
     }
 
     /// The same in pieces that are not heavier than wanted, as far as wakers are what makes it heavy.
@@ -120,7 +135,7 @@ impl Sched {
 
 impl Waker {
     fn weight(&self) -> usize {
-        100 + text_weight(&self.comm) + self.latency.weight()
+        125 + text_weight(&self.comm) + self.latency.weight()
     }
 }
 
@@ -129,6 +144,7 @@ impl From<&SchedFrame> for Sched {
         let stats = &frame.stats;
         let waker = |(waker, latency): (&sched::Waker, &_)| Waker {
             context: waker.context.into(),
+            interrupt: waker.context.into(),
             pid: waker.pid,
             comm: waker.comm.clone(),
             latency: Hist::from(latency),
@@ -169,8 +185,8 @@ impl TryFrom<Sched> for SchedFrame {
             budget: read.budget.try_into()?,
             ..SchedStats::default()
         };
-        for Waker { context, pid, comm, latency } in read.wakers {
-            let waker = sched::Waker { context: context.into(), pid, comm };
+        for Waker { context, interrupt, pid, comm, latency } in read.wakers {
+            let waker = sched::Waker { context: context_of(context, interrupt), pid, comm };
             stats.wakers.insert(waker, latency.try_into()?);
         }
         Ok(Self { thread: read.thread.map(Into::into), stats })
@@ -194,6 +210,7 @@ impl From<&sched::Budget> for Budget {
             kernel_ns: budget.kernel_ns,
             woken_ns: budget.woken_ns,
             preempted_ns: budget.preempted_ns,
+            stopped_ns: budget.stopped_ns,
             unknown_ns: budget.unknown_ns,
             blocked: budget.blocked.iter().map(blocked).collect(),
         }
@@ -204,10 +221,11 @@ impl TryFrom<Budget> for sched::Budget {
     type Error = Impossible;
 
     fn try_from(read: Budget) -> Result<Self, Impossible> {
-        let Budget { wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, unknown_ns, blocked } = read;
-        times([wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, unknown_ns])?;
+        let Budget { wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, stopped_ns, unknown_ns, blocked } =
+            read;
+        times([wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, stopped_ns, unknown_ns])?;
         times(blocked.iter().map(|it| it.ns))?;
-        let parts = [user_ns, kernel_ns, woken_ns, preempted_ns, unknown_ns].into_iter();
+        let parts = [user_ns, kernel_ns, woken_ns, preempted_ns, stopped_ns, unknown_ns].into_iter();
         let parts = parts.chain(blocked.iter().map(|it| it.ns)).map(u128::from).sum::<u128>();
         times([u64::try_from(parts).unwrap_or(u64::MAX)])?;
         counts(blocked.iter().map(|it| it.count))?;
@@ -222,7 +240,7 @@ impl TryFrom<Budget> for sched::Budget {
             .into_iter()
             .map(|it| (place(it.place), sched::Blocked { count: it.count, ns: it.ns }))
             .collect();
-        Ok(Self { wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, blocked, unknown_ns })
+        Ok(Self { wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, blocked, stopped_ns, unknown_ns })
     }
 }
 
@@ -230,18 +248,33 @@ impl From<sched::WakerContext> for Context {
     fn from(context: sched::WakerContext) -> Self {
         match context {
             sched::WakerContext::Task => Self::Task,
-            sched::WakerContext::Interrupt => Self::Interrupt,
+            sched::WakerContext::Interrupt(_) => Self::Interrupt,
             sched::WakerContext::Unknown => Self::Unknown,
         }
     }
 }
 
-impl From<Context> for sched::WakerContext {
-    fn from(context: Context) -> Self {
+impl From<sched::WakerContext> for Interrupt {
+    fn from(context: sched::WakerContext) -> Self {
         match context {
-            Context::Task => Self::Task,
-            Context::Interrupt => Self::Interrupt,
-            Context::Unknown => Self::Unknown,
+            sched::WakerContext::Interrupt(sched::Interrupt::Timer) => Self::Timer,
+            sched::WakerContext::Interrupt(sched::Interrupt::Block) => Self::Block,
+            sched::WakerContext::Interrupt(sched::Interrupt::Network) => Self::Network,
+            _ => Self::Other,
         }
+    }
+}
+
+fn context_of(context: Context, interrupt: Interrupt) -> sched::WakerContext {
+    let interrupt = match interrupt {
+        Interrupt::Timer => sched::Interrupt::Timer,
+        Interrupt::Block => sched::Interrupt::Block,
+        Interrupt::Network => sched::Interrupt::Network,
+        Interrupt::Other => sched::Interrupt::Other,
+    };
+    match context {
+        Context::Task => sched::WakerContext::Task,
+        Context::Interrupt => sched::WakerContext::Interrupt(interrupt),
+        Context::Unknown => sched::WakerContext::Unknown,
     }
 }

@@ -34,8 +34,8 @@ pub fn columns(buf: &mut Buffer, look: Look, area: Rect, values: &[Option<f64>],
     }
 }
 
-/// A distribution by octaves: an axis with units, bars, counts. Two sides are drawn as two bars, whose lengths are shares
-/// of their side: equal bars mean equal shares, however many there are on either side.
+/// A distribution by octaves: an axis with units, bars, counts. Two sides are drawn as two bars, whose lengths are
+/// shares of their side: equal bars mean equal shares, however many there are on either side.
 pub fn histogram(buf: &mut Buffer, look: Look, area: Rect, values: &[&Hist], unit: fn(u32) -> String) {
     let sides: Vec<Vec<(u32, u64)>> = values.iter().map(|values| heat::octaves(values)).collect();
     let edges = sides.iter().flatten().map(|row| row.0);
@@ -127,6 +127,7 @@ pub fn budget_bar(buf: &mut Buffer, look: Look, area: Rect, budget: &Budget) {
         (budget.kernel_ns, Tone::Kernel),
         (budget.run_queue_ns(), Tone::Queue),
         (budget.blocked_ns(), Tone::Blocked),
+        (budget.stopped_ns, Tone::Stopped),
         (budget.unknown_ns, Tone::Unknown),
     ];
     let mut sum = 0;
@@ -148,6 +149,7 @@ pub fn budget_legend(buf: &mut Buffer, look: Look, area: Rect) {
         (Tone::Kernel, " kernel  "),
         (Tone::Queue, " run queue  "),
         (Tone::Blocked, " blocked  "),
+        (Tone::Stopped, " stopped  "),
         (Tone::Unknown, " unknown"),
     ];
     for (tone, words) in parts {

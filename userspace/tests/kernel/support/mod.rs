@@ -2,6 +2,7 @@
 
 mod compile;
 mod holds;
+mod invariants;
 mod numbers;
 mod oracle;
 mod running;
@@ -12,6 +13,7 @@ mod workload;
 
 pub use compile::{compiled, source};
 pub use holds::{Fought, Holds};
+pub use invariants::{assert_consistent, assert_consistent_export};
 pub use numbers::{assert_true, counts, entries, nothing_missing, quantile, whole};
 pub use oracle::Oracle;
 pub use running::Running;

@@ -10,10 +10,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::within;
+use super::{assert_consistent_export, within};
 
 /// Programs that a session attaches.
-pub const HOOKS: usize = 11;
+pub const HOOKS: usize = 15;
 
 /// A running `pulse-trace`; killed when dropped.
 pub struct Tool {
@@ -104,5 +104,7 @@ fn field(text: &str, name: &str) -> Option<u32> {
 
 /// An export that a tool has written.
 pub fn export(path: &Path) -> pulse_trace::export::json::Export {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    let export = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    assert_consistent_export(&export);
+    export
 }

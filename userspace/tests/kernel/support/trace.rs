@@ -15,6 +15,8 @@ use pulse_trace::{
     target::Pinned,
 };
 
+use super::assert_consistent;
+
 /// How to trace.
 pub struct How<'a> {
     pub scope: Scope,
@@ -49,6 +51,8 @@ impl Default for How<'_> {
 pub struct Trace {
     live: Live,
     session: Session,
+    /// Threads whose accounts were opened in the midst of their lives.
+    found: u64,
 }
 
 impl Trace {
@@ -81,7 +85,11 @@ impl Trace {
             live.count_inline(&targets, Detail::Kinds).unwrap();
         }
         let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };
-        Self { live, session: Session::new(header) }
+        // Those that are born until the first frame are among them: none too few.
+        let mut session = Session::new(header);
+        session.add(&live.frame());
+        let found = threads(&session);
+        Self { live, session, found }
     }
 
     /// Reads the counters, as the event loop does when processes end and when a frame is due.
@@ -96,6 +104,7 @@ impl Trace {
         let done = self.live.switch(probe, on);
         let frame = self.live.frame();
         self.session.add(&frame);
+        self.found += threads(&self.session);
         done
     }
 
@@ -122,11 +131,17 @@ impl Trace {
         self.live.is_over()
     }
 
-    /// Lets go.
+    /// Lets go. What every session must hold is checked.
     pub fn finish(self) -> Session {
-        let Self { live, mut session } = self;
+        let Self { live, mut session, found } = self;
         session.add(&live.finish());
         session.finished = true;
+        assert_consistent(&session, found);
         session
     }
+}
+
+/// Threads that were ever followed.
+fn threads(session: &Session) -> u64 {
+    session.processes.values().map(|process| u64::from(process.threads)).sum()
 }
