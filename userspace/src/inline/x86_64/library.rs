@@ -30,7 +30,8 @@ pub struct Library {
 /// Mappings of a process.
 pub fn maps(pid: u32) -> Result<Maps, InlineError> {
     let text = fs::read(format!("/proc/{pid}/maps")).map_err(InlineError::unreadable(pid))?;
-    Ok(Maps::parse(&text))
+    // A process that is ending, or dead and not yet waited for, has lost its memory before its directory.
+    if text.is_empty() { Err(InlineError::Gone(pid)) } else { Ok(Maps::parse(&text)) }
 }
 
 impl Library {
@@ -52,7 +53,13 @@ impl Library {
             "it has more than one C library mapped (dlmopen)".clone_into(&mut reason);
             found.clear();
         }
-        found.pop().ok_or_else(|| InlineError::refused(pid, reason, "leave --inline away"))
+        match found.pop() {
+            Some(library) => Ok(library),
+            // What was missing may have gone with the process, between two reads.
+            None => Err(self::maps(pid)
+                .err()
+                .unwrap_or_else(|| InlineError::refused(pid, reason, "leave --inline away"))),
+        }
     }
 
     /// The one whose code is mapped here; `None` where that is elsewhere, else why it cannot be made use of.
@@ -126,7 +133,23 @@ pub fn hole(maps: &Maps, text: (u64, u64)) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_gone_and_not_refused() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let stat = format!("/proc/{}/stat", child.id());
+        // Ended, but not waited for.
+        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        let error = Library::of(child.id()).err().unwrap();
+        assert!(matches!(error, InlineError::Gone(_)), "{error}");
+        child.wait().unwrap();
+        assert!(matches!(Library::of(child.id()).err().unwrap(), InlineError::Gone(_)));
+    }
 
     #[test]
     fn the_nearest_hole_that_is_large_enough_is_taken() {
