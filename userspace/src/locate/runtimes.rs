@@ -137,13 +137,15 @@ pub fn find(image: &Image<'_>) -> Found {
     found
 }
 
-fn site(image: &Image<'_>, row: &Row, address: u64) -> Result<Site, String> {
+fn site(image: &Image<'_>, row: &Row, entry: u64) -> Result<Site, String> {
+    let go = row.runtime == "Go";
+    let address = if go { entry + stack_check(image.code_from(entry, 32)) } else { entry };
     let file_offset = image.offset_of(address).ok_or("its symbol lies outside of the code")?;
     let class = classify(image.code_from(address, 15));
     if let Class::Refused(reason) = class {
         return Err(format!("its first instruction cannot be probed: {reason}"));
     }
-    let known = row.runtime != "Go" || passes_in_registers(image);
+    let known = !go || passes_in_registers(image);
     Ok(Site {
         role: (row.role)(row.runtime),
         function: row.function.into(),
@@ -154,6 +156,25 @@ fn site(image: &Image<'_>, row: &Row, address: u64) -> Result<Site, String> {
         lock: known.then_some(LockPointer { register: row.lock, offset: 0 }),
         found_by: FoundBy::Symbol,
     })
+}
+
+/// Length of the check at the beginning of a function of Go whether the stack has room for it. Where it has not, and
+/// where the scheduler asks the goroutine for its CPU, the function begins anew: a probe on the check counts twice.
+fn stack_check(code: &[u8]) -> u64 {
+    // `lea -N(%rsp),%r12` precedes it in functions with a large frame; g is in a register since Go 1.17.
+    const FRAMES: [(&[u8], usize); 3] = [(b"", 0), (b"\x4c\x8d\x64\x24", 1), (b"\x4c\x8d\xa4\x24", 4)];
+    const CHECKS: [&[u8]; 3] =
+        [b"\x49\x3b\x66\x10", b"\x4d\x3b\x66\x10", b"\x64\x48\x8b\x0c\x25\xf8\xff\xff\xff\x48\x3b\x61\x10"];
+    let after_frame = FRAMES
+        .iter()
+        .filter_map(|(lea, displacement)| code.strip_prefix(*lea)?.get(*displacement..))
+        .filter_map(|rest| CHECKS.iter().find_map(|check| rest.strip_prefix(*check)));
+    // `jbe` to where the stack grows, near or far.
+    let mut rest = after_frame.filter_map(|rest| match rest {
+        [0x76, _, rest @ ..] | [0x0f, 0x86, _, _, _, _, rest @ ..] => Some(rest),
+        _ => None,
+    });
+    rest.next().map_or(0, |rest| (code.len() - rest.len()) as u64)
 }
 
 /// Whether the file is musl, or has it inside.
@@ -227,6 +248,20 @@ mod tests {
             runtime("_ZN11parking_lot9raw_mutex8RawMutex9lock_slow17h0123456789abcdefE.llvm.42"),
             Some("parking_lot RawMutex::lock_slow")
         );
+    }
+
+    #[test]
+    fn the_stack_check_of_go_is_passed_over() {
+        // As Go 1.19 compiles `sync.(*Mutex).lockSlow` and `main.at`, and as it does with a frame of 0x90 bytes.
+        assert_eq!(stack_check(b"\x49\x3b\x66\x10\x0f\x86\x7f\x02\x00\x00\x48\x83\xec\x48"), 10);
+        assert_eq!(stack_check(b"\x49\x3b\x66\x10\x76\x73\x48\x83\xec\x18"), 6);
+        assert_eq!(stack_check(b"\x4c\x8d\x64\x24\xf0\x4d\x3b\x66\x10\x76\x73\x48"), 11);
+        // Before 1.17: `mov %fs:-8,%rcx` first.
+        let old = b"\x64\x48\x8b\x0c\x25\xf8\xff\xff\xff\x48\x3b\x61\x10\x76\x4b\x48";
+        assert_eq!(stack_check(old), 15);
+        for none in [&b"\x48\x83\xec\x18\x76\x73"[..], b"\x49\x3b\x66\x10\x75\x73", b"\x49\x3b", b""] {
+            assert_eq!(stack_check(none), 0);
+        }
     }
 
     #[test]

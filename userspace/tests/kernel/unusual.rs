@@ -270,10 +270,10 @@ fn a_static_program_tells_of_its_rust_mutexes() {
     assert!(fought.is_some_and(|it| it.seen.runtime == "Rust std"), "{mutexes:?} {:?}", session.notes);
 }
 
-fn built_by_go(directory: &Path, flags: &[&str]) -> PathBuf {
-    let program = directory.join("mutex");
+fn built_by_go(directory: &Path, name: &str, flags: &[&str]) -> PathBuf {
+    let program = directory.join(name);
     let mut go = Command::new("go");
-    go.arg("build").args(flags).arg("-o").args([&program, &source("mutex.go")]);
+    go.arg("build").args(flags).arg("-o").args([&program, &source(&format!("{name}.go"))]);
     go.env("GOCACHE", directory.join("cache")).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
     assert!(go.status().unwrap().success());
     program
@@ -283,23 +283,35 @@ fn built_by_go(directory: &Path, flags: &[&str]) -> PathBuf {
 fn a_go_program_without_symbols_is_refused_by_name() {
     need!(installed("go"), "go is not installed");
     let directory = tempfile::tempdir().unwrap();
-    let (code, notes) = attached_whole(&built_by_go(directory.path(), &["-ldflags=-s -w"]));
+    let (code, notes) = attached_whole(&built_by_go(directory.path(), "mutex", &["-ldflags=-s -w"]));
     assert_eq!(code, Some(0), "{notes:?}");
     let note = "mutex: cannot find spin sites in mutex: it is a Go program without symbols; showing tier 0";
     assert!(notes.iter().any(|said| said == note), "{notes:?}");
+}
+
+/// Contended acquisitions of a program of Go, from its first to its last.
+fn contended_in_go(name: &str) -> u64 {
+    let directory = tempfile::tempdir().unwrap();
+    let program = built_by_go(directory.path(), name, &[]);
+    let mut child = Reader::start(&program);
+    let mut trace = Trace::of(child.0.id(), &How { probes: &PROBES, ..How::default() });
+    child.go();
+    trace.until(|| child.0.try_wait().unwrap().is_some());
+    let session = trace.finish();
+    contended(&ranked_mutexes(&session.processes), "Go")
 }
 
 #[test]
 fn a_go_program_tells_of_its_mutexes() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("go"), "go is not installed");
-    let directory = tempfile::tempdir().unwrap();
-    let program = built_by_go(directory.path(), &[]);
-    let mut child = Reader::start(&program);
-    let mut trace = Trace::of(child.0.id(), &How { probes: &PROBES, ..How::default() });
-    child.go();
-    trace.until(|| child.0.try_wait().unwrap().is_some());
-    let session = trace.finish();
-    let mutexes = ranked_mutexes(&session.processes);
-    assert_eq!(contended(&mutexes, "Go"), TIMES, "{mutexes:?} {:?}", session.notes);
+    assert_eq!(contended_in_go("mutex"), TIMES);
+}
+
+/// Where its stack has to grow first, the slow path begins anew.
+#[test]
+fn a_slow_path_of_go_that_begins_anew_is_counted_once() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("go"), "go is not installed");
+    assert_eq!(contended_in_go("depths"), 100);
 }
