@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
-#[path = "../tests/kernel/support/skip.rs"]
-mod skip;
 #[expect(dead_code, reason = "tests use the rest")]
 #[path = "../tests/stacks/waiting.rs"]
 mod waiting;
@@ -24,6 +22,7 @@ use pulse_trace::{
     model::maps::Maps,
     symbolize::{Registers, Stack, Symbolizer, caller},
 };
+use pulse_trace_testing::need;
 use waiting::{Running, Shop, Taken};
 
 const ROUNDS: u32 = 20_000;
@@ -36,9 +35,7 @@ fn main() {
     let mut symbolizer = Symbolizer::new();
     let empty = resident();
     let shop = Shop::new();
-    let Some(program) = shop.c("chain.c", &[]) else {
-        return skip::skip("stacks", "needs gcc");
-    };
+    let program = need!(shop.c("chain.c", &[]), "gcc is not installed");
     measure("a C program, 13 KB", &mut symbolizer, &Running::start(&program));
     let after_c = resident();
     let this = env::var_os("STACKS_OF").map_or_else(|| env::current_exe().unwrap(), PathBuf::from);

@@ -14,6 +14,7 @@ use pulse_trace::{
     model::synthetic::{self, Shape},
     record::Recorder,
 };
+use pulse_trace_testing::need;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_pulse-trace");
 const NOBODY: u32 = 65_534;
@@ -323,9 +324,7 @@ fn a_line_of_a_gigabyte_is_refused_quickly() {
 
 #[test]
 fn without_privilege_the_capability_is_named() {
-    if is_root() && !can_run_as_nobody() {
-        return;
-    }
+    need!(!is_root() || can_run_as_nobody(), "other users cannot run the tool where it was built");
     let mut command = tool();
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);

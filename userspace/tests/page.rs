@@ -16,10 +16,8 @@ use pulse_trace::{
     record::Recorder,
     report,
 };
+use pulse_trace_testing::{installed, need};
 use serde_json::Value;
-
-#[path = "kernel/support/skip.rs"]
-mod skip;
 
 const LISTENER: &str = include_str!("page/listener.js");
 const PROBE: &str = include_str!("page/probe.js");
@@ -56,7 +54,7 @@ const WINDOWS: [Window; 4] = [
 ];
 
 fn browser() -> Option<&'static str> {
-    ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| skip::installed(name))
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| installed(name))
 }
 
 impl Seen {
@@ -115,17 +113,6 @@ impl Seen {
     }
 }
 
-macro_rules! browser {
-    () => {
-        match browser() {
-            Some(browser) => browser,
-            None => {
-                return skip::skip(module_path!(), "chromium is not installed; `cargo xtask setup` brings it")
-            }
-        }
-    };
-}
-
 /// Who held futexes: waits that found it so, those of which it is known, all; in the order of the page.
 fn holders(truth: &Value) -> Vec<(String, Vec<Option<f64>>)> {
     let mut rows = Vec::new();
@@ -147,7 +134,7 @@ fn holders(truth: &Value) -> Vec<(String, Vec<Option<f64>>)> {
 
 #[test]
 fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
-    let browser = browser!();
+    let browser = need!(browser(), "chromium is not installed; `cargo xtask setup` brings it");
     let session = session();
     let truth: Value = serde_json::from_slice(&json::encode(&session).unwrap()).unwrap();
     let findings = report::findings(&session);
@@ -192,7 +179,7 @@ fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
 
 #[test]
 fn the_page_of_a_comparison_shows_the_figures_of_its_json_in_every_window() {
-    let browser = browser!();
+    let browser = need!(browser(), "chromium is not installed; `cargo xtask setup` brings it");
     let comparison = comparison(5);
     let page = html::page(&serde_json::to_string(&comparison).unwrap(), &[], &[]);
     assert!(page.len() < html::LARGEST);

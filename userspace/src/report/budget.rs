@@ -285,6 +285,7 @@ mod tests {
             bar.chars().filter(|c| "UK".contains(*c)).count()
         });
         let shares: Vec<usize> = shares.collect();
+        assert!(!shares.is_empty() && shares.len().is_multiple_of(9), "{text}");
         assert!(shares.chunks(9).all(|process| process.is_sorted_by(|a, b| a + 1 >= *b)), "{text}");
     }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, Write as _},
     process::Command,
+    sync::Barrier,
     thread,
 };
 
@@ -13,8 +14,11 @@ use rustix::{
 
 use super::CALLER;
 
-/// Threads that make the calls.
-pub const THREADS: u64 = 3;
+/// Threads that make the calls: two for each CPU, which begin together.
+pub fn threads() -> usize {
+    2 * thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Processes that make them, besides the first.
 pub const CHILDREN: u64 = 3;
 /// What each of them makes. No runtime makes these on its own.
@@ -32,9 +36,13 @@ pub fn make_calls(how: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout().lock(), "ready")?;
     std::io::stdin().lock().read_line(&mut String::new())?;
     if how == "threads" {
+        let together = Barrier::new(threads());
         thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(make);
+            for _ in 0..threads() {
+                scope.spawn(|| {
+                    together.wait();
+                    make();
+                });
             }
         });
         return Ok(());

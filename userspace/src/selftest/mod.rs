@@ -51,7 +51,9 @@ pub fn run(contend: Option<&Path>) -> Outcome {
     for result in hooks::verify() {
         note(result);
     }
-    for (scope, name) in [(Scope::Targets, "threads"), (Scope::Children, "children")] {
+    let scopes =
+        [(Scope::Targets, "threads"), (Scope::Children, "children"), (Scope::Everybody, "everybody")];
+    for (scope, name) in scopes {
         note(match count_truly(scope) {
             Ok(text) => Ok(format!("TRUTH {name} ok: {text}")),
             Err(text) => Err(format!("TRUTH {name} FAILED: {text}")),
@@ -77,7 +79,7 @@ fn count_truly(scope: Scope) -> Result<String, String> {
     // It may have ended; then there is nothing to end.
     let _ = child.kill();
     let _ = child.wait();
-    compare(&session?, scope)
+    compare(&session?, scope, child.id())
 }
 
 fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error::Error>> {
@@ -87,8 +89,12 @@ fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error:
     let probes = vec![crate::probes::AUTO.to_owned()];
     let request =
         Request { scope, per_thread: false, probes, stacks: true, limits: Vec::new(), debug: false };
-    let setup = kernel_setup(&request, &[&pinned])?;
-    let mut live = Live::start(&setup, &[Target { pinned: &pinned, held: false }])?;
+    let all = [Target { pinned: &pinned, held: false }];
+    // Of everybody it is found by its first call.
+    let targets = if scope == Scope::Everybody { &[] } else { &all[..] };
+    let pinned: Vec<&Pinned> = targets.iter().map(|target| target.pinned).collect();
+    let setup = kernel_setup(&request, &pinned)?;
+    let mut live = Live::start(&setup, targets)?;
     child.stdin.take().ok_or("no pipe to the caller")?.write_all(b"go\n")?;
     child.wait()?;
     let mut session = Session::new(Header { arch: host::arch(), ..Header::default() });
@@ -97,16 +103,17 @@ fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error:
     Ok(session)
 }
 
-/// The caller's truth, all processes together.
-fn compare(session: &Session, scope: Scope) -> Result<String, String> {
-    let makers = if scope == Scope::Children { 1 + caller::CHILDREN } else { caller::THREADS };
+/// The caller's truth, all of its processes together.
+fn compare(session: &Session, scope: Scope, pid: u32) -> Result<String, String> {
+    let makers = if scope == Scope::Children { 1 + caller::CHILDREN } else { caller::threads() as u64 };
     let mut shown = Vec::new();
     let skipped = session.ledger.degraded.get("recursion_misses").copied().unwrap_or(0);
     for (name, each) in caller::TRUTH {
         let truth = each * makers;
         let nr =
             |call: &Call| call.abi == Abi::Native && syscalls::name(&session.header.arch, *call) == *name;
-        let calls = session.processes.values().flat_map(|process| process.calls());
+        let own = session.processes.iter().filter(|(key, _)| scope != Scope::Everybody || key.pid == pid);
+        let calls = own.flat_map(|(_, process)| process.calls());
         let (mut counted, mut timed) = (0, 0);
         for (_, stats) in calls.filter(|(call, _)| nr(call)) {
             counted += stats.count();

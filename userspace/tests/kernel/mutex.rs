@@ -7,7 +7,11 @@ pub mod library;
 mod total;
 mod truth;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use pulse_trace::{
     model::{
@@ -66,7 +70,8 @@ fn an_adaptive_mutex_tells_who_spun_who_gave_up_and_who_went_to_the_kernel() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     let (session, pids) = traced("adaptive", "50000", UNLIMITED);
     assert!(whole(&session.ledger), "{:?}", session.ledger);
-    need!(contended(&session) > 0, "nobody fought: both sides ran one after the other");
+    // Each side has a CPU: both fight thousands of times, however busy those are.
+    assert!(contended(&session) > 0, "{:?}", session.notes);
     let both: BTreeSet<u32> = pids.iter().copied().collect();
     for mutex in mutexes(&session) {
         let stats = &mutex.seen.stats;
@@ -95,13 +100,17 @@ fn an_adaptive_mutex_tells_who_spun_who_gave_up_and_who_went_to_the_kernel() {
     assert_eq!(session.ledger.events.get("contended_acquisitions"), Some(&contended(&session)));
 }
 
-/// A hundred frames of an endless ping-pong, with a budget that it soon exceeds.
+/// An endless ping-pong with a budget that it exceeds, until the probes are out, and as long again.
 fn over_budget(probes: &[&str], choice: Choice) -> Session {
     let (mut program, pinned) = ping_pong("adaptive", "100000000");
     let how = How { probes, wish: Wish { choice, budget_percent: Some(0.1) }, ..How::default() };
     let mut trace = Trace::of_all(&pinned.iter().collect::<Vec<_>>(), &how);
     program.go();
-    trace.steps(100);
+    let (since, pid) = (Instant::now(), pinned[0].pid);
+    trace.until(|| !left_behind::is_probed(pid) || since.elapsed() > Duration::from_secs(60));
+    assert!(!left_behind::is_probed(pid), "a minute of a lock that is fought for costs nothing");
+    let end = Instant::now() + since.elapsed() + Duration::from_millis(100);
+    trace.until(|| Instant::now() > end);
     program.kill();
     trace.finish()
 }
@@ -111,10 +120,8 @@ fn probes_that_cost_more_than_their_budget_are_taken_out_and_what_they_saw_is_ke
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     let session = over_budget(&["mutex"], Choice::default());
     let traps = session.overhead.traps.as_ref().unwrap();
-    need!(traps.hits > 500, "nobody fought: {} hits", traps.hits);
     let at = traps.detached_at_ns.unwrap();
-    // Each look is 10 ms and more after the other: it was one of the first.
-    assert!(traps.attached_ns <= at && at < session.duration_ns / 2, "{traps:?} of {}", session.duration_ns);
+    assert!(traps.attached_ns <= at && at < session.duration_ns, "{traps:?} of {}", session.duration_ns);
     assert!(contended(&session) > 0);
     assert!(traps.hits as f64 * traps.trap_ns > 0.001 * traps.target_cpu_ns as f64, "{traps:?}");
 }
@@ -138,7 +145,6 @@ fn every_spin_count_is_the_one_that_bpftrace_reads_where_debug_information_says(
     trace.until(|| program.has_ended());
     let session = trace.finish();
     let said = oracle.finish();
-    need!(contended(&session) > 0, "nobody fought: both sides ran one after the other");
     assert!(whole(&session.ledger), "{:?}", session.ledger);
     let mut theirs = vec![0_u64; 256];
     for (spins, count) in said["@spins"].as_object().unwrap() {
@@ -152,6 +158,7 @@ fn every_spin_count_is_the_one_that_bpftrace_reads_where_debug_information_says(
     }
     assert!(ours == theirs, "ours and theirs by bucket, of {:?}: {ours:?} {theirs:?}", session.ledger);
     assert_eq!(ours.iter().sum::<u64>(), contended(&session));
+    assert!(theirs.iter().sum::<u64>() > 0, "neither side found a lock taken");
 }
 
 #[test]

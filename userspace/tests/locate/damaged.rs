@@ -12,6 +12,8 @@ use pulse_trace::locate::{
     site::{FilePlan, Role},
 };
 
+use pulse_trace_testing::need;
+
 use crate::specimens::{by_code, read};
 
 const FILES: u64 = 1_000;
@@ -145,9 +147,8 @@ fn check(bytes: &[u8], plan: &FilePlan, what: &str) {
 
 #[test]
 fn a_thousand_broken_files() {
-    let test = "a_thousand_broken_files";
-    let small = read(test, "bullseye", "libpthread-2.31.so");
-    let (Some(small), Some(large)) = (small, read(test, "bookworm", "libc.so.6")) else { return };
+    let small = need!(read("bullseye", "libpthread-2.31.so"));
+    let large = need!(read("bookworm", "libc.so.6"));
     let sources = [(sensitive(&small), small), (sensitive(&large), large)];
     let understood: u64 = thread::scope(|scope| {
         let parts: Vec<_> = (0..2)
@@ -190,11 +191,10 @@ impl DebugFiles for Broken {
 
 #[test]
 fn two_hundred_broken_debug_files() {
-    let test = "two_hundred_broken_debug_files";
-    let Some(library) = read(test, "bullseye", "libpthread-2.31.so") else { return };
+    let library = need!(read("bullseye", "libpthread-2.31.so"));
     let id = by_code(&library).build_id.unwrap();
     let name = format!("debug/.build-id/{}/{}.debug", &id[..2], &id[2..]);
-    let Some(debug) = read(test, "bullseye", &name) else { return };
+    let debug = need!(read("bullseye", &name));
     let sound = by_code(&library);
     let lasting = |role: Role| matches!(role, Role::Contended | Role::SpinEnd | Role::GaveUp);
     let places = |plan: &FilePlan| -> Vec<(String, Role, u64)> {

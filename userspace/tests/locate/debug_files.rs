@@ -10,11 +10,9 @@ use pulse_trace::locate::{
     plan::plan,
     site::{FoundBy, Role, Wait},
 };
+use pulse_trace_testing::{installed, need};
 
-use crate::{
-    skip::{installed, skip},
-    specimens::{by_code, debug, read, shelf},
-};
+use crate::specimens::{by_code, debug, read, shelf};
 
 const BUILD: &str = "93ac61ec5a8eb1396f9fbd350e3169a558528a40";
 
@@ -30,13 +28,13 @@ fn section(bytes: &[u8], name: &str) -> usize {
 
 #[test]
 fn without_a_file_or_with_another_ones_the_code_is_believed() {
-    let test = "without_a_file_or_with_another_ones_the_code_is_believed";
-    let Some(bytes) = read(test, "bookworm", "libc.so.6") else { return };
+    let bytes = need!(read("bookworm", "libc.so.6"));
     let missing = Verdict::NoDwarf("there is no debug file".into());
     assert_eq!(verdict(&bytes, &debug("nowhere")), missing);
     // The right name, but of another build.
     let own = shelf("bookworm").join(format!("debug/.build-id/{}/{}.debug", &BUILD[..2], &BUILD[2..]));
-    let (Ok(_), Some(other)) = (fs::metadata(&own), read(test, "trixie", "libc.so.6")) else { return };
+    need!(own.is_file(), "the mirror has no debug file of the known build any more");
+    let other = need!(read("trixie", "libc.so.6"));
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join(".build-id").join(&BUILD[..2]);
     fs::create_dir_all(&place).unwrap();
@@ -48,14 +46,10 @@ fn without_a_file_or_with_another_ones_the_code_is_believed() {
 
 #[test]
 fn a_link_is_followed_if_the_checksum_fits() {
-    let test = "a_link_is_followed_if_the_checksum_fits";
-    let Some(mut library) = read(test, "bullseye", "libpthread-2.31.so") else { return };
+    let mut library = need!(read("bullseye", "libpthread-2.31.so"));
     let id = by_code(&library).build_id.unwrap();
-    let Some(mut debug_file) =
-        read(test, "bullseye", &format!("debug/.build-id/{}/{}.debug", &id[..2], &id[2..]))
-    else {
-        return;
-    };
+    let debug_file = format!("debug/.build-id/{}/{}.debug", &id[..2], &id[2..]);
+    let mut debug_file = need!(read("bullseye", &debug_file));
     // Both lose their build id: the note becomes one of another type.
     for bytes in [&mut library, &mut debug_file] {
         let note = section(bytes, ".note.gnu.build-id");
@@ -88,42 +82,33 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// The debug file of libpthread 2.31, packed otherwise by `objcopy`.
-fn repacked(test: &str, kind: &str, library: &Path, directory: &Path) -> Option<Directories> {
+fn repacked(kind: &str, library: &Path, directory: &Path) -> Option<Directories> {
     let id = by_code(&fs::read(library).unwrap()).build_id.unwrap();
     let name = format!(".build-id/{}/{}.debug", &id[..2], &id[2..]);
     let (from, to) = (shelf("bullseye").join("debug").join(&name), directory.join(&name));
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     let option = format!("--compress-debug-sections={kind}");
     let done = Command::new("objcopy").arg(option).arg(&from).arg(&to).output().unwrap();
-    if !done.status.success() {
-        skip(test, &format!("objcopy cannot pack as {kind}"));
-        return None;
-    }
-    Some(Directories { roots: vec![directory.into()], beside: None })
+    done.status.success().then(|| Directories { roots: vec![directory.into()], beside: None })
 }
 
 #[test]
 fn sections_may_be_packed_in_any_way() {
-    let test = "sections_may_be_packed_in_any_way";
-    let Some(bytes) = read(test, "bullseye", "libpthread-2.31.so") else { return };
-    if !installed("objcopy") {
-        return skip(test, "objcopy (package binutils) is not installed");
-    }
+    let bytes = need!(read("bullseye", "libpthread-2.31.so"));
+    need!(installed("objcopy"), "objcopy (package binutils) is not installed");
     let library = shelf("bullseye").join("libpthread-2.31.so");
     for kind in ["none", "zlib", "zstd"] {
         let directory = tempfile::tempdir().unwrap();
-        let Some(directories) = repacked(test, kind, &library, directory.path()) else { continue };
+        let directories = need!(repacked(kind, &library, directory.path()), "objcopy cannot pack as {kind}");
         assert_eq!(verdict(&bytes, &directories), Verdict::Agree, "{kind}");
     }
 }
 
 #[test]
 fn code_that_is_not_understood_is_found_by_its_debug_information() {
-    let test = "code_that_is_not_understood_is_found_by_its_debug_information";
-    let Some(mut bytes) = read(test, "bookworm", "libc.so.6") else { return };
-    if by_code(&bytes).build_id.as_deref() != Some(BUILD) {
-        return;
-    }
+    let mut bytes = need!(read("bookworm", "libc.so.6"));
+    let known = by_code(&bytes).build_id.as_deref() == Some(BUILD);
+    need!(known, "the mirror has the known build of bookworm's C library no more");
     // `mov $8,%esi` becomes `mov $9,%esi`: no longer the mean that the code is known by.
     assert_eq!(std::mem::replace(&mut bytes[0x8c5a5], 9), 8);
     let reason = "pthread_mutex_lock stores something into __spins that is not its running mean";

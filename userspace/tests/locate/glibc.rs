@@ -14,11 +14,9 @@ use pulse_trace::locate::{
         Wait::{Adaptive, Normal, Read, Recursive, Timed, Write},
     },
 };
+use pulse_trace_testing::need;
 
-use crate::{
-    skip::skip,
-    specimens::{GLIBCS, by_code, debug, read},
-};
+use crate::specimens::{GLIBCS, by_code, debug, read};
 
 /// A build and the sites of its `pthread_mutex_lock`.
 struct Known {
@@ -97,7 +95,7 @@ fn of<'a>(plan: &'a FilePlan, function: &str, role: Role) -> Vec<&'a Site> {
 #[test]
 fn every_call_has_a_place_at_the_beginning_of_its_function() {
     for (release, file) in GLIBCS {
-        let Some(bytes) = read("every_call_has_a_place", release, file) else { return };
+        let bytes = need!(read(release, file));
         let plan = by_code(&bytes);
         let has = |function: &str| plan.calls.iter().any(|site| site.function == function);
         let all = [MUTEX_LOCK, "pthread_mutex_timedlock", "pthread_mutex_clocklock", COND_LOCK];
@@ -119,7 +117,7 @@ fn every_call_has_a_place_at_the_beginning_of_its_function() {
 #[test]
 fn both_methods_find_the_same() {
     for (release, file) in GLIBCS {
-        let Some(bytes) = read("both_methods_find_the_same", release, file) else { return };
+        let bytes = need!(read(release, file));
         let plan = plan(&bytes, &debug(release));
         let verdicts: Vec<_> = plan.checks.iter().map(|(function, _)| *function).collect();
         assert_eq!(verdicts, [MUTEX_LOCK, COND_LOCK], "{release}");
@@ -147,7 +145,7 @@ fn both_methods_find_the_same() {
 #[test]
 fn every_build_has_every_place() {
     for (release, file) in GLIBCS {
-        let Some(bytes) = read("every_build_has_every_place", release, file) else { return };
+        let bytes = need!(read(release, file));
         let plan = by_code(&bytes);
         let generation = if release == "bullseye" { Generation::Linear } else { Generation::Exponential };
         assert_eq!(plan.generation, Some(generation), "{release}");
@@ -178,7 +176,7 @@ fn every_build_has_every_place() {
 fn known_builds_have_known_addresses() {
     let mut met = 0;
     for (release, file) in GLIBCS {
-        let Some(bytes) = read("known_builds_have_known_addresses", release, file) else { return };
+        let bytes = need!(read(release, file));
         let plan = by_code(&bytes);
         let Some(known) = KNOWN.iter().find(|known| plan.build_id.as_deref() == Some(known.build_id)) else {
             continue;
@@ -194,17 +192,14 @@ fn known_builds_have_known_addresses() {
         assert_eq!((relock.address, relock.count_register), (end, Some(register)), "{release}");
         assert_eq!(of(&plan, COND_LOCK, Contended)[0].address, known.relock.0, "{release}");
     }
-    if met == 0 {
-        skip("known_builds_have_known_addresses", "the mirror has none of the four known builds any more");
-    }
+    need!(met > 0, "the mirror has none of the four known builds any more");
 }
 
 #[test]
 fn read_write_locks_are_found_or_refused_by_name() {
     let names = ["pthread_rwlock_rdlock", "pthread_rwlock_wrlock"];
     for (release, file) in GLIBCS {
-        let test = "read_write_locks_are_found_or_refused_by_name";
-        let Some(bytes) = read(test, release, file) else { return };
+        let bytes = need!(read(release, file));
         let plan = by_code(&bytes);
         for (name, wait) in names.into_iter().zip([Read, Write]) {
             let calls = of(&plan, name, KernelWait(wait)).len();
@@ -222,8 +217,7 @@ fn read_write_locks_are_found_or_refused_by_name() {
 
 #[test]
 fn a_library_that_only_passes_on_is_refused() {
-    let test = "a_library_that_only_passes_on_is_refused";
-    let Some(bytes) = read(test, "bullseye", "libc-2.31.so") else { return };
+    let bytes = need!(read("bullseye", "libc-2.31.so"));
     let plan = by_code(&bytes);
     let id = plan.build_id.clone().unwrap();
     // Its function jumps through a pointer to the one in libpthread, once that is loaded.
@@ -234,12 +228,12 @@ fn a_library_that_only_passes_on_is_refused() {
 
 #[test]
 fn marks_are_listed() {
-    let Some(bytes) = read("marks_are_listed", "sid", "libc.so.6") else { return };
+    let bytes = need!(read("sid", "libc.so.6"));
     let marks = by_code(&bytes).marks;
     assert!(marks.len() > 50 && marks.iter().all(|mark| mark.provider == "libc"), "{}", marks.len());
     let entry = marks.iter().find(|mark| mark.name == "mutex_entry").unwrap();
     assert_eq!((entry.class, entry.arguments.as_str()), (Emulated, "8@%rdi"));
     assert!(marks.iter().any(|mark| mark.name == "lll_lock_wait"));
-    let Some(older) = read("marks_are_listed", "bookworm", "libc.so.6") else { return };
+    let older = need!(read("bookworm", "libc.so.6"));
     assert_eq!(by_code(&older).marks, []);
 }

@@ -9,6 +9,4 @@ mod debug_files;
 mod glibc;
 mod replaceable;
 mod runtimes;
-#[path = "../kernel/support/skip.rs"]
-mod skip;
 mod specimens;

@@ -3,11 +3,9 @@
 use std::{env, fs, process::Command};
 
 use pulse_trace::locate::site::{FilePlan, Role};
+use pulse_trace_testing::{installed, need};
 
-use crate::{
-    skip::{installed, skip},
-    specimens::{by_code, read, target},
-};
+use crate::specimens::{by_code, read, target};
 
 fn slow_paths(plan: &FilePlan, runtime: &'static str) -> Vec<String> {
     plan.of(Role::SlowPathEntry(runtime)).map(|site| site.function.clone()).collect()
@@ -33,31 +31,27 @@ fn this_very_program_has_the_standard_library() {
     assert!(slow_paths(&plan, "Rust std").contains(&"std::sys Mutex::lock_contended".to_owned()));
     let site = plan.of(Role::SlowPathEntry("Rust std")).find(|site| site.function.contains("Mutex")).unwrap();
     assert!(site.class.typical_ns().is_some());
-    if installed("nm") {
-        assert_eq!(by_nm(&this, &["5Mutex14lock_contended"]), [site.address]);
-    }
+    need!(installed("nm"), "nm (package binutils) is not installed");
+    assert_eq!(by_nm(&this, &["5Mutex14lock_contended"]), [site.address]);
 }
 
 #[test]
 fn parking_lot_is_found_in_a_workload() {
     let path = target().join("debug/syncbench");
-    let Ok(bytes) = fs::read(&path) else {
-        return skip("parking_lot_is_found_in_a_workload", "syncbench is not built: run `cargo xtask build`");
-    };
+    let bytes = need!(fs::read(&path).ok(), "syncbench is not built: run `cargo xtask build`");
     let plan = by_code(&bytes);
     assert!(slow_paths(&plan, "parking_lot").contains(&"parking_lot RawMutex::lock_slow".to_owned()));
-    if installed("nm") {
-        let mut expected = by_nm(&path, &["8RawMutex9lock_slow"]);
-        expected.sort_unstable();
-        expected.dedup();
-        let own = plan.sites.iter().filter(|site| site.function == "parking_lot RawMutex::lock_slow");
-        assert_eq!(own.map(|site| site.address).collect::<Vec<_>>(), expected);
-    }
+    need!(installed("nm"), "nm (package binutils) is not installed");
+    let mut expected = by_nm(&path, &["8RawMutex9lock_slow"]);
+    expected.sort_unstable();
+    expected.dedup();
+    let own = plan.sites.iter().filter(|site| site.function == "parking_lot RawMutex::lock_slow");
+    assert_eq!(own.map(|site| site.address).collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn musl_is_told_from_glibc() {
-    let Some(bytes) = read("musl_is_told_from_glibc", "bookworm", "ld-musl-x86_64.so.1") else { return };
+    let bytes = need!(read("bookworm", "ld-musl-x86_64.so.1"));
     let plan = by_code(&bytes);
     assert_eq!(plan.runtimes, ["musl"]);
     assert_eq!(plan.refusals, Vec::<String>::new());
@@ -67,14 +61,13 @@ fn musl_is_told_from_glibc() {
 
 #[test]
 fn abseil_is_found_by_its_dynamic_symbols() {
-    let test = "abseil_is_found_by_its_dynamic_symbols";
-    let Some(bytes) = read(test, "bookworm", "libabsl_synchronization.so.20220623.0.0") else { return };
+    let bytes = need!(read("bookworm", "libabsl_synchronization.so.20220623.0.0"));
     let plan = by_code(&bytes);
     assert_eq!(slow_paths(&plan, "abseil"), ["absl::Mutex::LockSlow"]);
 }
 
 /// A program of its own, linked by the C compiler that links every Rust program.
-fn compiled(test: &str, arguments: &[&str]) -> Option<Vec<u8>> {
+fn compiled(arguments: &[&str]) -> Result<Vec<u8>, String> {
     let directory = tempfile::tempdir().unwrap();
     let (source, program) = (directory.path().join("x.c"), directory.path().join("x"));
     let text =
@@ -82,44 +75,31 @@ fn compiled(test: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     fs::write(&source, text).unwrap();
     let done = Command::new("cc").args(arguments).arg("-o").arg(&program).arg(&source).output();
     match done {
-        Ok(output) if output.status.success() => Some(fs::read(&program).unwrap()),
-        _ => {
-            skip(test, &format!("the C compiler cannot build with {arguments:?} here"));
-            None
-        }
+        Ok(output) if output.status.success() => Ok(fs::read(&program).unwrap()),
+        _ => Err(format!("the C compiler cannot build with {arguments:?} here")),
     }
 }
 
 #[test]
 fn static_programs_are_read_or_refused_by_name() {
-    let test = "static_programs_are_read_or_refused_by_name";
-    if !cfg!(target_arch = "x86_64") {
-        return;
-    }
-    if let Some(with_symbols) = compiled(test, &["-static", "-pthread"]) {
-        let plan = by_code(&with_symbols);
-        let spin = plan
-            .sites
-            .iter()
-            .find(|site| site.role == Role::SpinEnd && site.function == "pthread_mutex_lock");
-        assert!(plan.runtimes.contains(&"glibc") && spin.is_some(), "{:?}", plan.refusals);
-    }
-    if let Some(stripped) = compiled(test, &["-static", "-pthread", "-s"]) {
-        let plan = by_code(&stripped);
-        let id = plan.build_id.clone().unwrap_or_else(|| "a file without build-id".into());
-        let reason = "it is a static program without symbols";
-        assert_eq!(plan.refusals, [format!("cannot find spin sites in {id}: {reason}; showing tier 0")]);
-        assert_eq!(plan.sites, []);
-    }
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     // A dynamic program has its locks elsewhere, which is nothing to complain about.
-    if let Some(dynamic) = compiled(test, &["-pthread", "-s"]) {
-        assert_eq!(by_code(&dynamic).refusals, Vec::<String>::new());
-    }
+    let dynamic = need!(compiled(&["-pthread", "-s"]));
+    assert_eq!(by_code(&dynamic).refusals, Vec::<String>::new());
+    let plan = by_code(&need!(compiled(&["-static", "-pthread"])));
+    let spin =
+        plan.sites.iter().find(|site| site.role == Role::SpinEnd && site.function == "pthread_mutex_lock");
+    assert!(plan.runtimes.contains(&"glibc") && spin.is_some(), "{:?}", plan.refusals);
+    let plan = by_code(&need!(compiled(&["-static", "-pthread", "-s"])));
+    let id = plan.build_id.clone().unwrap_or_else(|| "a file without build-id".into());
+    let reason = "it is a static program without symbols";
+    assert_eq!(plan.refusals, [format!("cannot find spin sites in {id}: {reason}; showing tier 0")]);
+    assert_eq!(plan.sites, []);
 }
 
 #[test]
 fn other_machines_are_refused_by_name() {
-    let Some(bytes) = read("other_machines_are_refused_by_name", "bookworm", "libc.so.6") else { return };
+    let bytes = need!(read("bookworm", "libc.so.6"));
     let refused = |at: usize, value: u8| {
         let mut bytes = bytes.clone();
         bytes[at] = value;

@@ -8,8 +8,6 @@ use pulse_trace::locate::{
     site::FilePlan,
 };
 
-use crate::skip::skip;
-
 /// A release and the file that holds `pthread_mutex_lock`.
 pub const GLIBCS: [(&str, &str); 4] = [
     ("bullseye", "libpthread-2.31.so"),
@@ -27,16 +25,13 @@ pub fn shelf(release: &str) -> PathBuf {
     target().join("libraries").join(release)
 }
 
-/// A specimen's bytes, or `None` after a declared skip.
-pub fn read(test: &str, release: &str, file: &str) -> Option<Vec<u8>> {
-    let path = shelf(release).join(file);
-    let bytes = fs::read(&path).ok();
-    if bytes.is_none() {
+/// A specimen's bytes, or the reason why they are missing.
+pub fn read(release: &str, file: &str) -> Result<Vec<u8>, String> {
+    fs::read(shelf(release).join(file)).map_err(|_| {
         let why = fs::read_to_string(target().join("libraries/why-missing"));
         let why = why.unwrap_or_else(|_| "run `cargo xtask libraries`".into());
-        skip(test, &format!("there is no {file} of {release} here: {why}"));
-    }
-    bytes
+        format!("there is no {file} of {release} here: {why}")
+    })
 }
 
 /// The debug files of a release.

@@ -4,8 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use pulse_trace::symbolize::Symbolizer;
 
+use pulse_trace_testing::installed;
+
 use crate::{
-    need, skip,
+    need,
     waiting::{Running, Shop, functions, stack_of},
 };
 
@@ -26,7 +28,7 @@ fn split(shop: &Shop, more: &[&str]) -> Option<std::path::PathBuf> {
 #[test]
 fn a_separate_debug_file_is_found_and_one_of_another_build_is_not() {
     let shop = Shop::new();
-    need!(skip::installed("objcopy").then_some(()), "needs objcopy");
+    need!(installed("objcopy"), "needs objcopy");
     let program = need!(split(&shop, &[]), "needs gcc");
     let names = |running: &Running| {
         let mut symbolizer = Symbolizer::new();

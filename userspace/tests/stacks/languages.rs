@@ -33,7 +33,7 @@ fn rust_names_are_demangled_and_its_own_lock_is_internal() {
     let mut symbolizer = Symbolizer::new();
     let taken = running.waiting();
     // Rust's own library keeps its frames by their pointers.
-    need!(Some(()).filter(|()| taken.registers.bp != 0), "needs gcc and ptrace, to read a register");
+    need!(taken.registers.bp != 0, "needs gcc and ptrace, to read a register");
     let stack = symbolizer.unwind(running.pid(), &taken.registers, &taken.bytes);
     let frames = symbolizer.describe(&stack);
     let called = caller(&frames).unwrap_or_default();

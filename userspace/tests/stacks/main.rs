@@ -8,20 +8,6 @@ mod debug_file;
 mod languages;
 mod library;
 mod limits;
-#[path = "../kernel/support/skip.rs"]
-mod skip;
 mod waiting;
 
-/// Leaves the test with a declared reason where something that it needs is not to be had.
-macro_rules! need {
-    ($found:expr, $($reason:tt)+) => {
-        match $found {
-            Some(found) => found,
-            None => {
-                let test = std::thread::current().name().unwrap_or("unknown").to_owned();
-                return crate::skip::skip(&test, &format!($($reason)+));
-            }
-        }
-    };
-}
-pub(crate) use need;
+use pulse_trace_testing::need;

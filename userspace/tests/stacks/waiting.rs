@@ -17,7 +17,7 @@ use pulse_trace::{
 };
 use tempfile::TempDir;
 
-use crate::skip;
+use pulse_trace_testing::installed;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -45,7 +45,7 @@ impl Shop {
 
     /// Compiles; `None` where there is no such compiler.
     pub fn compile(&self, compiler: &str, name: &str, arguments: &[&str]) -> Option<PathBuf> {
-        if !skip::installed(compiler) {
+        if !installed(compiler) {
             return None;
         }
         let path = self.path(name);

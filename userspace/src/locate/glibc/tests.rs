@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use pulse_trace_testing::need;
+
 use super::*;
 use crate::locate::{
     instruction::Class,
@@ -13,8 +15,9 @@ const HERE: [&str; 3] = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", 
 /// Debian 12, 2.36-9+deb12u14.
 const KNOWN: &str = "93ac61ec5a8eb1396f9fbd350e3169a558528a40";
 
-fn here() -> Option<Vec<u8>> {
-    HERE.iter().find_map(|path| fs::read(path).ok()).filter(|bytes| Image::parse(bytes).is_ok())
+fn here() -> Result<Vec<u8>, String> {
+    let bytes = HERE.iter().find_map(|path| fs::read(path).ok()).filter(|bytes| Image::parse(bytes).is_ok());
+    bytes.ok_or_else(|| format!("none of {} is a C library for x86-64", HERE.join(", ")))
 }
 
 fn found(bytes: &[u8]) -> (Option<String>, Found) {
@@ -24,7 +27,7 @@ fn found(bytes: &[u8]) -> (Option<String>, Found) {
 
 #[test]
 fn this_machine_is_understood() {
-    let Some(bytes) = here() else { return };
+    let bytes = need!(here());
     let (_, found) = found(&bytes);
     assert!(found.generation.is_some());
     for function in [MUTEX_LOCK, COND_LOCK] {
@@ -46,11 +49,9 @@ fn this_machine_is_understood() {
 
 #[test]
 fn every_address_of_the_known_build_is_found() {
-    let Some(bytes) = here() else { return };
+    let bytes = need!(here());
     let (build_id, found) = found(&bytes);
-    if build_id.as_deref() != Some(KNOWN) {
-        return;
-    }
+    need!(build_id.as_deref() == Some(KNOWN), "the C library here is not 2.36-9+deb12u14");
     assert_eq!(found.generation, Some(Generation::Exponential));
     let mut lock: Vec<_> = found.sites.iter().filter(|site| site.function == MUTEX_LOCK).collect();
     lock.sort_by_key(|site| site.address);
@@ -98,11 +99,9 @@ fn every_address_of_the_known_build_is_found() {
 
 #[test]
 fn one_changed_byte_is_refused() {
-    let Some(bytes) = here() else { return };
+    let bytes = need!(here());
     let (build_id, _) = found(&bytes);
-    if build_id.as_deref() != Some(KNOWN) {
-        return;
-    }
+    need!(build_id.as_deref() == Some(KNOWN), "the C library here is not 2.36-9+deb12u14");
     let refused = |at: usize, from: u8, to: u8| {
         let mut bytes = bytes.clone();
         assert_eq!(std::mem::replace(&mut bytes[at], to), from, "{at:#x}");

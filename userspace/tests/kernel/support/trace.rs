@@ -15,7 +15,7 @@ use pulse_trace::{
     target::Pinned,
 };
 
-use super::assert_consistent;
+use super::{assert_consistent, hidden};
 
 /// How to trace.
 pub struct How<'a> {
@@ -68,6 +68,7 @@ impl Trace {
 
     /// Traces several.
     pub fn of_all(pinned: &[&Pinned], how: &How<'_>) -> Self {
+        hidden::begin();
         let limits = how.limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         let probes = how.probes.iter().map(|name| (*name).to_owned()).collect();
         let request = Request {

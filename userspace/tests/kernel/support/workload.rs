@@ -19,6 +19,8 @@ use rustix::{
 };
 use serde::Deserialize;
 
+use super::hidden;
+
 /// What `calls` says of itself.
 #[derive(Debug, Deserialize)]
 pub struct Truth {
@@ -92,6 +94,7 @@ impl Calls {
 
     /// The same with any program that keeps the contract of the bundled ones.
     pub fn start_program(wrapper: &[&str], program: &Path, arguments: &[&str]) -> Self {
+        hidden::begin();
         let words: Vec<String> = wrapper.iter().map(|word| (*word).to_owned()).collect();
         let ours = program.to_string_lossy().into_owned();
         let words: Vec<String> =
