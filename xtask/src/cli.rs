@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 
-use crate::{bench, build, check, demo, dist, say, setup, test, vm};
+use crate::{bench, build, check, demo, dist, real, say, setup, test, vm};
 
 struct Verb {
     name: &'static str,
@@ -34,9 +34,21 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "test",
-        arguments: "[--vm]",
-        does: "format, clippy, check, all tests; with --vm the kernels too",
+        arguments: "[--vm] [--real]",
+        does: "format, clippy, check, all tests; --vm: on other kernels; --real: on real programs",
         run: test::run,
+    },
+    Verb {
+        name: "real",
+        arguments: "[NAME...]",
+        does: "trace servers and runtimes under load, beside bpftrace: every count has to be equal",
+        run: real::run,
+    },
+    Verb {
+        name: "soak",
+        arguments: "[TIMES [FILTER]]",
+        does: "kernel tests ten times, beside a busy loop on each CPU and builds",
+        run: test::soak::run,
     },
     Verb {
         name: "demo",
@@ -84,7 +96,7 @@ fn help() -> String {
     let mut text = String::from("cargo xtask VERB\n");
     for verb in VERBS {
         let usage = format!("{} {}", verb.name, verb.arguments);
-        let _ = write!(text, "\n  {usage:<19} {}", verb.does);
+        let _ = write!(text, "\n  {usage:<22} {}", verb.does);
     }
     text.push_str("\n\nPULSE_REQUIRE=all makes a skipped test a failed one.");
     text
@@ -100,12 +112,15 @@ pub fn none(verb: &str, arguments: &[String]) -> Result<()> {
 
 /// Whether the one known flag is given; fails on any other argument.
 pub fn flag(verb: &str, arguments: &[String], known: &str) -> Result<bool> {
-    for argument in arguments {
-        if argument != known {
-            bail!("cannot {verb} `{argument}`: the only known argument is `{known}`; leave it out");
-        }
+    flags(verb, arguments, [known]).map(|[given]| given)
+}
+
+/// Which of the known flags are given; fails on any other argument.
+pub fn flags<const N: usize>(verb: &str, arguments: &[String], known: [&str; N]) -> Result<[bool; N]> {
+    if let Some(argument) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
+        bail!("cannot {verb} `{argument}`: known is only `{}`; leave it out", known.join("`, `"));
     }
-    Ok(!arguments.is_empty())
+    Ok(known.map(|flag| arguments.iter().any(|argument| argument == flag)))
 }
 
 #[cfg(test)]
@@ -127,5 +142,6 @@ mod tests {
         assert!(flag("test", &["--vm".into()], "--vm").unwrap());
         assert!(!flag("test", &[], "--vm").unwrap());
         assert!(flag("test", &["--wm".into()], "--vm").is_err());
+        assert_eq!(flags("test", &["--b".into()], ["--a", "--b"]).unwrap(), [false, true]);
     }
 }

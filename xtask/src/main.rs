@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 mod packages;
 mod process;
+mod real;
 mod say;
 mod setup;
 mod test;

@@ -138,8 +138,8 @@ fn sources(mirrors: &BTreeSet<Mirror>, releases: &BTreeSet<&str>) -> String {
     let mut text = String::new();
     for mirror in mirrors {
         for release in releases {
-            // What is unstable has no security suite.
-            if mirror.security && *release == "sid" {
+            // What is unstable or backported has no security suite.
+            if mirror.security && (*release == "sid" || release.ends_with("-backports")) {
                 continue;
             }
             let suite = if mirror.security { format!("{release}-security") } else { (*release).to_owned() };

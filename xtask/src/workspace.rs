@@ -10,6 +10,9 @@ use anyhow::{Context as _, Result};
 /// The BPF crate: it builds for its own target only.
 pub const EBPF: &str = "pulse-trace-ebpf";
 
+/// Directories of the workspace.
+pub const MEMBERS: [&str; 6] = ["common", "ebpf", "testing", "userspace", "workloads", "xtask"];
+
 /// The repository.
 pub fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -7,12 +7,11 @@ use anyhow::Result;
 use crate::workspace;
 
 const LIMIT: usize = 500;
-const MEMBERS: [&str; 5] = ["common", "ebpf", "userspace", "workloads", "xtask"];
 
 /// Every file that is too long.
 pub fn violations() -> Result<Vec<String>> {
     let mut wrong = Vec::new();
-    for member in MEMBERS {
+    for member in workspace::MEMBERS {
         for file in workspace::files(&workspace::root().join(member), ".rs")? {
             let lines = length(&fs::read_to_string(&file)?);
             if !is_test(&file) && lines > LIMIT {

@@ -7,6 +7,7 @@ mod imports;
 mod length;
 mod prototypes;
 mod ranks;
+mod skips;
 mod source;
 mod stems;
 
@@ -25,6 +26,7 @@ const RULES: &[Rule] = &[
     ("format", format),
     ("import ranks", ranks::violations),
     ("file length", length::violations),
+    ("silent skips", skips::violations),
     ("stems", stems::violations),
     ("prototype notes", prototypes::violations),
     ("generated files", generated::violations),

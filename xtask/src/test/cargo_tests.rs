@@ -35,9 +35,8 @@ pub fn interleavings(tally: &mut Tally) {
     read_along(tally, "interleavings", test.env("RUSTFLAGS", "--cfg loom").arg("loom_"));
 }
 
-/// The tests that load BPF programs: built as the caller, run as root, one at a time.
-pub fn privileged(tally: &mut Tally) {
-    let name = "kernel tests";
+/// The tests that load BPF programs, or those that a filter names: built as the caller, run as root, one at a time.
+pub fn privileged(tally: &mut Tally, name: &str, filter: &[String]) {
     if !workspace::root().join("userspace/tests/kernel/main.rs").is_file() {
         tally.test(name, Err("userspace/tests/kernel/main.rs is missing: there is nothing to run".into()));
         return;
@@ -51,7 +50,7 @@ pub fn privileged(tally: &mut Tally) {
         let words: Vec<String> = as_root.iter().map(|word| format!("'{word}'")).collect();
         test.arg("--config").arg(format!("target.'cfg(unix)'.runner = [{}]", words.join(", ")));
     }
-    read_along(tally, name, test.args(["--", "--test-threads=1", "--show-output"]));
+    read_along(tally, name, test.args(["--", "--test-threads=1", "--show-output"]).args(filter));
 }
 
 fn read_along(tally: &mut Tally, name: &str, test: &mut Command) {

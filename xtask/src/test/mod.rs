@@ -2,6 +2,7 @@
 
 mod cargo_tests;
 pub mod libraries;
+pub mod soak;
 mod tally;
 pub mod tools;
 
@@ -12,16 +13,13 @@ use anyhow::{Result, bail};
 use crate::{
     build, check, cli, dist,
     process::{self, cargo, command},
-    say, setup, vm, workspace,
+    real, say, setup, vm, workspace,
 };
 use tally::Tally;
 
-/// Kernels that belong to the test, oldest first.
-const KERNELS: [&str; 3] = ["5.10", "6.1", "7.2"];
-
 /// The verb.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let with_kernels = cli::flag("test", arguments, "--vm")?;
+    let [with_kernels, with_real] = cli::flags("test", arguments, ["--vm", "--real"])?;
     let since = Instant::now();
     setup::ensure()?;
     tools::ensure(tools::ALL);
@@ -36,8 +34,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
     tally.step("check", || check::run(&[]));
     cargo_tests::unprivileged(&mut tally);
     cargo_tests::interleavings(&mut tally);
-    cargo_tests::privileged(&mut tally);
+    cargo_tests::privileged(&mut tally, "kernel tests", &[]);
     tally.step("second build", no_op_rebuild);
+    if with_real {
+        real_programs(&mut tally);
+    }
     if with_kernels {
         kernels(&mut tally);
     }
@@ -72,16 +73,28 @@ fn no_op_rebuild() -> Result<()> {
     Ok(())
 }
 
+fn real_programs(tally: &mut Tally) {
+    say::title("programs that other people wrote");
+    let since = Instant::now();
+    for (name, outcome) in real::all(&[]) {
+        match outcome {
+            real::Outcome::Ran(verdict) => tally.test(&format!("real {name}"), verdict),
+            real::Outcome::Skipped(reason) => tally.skip(&format!("real {name}"), &reason),
+        }
+    }
+    say::note(format_args!("real programs: {}", say::elapsed(since)));
+}
+
 fn kernels(tally: &mut Tally) {
     say::title("other kernels");
-    match vm::matrix(&KERNELS.map(str::to_owned)) {
+    match vm::matrix(&vm::all()) {
         Ok(vm::Outcome::Booted(kernels)) => {
             for (kernel, verdict) in kernels {
                 tally.test(&format!("vm {kernel}"), verdict);
             }
         }
         Ok(vm::Outcome::Skipped(reason)) => {
-            for version in KERNELS {
+            for version in vm::all() {
                 tally.skip(&format!("vm {version}"), &reason);
             }
         }
@@ -89,14 +102,19 @@ fn kernels(tally: &mut Tally) {
     }
 }
 
-fn conclude(tally: &Tally, since: Instant) -> Result<()> {
-    let strict = match env::var("PULSE_REQUIRE") {
-        Ok(value) if value == "all" => true,
+/// Whether `PULSE_REQUIRE=all` makes a skip a failure.
+pub fn everything_is_required() -> Result<bool> {
+    match env::var("PULSE_REQUIRE") {
+        Ok(value) if value == "all" => Ok(true),
         Ok(value) if !value.is_empty() => {
             bail!("cannot heed PULSE_REQUIRE={value}: the only known value is `all`")
         }
-        _ => false,
-    };
+        _ => Ok(false),
+    }
+}
+
+fn conclude(tally: &Tally, since: Instant) -> Result<()> {
+    let strict = everything_is_required()?;
     let commit = process::capture(command("git").args(["rev-parse", "--short", "HEAD"]));
     say::note(format_args!(
         "\ncommit {}, {}",

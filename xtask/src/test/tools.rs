@@ -1,6 +1,6 @@
 //! Programs that only tests and benchmarks need. The tool itself needs none of them.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use anyhow::Result;
 
@@ -44,6 +44,27 @@ pub const ALL: &[Tool] = &[
     tool("qemu-system-x86", "qemu-system-x86_64", "boots other kernels"),
 ];
 
+/// Servers and runtimes that `cargo xtask real` puts under load.
+const SERVERS: &[Tool] = &[
+    tool("bpftrace", "bpftrace", "oracle: counts the same thing independently"),
+    tool("redis-server", "redis-server", "under load: one thread"),
+    tool("memcached", "memcached", "under load: four threads"),
+    tool("nginx-light", "nginx", "under load: two processes"),
+    tool("postgresql", "psql", "under load: a process per client"),
+    tool("python3", "python3", "under load: a thread per client"),
+    tool("nodejs", "node", "under load: one thread and its helpers"),
+    tool("golang-go", "go", "under load: goroutines"),
+    tool("openjdk-17-jdk-headless", "javac", "under load: a pool of threads"),
+    tool("stress-ng", "stress-ng", "load of many kinds"),
+];
+
+/// Brings what `cargo xtask real` needs. Debian's packages start their servers, so they are only installed where that is
+/// forbidden or where there is nothing to start them.
+pub fn ensure_servers() {
+    let quiet = Path::new("/usr/sbin/policy-rc.d").exists() || !Path::new("/run/systemd/system").exists();
+    if quiet { ensure(SERVERS) } else { list(&missing(SERVERS)) }
+}
+
 /// Installs what is missing where the caller is root on a Debian-like system, and otherwise lists it. Nothing fails:
 /// the tests that miss something say so themselves.
 pub fn ensure(tools: &[Tool]) {
@@ -55,8 +76,15 @@ pub fn ensure(tools: &[Tool]) {
         install(&missing);
         return;
     }
+    list(&missing);
+}
+
+fn list(missing: &[&Tool]) {
+    if missing.is_empty() {
+        return;
+    }
     say::note("not installed; only tests that use them are skipped without them:");
-    for tool in &missing {
+    for tool in missing {
         say::note(format_args!("  {:<16} {}", tool.package, tool.purpose));
     }
     if is_debian_like() {
@@ -71,8 +99,10 @@ fn is_debian_like() -> bool {
 
 fn missing(tools: &[Tool]) -> Vec<&Tool> {
     let installed = is_debian_like().then(installed_packages);
+    // A program counts wherever it came from.
+    let is_there = |tool: &Tool| tool.program.is_some_and(|program| process::which(program).is_some());
     let is_missing = |tool: &&Tool| match &installed {
-        Some(packages) => !packages.contains(tool.package),
+        Some(packages) => !packages.contains(tool.package) && !is_there(tool),
         None => tool.program.is_some_and(|program| process::which(program).is_none()),
     };
     tools.iter().filter(is_missing).collect()

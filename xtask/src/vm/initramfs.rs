@@ -25,6 +25,7 @@ export PATH=/:/bin HOME=/tmp
 echo \"VM KERNEL $(/busybox uname -r)\"
 /pulse-trace __selftest /glibc/contend
 echo \"VM STATUS $?\"
+/busybox dmesg -r | /busybox grep '^<[0-4]>' | /busybox sed 's/^/KMSG /'
 /busybox poweroff -f
 ";
 

@@ -11,8 +11,13 @@ use anyhow::{Context as _, Result, bail};
 use crate::{packages::Apt, say, workspace};
 
 /// Versions and the Debian releases that ship them. The last release moves on: there, the newest one is taken.
-pub const KNOWN: [(&str, &str); 4] =
-    [("5.10", "bullseye"), ("6.1", "bookworm"), ("6.12", "trixie"), ("7.2", "sid")];
+pub const KNOWN: [(&str, &str); 5] = [
+    ("5.10", "bullseye"),
+    ("6.1", "bookworm"),
+    ("6.12", "trixie"),
+    ("6.18", "trixie-backports"),
+    ("7.2", "sid"),
+];
 const MOVING: &str = "sid";
 
 /// A kernel that can be booted.

@@ -11,7 +11,11 @@ use std::{env, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{dist, process, say, setup, test::tools, workspace};
+use crate::{
+    dist, process, say, setup,
+    test::{self, tools},
+    workspace,
+};
 use report::Column;
 
 /// How the matrix went.
@@ -28,12 +32,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
         bail!("cannot boot `{option}`: the verb takes versions only, such as `6.1`");
     }
     setup::ensure()?;
-    let all: Vec<String> = kernels::KNOWN.iter().map(|(version, _)| (*version).to_owned()).collect();
-    let versions = if arguments.is_empty() { &all } else { arguments };
-    let kernels = match matrix(versions)? {
+    let versions = if arguments.is_empty() { all() } else { arguments.to_vec() };
+    let kernels = match matrix(&versions)? {
         Outcome::Booted(kernels) => kernels,
         Outcome::Skipped(reason) => {
-            if env::var("PULSE_REQUIRE").is_ok_and(|value| value == "all") {
+            if test::everything_is_required()? {
                 bail!("cannot boot other kernels: {reason}");
             }
             say::out(format_args!("SKIP vm: {reason}"));
@@ -51,6 +54,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
         bail!("cannot call the kernels good: {failed} of {} failed", kernels.len());
     }
     Ok(())
+}
+
+/// Versions of all kernels that are booted, oldest first.
+pub fn all() -> Vec<String> {
+    kernels::KNOWN.iter().map(|(version, _)| (*version).to_owned()).collect()
 }
 
 /// Boots every version and prints the table of kernels and probes.
@@ -76,14 +84,7 @@ pub fn matrix(versions: &[String]) -> Result<Outcome> {
     let mut columns = Vec::new();
     for kernel in &fetched.kernels {
         let since = Instant::now();
-        let mut boot = qemu::boot(&dir, kernel, &initramfs)?;
-        if !boot.console.contains("SELFTEST ") {
-            say::note(format_args!(
-                "{}: the emulated machine died before the self-test ended; once more",
-                kernel.release
-            ));
-            boot = qemu::boot(&dir, kernel, &initramfs)?;
-        }
+        let boot = qemu::boot(&dir, kernel, &initramfs)?;
         let column = Column::read(kernel, &boot);
         say::note(format_args!("{}: {}, {}", kernel.release, column.verdict_in_words(), say::elapsed(since)));
         columns.push(column);

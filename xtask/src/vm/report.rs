@@ -56,7 +56,9 @@ impl Column {
 
 fn verdict(boot: &Boot, probes: &[Probe]) -> Result<(), String> {
     let said = |wanted: &str| boot.console.lines().any(|line| line.trim() == wanted);
-    let failure = if let Some(trouble) = &boot.trouble {
+    let failure = if let Some(oops) = boot.console.lines().find(|line| is_oops(line)) {
+        format!("the kernel reports `{}`", oops.trim())
+    } else if let Some(trouble) = &boot.trouble {
         trouble.clone()
     } else if !said("VM STATUS 0") || !said("SELFTEST OK") {
         "the self-test did not pass".to_owned()
@@ -68,6 +70,13 @@ fn verdict(boot: &Boot, probes: &[Probe]) -> Result<(), String> {
     let tail: Vec<&str> = boot.console.lines().filter(|line| !line.trim().is_empty()).collect();
     let tail = tail[tail.len().saturating_sub(15)..].join("\n    ");
     Err(format!("{failure}; the console ends with\n    {tail}"))
+}
+
+/// Whether a line of the console is one by which a kernel reports that something of it is broken. That a processor stood
+/// still is none: a busy host has the emulator wait.
+fn is_oops(line: &str) -> bool {
+    const SIGNS: [&str; 5] = ["[ cut here ]", "BUG:", "Oops", "Kernel panic", "general protection fault"];
+    SIGNS.iter().any(|sign| line.contains(sign)) && !line.contains("soft lockup")
 }
 
 /// Probes down, kernels across. Messages that are too long for a cell follow below.
@@ -148,6 +157,13 @@ mod tests {
             ["", "SELFTEST OK\nVM STATUS 0", "PROBE a works\nSELFTEST OK", "PROBE a works\nVM STATUS 0"]
         {
             assert!(column("x", bad, None).verdict.is_err(), "{bad}");
+        }
+        for oops in [
+            "[    3.1] BUG: kernel NULL pointer dereference, address: 0",
+            "KMSG <4>[ 9.0] ------------[ cut here ]------------",
+        ] {
+            let console = format!("{oops}\n{GOOD}");
+            assert!(column("x", &console, None).verdict.unwrap_err().starts_with("the kernel reports `"));
         }
         assert!(column("x", GOOD, Some("it hung")).verdict.unwrap_err().starts_with("it hung"));
     }

@@ -1,0 +1,196 @@
+//! One window that two tracers see alike: the targets stand still while either attaches or detaches.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Child,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{oracle::Oracle, tool::Tool};
+use crate::process::{command, quietly};
+
+/// Longer than this nothing here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Number of calls by process and number of the call.
+pub type Counts = BTreeMap<(u32, u32), u64>;
+
+/// A program under test; ended when dropped.
+pub struct Server {
+    /// The process that was started; what it forks is looked at, too.
+    pub child: Child,
+    /// Where it listens, if it does.
+    pub port: u16,
+}
+
+/// Puts a program under load, from first to last request.
+pub type Load = fn(&mut Server, &Path) -> Result<()>;
+
+/// What both tracers saw.
+pub struct Seen {
+    /// Counts of the tool.
+    pub ours: Counts,
+    /// Counts of bpftrace.
+    pub theirs: Counts,
+    /// Processes that the tool saw.
+    pub processes: usize,
+    /// Events that the tool says it has lost.
+    pub lost: u64,
+    /// The first finding of the report.
+    pub finding: Option<String>,
+}
+
+impl Seen {
+    /// Every count that is not the same in both.
+    pub fn differences(&self) -> Vec<String> {
+        let keys: BTreeSet<&(u32, u32)> = self.ours.keys().chain(self.theirs.keys()).collect();
+        let count = |counts: &Counts, key| counts.get(key).copied().unwrap_or(0);
+        let pairs = keys.into_iter().map(|key| (key, count(&self.ours, key), count(&self.theirs, key)));
+        let unequal = pairs.filter(|(_, ours, theirs)| ours != theirs);
+        unequal
+            .map(|((pid, nr), ours, theirs)| format!("process {pid} call {nr}: {ours}, bpftrace {theirs}"))
+            .collect()
+    }
+}
+
+/// Looks at a program while it is under load.
+pub fn observe(server: &mut Server, load: Load, dir: &Path) -> Result<Seen> {
+    let root = server.child.id();
+    let pids = stopped(root)?;
+    let oracle = Oracle::start(&dir.join("calls.bt"), &pids)?;
+    let tool = Tool::attach(&dir.join("session.json"), &pids)?;
+    signal("CONT", &pids)?;
+    load(server, dir)?;
+    let pids = stopped(root)?;
+    let (session, report) = tool.finish()?;
+    let theirs = oracle.finish()?;
+    signal("CONT", &pids)?;
+    let processes = session["processes"].as_array().context("the session has no processes")?;
+    let mut ours = Counts::new();
+    for process in processes {
+        let pid = number(&process["pid"])?;
+        for call in process["syscalls"].as_array().into_iter().flatten() {
+            let key = (u32::try_from(pid)?, u32::try_from(number(&call["nr"])?)?);
+            *ours.entry(key).or_default() += number(&call["count"])?;
+        }
+    }
+    ours.retain(|_, count| *count > 0);
+    let lost = session["ledger"]["lost"].as_object().into_iter().flatten();
+    let lost = lost.filter_map(|(_, count)| count.as_u64()).sum();
+    let finding = report.lines().find_map(|line| line.strip_prefix("> ")).map(str::to_owned);
+    Ok(Seen { ours, theirs, processes: processes.len(), lost, finding })
+}
+
+fn number(value: &serde_json::Value) -> Result<u64> {
+    value.as_u64().with_context(|| format!("cannot read the session: `{value}` is no number"))
+}
+
+/// Stops a process and all that it has forked, until no more come and every thread stands still.
+fn stopped(root: u32) -> Result<Vec<u32>> {
+    let mut stopped = Vec::new();
+    loop {
+        let tree = tree(root);
+        let new: Vec<u32> = tree.iter().copied().filter(|pid| !stopped.contains(pid)).collect();
+        if new.is_empty() {
+            return Ok(tree);
+        }
+        // One may have ended by now.
+        let _ = signal("STOP", &new);
+        wait("the program to stand still", || {
+            new.iter().all(|pid| states(*pid).all(|state| "TZX".contains(state)))
+        })?;
+        stopped.extend(new);
+    }
+}
+
+/// A process and its descendants that are alive.
+fn tree(root: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(pid) = open.pop() {
+        if !states(pid).any(|state| state != 'Z') {
+            continue;
+        }
+        found.push(pid);
+        for tid in threads(pid) {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
+            open.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+fn threads(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// States of the threads of a process.
+fn states(pid: u32) -> impl Iterator<Item = char> {
+    threads(pid).into_iter().filter_map(move |tid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    })
+}
+
+/// Sends a signal by name.
+pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
+    if pids.is_empty() {
+        return Ok(());
+    }
+    quietly(command("kill").arg(format!("-{name}")).args(pids.iter().map(u32::to_string)))
+}
+
+/// Waits for something to become true.
+pub fn wait(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
+    let since = Instant::now();
+    while !holds() {
+        if since.elapsed() > PATIENCE {
+            bail!("waited {} s in vain for {what}", PATIENCE.as_secs());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Descendants first: they are found through their parents.
+        let tree = tree(self.child.id());
+        let _ = signal("KILL", &tree);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unequal_counts_are_told() {
+        let ours = Counts::from([((1, 0), 5), ((1, 1), 7)]);
+        let theirs = Counts::from([((1, 0), 5), ((1, 1), 8), ((2, 9), 1)]);
+        let seen = Seen { ours, theirs, processes: 1, lost: 0, finding: None };
+        assert_eq!(
+            seen.differences(),
+            ["process 1 call 1: 7, bpftrace 8", "process 2 call 9: 0, bpftrace 1"]
+        );
+    }
+
+    #[test]
+    fn a_process_and_its_child_are_stopped_together() {
+        let child = command("sh").args(["-c", "sleep 1000 & wait"]).spawn().unwrap();
+        let server = Server { child, port: 0 };
+        wait("the child", || tree(server.child.id()).len() == 2).unwrap();
+        let pids = stopped(server.child.id()).unwrap();
+        assert_eq!(pids.len(), 2);
+        assert!(pids.iter().all(|pid| states(*pid).eq(['T'])));
+    }
+}
