@@ -35,6 +35,7 @@ pub const ALL: &[Tool] = &[
     tool("golang-go", "go", "compiles a program in Go"),
     tool("musl-tools", "musl-gcc", "compiles against another C library"),
     tool("binutils", "objcopy", "takes their symbols away"),
+    tool("gdb", "gdb", "oracle: in which register debug information says that a number is"),
     tool("libbpf-tools", "syscount", "peer to compare with"),
     tool("linux-perf", "perf", "peer to compare with"),
     tool("bpftool", "bpftool", "shows what is left in the kernel"),
