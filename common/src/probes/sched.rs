@@ -279,8 +279,8 @@ mod tests {
             let (first, rest) = bytes.split_at(8);
             program([first, rest].map(|half| u64::from_le_bytes(half.try_into().unwrap())))
         };
-        assert_eq!(name(b"rm\0ld\0name\0\0\0\0\0"), name(b"rm\0\0\0\0\0\0\0\0\0\0\0\0\0\0"));
-        assert_eq!(name(b"postgres: w\0\0\0\0\0"), name(b"postgres: w\0rest\0"));
+        assert_eq!(name(b"rm\0ld\0name\0\0\0\0\0\0"), name(b"rm\0\0\0\0\0\0\0\0\0\0\0\0\0\0"));
+        assert_eq!(name(b"postgres: w\0\0\0\0\0"), name(b"postgres: w\0rest"));
         assert_eq!(name(b"kworker/u8:2-ev\0"), name(b"kworker/0:1H\0\0\0\0"));
         let others: [&[u8; 16]; 4] = [
             b"postgres: v\0\0\0\0\0",
