@@ -1,5 +1,6 @@
 //! `--pin`: a list of CPUs, given to the workers in turn.
 
+use std::fs;
 use std::str::FromStr;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -20,6 +21,18 @@ impl CpuList {
         let set = sched_getaffinity(None)
             .map_err(|error| cannot("read the allowed CPUs", error, "name them with `--pin`"))?;
         Ok(Self((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()))
+    }
+
+    /// The first CPU, and the first of another core; of the same core where there is no other. None of a single CPU.
+    #[must_use]
+    pub fn two_cores(&self) -> Option<Self> {
+        let first = *self.0.first()?;
+        let path = format!("/sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list");
+        let core = fs::read_to_string(path).ok().and_then(|list| list.trim().parse::<Self>().ok());
+        let on_core = |cpu: &usize| core.as_ref().is_some_and(|core| core.0.contains(cpu));
+        let others = || self.0.iter().filter(|cpu| **cpu != first);
+        let second = others().find(|cpu| !on_core(cpu)).or_else(|| others().next())?;
+        Some(Self(vec![first, *second]))
     }
 
     /// A list of the first one only.
@@ -106,6 +119,13 @@ mod tests {
         for bad in ["", "a", "3-1", "0,", "99999"] {
             assert!(bad.parse::<CpuList>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn two_cores_are_two_cpus_of_the_list() {
+        assert_eq!(CpuList(vec![3]).two_cores(), None);
+        let CpuList(two) = CpuList(vec![0, 1, 0]).two_cores().unwrap();
+        assert_eq!(two, [0, 1]);
     }
 
     #[test]

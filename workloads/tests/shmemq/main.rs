@@ -10,5 +10,6 @@ mod by_hand;
 mod deaths;
 mod harness;
 mod locks;
+mod placement;
 mod refusals;
 mod twin;

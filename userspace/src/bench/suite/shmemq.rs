@@ -6,10 +6,7 @@ use super::{
     super::truth::{Outcome, number},
     Parts, words,
 };
-use crate::{
-    compare::json::{Section, Unit},
-    source::host,
-};
+use crate::compare::json::{Section, Unit};
 
 const LOCKS: [&str; 12] = [
     "plain",
@@ -49,8 +46,7 @@ pub const PARTS: Parts = Parts {
     outcome,
 };
 
-/// Large messages are rare, so that no variant takes much longer than another. Each side has a CPU of its own where
-/// there are two: on one, the sides would take turns, and the lock would never be wanted by both.
+/// Large messages are rare, so that no variant takes much longer than another.
 fn arguments(name: &str) -> Result<Vec<String>, String> {
     let (lock, size) = name.split_once('/').unwrap_or((name, "256"));
     if !LOCKS.contains(&lock) {
@@ -62,18 +58,7 @@ fn arguments(name: &str) -> Result<Vec<String>, String> {
         4097..=16_384 => 5_000,
         _ => 2_000,
     };
-    let pin = match allowed_cpus().as_slice() {
-        [first, second, ..] => format!("--pin {first},{second}"),
-        _ => String::new(),
-    };
-    Ok(words(&format!("--json --mutex {lock} --size {size} --repetitions {repetitions} {pin}")))
-}
-
-/// The CPUs that programs started here may use.
-fn allowed_cpus() -> Vec<u32> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    host::cpu_list(list.unwrap_or_default())
+    Ok(words(&format!("--json --mutex {lock} --size {size} --repetitions {repetitions}")))
 }
 
 fn outcome(truth: &Value) -> Outcome {
@@ -105,14 +90,4 @@ fn outcome(truth: &Value) -> Outcome {
         number(cell, "/lock/spins/mean"),
     );
     outcome
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_process_may_use_a_cpu() {
-        assert!(!allowed_cpus().is_empty());
-    }
 }

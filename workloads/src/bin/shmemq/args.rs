@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Parser;
-use pulse_trace_workloads::contract::CommonArgs;
+use pulse_trace_workloads::contract::{CommonArgs, CpuList};
 
 use crate::mutex::Mutex;
 use crate::plan::Role;
@@ -48,6 +48,9 @@ pub struct Args {
     /// Kill the server while it holds the lock, before its Nth message
     #[arg(long, value_name = "N")]
     pub crash_at: Option<u64>,
+    /// Leave the placement to the scheduler, instead of a CPU of its own for each side
+    #[arg(long, conflicts_with = "pin")]
+    pub no_pin: bool,
     /// Be one side only; the other one is started by hand with the same name
     #[arg(long, value_enum, requires = "name", help_heading = "Two terminals")]
     pub role: Option<Role>,
@@ -63,6 +66,27 @@ pub struct Args {
     /// Flags of every bundled program.
     #[command(flatten)]
     pub common: CommonArgs,
+}
+
+impl Args {
+    /// Gives each side a CPU of its own, where there are two and no `--pin` or `--no-pin` says otherwise: on one CPU the
+    /// sides take turns, and the lock is hardly ever wanted by both.
+    pub fn place_sides(&mut self) {
+        if self.common.pin.is_none() && !self.no_pin && self.worker.is_none() {
+            // A kernel that does not tell the CPUs leaves the sides unpinned.
+            self.common.pin = CpuList::allowed().ok().and_then(|cpus| cpus.two_cores());
+        }
+    }
+
+    /// The placement in words.
+    pub fn placement(&self) -> String {
+        let Some(cpus) = &self.common.pin else {
+            let why = if self.no_pin { "--no-pin" } else { "one CPU only" };
+            return format!("{why}: the scheduler places both sides, and on one CPU they take turns\n");
+        };
+        let (server, client) = (cpus.of_worker(0), cpus.of_worker(1));
+        format!("server on CPU {server}, client on CPU {client} (--pin A,B for others, --no-pin for none)\n")
+    }
 }
 
 fn at_least_one() -> clap::builder::RangedU64ValueParser {

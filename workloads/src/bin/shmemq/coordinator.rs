@@ -17,6 +17,9 @@ use crate::truth::{CellTruth, Detail};
 pub fn run(args: &Args) -> anyhow::Result<bool> {
     let mut handshake = Handshake::new(&args.common)?;
     let cells = sweep(args);
+    if !args.common.json {
+        io::stdout().lock().write_all(args.placement().as_bytes())?;
+    }
     let mut truths = Vec::new();
     let mut failure = None;
     let total = cells.len() as u64 * u64::from(args.common.rounds);

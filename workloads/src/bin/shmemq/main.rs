@@ -27,7 +27,8 @@ use clap::Parser;
 use pulse_trace_workloads::contract;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let mut args = args::Args::parse();
+    args.place_sides();
     contract::main(|| match (args.worker, args.role, &args.name) {
         (Some(role), ..) => Ok(obey::obey(&args, role).map(|()| true)?),
         (None, Some(role), Some(name)) => by_hand::run(&args, role, name),
