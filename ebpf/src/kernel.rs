@@ -4,7 +4,7 @@ use aya_ebpf::{
     EbpfContext as _,
     helpers::{
         bpf_get_attach_cookie, bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id,
-        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user,
+        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str_bytes, bpf_probe_read_user,
         generated::{bpf_jiffies64, bpf_task_pt_regs},
     },
     programs::{BtfTracePointContext, ProbeContext},
@@ -142,6 +142,17 @@ impl Object {
                 loss::count(Slot::KernelRead);
                 [0; COMM_LEN]
             })
+    }
+
+    /// The object as a text that ends with a zero, cut to the length of a name.
+    #[inline(always)]
+    pub fn text(self) -> [u8; COMM_LEN] {
+        let mut name = [0; COMM_LEN];
+        // SAFETY: the helper checks the address and fails instead of faulting.
+        if unsafe { bpf_probe_read_kernel_str_bytes(self.0 as *const u8, &mut name) }.is_err() {
+            loss::count(Slot::KernelRead);
+        }
+        name
     }
 
     /// The object that the field at an offset points to.

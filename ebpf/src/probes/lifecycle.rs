@@ -78,6 +78,29 @@ fn try_exec(old_tid: u32) -> Option<()> {
     Some(())
 }
 
+/// `void (struct task_struct *task, const char *comm)`
+///
+/// Runs before the name changes, in whichever task changes it: by `prctl`, `exec` or a write into `/proc`.
+#[raw_tracepoint(tracepoint = "task_rename")]
+pub fn lifecycle_rename(ctx: RawTracePointContext) -> i32 {
+    let task = Object::at(ctx.arg(0));
+    if let Some(thread) = targets::find(task.word(config::TASK_PID())) {
+        let comm = Object::at(ctx.arg(1)).text();
+        sched::renamed(thread.seat, comm);
+        if thread.tid == thread.tgid
+            && let Some(process) = targets::row(thread.process)
+        {
+            process.comm = comm;
+        }
+        if thread.row != thread.process
+            && let Some(row) = targets::row(thread.row)
+        {
+            row.comm = comm;
+        }
+    }
+    0
+}
+
 /// `void (struct task_struct *task)`
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn lifecycle_exit(ctx: RawTracePointContext) -> i32 {

@@ -13,7 +13,7 @@ use pulse_trace_common::{
         sched::{CpuTime, Ended, EndedRest, OUTSIDE, Place, SOMEWHERE, Sched, SchedRow, initial, state},
         syscalls::call_index,
     },
-    target::{Thread, phase},
+    target::{COMM_LEN, Thread, phase},
 };
 
 use crate::{
@@ -38,9 +38,6 @@ static CPU_TIMES: Array<CpuTime> = Array::with_max_entries(1, MMAPABLE);
 /// The accounts of threads that died, until userspace has read them.
 #[map]
 static ENDED: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
-
-/// A thread's name is looked at on the first of so many switches: most get theirs right after their birth.
-const RENAME_EVERY: u32 = 64;
 
 /// `void (bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
 #[btf_tracepoint(function = "sched_switch")]
@@ -138,10 +135,6 @@ fn leave(seat: u32, now: u64, why: Leaving, doing: impl Fn() -> u32) -> Option<(
     }
     sched.cpu = kernel::cpu() + 1;
     sched.since_ns = now;
-    if (sched.voluntary + sched.involuntary) % RENAME_EVERY == 0 {
-        // The thread that leaves is still the running one.
-        sched.comm = bpf_get_current_comm().unwrap_or_default();
-    }
     if why != Leaving::Preempted {
         sched.voluntary += 1;
         sched.state = state::BLOCKED;
@@ -443,6 +436,14 @@ pub fn begin(seat: u32, born: bool) {
     }
     sched.state = if born { state::BORN } else { state::RUNNING };
     sched.open = 1;
+}
+
+/// A thread gets another name.
+#[inline(always)]
+pub fn renamed(seat: u32, comm: [u8; COMM_LEN]) {
+    if let Some(sched) = slot(&SCHED, seat) {
+        sched.comm = comm;
+    }
 }
 
 #[inline(always)]

@@ -23,8 +23,9 @@ const fn hook(program: &'static str, tracepoint: &'static str) -> Hook {
     Hook { program, fallback: None, tracepoint }
 }
 
-/// Births, deaths and changes of program; attached before any thread is seated, so that none is missed.
-pub const LIFECYCLE: [Hook; 3] = [
+/// Births, deaths, changes of program and of name; attached before any thread is seated, so that none is missed.
+pub const LIFECYCLE: [Hook; 4] = [
+    hook("lifecycle_rename", "task_rename"),
     hook("lifecycle_exit", "sched_process_exit"),
     hook("lifecycle_exec", "sched_process_exec"),
     hook("lifecycle_fork", "sched_process_fork"),

@@ -2,13 +2,13 @@
 
 use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 
-use bytemuck::Zeroable as _;
+use bytemuck::{Pod, Zeroable as _};
 use pulse_trace_common::{
     probes::sched::Sched,
     target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED, phase},
 };
 
-use super::Kernel;
+use super::{Kernel, mapped::Mapped};
 
 /// A thread that is to be followed.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +112,27 @@ impl Kernel {
         }
     }
 
+    /// Writes down the name of a thread that was just seated, and its process's with the first thread's. Changes before it
+    /// was seated were not seen, so it is asked until it says what is written; a few times, since it may never stand still.
+    pub fn name(&self, seat: Seat, comm: impl Fn() -> [u8; COMM_LEN]) {
+        let Some(thread) = self.threads.read(seat.id as usize) else { return };
+        let mut written = None;
+        for _ in 0..8 {
+            let now = comm();
+            if written == Some(now) {
+                break;
+            }
+            write_name(&self.sched.seats, seat.id, offset_of!(Sched, comm), now);
+            if thread.row != seat.process || thread.tid == thread.tgid {
+                write_name(&self.rows, thread.row, offset_of!(Row, comm), now);
+            }
+            if thread.tid == thread.tgid {
+                write_name(&self.rows, seat.process, offset_of!(Row, comm), now);
+            }
+            written = Some(now);
+        }
+    }
+
     /// Settles a seat after the fact. A thread that was dead before it was seated has no seat any more, and one that
     /// the kernel side seated at the same moment keeps only that one.
     pub fn confirm(&mut self, seat: Seat, alive: bool) {
@@ -177,5 +198,13 @@ impl Kernel {
         self.rows.write(id as usize, Row::zeroed());
         // As for seats: the queue holds all rows.
         let _ = self.free_rows.push(id, 0);
+    }
+}
+
+fn write_name<T: Pod>(map: &Mapped<T>, at: u32, offset: usize, comm: [u8; COMM_LEN]) {
+    for (nth, bytes) in comm.as_chunks().0.iter().enumerate() {
+        if let Some(word) = map.word(at as usize, offset + nth * size_of::<u32>()) {
+            word.store(u32::from_ne_bytes(*bytes), Relaxed);
+        }
     }
 }

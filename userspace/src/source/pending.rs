@@ -61,7 +61,11 @@ impl Pending {
     pub fn add_sched(&mut self, thread: Option<ThreadName>, stats: &SchedStats) {
         let (all, tid) = (&mut self.frame.sched, thread.as_ref().map(|thread| thread.tid));
         match self.sched.get(&tid).and_then(|at| all.get_mut(*at)) {
-            Some(known) => known.stats.merge(stats),
+            Some(known) => {
+                // The newest name is the last.
+                known.thread = thread;
+                known.stats.merge(stats);
+            }
             None => {
                 self.sched.insert(tid, all.len());
                 all.push(SchedFrame { thread, stats: stats.clone() });

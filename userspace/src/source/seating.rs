@@ -89,6 +89,9 @@ pub(super) fn seat(
         }
         let alive = pinned.is_alive();
         for (tid, seat) in &seats {
+            if alive {
+                kernel.name(*seat, || pinned.thread_comm(*tid));
+            }
             kernel.confirm(*seat, alive && pinned.has_thread(*tid));
         }
         if seats.is_empty() || !alive {

@@ -5,7 +5,9 @@ use std::{fs, time::Duration};
 use pulse_trace::session::Scope;
 use pulse_trace_common::loss::Slot;
 
-use crate::support::{Calls, How, Trace, assert_true, blocked_in, counts, in_call, whole, within};
+use crate::support::{
+    Calls, How, Trace, assert_true, blocked_in, compiled, counts, in_call, installed, need, whole, within,
+};
 
 #[test]
 fn thousands_of_short_threads_are_all_seen() {
@@ -78,6 +80,37 @@ fn a_program_that_replaces_itself_keeps_its_row() {
         assert_eq!(process.exit.unwrap().status, Some(0));
         let execve = &counts(&session)["execve"];
         assert_eq!((execve.count(), execve.latency.count()), (1, 1), "{by}");
+    }
+}
+
+/// After `prctl`, a write into `/proc`, and an `exec`, by processes and threads.
+#[test]
+fn processes_and_threads_have_their_last_names() {
+    need!(installed("cc"), "cc is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "cc", "renames.c", &["-pthread"]).unwrap();
+    for per_thread in [false, true] {
+        let mut calls = Calls::start_program(&[], &program, &[]);
+        let how = How { scope: Scope::Children, per_thread, ..How::default() };
+        let (pid, mut trace) = (calls.pid(), Trace::of(calls.pid(), &how));
+        trace.step();
+        calls.go();
+        trace.until(|| calls.has_ended());
+        let session = trace.finish();
+        let children: serde_json::Value = serde_json::from_str(&calls.output()).unwrap();
+        let child = |name: &str| children[name].as_u64().unwrap() as u32;
+        let expected =
+            [(pid, "role-of-first"), (child("forked"), "role-of-child"), (child("replaced"), "role-of-exec")];
+        let names = session.processes.iter().map(|(key, process)| (key.pid, process.comm.as_str()));
+        assert_eq!(names.collect::<Vec<_>>(), expected, "per thread: {per_thread}");
+        for (key, process) in session.processes {
+            let first = &process.thread_names[&key.pid];
+            assert_eq!(*first, process.comm, "per thread: {per_thread}");
+            let mut others = process.thread_names.iter().filter(|(tid, _)| **tid != key.pid);
+            let other = others.next().map(|(_, name)| name.as_str());
+            assert_eq!(other, (key.pid == pid).then_some("role-of-thread"), "per thread: {per_thread}");
+            assert_eq!(others.next(), None);
+        }
     }
 }
 

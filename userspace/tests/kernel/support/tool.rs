@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{assert_consistent_export, within};
 
 /// Programs that a session attaches.
-pub const HOOKS: usize = 15;
+pub const HOOKS: usize = 16;
 
 /// A running `pulse-trace`; killed when dropped.
 pub struct Tool {

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 
 use anyhow::Result;
-use pulse_trace_workloads::contract::{Handshake, Progress, Warmup, cannot};
+use pulse_trace_workloads::contract::{Handshake, Progress, Warmup, cannot, name_this_process};
 use pulse_trace_workloads::ring::{BlockingConsumer, CrossbeamQueue, SharedRing};
 
 use crate::args::{Log, Options, Queue};
@@ -126,6 +126,7 @@ impl Stand<'_> {
                 .map(|job| {
                     let end = crossbeam.producer(job.plan.id);
                     scope.spawn(move || -> Result<Produced> {
+                        name_this_process("casq-producer");
                         job.pin()?;
                         let log = job.sample_log(board, common.map(File::try_clone).transpose()?)?;
                         if job.queue == Queue::Crossbeam {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use pulse_trace_workloads::clean;
-use pulse_trace_workloads::contract::{self, Handshake, Progress, Truth, stopping};
+use pulse_trace_workloads::contract::{self, Handshake, Progress, Truth, name_this_process, stopping};
 use serde::Serialize;
 
 use crate::args::Options;
@@ -23,6 +23,8 @@ pub struct Sweep {
 }
 
 pub fn run(options: &Options) -> Result<bool> {
+    // It receives itself.
+    name_this_process("casq-consumer");
     let cases = Case::all(options);
     case::validate(options, &cases)?;
     clean::sweep("casq");

@@ -54,6 +54,7 @@ impl Job {
 
 pub fn run(job: &str) -> Result<bool> {
     let job: Job = serde_json::from_str(job).context("cannot read the job: start casq without `worker`")?;
+    contract::name_this_process("casq-producer");
     contract::tie_to_parent(job.parent);
     job.pin()?;
     let board = Board::attach(&inherited(job.parent, job.board, false)?)?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use pulse_trace_workloads::contract::{Refusal, cannot, print, stopping, tie_to_parent};
+use pulse_trace_workloads::contract::{Refusal, cannot, name_this_process, print, stopping, tie_to_parent};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::args::Args;
@@ -13,7 +13,7 @@ use crate::worker::play;
 /// Reads the plan from standard input, plays, and speaks on standard output.
 pub fn obey(args: &Args, role: Role) -> io::Result<()> {
     die_with(args.parent);
-    name_this_process(role);
+    name_this_process(&format!("shmemq-{}", role.name()));
     match obeyed(args, role) {
         Ok(None) => Ok(()),
         Ok(Some(said)) => print(&said),
@@ -55,10 +55,4 @@ fn die_with(parent: u32) {
     tie_to_parent(parent);
     // Refused only for a bad signal number, which SIGKILL is not.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-}
-
-/// What `ps` and the tracer call it.
-fn name_this_process(role: Role) {
-    // A courtesy: without /proc it keeps the program's name.
-    let _ = std::fs::write("/proc/self/comm", format!("shmemq-{}", role.name()));
 }

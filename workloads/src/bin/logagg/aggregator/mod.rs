@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use pulse_trace_workloads::contract::{Handshake, Truth, cannot, print, stopping};
+use pulse_trace_workloads::contract::{Handshake, Truth, cannot, name_this_process, print, stopping};
 use pulse_trace_workloads::sys::fd;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,7 @@ impl Control {
 
 /// Runs the subcommand; answers whether every message seen arrived once and whole.
 pub fn run(args: &AggregatorArgs) -> Result<bool> {
+    name_this_process("logagg-aggr");
     let handshake = Handshake::new(&args.common)?;
     let stop = args.stop_fd.map(|number| {
         let remedy = "pass the number of an inherited, open descriptor";

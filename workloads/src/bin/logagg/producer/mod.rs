@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use pulse_trace_workloads::contract::{
-    Handshake, Refusal, Truth, cannot, cpu_ns, now_ns, stopping, tie_to_parent,
+    Handshake, Refusal, Truth, cannot, cpu_ns, name_this_process, now_ns, stopping, tie_to_parent,
 };
 use pulse_trace_workloads::hist::LatencyHist;
 use rustix::net::sockopt::socket_error;
@@ -88,6 +88,7 @@ struct Producer {
 
 /// Runs the subcommand; answers whether everything planned was sent or dropped on purpose.
 pub fn run(args: &ProducerArgs) -> Result<bool> {
+    name_this_process("logagg-producer");
     if let Some(parent) = args.parent {
         tie_to_parent(parent);
     }
