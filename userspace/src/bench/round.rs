@@ -1,6 +1,7 @@
 //! One round of one variant.
 
 use std::{
+    collections::BTreeSet,
     os::unix::process::ExitStatusExt as _,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -101,7 +102,7 @@ async fn play_suite(job: &Job, suite: Suite, tracing: Tracing<'_>) -> Result<Opt
         outcome.measures.extend(anatomy::measures(&truth, &Export::from(session)));
     }
     let sample = Sample { start_unix_ns, wall_ns, status: code(status), ..Sample::default() };
-    Ok(Some(assemble(sample, outcome, session.as_ref()).map_err(failed)?))
+    Ok(Some(assemble(sample, outcome, session.as_ref(), job.by_name).map_err(failed)?))
 }
 
 async fn play_command(job: &Job, tracing: Tracing<'_>) -> Result<Option<Sample>, BenchError> {
@@ -135,7 +136,7 @@ async fn play_command(job: &Job, tracing: Tracing<'_>) -> Result<Option<Sample>,
     let wall = Measure::exact("wall", "wall-clock time", Section::Throughput, wall_ns as f64);
     outcome.measures.push(wall.in_unit(Unit::Ns));
     let sample = Sample { start_unix_ns, wall_ns, status: code(status), ..Sample::default() };
-    Ok(Some(assemble(sample, outcome, session.as_ref()).map_err(failed)?))
+    Ok(Some(assemble(sample, outcome, session.as_ref(), job.by_name).map_err(failed)?))
 }
 
 fn code(status: ExitStatus) -> Option<i32> {
@@ -191,7 +192,12 @@ async fn until_gone(pinned: &Pinned) -> Result<bool, BenchError> {
     }
 }
 
-fn assemble(sample: Sample, outcome: Outcome, session: Option<&Session>) -> Result<Sample, String> {
+fn assemble(
+    sample: Sample,
+    outcome: Outcome,
+    session: Option<&Session>,
+    by_name: bool,
+) -> Result<Sample, String> {
     let Outcome { per, mut measures, mut distributions, notes } = outcome;
     let mut sample = Sample { notes, ..sample };
     if let Some(session) = session {
@@ -206,9 +212,22 @@ fn assemble(sample: Sample, outcome: Outcome, session: Option<&Session>) -> Resu
             }
         }
         distributions.extend(theirs);
+        for name in names(&export).into_iter().filter(|_| by_name) {
+            let (comms, prefix) = ([name.to_owned()], format!("{name}:"));
+            let selection = Selection { comms: Some(&comms), prefix: &prefix, per };
+            let (of_name, theirs) =
+                compare::measures(&export, selection).map_err(|error| error.to_string())?;
+            measures.extend(of_name);
+            distributions.extend(theirs);
+        }
         sample.ledger = Some(session.ledger.clone());
         sample.tracer_cpu_percent = export.overhead.cpu_percent;
         sample.notes.extend(session.notes.iter().cloned());
     }
     Ok(Sample { measures, distributions, ..sample })
+}
+
+/// The names of a session's processes.
+fn names(export: &Export) -> BTreeSet<&str> {
+    export.processes.iter().map(|process| process.comm.as_str()).collect()
 }

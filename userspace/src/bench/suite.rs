@@ -42,6 +42,8 @@ pub struct Job {
     pub suite: Option<Suite>,
     /// Whether it counts all the same when it ends with another status than 0.
     pub may_fail: bool,
+    /// Whether processes of each name are also measured apart.
+    pub by_name: bool,
 }
 
 /// What a suite is made of.
@@ -113,7 +115,13 @@ impl Suite {
             let mut command = vec![program.clone().into_os_string()];
             command.extend(without(arguments, options).into_iter().map(OsString::from));
             command.extend(options.iter().cloned());
-            jobs.push(Job { label: unique(&jobs, name), command, suite: Some(self), may_fail: false });
+            jobs.push(Job {
+                label: unique(&jobs, name),
+                command,
+                suite: Some(self),
+                may_fail: false,
+                by_name: false,
+            });
         }
         Ok(jobs)
     }
@@ -126,7 +134,7 @@ pub fn commands(lines: &[OsString], may_fail: bool) -> Vec<Job> {
     for line in lines {
         let command = ["/bin/sh".into(), "-c".into(), line.clone()].into();
         let label = unique(&jobs, line.to_string_lossy().into_owned());
-        jobs.push(Job { label, command, suite: None, may_fail });
+        jobs.push(Job { label, command, suite: None, may_fail, by_name: false });
     }
     jobs
 }

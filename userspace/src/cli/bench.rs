@@ -49,6 +49,9 @@ pub struct Bench {
     /// Probes to use
     #[arg(long, value_name = "NAMES", default_value = "auto", value_delimiter = ',')]
     probes: Vec<String>,
+    /// Also measure the processes of each name apart, such as the producers and the aggregator of logagg
+    #[arg(long)]
+    by_name: bool,
     /// Write the whole comparison, every round included, as JSON to FILE; - is standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -82,7 +85,8 @@ impl Bench {
         for name in self.probes.iter().filter(|name| *name != probes::AUTO) {
             probes::named(name).map_err(Failure::usage)?;
         }
-        let (jobs, per) = self.jobs()?;
+        let (mut jobs, per) = self.jobs()?;
+        jobs.iter_mut().for_each(|job| job.by_name = self.by_name);
         let reference = match &self.reference {
             None => 0,
             Some(name) => jobs.iter().position(|job| job.label == *name).ok_or_else(|| {

@@ -68,6 +68,23 @@ fn the_anatomy_of_every_way_adds_up_to_the_mean_time_end_to_end() {
 }
 
 #[test]
+fn roles_are_measured_apart_by_their_names_and_add_up() {
+    built("logagg");
+    let options = ["--rounds", "1", "--no-warmup", "--by-name", "--json", "-", "--", "--messages", "40"];
+    let found = bench(&[["ipc", "--variants", "pipe,unixsock"].as_slice(), options.as_slice()].concat());
+    for column in &found.columns {
+        let values = &column.rounds[0].values;
+        // 5 producers x 40 messages, and two words of each about itself.
+        let written = values["logagg-producer:write.count"] * 200.0;
+        assert!((written - 210.0).abs() < 0.5, "{}: {written}", column.label);
+        let by_role = values.iter().filter(|(key, _)| key.ends_with(":write.count"));
+        let sum: f64 = by_role.map(|(_, value)| value).sum();
+        assert!((sum - values["write.count"]).abs() < 1e-6, "{}: {values:?}", column.label);
+        assert!(values["logagg-aggr:wakeup.p50"] > 0.0 && values["logagg-aggr:wakeup.mean"] > 0.0);
+    }
+}
+
+#[test]
 fn an_interrupt_keeps_what_is_done() {
     let directory = tempfile::tempdir().unwrap();
     let mark = directory.path().join("rounds");
