@@ -71,7 +71,7 @@ fn try_exec(old_tid: u32) -> Option<()> {
     if old_tid != tid {
         process.flags |= row_flag::MOVED;
     }
-    changed(thread.process, thread.tgid);
+    call_userspace(thread.process, thread.tgid);
     if thread.row != thread.process {
         targets::row(thread.row)?.comm = comm;
     }
@@ -157,7 +157,7 @@ fn finish(id: u32, row: &mut Row, now: u64) {
     call_userspace(id, row.tgid);
 }
 
-/// A process is new, or runs another program: where probes belong into its code, they should be in soon.
+/// A process is new: where probes belong into its code, they should be in soon.
 #[inline(always)]
 fn changed(row: u32, tgid: u32) {
     if config::PROBE_MUTEX() != 0 {

@@ -29,6 +29,14 @@ impl Patch {
         Err(InlineError::refused(pid, "the counters are x86-64 code", "use `--probes futex`"))
     }
 
+    /// The same into a program that has just begun.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn put_in_loaded(pid: u32, detail: Detail) -> Result<Self, InlineError> {
+        Self::put_in(pid, detail)
+    }
+
     /// What was counted.
     ///
     /// # Errors

@@ -2,6 +2,9 @@
 
 use std::io;
 
+/// How the reason begins where there is no C library, or none yet.
+pub(super) const LACKS_LIBRARY: &str = "it has no C library mapped";
+
 /// Why not.
 #[derive(Debug, thiserror::Error)]
 pub enum InlineError {
@@ -46,6 +49,23 @@ impl InlineError {
     #[must_use]
     pub fn is_permission(&self) -> bool {
         matches!(self, Self::Permission { .. })
+    }
+
+    /// Whether the process has no C library, or has not mapped it yet.
+    #[must_use]
+    pub fn lacks_library(&self) -> bool {
+        matches!(self, Self::Refused { reason, .. } if reason.starts_with(LACKS_LIBRARY))
+    }
+
+    /// Why not, without the process: many may be left alone for one reason.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Refused { reason, .. } => reason.clone(),
+            Self::Permission { cause, .. } => format!("it can be neither read nor stopped ({cause})"),
+            Self::Step { step, cause, .. } => format!("{step} failed: {cause}"),
+            Self::Gone(_) => "it had ended".to_owned(),
+        }
     }
 
     pub(super) fn refused(pid: u32, reason: impl Into<String>, remedy: &'static str) -> Self {

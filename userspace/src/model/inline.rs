@@ -83,6 +83,14 @@ pub struct InlineCost {
     pub put_in_ns: u64,
     /// The same while they were taken out; 0 while they are in, and where the process had ended.
     pub taken_out_ns: u64,
+    /// Programs that they were put into; a process that becomes another program counts again.
+    pub programs: u64,
+    /// Those of them that ran already when the session met them: started by a target, or what a target became.
+    pub late: u64,
+    /// Most CPU time that one of those had used before, ns.
+    pub late_cpu_ns: u64,
+    /// Programs that they could not be put into.
+    pub left_alone: u64,
 }
 
 impl InlineCost {
@@ -90,5 +98,9 @@ impl InlineCost {
     pub fn merge(&mut self, other: &Self) {
         self.put_in_ns = self.put_in_ns.max(other.put_in_ns);
         self.taken_out_ns = self.taken_out_ns.max(other.taken_out_ns);
+        self.programs += other.programs;
+        self.late += other.late;
+        self.late_cpu_ns = self.late_cpu_ns.max(other.late_cpu_ns);
+        self.left_alone += other.left_alone;
     }
 }

@@ -32,10 +32,10 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
         .collect();
     let title = format!("mutexes, as counters inside of the processes saw them (--inline): {COUNTED}");
     let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
-    text += &layout.wrap("", &stops(cost));
+    text += &layout.wrap("", &(stops(cost) + &coverage(cost)));
     let rows: Vec<Row> = seen.iter().map(|(name, kind, inline)| row(name, *kind, inline)).collect();
     if rows.is_empty() {
-        return text + &layout.wrap("", "No mutex of a kind that is counted was acquired.");
+        return text + &layout.wrap("", &nothing(cost));
     }
     text += &layout.table(&COLUMNS, &rows);
     for (name, kind, inline) in seen.iter().filter(|(.., inline)| inline.stats.spins.count() > 0) {
@@ -56,6 +56,36 @@ fn stops(cost: &InlineCost) -> String {
         ns => format!(", {} while they were taken out", units::time(ns)),
     };
     format!("A process stood still for at most {} while they were put in{out}.", units::time(cost.put_in_ns))
+}
+
+/// Which programs are not in the numbers, or not from their beginning.
+fn coverage(cost: &InlineCost) -> String {
+    let mut text = String::new();
+    if cost.late > 0 {
+        let (programs, was) = if cost.late == 1 { ("program", "was") } else { ("programs", "were") };
+        text += &format!(
+            " {} {programs} that targets started {was} running already, for at most {} of CPU time: acquisitions in it are not \
+             counted.",
+            cost.late,
+            units::time(cost.late_cpu_ns)
+        );
+    }
+    if cost.left_alone > 0 {
+        let (programs, has) = if cost.left_alone == 1 { ("program", "has") } else { ("programs", "have") };
+        text += &format!(" {} {programs} {has} no counters: a note says why.", cost.left_alone);
+    }
+    text
+}
+
+fn nothing(cost: &InlineCost) -> String {
+    match (cost.programs, cost.left_alone) {
+        (0, _) => "Nothing was counted: no program has counters.".to_owned(),
+        (1, 0) => "No mutex of a kind that is counted was acquired.".to_owned(),
+        (programs, _) => format!(
+            "No mutex of a kind that is counted was acquired in the {programs} program{} with counters.",
+            if programs == 1 { "" } else { "s" }
+        ),
+    }
 }
 
 /// What is counted as this kind.

@@ -164,18 +164,18 @@ impl Live {
     /// # Errors
     /// Why one of them is left alone; then all are.
     pub fn count_inline(&mut self, targets: &[Target<'_>], detail: Detail) -> Result<(), InlineError> {
-        let mut keys: Vec<ProcessKey> = Vec::with_capacity(targets.len());
+        let mut keys: Vec<(ProcessKey, u32)> = Vec::with_capacity(targets.len());
         for Target { pinned, held } in targets {
             if *held && !bring_to_entry(pinned.pid)? {
                 // There is no such program: it says so itself.
                 continue;
             }
             let joined = self.kernel.rows().filter(|(_, row)| row.tgid == pinned.pid && row.tid == 0);
-            let joined_ns =
-                joined.map(|(_, row)| row.joined_ns).max().ok_or(InlineError::Gone(pinned.pid))?;
-            let key = ProcessKey { pid: pinned.pid, joined_ns };
+            let newest = joined.map(|(_, row)| row).max_by_key(|row| row.joined_ns);
+            let row = newest.ok_or(InlineError::Gone(pinned.pid))?;
+            let key = (ProcessKey { pid: pinned.pid, joined_ns: row.joined_ns }, row.execs);
             if !keys.contains(&key) {
-                self.gatherer.expect_counters(key, &pinned.comm);
+                self.gatherer.expect_counters(key.0, &pinned.comm);
                 keys.push(key);
             }
         }
@@ -212,6 +212,7 @@ impl Live {
         if let Some(probing) = &mut self.probing {
             probing.meet_new(&mut self.kernel, &mut self.gatherer);
         }
+        self.inlining.meet_new(&self.kernel, &mut self.gatherer);
         self.gatherer.collect(&mut self.kernel, host::monotonic_ns(), false);
     }
 
@@ -221,12 +222,13 @@ impl Live {
         if let Some(probing) = &mut self.probing {
             probing.meet_new(&mut self.kernel, &mut self.gatherer);
         }
+        self.inlining.meet_new(&self.kernel, &mut self.gatherer);
     }
 
-    /// Whether there are probes in the targets' code, whose cost is to be watched.
+    /// Whether there are probes or counters in the targets' code: their cost is to be watched, and new code is to get them.
     #[must_use]
     pub fn is_probing(&self) -> bool {
-        self.probing.is_some()
+        self.probing.is_some() || self.inlining.follows()
     }
 
     /// Since when a probe is out because it cost more than its budget, ns since the session began.
@@ -270,6 +272,7 @@ impl Live {
     }
 
     fn look_around(&mut self) {
+        self.inlining.meet_new(&self.kernel, &mut self.gatherer);
         if let Some(probing) = &mut self.probing {
             probing.look_around(&mut self.kernel, &mut self.gatherer);
         }
@@ -305,6 +308,7 @@ impl Live {
     #[must_use]
     pub fn finish(mut self) -> Frame {
         let looked_at_futexes = !self.switches.is_off("futex");
+        self.inlining.meet_new(&self.kernel, &mut self.gatherer);
         self.switches.end();
         self.kernel.close();
         self.attached.detach("sys_enter");
@@ -359,7 +363,6 @@ impl Live {
         let contended = processes.iter().flat_map(|process| &process.mutexes);
         let contended = contended.map(|mutex| mutex.stats.contended).sum();
         add_positive(&mut ledger.events, "contended_acquisitions", contended);
-        self.inlining.see(&processes);
         let (unprobed, unprobed_ns) = self.take_unprobed();
         add_positive(&mut ledger.degraded, UNPROBED, unprobed);
         add_positive(&mut ledger.events, UNPROBED_US, unprobed_ns.div_ceil(1000));

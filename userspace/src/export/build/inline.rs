@@ -23,5 +23,6 @@ pub fn inline(kind: InlineKind, seen: &inline::Inline) -> Inline {
 
 /// What it took.
 pub fn cost(cost: &inline::InlineCost) -> InlineCost {
-    InlineCost { put_in_ns: cost.put_in_ns, taken_out_ns: cost.taken_out_ns }
+    let &inline::InlineCost { put_in_ns, taken_out_ns, programs, late, late_cpu_ns, left_alone } = cost;
+    InlineCost { put_in_ns, taken_out_ns, programs, late, late_cpu_ns, left_alone }
 }

@@ -62,6 +62,11 @@ impl Library {
         }
     }
 
+    /// Whether the loader has mapped the last part of it, which is written to.
+    pub fn is_loaded(pid: u32) -> Result<bool, InlineError> {
+        Ok(maps(pid)?.all().iter().any(|mapping| mapping.writable && is_candidate(mapping)))
+    }
+
     /// The one whose code is mapped here; `None` where that is elsewhere, else why it cannot be made use of.
     fn in_mapping(pid: u32, mapping: &Mapping) -> Result<Option<Self>, String> {
         let Some(path) = mapping.path() else { return Ok(None) };

@@ -22,7 +22,10 @@ use super::{
     ptrace, refusal, removal,
     stub::{self, Stub},
 };
-use crate::locate::{replaceable::JUMP, site::Generation};
+use crate::{
+    inline::error::LACKS_LIBRARY,
+    locate::{replaceable::JUMP, site::Generation},
+};
 
 /// Counters in a process, until [`Patch::remove`].
 pub struct Patch {
@@ -74,6 +77,17 @@ impl Patch {
     /// Why not; the process is as it was.
     pub fn put_in(pid: u32, detail: Detail) -> Result<Self, InlineError> {
         apart(pid, || Self::put_in_here(pid, detail))
+    }
+
+    /// The same into a program that has just begun, if it has got so far.
+    ///
+    /// # Errors
+    /// As for [`Patch::put_in`]; while its loader has not mapped the C library, that there is none.
+    pub fn put_in_loaded(pid: u32, detail: Detail) -> Result<Self, InlineError> {
+        if !Library::is_loaded(pid)? {
+            return Err(InlineError::refused(pid, LACKS_LIBRARY, "leave --inline away"));
+        }
+        Self::put_in(pid, detail)
     }
 
     fn put_in_here(pid: u32, detail: Detail) -> Result<Self, InlineError> {

@@ -37,5 +37,9 @@ pub fn cost(shape: Shape, number: u32) -> Option<InlineCost> {
     shape.inline.then_some(InlineCost {
         put_in_ns: if number == 0 { 3_200_000 } else { 0 },
         taken_out_ns: if last { 1_700_000 } else { 0 },
+        programs: if number == 0 { 3 } else { 0 },
+        late: if number == 0 { 2 } else { 0 },
+        late_cpu_ns: if number == 0 { 4_100_000 } else { 0 },
+        left_alone: u64::from(last),
     })
 }

@@ -38,6 +38,14 @@ pub struct InlineCost {
     pub put_in_ns: u64,
     #[serde(default, skip_serializing_if = "is_default")]
     pub taken_out_ns: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub programs: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub late: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub late_cpu_ns: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub left_alone: u64,
 }
 
 impl Inline {
@@ -87,7 +95,8 @@ impl TryFrom<Inline> for InlineFrame {
 
 impl From<&inline::InlineCost> for InlineCost {
     fn from(cost: &inline::InlineCost) -> Self {
-        Self { put_in_ns: cost.put_in_ns, taken_out_ns: cost.taken_out_ns }
+        let &inline::InlineCost { put_in_ns, taken_out_ns, programs, late, late_cpu_ns, left_alone } = cost;
+        Self { put_in_ns, taken_out_ns, programs, late, late_cpu_ns, left_alone }
     }
 }
 
@@ -95,7 +104,9 @@ impl TryFrom<InlineCost> for inline::InlineCost {
     type Error = Impossible;
 
     fn try_from(read: InlineCost) -> Result<Self, Impossible> {
-        times([read.put_in_ns, read.taken_out_ns])?;
-        Ok(Self { put_in_ns: read.put_in_ns, taken_out_ns: read.taken_out_ns })
+        let InlineCost { put_in_ns, taken_out_ns, programs, late, late_cpu_ns, left_alone } = read;
+        times([put_in_ns, taken_out_ns, late_cpu_ns])?;
+        counts([programs, late, left_alone])?;
+        Ok(Self { put_in_ns, taken_out_ns, programs, late, late_cpu_ns, left_alone })
     }
 }

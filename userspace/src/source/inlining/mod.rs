@@ -3,21 +3,20 @@
 mod kin;
 mod locks;
 mod numbers;
+mod started;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::gather::Gatherer;
 use crate::{
     inline::{Detail, Everything, InlineError, LARGEST, Own, Patch, Removal, TARGET},
-    model::{
-        frame::{ProcessFrame, ProcessKey},
-        inline::InlineCost,
-        text::of_comm,
-    },
+    kernel::Kernel,
+    model::{frame::ProcessKey, inline::InlineCost, text::of_comm},
     target,
 };
 use kin::Kin;
 use locks::Locks;
+use started::{Program, Started};
 
 /// One target, and the processes that it has forked since.
 struct Counted {
@@ -25,8 +24,6 @@ struct Counted {
     patch: Patch,
     /// What it was called when they were put in.
     comm: String,
-    /// Whether it was said that this has changed.
-    renamed: bool,
     /// What was read last.
     before: Everything,
     kin: Kin,
@@ -41,8 +38,9 @@ pub struct Inlining {
     cost: Option<InlineCost>,
     notes: Vec<String>,
     missing: Missing,
-    /// Processes of the session that are not counted in.
-    others: BTreeSet<ProcessKey>,
+    /// How finely it is counted; `None` where it is not.
+    detail: Option<Detail>,
+    started: Started,
     ended: bool,
 }
 
@@ -60,33 +58,65 @@ struct Missing {
 }
 
 impl Inlining {
-    /// Puts counters into processes: into all or into none.
-    pub fn begin(&mut self, targets: &[ProcessKey], detail: Detail) -> Result<(), InlineError> {
-        for key in targets {
+    /// Puts counters into processes, each with the number of its `exec`s: into all or into none.
+    pub fn begin(&mut self, targets: &[(ProcessKey, u32)], detail: Detail) -> Result<(), InlineError> {
+        self.detail = Some(detail);
+        for (key, execs) in targets {
             let patch = Patch::put_in(key.pid, detail)?;
-            let put_in_ns = u64::try_from(patch.stopped.as_nanos()).unwrap_or(u64::MAX);
-            self.cost.get_or_insert_default().merge(&InlineCost { put_in_ns, ..InlineCost::default() });
-            if patch.repaired {
-                let pid = key.pid;
-                self.notes.push(format!(
-                    "inline: process {pid} still had the counters of a tool that was killed; they were removed first"
-                ));
-            }
-            for what in &patch.left_out {
-                self.notes.push(format!("inline: cannot count in {what}"));
-            }
-            let comm = target::comm(key.pid).map(|comm| of_comm(&comm)).unwrap_or_default();
-            self.counted.push(Counted {
-                key: *key,
-                patch,
-                comm,
-                renamed: false,
-                before: Everything::default(),
-                kin: Kin::of(key.pid),
-                locks: (detail == Detail::Locks).then(|| Locks::of(key.pid)),
-            });
+            self.started.settle(*key, *execs);
+            self.add(*key, patch, detail);
         }
         Ok(())
+    }
+
+    fn add(&mut self, key: ProcessKey, patch: Patch, detail: Detail) {
+        let put_in_ns = u64::try_from(patch.stopped.as_nanos()).unwrap_or(u64::MAX);
+        let cost = InlineCost { put_in_ns, programs: 1, ..InlineCost::default() };
+        self.cost.get_or_insert_default().merge(&cost);
+        if patch.repaired {
+            let pid = key.pid;
+            self.notes.push(format!(
+                "inline: process {pid} still had the counters of a tool that was killed; they were removed first"
+            ));
+        }
+        for what in &patch.left_out {
+            self.notes.push(format!("inline: cannot count in {what}"));
+        }
+        let comm = target::comm(key.pid).map(|comm| of_comm(&comm)).unwrap_or_default();
+        self.counted.push(Counted {
+            key,
+            patch,
+            comm,
+            before: Everything::default(),
+            kin: Kin::of(key.pid),
+            locks: (detail == Detail::Locks).then(|| Locks::of(key.pid)),
+        });
+    }
+
+    /// Whether programs that begin are to be counted in.
+    pub fn follows(&self) -> bool {
+        self.detail.is_some()
+    }
+
+    /// Puts counters into programs that have begun since the last look.
+    pub fn meet_new(&mut self, kernel: &Kernel, gatherer: &mut Gatherer) {
+        let Some(detail) = self.detail.filter(|_| !self.ended) else { return };
+        for (_, row) in kernel.rows().filter(|(_, row)| row.tid == 0 && row.execs > 0) {
+            let key = ProcessKey { pid: row.tgid, joined_ns: row.joined_ns };
+            let program = Program { key, execs: row.execs, alive: row.live > 0 };
+            if !self.started.is_new(program) {
+                continue;
+            }
+            let before = self.started.refused();
+            if let Some((patch, late_cpu_ns)) = self.started.put_in(program, detail) {
+                gatherer.expect_counters(key, &row.comm);
+                self.add(key, patch, detail);
+                let cost = InlineCost { late: 1, late_cpu_ns, ..InlineCost::default() };
+                self.cost.get_or_insert_default().merge(&cost);
+            }
+            let left_alone = self.started.refused() - before;
+            self.cost.get_or_insert_default().left_alone += left_alone;
+        }
     }
 
     /// Reads them.
@@ -96,36 +126,6 @@ impl Inlining {
                 Ok(now) => counted.take(now, self.ended, gatherer, &mut self.missing),
                 Err(_) => self.missing.unread += 1,
             }
-        }
-    }
-
-    /// Looks for processes of the session that are not counted in, and for targets that became another program.
-    pub fn see(&mut self, processes: &[ProcessFrame]) {
-        if self.counted.is_empty() {
-            return;
-        }
-        for process in processes {
-            match self.counted.iter_mut().find(|counted| counted.key == process.key) {
-                None => _ = self.others.insert(process.key),
-                Some(counted) if !counted.renamed && counted.comm != process.comm => {
-                    counted.renamed = true;
-                    self.notes.push(format!(
-                        "inline: process {} is called {} now, and was {} when its counters were put in: if that is another \
-                         program, it is not counted in; name it as the command itself, or attach to it",
-                        process.key.pid, process.comm, counted.comm
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        let is_kin = |key: &&ProcessKey| self.counted.iter().any(|counted| counted.kin.has(key));
-        let many = self.others.iter().filter(|key| !is_kin(key)).count();
-        if self.ended && many > 0 {
-            let processes = if many == 1 { "process" } else { "processes" };
-            self.notes.push(format!(
-                "inline: {many} {processes} that targets started took no mutex that is counted, or became another program, \
-                 which is not counted in; attach to such a one by its own id"
-            ));
         }
     }
 
@@ -146,6 +146,7 @@ impl Inlining {
         }
         self.ended = true;
         self.collect(gatherer);
+        self.notes.extend(self.started.note());
     }
 
     /// What the reader must know, each once.

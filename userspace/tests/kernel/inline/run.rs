@@ -1,12 +1,12 @@
 //! Commands that are counted in from their first instruction.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use super::{
     program::{Compiled, Program},
     truth::{Ledger, obey},
 };
-use crate::support::{export, installed, need};
+use crate::support::{export, installed, need, within};
 
 const TOOL: &str = env!("CARGO_BIN_EXE_pulse-trace");
 
@@ -55,9 +55,50 @@ fn what_a_command_starts_or_becomes_is_named() {
     let child = told.processes.iter().find(|process| process.pid == ledgers[1].pid).unwrap();
     assert_eq!((child.inline[0].acquisitions, child.parent), (ledgers[1].total, Some(ledgers[0].pid)));
     assert!(!told.notes.iter().any(|note| note.starts_with("inline:")), "{:?}", told.notes);
-    play(run(&json, &["sh", "-c", r#"exec "$@""#, "sh"], &["adaptive", "2", "256", "1"]));
+}
+
+/// Becomes the program, starts it, or starts what becomes it: whatever it acquires once its counters are in is counted.
+#[test]
+fn programs_that_a_command_starts_or_becomes_are_counted_in() {
+    need!(installed("gcc"), "gcc is not installed");
+    let shop = tempfile::tempdir().unwrap();
+    let json = shop.path().join("json");
+    for script in [r#"exec "$@""#, r#""$@"; exit $?"#, r#"(exec "$@"); exit $?"#] {
+        let mut program = run(&json, &["sh", "-c", script, "sh"], &["adaptive", "2", "256", "1"]);
+        let pid = obey(&mut program, None)[0].pid;
+        within(Duration::from_secs(10), "the counters to be in", || {
+            fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().contains("memfd:pulse-trace")
+        });
+        let ledger = obey(&mut program, Some("round 1009 4003")).remove(0);
+        assert!(program.end().success());
+        let told = export(&json);
+        let process = told.processes.iter().find(|process| process.pid == pid).unwrap();
+        assert_eq!(process.inline[0].acquisitions, ledger.total, "{script}: {:?}", told.notes);
+        assert_eq!(process.inline[0].contended, ledger.contended(), "{script}");
+        let cost = told.overhead.inline.unwrap();
+        assert_eq!((cost.programs, cost.late, cost.left_alone), (2, 1, 0), "{script}: {:?}", told.notes);
+        assert!(cost.late_cpu_ns > 0);
+    }
+}
+
+/// A static program has no library to count in, and is named for it.
+#[test]
+fn programs_without_counters_are_told_of() {
+    need!(installed("gcc"), "gcc is not installed");
+    let fixed = Compiled::of("refusals.c", &["-static"]);
+    let shop = tempfile::tempdir().unwrap();
+    let json = shop.path().join("json");
+    let words = ["run", "--inline", "--probes", "syscalls", "--json"];
+    let mut tool = Command::new(TOOL);
+    tool.args(words).arg(&json).args(["--", "sh", "-c", r#""$0" </dev/null; true"#]).arg(fixed.path());
+    let output = tool.output().unwrap();
     let told = export(&json);
-    assert!(told.notes.iter().any(|note| note.contains("is called program now")), "{:?}", told.notes);
+    let cost = told.overhead.inline.unwrap();
+    assert_eq!((cost.programs, cost.late, cost.left_alone), (1, 0, 1), "{:?}", told.notes);
+    let note = "inline: 1 program that targets started or became is not counted in: it ";
+    assert!(told.notes.iter().any(|it| it.starts_with(note)), "{:?}", told.notes);
+    let text = String::from_utf8_lossy(&output.stdout).replace('\n', " ");
+    assert!(text.contains("1 program has no counters"), "{text}");
 }
 
 #[test]
