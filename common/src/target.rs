@@ -34,7 +34,9 @@ pub struct Thread {
     /// Process id in the initial PID namespace.
     pub tgid: u32,
     /// Bits of [`thread_flag`].
-    pub flags: u32,
+    pub flags: u16,
+    /// What the call in flight is counted under: its index, or that of its operation.
+    pub counted: u16,
     /// The seat itself, so that other tables by seat are found.
     pub seat: u32,
     /// Time in system calls that ended; wraps.
@@ -48,7 +50,7 @@ pub struct Thread {
 /// Bits of [`Thread::flags`].
 pub mod thread_flag {
     /// Only this thread was asked for: those that it creates are none of our business.
-    pub const ALONE: u32 = 1;
+    pub const ALONE: u16 = 1;
 }
 
 /// How far a session has come.

@@ -49,12 +49,18 @@ settings! {
     PROBE_FUTEX: u32 = 0;
     /// Whether targets have probes in their own code, which userspace puts into new ones.
     PROBE_MUTEX: u32 = 0;
-    /// Number of the call.
+    /// Numbers of calls whose second argument is an operation.
     FUTEX: u32 = 0;
+    /// See above.
+    FCNTL: u32 = 0;
+    /// See above.
+    EPOLL_CTL: u32 = 0;
     /// Offsets in `pt_regs` of the first four arguments of a call.
     REGS_FIRST: u32 = 0;
     /// See above.
     REGS_SECOND: u32 = 0;
+    /// The second argument of a call of the 32-bit ABI.
+    REGS_SECOND_COMPAT: u32 = 0;
     /// See above.
     REGS_THIRD: u32 = 0;
     /// See above.

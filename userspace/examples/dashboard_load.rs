@@ -77,7 +77,7 @@ fn frame(number: u64, processes: u32, calls: u32, random: &mut u64) -> Frame {
     let mut call = |nr: u32| {
         let mut stats = CallStats::default();
         (0..8).for_each(|_| stats.latency.record((300 << (nr % 8)) + below(200 << (nr % 8))));
-        CallFrame { thread: None, call: Call { abi: Abi::Native, nr }, stats }
+        CallFrame { thread: None, call: Call::whole(Abi::Native, nr), stats }
     };
     let mut process = |pid: u32| ProcessFrame {
         key: ProcessKey { pid: 1000 + pid, joined_ns: 1 },

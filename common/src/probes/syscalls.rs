@@ -1,11 +1,15 @@
 //! Wire types of the `syscalls` probe.
 
+mod operation;
+
 #[cfg(feature = "user")]
 use bytemuck::{Pod, Zeroable};
 
+pub use operation::{COMPAT_FUTEX, COMPAT_FUTEX_TIME64, INDICES, Multiplexer, operation_at};
+
 /// Calls of the native ABI have the indices below this one.
 pub const NATIVE_CALLS: u32 = 512;
-/// Entries of a row's directory: the native calls, then those of the 32-bit ABI.
+/// Kinds of calls: the native ones, then those of the 32-bit ABI.
 pub const CALLS: u32 = 2 * NATIVE_CALLS;
 /// Index of native calls whose number is outside the table.
 pub const OUT_OF_RANGE: u32 = NATIVE_CALLS - 1;
@@ -84,13 +88,13 @@ pub struct Cell {
     pub errors: [u32; ERRNOS],
 }
 
-/// A row's directory: the cell of each call, 0 where there is none yet.
+/// A row's directory: the cell of each call and each operation, 0 where there is none yet.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Directory {
-    /// Cell ids by call index.
-    pub cells: [u32; CALLS as usize],
+    /// Cell ids by call index, then by [`Multiplexer::index`].
+    pub cells: [u32; INDICES as usize],
 }
 
 const _: () = assert!(size_of::<Cell>() == 64 + 4 * ERRNOS);

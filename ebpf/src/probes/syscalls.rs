@@ -9,7 +9,9 @@ use pulse_trace_common::{
     loss::Slot,
     probes::{
         futex::{asked, is_later},
-        syscalls::{Cell, Directory, call_index, errno_index},
+        syscalls::{
+            COMPAT_FUTEX, COMPAT_FUTEX_TIME64, Cell, Directory, Multiplexer, call_index, errno_index,
+        },
     },
     target::{Thread, phase},
 };
@@ -86,6 +88,9 @@ fn try_enter(nr: u64, task: impl Fn() -> Option<Given>, register: impl Fn(u32) -
         end_unseen(thread);
     }
     thread.call = call + 1;
+    if config::PROBE_SYSCALLS() != 0 {
+        thread.counted = counted_as(call, &register) as u16;
+    }
     let mut timed = true;
     if futex::is_one(call) {
         let (first, second) = (register(config::REGS_FIRST()), register(config::REGS_SECOND()));
@@ -103,6 +108,21 @@ fn try_enter(nr: u64, task: impl Fn() -> Option<Given>, register: impl Fn(u32) -
         thread.entered_ns = kernel::now();
     }
     Some(())
+}
+
+/// The index that a call is counted under: where its second argument says what it does, that of the operation.
+#[inline(always)]
+fn counted_as(call: u32, register: &impl Fn(u32) -> u64) -> u32 {
+    let argument = || register(config::REGS_SECOND()) as u32;
+    let compat = || register(config::REGS_SECOND_COMPAT()) as u32;
+    match call {
+        _ if call == config::FUTEX() => Multiplexer::Futex.index(argument()),
+        _ if call == config::FCNTL() => Multiplexer::Fcntl.index(argument()),
+        _ if call == config::EPOLL_CTL() => Multiplexer::EpollCtl.index(argument()),
+        COMPAT_FUTEX => Multiplexer::CompatFutex.index(compat()),
+        COMPAT_FUTEX_TIME64 => Multiplexer::CompatFutexTime64.index(compat()),
+        _ => call,
+    }
 }
 
 /// Takes the stack of a call from the registers that it began with, where there is an owner for it.
@@ -163,7 +183,8 @@ fn try_exit(nr: u32, ret: u64, registers: Given) -> Option<()> {
     let thread = targets::admit(false)?;
     let now = if config::PROBE_SYSCALLS() != 0 { kernel::now() } else { futex::now(thread.seat) };
     if thread.call == 0 {
-        return unmatched(thread, nr, ret);
+        let call = call_index(u64::from(nr), is_compat(), config::IS_X86() != 0);
+        return unmatched(thread, call, counted_as(call, &|register| registers.double(register)), ret);
     }
     let call = thread.call - 1;
     thread.call = 0;
@@ -176,7 +197,7 @@ fn try_exit(nr: u32, ret: u64, registers: Given) -> Option<()> {
     }
     let elapsed = now.wrapping_sub(thread.entered_ns);
     thread.in_calls_ns = thread.in_calls_ns.wrapping_add(elapsed);
-    let cell = cell_of(thread.row, call)?;
+    let cell = cell_of(thread.row, thread.counted.into())?;
     if ret > u64::MAX - MAX_ERRNO && call != config::SIGRETURN() {
         let errno = ret.wrapping_neg() as u32;
         if is_interruption(errno) && is_dying() {
@@ -237,8 +258,7 @@ fn is_dying() -> bool {
 /// A call ended that nobody saw begin: one that runs since before the session, or that a seccomp filter refused before
 /// it began. The kernel still has its number.
 #[inline(never)]
-fn unmatched(thread: &mut Thread, nr: u32, ret: u64) -> Option<()> {
-    let call = call_index(u64::from(nr), is_compat(), config::IS_X86() != 0);
+fn unmatched(thread: &mut Thread, call: u32, counted: u32, ret: u64) -> Option<()> {
     if config::PROBE_SYSCALLS() == 0 && !is_on_futex(call) {
         return None;
     }
@@ -253,7 +273,7 @@ fn unmatched(thread: &mut Thread, nr: u32, ret: u64) -> Option<()> {
             if config::PROBE_SYSCALLS() == 0 {
                 return None;
             }
-            let cell = cell_of(thread.row, call)?;
+            let cell = cell_of(thread.row, counted)?;
             untimed(cell);
             if ret > u64::MAX - MAX_ERRNO {
                 failed(cell, ret.wrapping_neg() as u32);
@@ -270,7 +290,7 @@ fn end_unseen(thread: &mut Thread) {
     loss::count(Slot::UnmatchedEntry);
     let _ = sched::take_off_cpu(thread);
     if config::PROBE_SYSCALLS() != 0
-        && let Some(cell) = cell_of(thread.row, thread.call - 1)
+        && let Some(cell) = cell_of(thread.row, thread.counted.into())
     {
         untimed(cell);
     }
@@ -289,8 +309,8 @@ fn is_compat() -> bool {
         && Object::current_task().word(config::COMPAT_OFFSET()) & config::COMPAT_MASK() != 0
 }
 
-/// The cell of a (row, call) pair, made on first use. Two threads that make the first call at the same time may each
-/// make one; userspace adds up all cells with the same key.
+/// The cell of a row and the index of a call or operation, made on first use. Two threads that make the first call at the
+/// same time may each make one; userspace adds up all cells with the same key.
 #[inline(always)]
 pub fn cell_of(row: u32, call: u32) -> Option<u32> {
     let directory = slot(&DIRECTORIES, row)?;
@@ -370,7 +390,7 @@ pub fn died(thread: &Thread) {
     if config::PROBE_SYSCALLS() == 0 {
         return loss::count(Slot::FutexUnreturned);
     }
-    if let Some(cell) = cell_of(thread.row, thread.call - 1) {
+    if let Some(cell) = cell_of(thread.row, thread.counted.into()) {
         unreturned(cell);
     }
 }

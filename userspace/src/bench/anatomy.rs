@@ -110,7 +110,7 @@ fn did(export: &Export, pids: &HashSet<u64>) -> Option<Did> {
             did.blocked_sending += if SENDS.contains(&place.place.as_str()) { place.ns as f64 } else { 0.0 };
             did.blocked_on_locks += if place.place == "futex" { place.ns as f64 } else { 0.0 };
         }
-        let calls = process.syscalls.iter().filter(|call| SENDS.contains(&call.name.as_str()));
+        let calls = process.syscalls.iter().filter(|call| SENDS.contains(&call.whole()));
         did.sending += calls.map(|call| (call.latency.sum + call.lean.sum_ns) as f64).sum::<f64>();
     }
     Some(did)

@@ -1,4 +1,4 @@
-//! Comma-separated values: one row for each kind of call of each process, and one for each lock.
+//! Comma-separated values: one row for each kind of call of each process, and one for the waits of each lock.
 
 use crate::model::{
     frame::CallStats,
@@ -41,11 +41,12 @@ fn call_row(pid: u32, comm: &str, name: &str, stats: &CallStats) -> String {
 }
 
 fn lock_row(lock: &Lock) -> String {
-    let wait = &lock.sum.wait;
+    let waits = lock.waits();
+    let wait = &waits.wait;
     let pids: Vec<String> = lock.users.iter().map(|user| user.0.to_string()).collect();
     let head = ["lock".to_owned(), pids.join(" "), String::new(), field(&lock.place.name())];
     let verdict = if wait.count() > 0 { lock.verdict.name() } else { "" };
-    let counts = [lock.sum.count, lock.sum.errors.values().sum()].map(|count| count.to_string());
+    let counts = [waits.count, waits.errors.values().sum()].map(|count| count.to_string());
     let total = number((wait.count() > 0).then_some(wait.sum));
     let mean = wait.mean().map(|mean| format!("{mean:.1}")).unwrap_or_default();
     let mut cells = [head.to_vec(), vec![verdict.to_owned()], counts.to_vec(), vec![total, mean]].concat();
@@ -83,6 +84,25 @@ mod tests {
         let locks = locks::ranked(&session.processes).len();
         assert_eq!(text.lines().count(), 1 + calls + locks);
         assert!(text.lines().any(|line| line.starts_with("lock,1000 1010,,shm /q +0,contention,")), "{text}");
+    }
+
+    #[test]
+    fn count_times_mean_is_total_in_every_row_without_calls_that_have_no_latency() {
+        let session = synthetic::session(3, Shape { processes: 6, ..Shape::default() });
+        let untimed = |stats: &CallStats| stats.untimed + stats.unreturned;
+        let calls = session.processes.values().flat_map(|process| process.calls());
+        let partial: Vec<u64> = calls.map(|(_, stats)| untimed(&stats)).collect();
+        let text = csv(&session);
+        let mut checked = 0;
+        for (row, line) in text.lines().skip(1).enumerate() {
+            let cells: Vec<&str> = line.split(',').collect();
+            let [count, total, mean] = [5, 7, 8].map(|at| cells[at].parse::<f64>());
+            let (Ok(count), Ok(total), Ok(mean)) = (count, total, mean) else { continue };
+            let timed = count - partial.get(row).copied().unwrap_or(0) as f64;
+            assert!((timed * mean - total).abs() <= 0.051 * timed, "{line}");
+            checked += usize::from(cells[0] == "lock");
+        }
+        assert!(checked > 5, "{text}");
     }
 
     #[test]

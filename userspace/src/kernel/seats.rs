@@ -22,7 +22,7 @@ pub struct Candidate {
     /// One of the constants in [`pulse_trace_common::target::phase`].
     pub phase: u32,
     /// Bits of [`pulse_trace_common::target::thread_flag`].
-    pub flags: u32,
+    pub flags: u16,
     /// Its name.
     pub comm: [u8; COMM_LEN],
 }
@@ -169,12 +169,12 @@ impl Kernel {
         (1..self.rows.len() as u32).filter_map(|id| Some((id, self.row(id)?)))
     }
 
-    /// Threads that are inside a call now: their row and the call's index in its directory.
+    /// Threads that are inside a call now: their row and the index that the call is counted under.
     pub fn in_flight(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         (1..self.threads.len())
             .filter_map(|id| self.threads.read(id))
             .filter(|thread| thread.tid != 0 && thread.call != 0 && thread.phase == phase::SEEN)
-            .map(|thread| (thread.row, thread.call - 1))
+            .map(|thread| (thread.row, thread.counted.into()))
     }
 
     /// Forgets which calls threads are in; to be called while no hook on calls is in place. Each thread is then as one

@@ -91,6 +91,20 @@ pub struct Call {
     pub abi: Abi,
     /// The number.
     pub nr: u32,
+    /// What an argument says that it does, where calls are told apart by that; [`Call::OTHER`] for what has no counter of
+    /// its own.
+    pub operation: Option<u32>,
+}
+
+impl Call {
+    /// All operations that have no counter of their own.
+    pub const OTHER: u32 = u32::MAX;
+
+    /// A call that is not told apart by operation.
+    #[must_use]
+    pub const fn whole(abi: Abi, nr: u32) -> Self {
+        Self { abi, nr, operation: None }
+    }
 }
 
 /// What one kind of system call did in an interval.

@@ -1,6 +1,8 @@
 //! System calls: from the kernel side's cumulative counters to what happened since the last look.
 
-use pulse_trace_common::probes::syscalls::{NATIVE_CALLS, errno_at};
+use pulse_trace_common::probes::syscalls::{
+    COMPAT_FUTEX, COMPAT_FUTEX_TIME64, Multiplexer, NATIVE_CALLS, errno_at, operation_at,
+};
 
 use crate::{
     kernel::{CellCounts, Errors, Histograms, Kernel},
@@ -146,10 +148,23 @@ fn add_at(all: &mut Vec<Quick>, at: u32, quick: Quick) {
 
 /// The call at an index of a row's directory.
 pub(super) fn call_of(index: u32) -> Call {
-    if index < NATIVE_CALLS {
-        Call { abi: Abi::Native, nr: index }
-    } else {
-        Call { abi: Abi::Compat, nr: index - NATIVE_CALLS }
+    match operation_at(index) {
+        Some((of, operation)) => {
+            Call { operation: Some(operation.unwrap_or(Call::OTHER)), ..call_of(whole(of)) }
+        }
+        None if index < NATIVE_CALLS => Call::whole(Abi::Native, index),
+        None => Call::whole(Abi::Compat, index - NATIVE_CALLS),
+    }
+}
+
+/// The index of a call, whatever its operation.
+const fn whole(of: Multiplexer) -> u32 {
+    match of {
+        Multiplexer::Futex => libc::SYS_futex as u32,
+        Multiplexer::Fcntl => libc::SYS_fcntl as u32,
+        Multiplexer::EpollCtl => libc::SYS_epoll_ctl as u32,
+        Multiplexer::CompatFutex => COMPAT_FUTEX,
+        Multiplexer::CompatFutexTime64 => COMPAT_FUTEX_TIME64,
     }
 }
 

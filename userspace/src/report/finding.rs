@@ -220,7 +220,7 @@ mod tests {
 
     fn budget(on_cpu: u64, queue: u64, blocked: &[(u32, u64)]) -> Budget {
         let blocked = blocked.iter().map(|(nr, ns)| {
-            let place = Place::Call(Call { abi: Abi::Native, nr: *nr });
+            let place = Place::Call(Call::whole(Abi::Native, *nr));
             (place, Blocked { count: 1, ns: *ns })
         });
         let mut budget =

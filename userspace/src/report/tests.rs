@@ -77,7 +77,7 @@ fn no_session_makes_a_terminal_obey() {
 
 fn one_call(stats: CallStats, exit: Option<Exit>) -> Session {
     let mut session = Session::new(synthetic::header(Shape::default()));
-    let call = Call { abi: Abi::Native, nr: 231 };
+    let call = Call::whole(Abi::Native, 231);
     let process = Process {
         comm: "worker".to_owned(),
         threads: 1,

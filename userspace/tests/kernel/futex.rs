@@ -132,7 +132,7 @@ fn alone_it_books_the_same_calls_and_no_others_are_counted() {
 #[test]
 fn a_ping_pong_by_futex_is_blocked_in_futex() {
     let (session, ..) = ping_pong("plain", "8192", "20000", false, &How::default());
-    let futex = Place::Call(Call { abi: Abi::Native, nr: libc::SYS_futex as u32 });
+    let futex = Place::Call(Call::whole(Abi::Native, libc::SYS_futex as u32));
     assert_eq!(session.processes.len(), 2);
     for process in session.processes.values() {
         let budget = &process.sched.as_ref().unwrap().budget;

@@ -113,7 +113,7 @@ fn a_sleeper_that_never_moves_is_blocked_in_its_call_from_beginning_to_end() {
     let budget = &only(&session).sched.as_ref().unwrap().budget;
     assert_adds_up(budget);
     assert!(budget.wall_ns >= 3 * 300_000_000);
-    let read = Place::Call(Call { abi: Abi::Native, nr: libc::SYS_readv as u32 });
+    let read = Place::Call(Call::whole(Abi::Native, libc::SYS_readv as u32));
     assert_eq!(budget.blocked.get(&read).map(|blocked| blocked.ns), Some(budget.wall_ns), "{budget:?}");
     assert_eq!(budget.blocked.len(), 1);
 }

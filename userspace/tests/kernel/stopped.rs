@@ -22,7 +22,7 @@ use crate::{
 fn call(session: &Session, nr: i64) -> CallStats {
     let mut sum = CallStats::default();
     for ((_, call), stats) in &only(session).syscalls {
-        if *call == (Call { abi: Abi::Native, nr: nr as u32 }) {
+        if *call == Call::whole(Abi::Native, nr as u32) {
             sum.merge(stats);
         }
     }
@@ -41,7 +41,7 @@ fn the_time_of_calls_is_blocked_queued_or_running() {
     let sleeps = call(&session, libc::SYS_nanosleep);
     assert!(sleeps.count() >= 200, "{sleeps:?}");
     // The scheduler's own books, kept by thread: all of these calls began and ended within the session.
-    let place = Place::Call(Call { abi: Abi::Native, nr: libc::SYS_nanosleep as u32 });
+    let place = Place::Call(Call::whole(Abi::Native, libc::SYS_nanosleep as u32));
     assert_eq!(sleeps.blocked_ns, budget.blocked[&place].ns, "{budget:?}");
     assert!(sleeps.blocked_ns + sleeps.queued_ns <= sleeps.total_ns(), "{sleeps:?}");
     // A nap sleeps; what is left is going to sleep and coming back.

@@ -1,9 +1,13 @@
 //! Counts, errors and latencies are those of a program that knows its own.
 
-use pulse_trace::{model::session::Session, session::Scope};
+use pulse_trace::{export, model::session::Session, session::Scope};
 use pulse_trace_common::hist;
+use serde_json::Value;
 
-use crate::support::{Calls, How, Trace, Truth, assert_true, counts, quantile, whole};
+use crate::support::{
+    Calls, How, Oracle, Trace, Truth, assert_true, compiled, counts, installed, need, operations, quantile,
+    whole,
+};
 
 /// Traces a whole run of the workload.
 fn traced(arguments: &[&str], how: &How<'_>) -> (Session, Truth) {
@@ -136,4 +140,76 @@ fn a_hundred_thousand_calls_a_second_are_all_seen() {
     assert_eq!(truth.calls.values().sum::<u64>(), 800_000);
     assert_true(&session, &truth);
     assert!(whole(&session.ledger), "{:?}", session.ledger);
+}
+
+/// The program's own numbers, and bpftrace's of the same run, operation by operation.
+#[test]
+fn operations_are_counted_apart_as_the_program_and_bpftrace_count_them() {
+    need!(installed("cc"), "cc is not installed");
+    need!(installed("bpftrace"), "bpftrace is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "cc", "operations.c", &[]).unwrap();
+    let script = directory.path().join("operations.bt");
+    let numbers = [libc::SYS_futex, libc::SYS_fcntl, libc::SYS_epoll_ctl].map(|nr| nr.to_string());
+    let filter = numbers.map(|nr| format!("args->id == {nr}")).join(" || ");
+    let text = format!(
+        "tracepoint:raw_syscalls:sys_enter /pid == $1 && ({filter})/ {{ @[args->id, args->args[1]] = count(); }}"
+    );
+    std::fs::write(&script, text).unwrap();
+    let mut calls = Calls::start_program(&[], &program, &[]);
+    let oracle = Oracle::run(&script, &[calls.pid()]);
+    let mut trace = Trace::of(calls.pid(), &How::default());
+    calls.go();
+    trace.until(|| calls.has_ended());
+    let session = trace.finish();
+    let said = oracle.finish();
+    let (counts, ours) = (counts(&session), operations(&session));
+    let truth = [
+        ("futex:WAKE", 12, Some(0)),
+        ("futex:WAIT", 14, Some(14)),
+        ("futex:WAIT_BITSET", 13, Some(13)),
+        ("futex:other", 2, Some(2)),
+        ("fcntl:GETFL", 17, Some(0)),
+        ("fcntl:SETLKW", 19, None),
+        ("fcntl:OFD_GETLK", 23, None),
+        ("fcntl:GETPIPE_SZ", 4, None),
+        ("fcntl:other", 6, Some(6)),
+        ("epoll_ctl:ADD", 8, Some(0)),
+        ("epoll_ctl:MOD", 16, Some(0)),
+        ("epoll_ctl:DEL", 8, Some(0)),
+        ("epoll_ctl:other", 1, Some(1)),
+    ];
+    for (name, made, failed) in truth {
+        let seen = (ours[name].count(), ours[name].latency.count());
+        assert_eq!(seen, (made, made), "{name}: {:?}", session.ledger);
+        if let Some(failed) = failed {
+            assert_eq!(ours[name].failed(), failed, "{name}");
+        }
+    }
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(ours["i386:futex:WAKE"].count(), 4);
+    }
+    // Three waits slept for 2 ms each; no wake did.
+    assert!(ours["futex:WAIT"].total_ns() >= 6_000_000);
+    assert!(ours["futex:WAKE"].max_ns() < ours["futex:WAIT"].max_ns());
+    let theirs: u64 = said["@"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    let whole: u64 = ["futex", "fcntl", "epoll_ctl"].map(|name| counts[name].count()).iter().sum();
+    assert_eq!(whole, theirs, "{said:?}");
+    let by_bpftrace = |nr: i64, operations: &[i64]| -> u64 {
+        operations.iter().filter_map(|op| said["@"][format!("{nr},{op}")].as_u64()).sum()
+    };
+    let (private, realtime) = (128, 256);
+    assert_eq!(ours["futex:WAIT"].count(), by_bpftrace(libc::SYS_futex, &[0, private]));
+    assert_eq!(ours["futex:WAKE"].count(), by_bpftrace(libc::SYS_futex, &[1, 1 + private]));
+    assert_eq!(ours["futex:WAIT_BITSET"].count(), by_bpftrace(libc::SYS_futex, &[9 + private + realtime]));
+    assert_eq!(ours["fcntl:SETLKW"].count(), by_bpftrace(libc::SYS_fcntl, &[libc::F_SETLKW.into()]));
+    assert_eq!(
+        ours["epoll_ctl:MOD"].count(),
+        by_bpftrace(libc::SYS_epoll_ctl, &[libc::EPOLL_CTL_MOD.into()])
+    );
+    // The export has the same rows, and the call that each belongs to.
+    let export = export::json::Export::from(&session);
+    let rows = export.processes.iter().flat_map(|process| &process.syscalls);
+    let futex: u64 = rows.filter(|row| row.call == "futex").map(|row| row.count).sum();
+    assert_eq!(futex, counts["futex"].count());
 }

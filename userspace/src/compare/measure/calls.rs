@@ -21,10 +21,16 @@ struct Sum {
     latency: Hist,
 }
 
-/// All calls together, and each kind.
+/// All calls together, and each kind; of calls told apart by operation only what adds up over the operations.
 pub fn add(found: &mut Found<'_>, processes: &[&Process]) -> Result<(), HistError> {
     let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
+    let mut mixed: BTreeMap<&str, Sum> = BTreeMap::new();
     for call in processes.iter().flat_map(|process| &process.syscalls) {
+        if call.whole() != call.name {
+            let sum = mixed.entry(call.whole()).or_default();
+            sum.count = sum.count.saturating_add(call.count);
+            sum.errors = call.errors.values().fold(sum.errors, |all, more| all.saturating_add(*more));
+        }
         let sum = sums.entry(&call.name).or_default();
         sum.count = sum.count.saturating_add(call.count);
         sum.errors = call.errors.values().fold(sum.errors, |all, more| all.saturating_add(*more));
@@ -35,7 +41,7 @@ pub fn add(found: &mut Found<'_>, processes: &[&Process]) -> Result<(), HistErro
     let cost = |key: &str, name: &str, value: f64| Measure::exact(key, name, Section::Cost, value);
     found.count(cost("syscalls", "system calls", whole(|sum| sum.count)));
     found.count(cost("syscall.time", "time in system calls", whole(|sum| sum.total_ns)).in_unit(Unit::Ns));
-    for (name, sum) in sums {
+    for (name, sum) in mixed.into_iter().chain(sums) {
         let of = |tail: &str, value: f64| {
             Measure::exact(format!("{name}.{tail}"), format!("{name} {tail}"), Section::Syscalls, value)
         };

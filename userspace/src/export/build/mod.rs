@@ -86,6 +86,7 @@ fn syscall(arch: &str, call: frame::Call, stats: &frame::CallStats) -> Syscall {
             frame::Abi::Compat => Abi::Compat,
         },
         name: syscalls::name(arch, call).into_owned(),
+        call: syscalls::whole_name(arch, call).into_owned(),
         count: stats.count(),
         errors: stats
             .errors

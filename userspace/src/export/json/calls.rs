@@ -14,8 +14,11 @@ pub struct Syscall {
     pub nr: u32,
     /// Which table the number belongs to.
     pub abi: Abi,
-    /// Its name.
+    /// Its name, with the operation behind a colon where calls are told apart by that: `futex:WAIT`.
     pub name: String,
+    /// Its name without the operation; empty in files of older versions, which told none apart.
+    #[serde(default)]
+    pub call: String,
     /// Calls that ended, and calls that never will.
     pub count: u64,
     /// Failed calls by the name of the error.
@@ -36,6 +39,14 @@ pub struct Syscall {
     pub queued_ns: u64,
     /// Calls that were still running when the session ended; not in `count`.
     pub in_flight: u64,
+}
+
+impl Syscall {
+    /// Its name without the operation.
+    #[must_use]
+    pub fn whole(&self) -> &str {
+        if self.call.is_empty() { &self.name } else { &self.call }
+    }
 }
 
 /// The table of a system call's number.

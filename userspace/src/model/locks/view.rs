@@ -45,6 +45,14 @@ impl Lock {
         runtimes::most(&self.sum.stacks)
     }
 
+    /// The operations that wait, together.
+    #[must_use]
+    pub fn waits(&self) -> FutexStats {
+        let mut sum = FutexStats::default();
+        self.operations.iter().filter(|(op, _)| waits(op)).for_each(|(_, stats)| sum.merge(stats));
+        sum
+    }
+
     /// Calls that wait.
     #[must_use]
     pub fn waiting_calls(&self) -> u64 {

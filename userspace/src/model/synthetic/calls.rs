@@ -9,18 +9,18 @@ use crate::model::{
 const CALLS: [Call; 9] = [
     native(0),
     native(1),
-    native(202),
+    Call { operation: Some(0), ..native(202) },
     native(230),
     native(39),
     native(231),
     native(495),
-    Call { abi: Abi::Compat, nr: 3 },
-    Call { abi: Abi::Compat, nr: 407 },
+    Call::whole(Abi::Compat, 3),
+    Call::whole(Abi::Compat, 407),
 ];
 
 /// A call of x86-64.
 pub const fn native(nr: u32) -> Call {
-    Call { abi: Abi::Native, nr }
+    Call::whole(Abi::Native, nr)
 }
 
 pub fn calls(random: &mut Random, shape: Shape, thread: Option<&ThreadName>, last: bool) -> Vec<CallFrame> {

@@ -3,6 +3,7 @@
 mod aarch64;
 mod arm;
 mod i386;
+mod operations;
 mod x86_64;
 
 use std::borrow::Cow;
@@ -18,10 +19,20 @@ pub const X32_CALLS: &str = "x32_call";
 
 type Runs = &'static [(u32, &'static str)];
 
-/// The name of a call on an architecture as the kernel names it (`x86_64`, `aarch64`). Calls of the 32-bit ABI carry
-/// its name in front (`i386:read`); a number that the table does not hold is shown as `syscall_471`.
+/// The name of a call and, behind a colon, of its operation where calls are told apart by that (`futex:WAIT`).
 #[must_use]
 pub fn name(arch: &str, call: Call) -> Cow<'static, str> {
+    let whole = whole_name(arch, call);
+    match call.operation {
+        Some(operation) => Cow::Owned(format!("{whole}:{}", operations::name(&whole, operation))),
+        None => whole,
+    }
+}
+
+/// The name of a call, whatever its operation, on an architecture as the kernel names it (`x86_64`, `aarch64`). Calls of
+/// the 32-bit ABI carry its name in front (`i386:read`); a number that the table does not hold is shown as `syscall_471`.
+#[must_use]
+pub fn whole_name(arch: &str, call: Call) -> Cow<'static, str> {
     match call.abi {
         Abi::Native if call.nr == OUT_OF_RANGE => Cow::Borrowed(UNKNOWN),
         Abi::Native if call.nr == X32 && arch == "x86_64" => Cow::Borrowed(X32_CALLS),
@@ -82,11 +93,11 @@ mod tests {
     ];
 
     fn native(arch: &str, nr: u32) -> Cow<'static, str> {
-        name(arch, Call { abi: Abi::Native, nr })
+        name(arch, Call::whole(Abi::Native, nr))
     }
 
     fn compat(arch: &str, nr: u32) -> Cow<'static, str> {
-        name(arch, Call { abi: Abi::Compat, nr })
+        name(arch, Call::whole(Abi::Compat, nr))
     }
 
     #[test]
@@ -117,6 +128,31 @@ mod tests {
         {
             assert_eq!(compat("aarch64", nr), expected);
         }
+    }
+
+    #[test]
+    fn operations_stand_behind_their_call() {
+        let named = |abi, nr, operation| name("x86_64", Call { abi, nr, operation: Some(operation) });
+        for (nr, operation, expected) in [
+            (202, 0, "futex:WAIT"),
+            (202, 10, "futex:WAKE_BITSET"),
+            (202, 13, "futex:LOCK_PI2"),
+            (202, 14, "futex:14"),
+            (202, Call::OTHER, "futex:other"),
+            (72, libc::F_SETLKW as u32, "fcntl:SETLKW"),
+            (72, libc::F_OFD_SETLKW as u32, "fcntl:OFD_SETLKW"),
+            (72, libc::F_DUPFD_CLOEXEC as u32, "fcntl:DUPFD_CLOEXEC"),
+            (72, libc::F_GET_SEALS as u32, "fcntl:GET_SEALS"),
+            (72, 1041, "fcntl:1041"),
+            (233, libc::EPOLL_CTL_MOD as u32, "epoll_ctl:MOD"),
+        ] {
+            assert_eq!(named(Abi::Native, nr, operation), expected);
+        }
+        assert_eq!(named(Abi::Compat, 240, 1), "i386:futex:WAKE");
+        assert_eq!(
+            whole_name("x86_64", Call { operation: Some(0), ..Call::whole(Abi::Native, 202) }),
+            "futex"
+        );
     }
 
     /// What the running kernel's C library was built against must agree with the table of this architecture.

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::model::frame::{Abi, Call};
 
-    const READ: Place = Place::Call(Call { abi: Abi::Native, nr: 0 });
+    const READ: Place = Place::Call(Call::whole(Abi::Native, 0));
 
     fn accounts(state: u32) -> Sched {
         Sched { state, began_ns: 1000, since_ns: 2000, on_cpu_ns: 600, unknown_ns: 400, ..Sched::zeroed() }

@@ -34,7 +34,11 @@ fn largest_call() -> CallFrame {
         errors: (0..160).map(|errno| (u32::MAX - errno, 1 << 50)).collect(),
         ..CallStats::default()
     };
-    CallFrame { thread: Some(largest_thread(0)), call: Call { abi: Abi::Compat, nr: u32::MAX }, stats }
+    CallFrame {
+        thread: Some(largest_thread(0)),
+        call: Call { abi: Abi::Compat, nr: u32::MAX, operation: Some(u32::MAX) },
+        stats,
+    }
 }
 
 fn many_wakers(wakers: u32) -> SchedFrame {

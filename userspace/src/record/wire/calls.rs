@@ -17,6 +17,9 @@ pub struct Syscall {
     #[serde(default, skip_serializing_if = "is_default")]
     pub compat: bool,
     pub nr: u32,
+    /// The operation, where calls are told apart by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub op: Option<u32>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub latency: Hist,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -76,6 +79,7 @@ impl From<&CallFrame> for Syscall {
             thread: call.thread.as_ref().map(Thread::from),
             compat: call.call.abi == frame::Abi::Compat,
             nr: call.call.nr,
+            op: call.call.operation,
             latency: Hist::from(latency),
             lean: Lean { count: lean.count, sum_ns: lean.sum_ns, max_ns: lean.max_ns },
             untimed: call.stats.untimed,
@@ -99,7 +103,7 @@ impl TryFrom<Syscall> for CallFrame {
         let lean = call.lean;
         Ok(Self {
             thread: call.thread.map(Into::into),
-            call: frame::Call { abi, nr: call.nr },
+            call: frame::Call { abi, nr: call.nr, operation: call.op },
             stats: CallStats {
                 latency: call.latency.try_into()?,
                 lean: frame::Lean { count: lean.count, sum_ns: lean.sum_ns, max_ns: lean.max_ns },

@@ -231,7 +231,7 @@ impl TryFrom<Budget> for sched::Budget {
         counts(blocked.iter().map(|it| it.count))?;
         let place = |place| match place {
             Place::Call { compat, nr } => {
-                sched::Place::Call(Call { abi: if compat { Abi::Compat } else { Abi::Native }, nr })
+                sched::Place::Call(Call::whole(if compat { Abi::Compat } else { Abi::Native }, nr))
             }
             Place::Outside => sched::Place::Outside,
             Place::Other => sched::Place::Other,

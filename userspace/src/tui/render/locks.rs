@@ -181,9 +181,12 @@ fn stacks(lock: &Lock) -> Vec<(String, Tone)> {
     let futexes = lock.futexes.values().flat_map(|stats| &stats.stacks);
     let mut stacks: Vec<_> = futexes.chain(lock.mutex.iter().flat_map(|mutex| &mutex.stacks)).collect();
     stacks.sort_by_key(|stack| std::cmp::Reverse(stack.count));
+    let all: u64 = stacks.iter().map(|stack| stack.count).sum();
     let mut lines = Vec::new();
     for stack in stacks.iter().take(3) {
-        lines.push((format!("{} times from", units::count(stack.count)), Tone::Title));
+        // Each stands for many waits: a count of them would not be the count of waits.
+        let share = 100.0 * stack.count as f64 / all.max(1) as f64;
+        lines.push((format!("{share:.0}% of the stacks taken"), Tone::Title));
         lines.extend(stack.frames.iter().map(|frame| (format!("  {}", printable(frame)), Tone::Faint)));
         lines.extend(stack.cut.iter().map(|why| (format!("  cut: {}", printable(why)), Tone::Accent)));
     }

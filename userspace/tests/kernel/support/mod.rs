@@ -14,7 +14,7 @@ mod workload;
 pub use compile::{compiled, source};
 pub use holds::{Fought, Holds};
 pub use invariants::{assert_consistent, assert_consistent_export};
-pub use numbers::{assert_true, counts, entries, nothing_missing, quantile, whole};
+pub use numbers::{assert_true, counts, entries, nothing_missing, operations, quantile, whole};
 pub use oracle::Oracle;
 pub use pulse_trace_testing::{installed, need};
 pub use running::Running;

@@ -1,24 +1,30 @@
 //! What a session says, compared with what is true.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use pulse_trace::model::{
     errno,
-    frame::{CallStats, Ledger},
+    frame::{Call, CallStats, Ledger},
     session::Session,
     syscalls,
 };
 
 use super::{Truth, hidden};
 
-/// The numbers of every call by name, all processes together.
+/// The numbers of every call by name, all operations and processes together.
 pub fn counts(session: &Session) -> BTreeMap<String, CallStats> {
+    counted_by(session, syscalls::whole_name)
+}
+
+/// The same with operations apart.
+pub fn operations(session: &Session) -> BTreeMap<String, CallStats> {
+    counted_by(session, syscalls::name)
+}
+
+fn counted_by(session: &Session, name: fn(&str, Call) -> Cow<'static, str>) -> BTreeMap<String, CallStats> {
     let mut all: BTreeMap<String, CallStats> = BTreeMap::new();
-    for process in session.processes.values() {
-        for (call, stats) in process.calls() {
-            let name = syscalls::name(&session.header.arch, call);
-            all.entry(name.into_owned()).or_default().merge(&stats);
-        }
+    for (call, stats) in session.processes.values().flat_map(|process| process.calls()) {
+        all.entry(name(&session.header.arch, call).into_owned()).or_default().merge(&stats);
     }
     all
 }
