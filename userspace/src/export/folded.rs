@@ -1,21 +1,22 @@
 //! Collapsed stacks, one line each, as flame graphs are made from: `lock;outermost;...;innermost count`.
 
 use crate::model::{
-    locks::{self, LockPlace, StackCount, Verdict},
+    locks::{self, LockPlace, StackCount},
     session::Session,
     text::printable,
 };
 
 /// The sampled stacks of every lock.
 ///
-/// The first part of a line names the lock. Stacks of waits in the kernel stand under its plain name, under `NAME (idle)`
-/// where nobody held it; those that probes in the library took stand under `NAME (contended)`: two ways of sampling, whose
-/// counts have nothing to do with each other.
+/// The first part of a line names the lock. Stacks of waits in the kernel stand under its plain name, under `NAME (waiting)`
+/// or `NAME (idle)` where they were for work or look like it; those that probes in the library took stand under
+/// `NAME (contended)`: two ways of sampling, whose counts have nothing to do with each other.
 #[must_use]
 pub fn folded(session: &Session) -> String {
     let mut text = String::new();
     for lock in locks::ranked(&session.processes) {
-        let mark = if lock.verdict == Verdict::Idle { " (idle)" } else { "" };
+        let mark =
+            if lock.verdict.is_for_work() { format!(" ({})", lock.verdict.name()) } else { String::new() };
         let root = format!("{}{mark}", root(&lock.place, lock.users.first().map(|user| user.0)));
         lock.sum.stacks.iter().for_each(|stack| text += &line(&root, stack));
     }
@@ -80,7 +81,7 @@ mod tests {
         let mutexes = mutexes.flat_map(|it| &it.stats.stacks);
         assert_eq!(counted, futexes.chain(mutexes).map(|stack| stack.count).sum::<u64>());
         assert!(
-            text.lines().any(|line| line.starts_with("1000 0x7f3a00002080 (idle);start_thread;")),
+            text.lines().any(|line| line.starts_with("1000 0x7f3a00002080 (waiting);start_thread;")),
             "{text}"
         );
         assert!(text.lines().any(|line| line.starts_with("shm /q +0;main;producer;enqueue+0x2a;")), "{text}");

@@ -2,6 +2,7 @@
 
 mod mutexes;
 mod name;
+mod parts;
 mod runtimes;
 mod spins;
 mod verdict;

@@ -119,7 +119,7 @@ fn blocked(session: &Session, key: &ProcessKey, sched: &SchedStats, locks: &[Loc
 fn mostly_idle(key: &ProcessKey, locks: &[Lock]) -> bool {
     let mine = || locks.iter().filter(|lock| lock.users.iter().any(|user| user.0 == key.pid));
     let all: u64 = mine().map(Lock::wait_ns).sum();
-    let idle: u64 = mine().filter(|lock| lock.verdict == Verdict::Idle).map(Lock::wait_ns).sum();
+    let idle: u64 = mine().filter(|lock| lock.verdict.is_for_work()).map(Lock::wait_ns).sum();
     all > 0 && percent(idle, all) >= PLACE_OF_BLOCKED
 }
 
@@ -151,7 +151,7 @@ fn rounded(threads: f64) -> String {
 fn lock_line(session: &Session, locks: &[Lock]) -> Option<String> {
     let calls: u64 = locks.iter().map(|lock| lock.sum.count).sum();
     let again: u64 = locks.iter().filter_map(|lock| lock.sum.errors.get(&EAGAIN)).sum();
-    let top = locks.iter().find(|lock| lock.verdict != Verdict::Idle && lock.wait_ns() > 0);
+    let top = locks.iter().find(|lock| !lock.verdict.is_for_work() && lock.wait_ns() > 0);
     let waits = top.is_some_and(|lock| percent(lock.wait_ns(), session.duration_ns) >= WAIT_OF_SESSION);
     let fails = calls >= MANY_CALLS && percent(again, calls) >= AGAIN_OF_CALLS;
     if !waits && !fails {

@@ -21,7 +21,7 @@ const COLUMNS: [&str; 9] = ["lock", "waits", "total", "mean", "p50", "p99", "max
 const NONE: &str = "-";
 /// Locks that are shown when nobody says how many, ...
 const LOCKS: usize = 10;
-/// ... and idle waits.
+/// ... and waits for work.
 const IDLE: usize = 5;
 /// Stacks of a lock that are shown.
 const STACKS: usize = 3;
@@ -36,7 +36,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     locks.sort_by_cached_key(|lock| {
         (lock.verdict, Reverse(weight(options.sort, lock)), by_name(options.sort, lock))
     });
-    let idle_from = locks.iter().position(|lock| lock.verdict == Verdict::Idle).unwrap_or(locks.len());
+    let idle_from = locks.iter().position(|lock| lock.verdict.is_for_work()).unwrap_or(locks.len());
     let (fought, idle) = locks.split_at(idle_from);
     let mut text = String::new();
     if !fought.is_empty() {
@@ -48,7 +48,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        let title = "idle waits, on conditions and timers: nobody had what they waited for";
+        let title = "waiting on a condition, an event or a timer (a lock built on one looks the same)";
         text += &(layout.paint(Tone::Title, layout.wrap("", title).trim_end()) + "\n");
         text += &table(idle, options, options.top.unwrap_or(IDLE), outline, layout);
     }
@@ -164,8 +164,17 @@ fn what(lock: &Lock) -> String {
         (None, None) => "futex".to_owned(),
     };
     let mut text = format!("{kind} of {}", place::users(&lock.place, &lock.users));
-    if lock.verdict == Verdict::Unclear && lock.sum.wait.count() > 0 {
-        text += "; whether somebody held it cannot be told";
+    if lock.parts.len() > lock.users.len() {
+        text += &format!(", {} futexes", lock.parts.len());
+    }
+    match lock.verdict {
+        Verdict::Unclear if lock.sum.wait.count() > 0 => {
+            text += "; whether another thread held it cannot be told";
+        }
+        Verdict::Waiting if lock.runtime().is_none() => {
+            text += "; long or timed out, for work or for a lock that is held long";
+        }
+        _ => {}
     }
     text
 }
@@ -273,7 +282,7 @@ mod tests {
         let session = synthetic::session(3, Shape { processes: 4, ..Shape::default() });
         for sort in Sort::ALL {
             let text = rendered(&session, &Options { sort, top: Some(99), ..Options::default() });
-            let idle = text.find("idle waits").unwrap();
+            let idle = text.find("waiting on a condition").unwrap();
             assert!(text[..idle].contains("LOCK_PI") && !text[..idle].contains("WAITV"), "{sort:?}: {text}");
             assert!(text[idle..].contains("WAITV") && !text[idle..].contains("LOCK_PI"), "{sort:?}: {text}");
         }
@@ -288,7 +297,7 @@ mod tests {
             "{text}"
         );
         let text = rendered(&session, &Options { top: Some(99), ..Options::default() });
-        let unclear = "shared lock, object not known, of 1030; whether somebody held it cannot be told";
+        let unclear = "shared lock, object not known, of 1030; whether another thread held it cannot be told";
         assert!(text.contains(unclear), "{text}");
     }
 
@@ -314,7 +323,8 @@ mod tests {
         let stack = locks::StackCount { frames, caller: None, cut: None, count: 1 };
         for place in [locks::LockPlace::Unresolved { address: 16 }, locks::LockPlace::Private { address: 16 }]
         {
-            let stats = FutexStats { count: 1, stacks: vec![stack.clone()], ..FutexStats::default() };
+            let mut stats = FutexStats { count: 1, stacks: vec![stack.clone()], ..FutexStats::default() };
+            stats.wait.record(1000);
             let mut process = crate::model::session::Process::default();
             process.futexes.insert((place, 16, "WAIT".to_owned()), stats);
             let key = crate::model::frame::ProcessKey { pid: 7, joined_ns: 0 };

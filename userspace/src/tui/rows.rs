@@ -3,7 +3,7 @@
 use crate::model::{
     frame::{CallStats, Overhead},
     hist::Hist,
-    locks::{LockPlace, Verdict},
+    locks::LockPlace,
     sched::{Waker, waker_name},
     status, syscalls,
     text::printable,
@@ -182,9 +182,8 @@ pub fn locks(sums: &Sums, unit: Unit) -> Table {
 /// Whether it was fought for. What was comes first, and there what cost most.
 fn verdict(lock: &Lock) -> Cell {
     let verdict = lock.verdict();
-    let rank = [Verdict::Contention, Verdict::Unclear, Verdict::Idle].iter().position(|it| *it == verdict);
-    // Nobody waits for 10^19 ns.
-    Cell::number(verdict.name(), rank.unwrap_or(0) as f64 * 1e19 - lock.total_ns() as f64)
+    // No wait takes 10^19 ns.
+    Cell::number(verdict.name(), f64::from(verdict as u8) * 1e19 - lock.total_ns() as f64)
 }
 
 /// All waits on a lock in the kernel.

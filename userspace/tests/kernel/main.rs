@@ -15,6 +15,7 @@ mod elsewhere;
 mod futex;
 mod hooks;
 mod inline;
+mod interpreters;
 mod interrupts;
 mod languages;
 mod ledger;

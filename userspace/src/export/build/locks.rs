@@ -88,6 +88,7 @@ fn verdict(verdict: Verdict) -> Waits {
     match verdict {
         Verdict::Contention => Waits::Contention,
         Verdict::Unclear => Waits::Unclear,
+        Verdict::Waiting => Waits::Waiting,
         Verdict::Idle => Waits::Idle,
     }
 }

@@ -8,7 +8,7 @@ function lockName(lock) {
 /** What was not measured took no known time. */
 const sum = (hist) => (hist.count > 0 ? hist.sum : null);
 
-const VERDICTS = ["contention", "unclear", "idle"];
+const VERDICTS = ["contention", "unclear", "waiting", "idle"];
 
 function showLocks(all) {
   const futexes = all.flatMap((it) => it.futex.filter((futex) => futex.wait.count > 0).map((futex) => ({
@@ -26,7 +26,7 @@ function showLocks(all) {
   if (!futexes.length && !mutexes.length && !inside.length) return;
   const node = section("Locks");
   if (futexes.length) node.append(el("h3", {}, "Waits in the kernel"), table([{ title: "lock", name: true }, { title: "process", name: true },
-    { title: "what", name: true, hint: "contention: somebody had it; idle: there was nothing to do; unclear: it cannot be told" }, { title: "operation", name: true },
+    { title: "what", name: true, hint: "contention: another thread had it; waiting: on a condition, an event or a timer (a lock built on one looks the same); idle: no work, for certain; unclear: it cannot be told" }, { title: "operation", name: true },
     { title: "waits" }, { title: "time" }, { title: "p50" }, { title: "p99" }, { title: "mean spins", hint: "the mean spin count to 10 %, as the library's __spins tells over time; nothing where it does not" }, { title: "mostly from", name: true }], futexes, { sort: 5, rows: 12 }).node);
   const held = holders(all);
   if (held.length) node.append(el("h3", {}, "Who held them when a wait began"), table([{ title: "lock", name: true }, { title: "process", name: true }, { title: "operation", name: true }, { title: "holder", name: true },

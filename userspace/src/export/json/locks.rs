@@ -88,7 +88,9 @@ pub enum Waits {
     Contention,
     /// It cannot be told.
     Unclear,
-    /// Threads had nothing to do.
+    /// On a condition, an event or a timer, or so long that it looks like one; a lock that is built on one looks the same.
+    Waiting,
+    /// Threads had nothing to do, for certain.
     Idle,
 }
 

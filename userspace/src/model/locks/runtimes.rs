@@ -19,6 +19,11 @@ const fn lock(runtime: &'static str, what: &'static str, parts: &'static [&'stat
     Row { runtime, what, parts, meaning: Verdict::Contention }
 }
 
+/// A condition or an event, on which locks may be built that this table does not know.
+const fn waiting(runtime: &'static str, what: &'static str, parts: &'static [&'static str]) -> Row {
+    Row { runtime, what, parts, meaning: Verdict::Waiting }
+}
+
 const fn idle(runtime: &'static str, what: &'static str, parts: &'static [&'static str]) -> Row {
     Row { runtime, what, parts, meaning: Verdict::Idle }
 }
@@ -36,24 +41,31 @@ pub const END_OF_A_THREAD: &str = "end of a thread";
 
 /// Of Java's virtual machine.
 const HOTSPOT: &str = "HotSpot";
+/// A lock of Java's, which waits at an event of the thread that wants it.
+pub const MONITOR: &str = "monitor";
+
+/// Of Python's usual interpreter.
+const CPYTHON: &str = "CPython";
+/// The lock of that interpreter, which its threads run under.
+pub const GIL: &str = "GIL";
 
 /// The first row that fits counts.
 const ROWS: &[Row] = &[
     lock("Rust std", "mutex", &["std::sys", "Mutex", "lock_contended"]),
     lock("Rust std", "rwlock", &["std::sys", "RwLock", "_contended"]),
-    idle("Rust std", "condition", &["std::sys", "Condvar", "wait"]),
+    waiting("Rust std", "condition", &["std::sys", "Condvar", "wait"]),
     lock("Rust std", "once", &["std::sys", "Once", "wait"]),
-    idle("Rust std", "parked thread", &["std::thread", "::park"]),
+    waiting("Rust std", "parked thread", &["std::thread", "::park"]),
     lock("parking_lot", "mutex", &["parking_lot", "RawMutex", "lock_slow"]),
     lock("parking_lot", "rwlock", &["parking_lot", "RawRwLock", "_slow"]),
     lock("parking_lot", "rwlock", &["parking_lot", "RawRwLock", "wait_for_readers"]),
-    idle("parking_lot", "condition", &["parking_lot", "ondvar", "wait"]),
+    waiting("parking_lot", "condition", &["parking_lot", "ondvar", "wait"]),
     lock("Go", "runtime lock", &["runtime.lock2"]),
     idle("Go", "idle thread", &["runtime.notesleep"]),
     idle("Go", "idle thread", &["runtime.notetsleep"]),
     lock("abseil", "mutex", &["absl", "Mutex", "LockSlow"]),
-    idle("abseil", "condition", &["absl", "CondVar", "Wait"]),
-    idle("abseil", "condition", &["absl", "Mutex", "Await"]),
+    waiting("abseil", "condition", &["absl", "CondVar", "Wait"]),
+    waiting("abseil", "condition", &["absl", "Mutex", "Await"]),
     lock(POSIX, "mutex", &["mutex_lock"]),
     lock(POSIX, "mutex", &["mutex_timedlock"]),
     lock(POSIX, "mutex", &["mutex_clocklock"]),
@@ -61,28 +73,53 @@ const ROWS: &[Row] = &[
     lock(POSIX, "mutex", &["mtx_lock"]),
     lock(POSIX, "mutex", &["mtx_timedlock"]),
     lock(POSIX, "rwlock", &["pthread_rwlock_"]),
-    idle(POSIX, "condition", &["pthread_cond_"]),
-    idle(POSIX, "condition", &["cnd_wait"]),
-    idle(POSIX, "condition", &["cnd_timedwait"]),
+    waiting(POSIX, "condition", &["pthread_cond_"]),
+    waiting(POSIX, "condition", &["cnd_wait"]),
+    waiting(POSIX, "condition", &["cnd_timedwait"]),
     untold(POSIX, "semaphore", &["sem_wait"]),
     untold(POSIX, "semaphore", &["sem_timedwait"]),
     untold(POSIX, "semaphore", &["sem_clockwait"]),
     idle(POSIX, END_OF_A_THREAD, &["pthread_", "join"]),
     idle(POSIX, END_OF_A_THREAD, &["thrd_join"]),
-    idle(POSIX, "barrier", &["pthread_barrier_wait"]),
+    waiting(POSIX, "barrier", &["pthread_barrier_wait"]),
 ];
 
-/// Locks that are made of conditions: they say what a wait for such a condition means.
-const MADE_OF_CONDITIONS: &[Row] = &[
-    lock(HOTSPOT, "monitor", &["ObjectMonitor::EnterI"]),
-    lock(HOTSPOT, "monitor", &["ObjectMonitor::ReenterI"]),
-    idle(HOTSPOT, "condition", &["ObjectMonitor::wait"]),
+/// Locks that are built on other locks, conditions and semaphores: they say what a wait for such a part means.
+const BUILT_ON_OTHERS: &[Row] = &[
+    lock(HOTSPOT, MONITOR, &["ObjectMonitor::EnterI"]),
+    lock(HOTSPOT, MONITOR, &["ObjectMonitor::ReenterI"]),
+    waiting(HOTSPOT, "condition", &["ObjectMonitor::wait"]),
     // A lock of java.util.concurrent, or a worker without work.
     untold(HOTSPOT, "parked thread", &["Parker::park"]),
+    lock(CPYTHON, GIL, &["take_gil"]),
+    // A thread that was asked for it waits until another one has it.
+    lock(CPYTHON, GIL, &["drop_gil"]),
+    waiting(CPYTHON, "event", &["PyEvent_Wait"]),
+    // Locks, queues and events of the module threading are all made of these.
+    untold(CPYTHON, "lock", &["PyThread_acquire_lock"]),
+    untold(CPYTHON, "lock", &["PyMutex_Lock"]),
+    untold("V8", "Atomics.wait", &["FutexEmulation::Wait"]),
+];
+
+/// The lock that a stripped interpreter takes in functions without names.
+const NAMELESS_GIL: Row = lock(CPYTHON, GIL, &[]);
+
+/// Files that CPython's interpreter is in.
+const CPYTHON_FILES: [&str; 2] = ["python3", "libpython3"];
+/// Exported functions of CPython that take the GIL or hand it on, by way of functions that are not.
+const GIL_USERS: [&str; 8] = [
+    "_PyEval_EvalFrameDefault",
+    "PyEval_RestoreThread",
+    "PyEval_SaveThread",
+    "PyEval_AcquireThread",
+    "PyEval_ReleaseThread",
+    "PyEval_AcquireLock",
+    "PyGILState_Ensure",
+    "PyGILState_Release",
 ];
 
 /// Files of musl.
-const MUSL: [&str; 2] = ["ld-musl-", "libc.musl-"];
+const MUSL: [&str; 3] = ["ld-musl-", "libc.musl-", "libc.so+"];
 
 impl Row {
     fn fits(&self, function: &str) -> bool {
@@ -104,7 +141,25 @@ impl Row {
 pub fn row_of(stack: &StackCount) -> Option<&'static Row> {
     let innermost =
         |rows: &'static [Row]| inside(stack).find_map(|frame| rows.iter().find(|row| row.fits(frame)));
-    innermost(MADE_OF_CONDITIONS).or_else(|| innermost(ROWS))
+    innermost(BUILT_ON_OTHERS)
+        .or_else(|| takes_nameless_gil(stack).then_some(&NAMELESS_GIL))
+        .or_else(|| innermost(ROWS))
+}
+
+/// Whether a function without a name that a user of the GIL calls waits for a mutex or a condition. The interpreter itself
+/// has no other ones: its further locks are semaphores, and those of extensions lie in files of their own.
+fn takes_nameless_gil(stack: &StackCount) -> bool {
+    let is_nameless = |frame: &&String| {
+        let file = frame.rsplit_once("+0x").map(|(file, _)| file);
+        file.is_some_and(|file| CPYTHON_FILES.iter().any(|name| file.starts_with(name)))
+    };
+    let Some(at) = stack.frames.iter().position(|frame| is_nameless(&frame)) else { return false };
+    let (waits, callers) = stack.frames.split_at(at);
+    let is_part = |frame: &String| frame.contains("mutex_lock") || frame.contains("pthread_cond_");
+    // What the C library exports no name for may come first.
+    let user = callers.iter().find(|frame| !is_nameless(frame));
+    let user = user.map(|frame| frame.split('+').next().unwrap_or(frame));
+    waits.iter().any(is_part) && user.is_some_and(|name| GIL_USERS.contains(&name))
 }
 
 /// Whose lock a stack leads to.
@@ -123,9 +178,11 @@ fn inside(stack: &StackCount) -> impl Iterator<Item = &String> {
 
 /// What most of some stacks lead to: runtime and what is waited for, such as `Rust std` and `mutex`.
 #[must_use]
-pub fn most(stacks: &[StackCount]) -> Option<(&'static str, &'static str)> {
+pub fn most<'a>(stacks: impl IntoIterator<Item = &'a StackCount>) -> Option<(&'static str, &'static str)> {
     let mut counts: Vec<((&'static str, &'static str), u64)> = Vec::new();
+    let mut all = 0;
     for stack in stacks {
+        all += stack.count;
         let (Some(row), Some(runtime)) = (row_of(stack), runtime_of(stack)) else { continue };
         let found = (runtime, row.what);
         match counts.iter_mut().find(|(known, _)| *known == found) {
@@ -133,7 +190,6 @@ pub fn most(stacks: &[StackCount]) -> Option<(&'static str, &'static str)> {
             None => counts.push((found, stack.count)),
         }
     }
-    let all: u64 = stacks.iter().map(|stack| stack.count).sum();
     counts.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| count * 2 > all).map(|(it, _)| it)
 }
 
@@ -165,18 +221,53 @@ mod tests {
         assert_eq!(found(&["syscall", parker, condvar]), Some(("parking_lot", "condition")));
         assert_eq!(found(&["runtime.futex", "runtime.futexsleep", "runtime.lock2"]).unwrap().0, "Go");
         assert_eq!(found(&["libc.so.6+0x85f04", "pthread_mutex_lock"]), Some((POSIX, "mutex")));
-        assert_eq!(found(&["ld-musl-x86_64.so.1+0x5", "pthread_mutex_timedlock"]), Some(("musl", "mutex")));
+        for library in ["ld-musl-x86_64.so.1+0x5", "libc.so+0x5"] {
+            assert_eq!(found(&[library, "pthread_mutex_timedlock"]), Some(("musl", "mutex")));
+        }
         assert_eq!(found(&["absl::lts_1::Mutex::LockSlowLoop", "x"]), Some(("abseil", "mutex")));
         let enter = ["pthread_cond_timedwait", "os::PlatformEvent::park", "ObjectMonitor::EnterI"];
         assert_eq!(found(&enter), Some((HOTSPOT, "monitor")));
         let wait =
             ["pthread_cond_wait", "os::PlatformEvent::park", "ObjectMonitor::wait", "ObjectMonitor::enter"];
-        assert_eq!(row_of(&stack(&wait, None)).unwrap().meaning, Verdict::Idle);
+        assert_eq!(row_of(&stack(&wait, None)).unwrap().meaning, Verdict::Waiting);
         assert_eq!(
             row_of(&stack(&["pthread_cond_wait", "Parker::park"], None)).unwrap().meaning,
             Verdict::Unclear
         );
         assert_eq!(found(&["pthread_timedjoin_np"]), Some((POSIX, "end of a thread")));
+    }
+
+    #[test]
+    fn the_lock_of_an_interpreter_is_no_condition_with_or_without_names() {
+        let gil = Some((CPYTHON, GIL));
+        let named =
+            ["__futex_abstimed_wait_common64", "pthread_cond_timedwait", "PyCOND_TIMEDWAIT", "take_gil"];
+        assert_eq!(found(&named), gil);
+        assert_eq!(found(&["pthread_mutex_lock", "take_gil.constprop.0", "PyEval_RestoreThread"]), gil);
+        assert_eq!(found(&["pthread_cond_wait", "drop_gil", "_Py_HandlePending"]), gil);
+        let nameless = ["libc.so.6+0x85e53", "pthread_cond_timedwait", "python3.11+0x4f94ee"];
+        for user in ["_PyEval_EvalFrameDefault", "PyEval_RestoreThread", "PyEval_RestoreThread+0x1f"] {
+            assert_eq!(found(&[&nameless[..], &[user]].concat()), gil, "{user}");
+            let deeper = ["libpython3.13.so.1.0+0x1", "libpython3.13.so.1.0+0x2", user];
+            assert_eq!(found(&[&nameless[..2], &deeper].concat()), gil, "{user}");
+        }
+        // A condition of an extension, and of a function that the interpreter calls by an object.
+        let condition = Some((POSIX, "condition"));
+        assert_eq!(found(&["pthread_cond_wait", "_ext.so+0x10", "_PyEval_EvalFrameDefault"]), condition);
+        assert_eq!(found(&["pthread_cond_wait", "python3.11+0x10", "PyObject_Vectorcall"]), condition);
+        // Locks of programs wait for semaphores; so do queues.
+        let lock =
+            ["sem_wait", "PyThread_acquire_lock_timed", "python3.11+0x5899af", "_PyEval_EvalFrameDefault"];
+        assert_eq!(found(&lock), Some((CPYTHON, "lock")));
+        assert_eq!(row_of(&stack(&lock, None)).unwrap().meaning, Verdict::Unclear);
+    }
+
+    #[test]
+    fn a_wait_of_shared_memory_in_a_script_may_be_a_lock() {
+        let frames =
+            ["pthread_cond_wait", "v8::internal::FutexEmulation::WaitSync<int>", "Builtin_AtomicsWait"];
+        let row = row_of(&stack(&frames, None)).unwrap();
+        assert_eq!((row.runtime, row.what, row.meaning), ("V8", "Atomics.wait", Verdict::Unclear));
     }
 
     #[test]

@@ -9,7 +9,9 @@ pub enum Verdict {
     Contention,
     /// It cannot be told.
     Unclear,
-    /// Threads had nothing to do: a condition, a timer, a queue without work.
+    /// On a condition, an event or a timer, or so long that it looks like one; a lock that is built on one looks the same.
+    Waiting,
+    /// Threads had nothing to do, for certain: no lock is waited for in this way.
     Idle,
 }
 
@@ -20,8 +22,15 @@ impl Verdict {
         match self {
             Self::Contention => "contention",
             Self::Unclear => "unclear",
+            Self::Waiting => "waiting",
             Self::Idle => "idle",
         }
+    }
+
+    /// Whether it is more likely for something to do than for a lock.
+    #[must_use]
+    pub const fn is_for_work(self) -> bool {
+        matches!(self, Self::Waiting | Self::Idle)
     }
 }
 
@@ -66,19 +75,19 @@ pub fn wakes(op: &str) -> bool {
 impl FutexStats {
     /// What the waits of one operation were; the first rule that applies decides.
     ///
-    /// 1. An operation that locks (`LOCK_PI`) is contention; one that waits for a condition (`WAIT_REQUEUE_PI`) is idle.
+    /// 1. An operation that locks (`LOCK_PI`) is contention; one that waits for a condition (`WAIT_REQUEUE_PI`) is waiting.
     /// 2. Most waits found a mutex that somebody held: contention.
-    /// 3. Most sampled stacks, as far as they name any, take a lock: contention; wait for a condition: idle; wait for what
-    ///    may be either, such as a semaphore: unclear.
+    /// 3. Sampled stacks, as far as they name anything: what most of them do. They take a lock: contention; wait for a
+    ///    condition: waiting; for the end of a thread: idle; for what may be either, such as a semaphore: unclear.
     /// 4. It never looked like a mutex, and at least half of the waits timed out, or the median of a wait is at least
-    ///    [`LONG_NS`]: idle.
+    ///    [`LONG_NS`]: waiting.
     /// 5. Anything else is unclear: nothing is guessed.
     #[must_use]
     pub fn verdict(&self, op: &str) -> Verdict {
         let waits = self.wait.count();
         match op {
             "LOCK_PI" | "LOCK_PI2" => return Verdict::Contention,
-            "WAIT_REQUEUE_PI" => return Verdict::Idle,
+            "WAIT_REQUEUE_PI" => return Verdict::Waiting,
             _ if waits == 0 => return Verdict::Unclear,
             _ => {}
         }
@@ -91,26 +100,28 @@ impl FutexStats {
         let timed_out = self.errors.get(&ETIMEDOUT).copied().unwrap_or(0);
         let long = self.wait.quantile(0.5).is_some_and(|median| median >= LONG_NS);
         if self.mutex.is_none() && (timed_out.saturating_mul(2) >= waits || long) {
-            return Verdict::Idle;
+            return Verdict::Waiting;
         }
         Verdict::Unclear
     }
 }
 
 /// What most stacks are about; `None` where they do not say.
-fn by_stacks(stacks: &[StackCount]) -> Option<Verdict> {
-    let about = |wanted: Verdict| -> u64 {
-        let fitting = stacks.iter().filter(|stack| row_of(stack).is_some_and(|row| row.meaning == wanted));
-        fitting.map(|stack| stack.count).sum()
-    };
-    let (locking, idling) = (about(Verdict::Contention), about(Verdict::Idle));
-    if about(Verdict::Unclear) > locking.max(idling) {
-        return Some(Verdict::Unclear);
+pub fn by_stacks(stacks: &[StackCount]) -> Option<Verdict> {
+    let mut counts = [0_u64; 4];
+    for stack in stacks {
+        if let Some(row) = row_of(stack) {
+            counts[row.meaning as usize] += stack.count;
+        }
     }
-    match locking.cmp(&idling) {
-        std::cmp::Ordering::Greater => Some(Verdict::Contention),
-        std::cmp::Ordering::Less => Some(Verdict::Idle),
-        std::cmp::Ordering::Equal => None,
+    let unclear = counts[Verdict::Unclear as usize];
+    let known = [Verdict::Contention, Verdict::Waiting, Verdict::Idle];
+    let most = known.map(|verdict| counts[verdict as usize]).into_iter().max().unwrap_or(0);
+    let mut found = known.into_iter().filter(|verdict| counts[*verdict as usize] == most);
+    match (found.next(), found.next()) {
+        _ if most == 0 && unclear == 0 => None,
+        (Some(verdict), None) if unclear <= most => Some(verdict),
+        _ => Some(Verdict::Unclear),
     }
 }
 
@@ -134,7 +145,7 @@ mod tests {
     #[test]
     fn what_the_kernel_locks_is_contention_and_what_it_requeues_is_a_condition() {
         assert_eq!(waits_of(&[1 << 40]).verdict("LOCK_PI"), Verdict::Contention);
-        assert_eq!(waits_of(&[5]).verdict("WAIT_REQUEUE_PI"), Verdict::Idle);
+        assert_eq!(waits_of(&[5]).verdict("WAIT_REQUEUE_PI"), Verdict::Waiting);
     }
 
     #[test]
@@ -153,13 +164,15 @@ mod tests {
         let rust = ["futex_wait", "std::sys::sync::mutex::futex::Mutex::lock_contended", "work"];
         let idle = ["futex_wait", "std::sys::sync::condvar::futex::Condvar::wait", "Mutex::lock_contended"];
         assert_eq!(with_stack(&rust, 1, waits_of(&[1 << 30])).verdict("WAIT_BITSET"), Verdict::Contention);
-        assert_eq!(with_stack(&idle, 1, waits_of(&[50])).verdict("WAIT_BITSET"), Verdict::Idle);
+        assert_eq!(with_stack(&idle, 1, waits_of(&[50])).verdict("WAIT_BITSET"), Verdict::Waiting);
         let parking = ["parking_lot_core::parking_lot::park", "parking_lot::RawMutex::lock_slow", "work"];
         assert_eq!(with_stack(&parking, 1, waits_of(&[50])).verdict("WAIT"), Verdict::Contention);
         let both = |locks, idles| with_stack(&idle, idles, with_stack(&rust, locks, waits_of(&[50])));
         assert_eq!(both(3, 2).verdict("WAIT"), Verdict::Contention);
-        assert_eq!(both(2, 3).verdict("WAIT"), Verdict::Idle);
+        assert_eq!(both(2, 3).verdict("WAIT"), Verdict::Waiting);
         assert_eq!(both(2, 2).verdict("WAIT"), Verdict::Unclear);
+        let ends = with_stack(&["pthread_join", "main"], 1, waits_of(&[1 << 30]));
+        assert_eq!(ends.verdict("WAIT"), Verdict::Idle);
     }
 
     #[test]
@@ -178,12 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn timers_and_long_waits_are_idle_only_where_nothing_looked_like_a_mutex() {
+    fn timers_and_long_waits_are_for_work_only_where_nothing_looked_like_a_mutex() {
         let mut timer = waits_of(&[1000, 1000, 1000]);
         assert_eq!(timer.verdict("WAITV"), Verdict::Unclear);
         timer.errors.insert(ETIMEDOUT, 2);
-        assert_eq!(timer.verdict("WAITV"), Verdict::Idle);
-        assert_eq!(waits_of(&[2 * LONG_NS]).verdict("WAIT"), Verdict::Idle);
+        assert_eq!(timer.verdict("WAITV"), Verdict::Waiting);
+        assert_eq!(waits_of(&[2 * LONG_NS]).verdict("WAIT"), Verdict::Waiting);
         let seen =
             FutexStats { mutex: Some(MutexSeen::default()), unlike_mutex: 1, ..waits_of(&[2 * LONG_NS]) };
         assert_eq!(seen.verdict("WAIT"), Verdict::Unclear);

@@ -6,8 +6,10 @@ use std::{
 };
 
 use super::{
-    FutexStats, LockPlace, MutexKind, StackCount, runtimes,
-    verdict::{Verdict, waits, wakes},
+    FutexStats, LockPlace, MutexKind, StackCount,
+    parts::{Whole, wholes},
+    runtimes,
+    verdict::{Verdict, by_stacks, waits, wakes},
 };
 use crate::model::{frame::ProcessKey, session::Process};
 
@@ -24,6 +26,8 @@ pub struct Lock {
     pub sum: FutexStats,
     /// What its waits were.
     pub verdict: Verdict,
+    /// The addresses of its futexes in each process; several where it is made of conditions and mutexes.
+    pub parts: BTreeSet<(u32, u64)>,
 }
 
 impl Lock {
@@ -80,30 +84,55 @@ impl Lock {
 /// each the longest total wait.
 ///
 /// Processes that map the same object have the same lock there. Memory of one process is its own, and so is what could
-/// not be told apart.
+/// not be told apart. Futexes that are parts of one lock are one row, at the lowest address. Nothing is left of threads
+/// without work whose waits have not ended.
 #[must_use]
 pub fn ranked<'a>(processes: impl IntoIterator<Item = (&'a ProcessKey, &'a Process)>) -> Vec<Lock> {
-    let mut locks: BTreeMap<(Option<ProcessKey>, LockPlace), Lock> = BTreeMap::new();
+    let mut locks: BTreeMap<Key, Lock> = BTreeMap::new();
     for (key, process) in processes {
+        let wholes = wholes(process);
         for ((place, address, op), stats) in &process.futexes {
             let owner = (!matches!(place, LockPlace::Shared { .. })).then_some(*key);
-            let lock = locks.entry((owner, place.clone())).or_insert_with(|| Lock::new(place.clone()));
-            lock.users.insert((key.pid, *address));
-            lock.operations.entry(op.clone()).or_default().merge(stats);
+            let whole = owner.and_then(|_| wholes.get(address));
+            let lock = match whole {
+                Some(whole) => locks.entry(Key::Whole(*key, whole.clone())),
+                None => locks.entry(Key::Futex(owner, place.clone())),
+            };
+            let lock = lock.or_insert_with(|| Lock::new(place.clone(), (key.pid, *address)));
+            if whole.is_none() {
+                lock.users.insert((key.pid, *address));
+            }
+            lock.parts.insert((key.pid, *address));
+            let operation = lock.operations.entry(op.clone()).or_default();
+            operation.merge(stats);
+            if whole.is_some() {
+                // Who has the mutex inside of a lock does not have the lock.
+                operation.mutex = None;
+            }
         }
     }
-    let mut locks: Vec<Lock> = locks.into_values().map(Lock::summed).collect();
+    let mut locks: Vec<Lock> = locks.into_values().map(Lock::summed).filter(Lock::is_worth_a_row).collect();
     locks.sort_by_cached_key(|lock| {
         (lock.verdict, Reverse(lock.wait_ns()), Reverse(lock.sum.count), lock.users.clone())
     });
     locks
 }
 
+/// What makes a row.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    /// A futex, of one process or of all that map it.
+    Futex(Option<ProcessKey>, LockPlace),
+    /// Several of one process.
+    Whole(ProcessKey, Whole),
+}
+
 impl Lock {
-    fn new(place: LockPlace) -> Self {
+    fn new(place: LockPlace, user: (u32, u64)) -> Self {
         Self {
             place,
-            users: BTreeSet::new(),
+            users: BTreeSet::from([user]),
+            parts: BTreeSet::new(),
             operations: BTreeMap::new(),
             sum: FutexStats::default(),
             verdict: Verdict::Unclear,
@@ -116,6 +145,12 @@ impl Lock {
         self.verdict = waiting.map(|(op, stats)| stats.verdict(op)).min().unwrap_or(Verdict::Unclear);
         self.operations.values().for_each(|stats| self.sum.merge(stats));
         self
+    }
+
+    /// Without an ended wait, threads that have no work are nothing to show.
+    fn is_worth_a_row(&self) -> bool {
+        let idle = || by_stacks(&self.sum.stacks) == Some(Verdict::Idle);
+        self.sum.wait.count() > 0 || !idle()
     }
 }
 
@@ -152,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn idle_waits_stand_below_every_lock_however_long_they_are() {
+    fn waits_for_work_stand_below_every_lock_however_long_they_are() {
         let locks = locks(6);
         assert!(locks.is_sorted_by_key(|lock| lock.verdict));
-        let idle = locks.iter().position(|lock| lock.verdict == Verdict::Idle).unwrap();
+        let idle = locks.iter().position(|lock| lock.verdict.is_for_work()).unwrap();
         assert!(locks[idle].wait_ns() > locks[0].wait_ns());
-        for verdict in [Verdict::Contention, Verdict::Unclear, Verdict::Idle] {
+        for verdict in [Verdict::Contention, Verdict::Unclear, Verdict::Waiting] {
             let same = locks.iter().filter(|lock| lock.verdict == verdict);
             assert!(same.map(|lock| Reverse(lock.wait_ns())).is_sorted());
         }

@@ -241,12 +241,12 @@ fn the_filter_is_that_of_the_locks_on_the_overview_too() {
     let mut app = app(SHAPE);
     let shown = |app: &mut App| plain_text(&drawn(app, PLAIN, (120, 40)));
     assert!(shown(&mut app).contains("contention"));
-    for key in "/idle".chars().map(Key::Char).chain([Key::Enter]) {
+    for key in "/waiting".chars().map(Key::Char).chain([Key::Enter]) {
         app.key(key);
     }
     let text = shown(&mut app);
     assert!(
-        text.contains("filter: idle") && !text.contains("contention") && text.contains(" idle "),
+        text.contains("filter: waiting") && !text.contains("contention") && text.contains(" waiting "),
         "{text}"
     );
     app.filter = "no such thing".into();
