@@ -289,6 +289,11 @@ impl Gatherer {
         self.stacks.as_mut().map(Stacks::take_events).unwrap_or_default()
     }
 
+    /// Notes about names and locks that runtimes hide.
+    pub fn take_stack_notes(&mut self, probes_mutexes: bool) -> Vec<String> {
+        self.stacks.as_mut().map(|stacks| stacks.take_notes(probes_mutexes)).unwrap_or_default()
+    }
+
     /// Notes a process if there is anything new about it.
     fn news(&mut self, row: &Row) {
         let key = key_of(row);

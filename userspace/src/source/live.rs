@@ -371,6 +371,7 @@ impl Live {
         let mut notes = self.switches.take_notes();
         notes.extend(self.counting.take_note());
         notes.extend(self.gatherer.futexes().and_then(Futexes::take_note));
+        notes.extend(self.gatherer.take_stack_notes(self.probing.is_some()));
         let of_probing = self.probing.as_mut().map(Probing::take_notes).unwrap_or_default();
         let left_out = self.left_out.iter().filter(|_| self.sequence == 0).cloned();
         let unprobed = self.probing.as_ref().filter(|_| self.has_ended).and_then(Probing::note_unprobed);

@@ -8,6 +8,7 @@ mod inlining;
 pub mod live;
 mod pending;
 pub mod probing;
+mod runtimes;
 pub mod seating;
 mod stacks;
 mod switch;

@@ -7,6 +7,7 @@ use pulse_trace_common::{
     target::Row,
 };
 
+use super::runtimes::Notes;
 use crate::{
     kernel::Kernel,
     model::{
@@ -66,6 +67,7 @@ pub struct Stacks {
     /// Those of calls that belong into the next frame.
     due: HashMap<Wait, Taken>,
     events: BTreeMap<&'static str, u64>,
+    notes: Notes,
 }
 
 impl Stacks {
@@ -158,20 +160,23 @@ impl Stacks {
             for futex in &mut process.futexes {
                 let Some(taken) = self.due.remove(&Wait::of_futex(process.key, futex)) else { continue };
                 futex.stats.sampled += taken.sampled;
-                merge_stacks(&mut futex.stats.stacks, &self.named(&taken.merged));
+                merge_stacks(&mut futex.stats.stacks, &self.named(&taken.merged, process.key.pid));
             }
             for mutex in &mut process.mutexes {
                 let Some(taken) = self.due.remove(&Wait::of_mutex(process.key, mutex)) else { continue };
-                merge_stacks(&mut mutex.stats.stacks, &self.named(&taken.merged));
+                merge_stacks(&mut mutex.stats.stacks, &self.named(&taken.merged, process.key.pid));
             }
         }
         self.due.clear();
         self.names.rest();
     }
 
-    fn named(&mut self, merged: &Merged) -> Vec<StackCount> {
+    fn named(&mut self, merged: &Merged, pid: u32) -> Vec<StackCount> {
+        let ranked = merged.ranked();
         let mut stacks: Vec<StackCount> =
-            merged.ranked().into_iter().map(|(stack, count)| self.stack_count(stack, count)).collect();
+            ranked.iter().map(|(stack, count)| self.stack_count(stack, *count)).collect();
+        let lacks_names = ranked.iter().any(|(stack, _)| self.names.lacks_names(stack));
+        self.notes.see(pid, lacks_names, &self.names);
         if merged.left_out() > 0 {
             stacks.push(StackCount::further(merged.left_out()));
         }
@@ -196,6 +201,11 @@ impl Stacks {
             }
         }
         StackCount { frames, caller, cut: stack.end.reason(), count }
+    }
+
+    /// Notes since the last call about processes of which names or locks are missing.
+    pub fn take_notes(&mut self, probes_mutexes: bool) -> Vec<String> {
+        self.notes.take(probes_mutexes)
     }
 
     /// What happened since the last call, by name.

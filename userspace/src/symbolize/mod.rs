@@ -5,6 +5,7 @@ mod bytes;
 mod calls;
 mod cfi;
 mod elf;
+mod epilogue;
 pub mod folded;
 mod frame;
 mod internals;
@@ -12,8 +13,10 @@ pub mod merged;
 mod module;
 mod modules;
 mod names;
+mod perf_map;
 mod process;
 mod rows;
+mod runtime;
 mod stack;
 mod unwind;
 
@@ -29,12 +32,14 @@ use thiserror::Error;
 use self::{
     cfi::{Row, Scratch},
     elf::Machine,
+    module::Module,
     modules::{ModuleId, Modules},
     process::Process,
     unwind::{Code, Ended},
 };
 pub use self::{
     frame::{Frame, caller, first_outside},
+    runtime::Runtime,
     stack::{End, Spot, Stack},
     unwind::{Reached, Registers},
 };
@@ -126,6 +131,7 @@ impl Symbolizer {
 
     /// Forgets what a process has mapped; its stacks keep their names.
     pub fn forget(&mut self, pid: u32) {
+        self.modules.forget_memory(pid);
         self.processes.remove(&pid);
         self.read_again.remove(&pid);
     }
@@ -134,6 +140,19 @@ impl Symbolizer {
     #[must_use]
     pub fn files_refused(&self) -> usize {
         self.modules.refused
+    }
+
+    /// The runtime of a process, as far as one is known.
+    #[must_use]
+    pub fn runtime(&self, pid: u32) -> Runtime {
+        let mapped = self.processes.get(&pid).into_iter().flat_map(|process| process.modules());
+        Runtime::of(&self.modules, mapped)
+    }
+
+    /// Whether a stack leads through code that was made at run time and that nothing names.
+    #[must_use]
+    pub fn lacks_names(&self, stack: &Stack) -> bool {
+        stack.frames.iter().any(|spot| self.modules.get(spot.module).is_some_and(Module::lacks_names))
     }
 
     /// Follows a copied stack, whose first byte is the one that the stack pointer points to.
@@ -200,6 +219,10 @@ impl Symbolizer {
             return frames.clone();
         }
         let frames: Arc<[Frame]> = stack::frames_at(&mut self.modules, spot).into();
+        // What is made at run time may be named later, or become another function.
+        if self.modules.get(spot.module).is_some_and(Module::is_made_at_run_time) {
+            return frames;
+        }
         self.modules.keep_symbols_below(MOST_SYMBOLS);
         if self.named.len() >= MOST_NAMED {
             self.named.clear();
@@ -235,6 +258,17 @@ impl Code for Mapped<'_> {
             return None;
         }
         module.row(self.scratch, offset)
+    }
+
+    fn row_by_code(&mut self, address: u64) -> Option<Arc<Row>> {
+        let (module, offset) = self.at(address)?;
+        let module = self.modules.get_mut(module)?;
+        // musl is built without unwind information, and what is made at run time has none that can be read.
+        let is_without = match module.machine() {
+            Some(machine) => machine == Machine::X86_64 && internals::is_library(&module.name),
+            None => self.machine == Machine::X86_64 && module.is_made_at_run_time(),
+        };
+        if is_without { module.row_by_code(offset) } else { None }
     }
 
     fn follows_call(&mut self, address: u64) -> Option<bool> {

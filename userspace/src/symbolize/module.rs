@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     mem,
+    os::unix::fs::FileExt as _,
     path::Path,
     sync::{Arc, OnceLock},
 };
@@ -12,11 +14,15 @@ use super::{
     calls,
     cfi::{Cfi, Row, Scratch},
     elf::{Elf, Machine},
+    epilogue,
     names::{Beside, Named, Names},
+    perf_map::PerfMap,
 };
 
 /// Rows and calls that a module keeps; beyond it all are forgotten and read again.
 const MOST_ROWS: usize = 4096;
+/// The smallest page of memory.
+const PAGE: u64 = 4096;
 
 /// A file, or memory with code in it.
 pub struct Module {
@@ -31,7 +37,12 @@ pub struct Module {
     elf: OnceLock<Option<Elf>>,
     cfi: OnceLock<Option<Cfi>>,
     names: Option<Names>,
+    /// What its runtime says of code that was made at run time; of memory without a file.
+    perf_map: Option<PerfMap>,
+    /// The file of names has been looked at since the last rest.
+    is_fresh: bool,
     rows: HashMap<u64, Option<Arc<Row>>>,
+    rows_by_code: HashMap<u64, Option<Arc<Row>>>,
     calls: HashMap<u64, Option<bool>>,
 }
 
@@ -46,7 +57,10 @@ impl Module {
             elf: OnceLock::new(),
             cfi: OnceLock::new(),
             names: None,
+            perf_map: None,
+            is_fresh: false,
             rows: HashMap::new(),
+            rows_by_code: HashMap::new(),
             calls: HashMap::new(),
         }
     }
@@ -80,15 +94,69 @@ impl Module {
         cfi.row(scratch, elf.address_of(offset)?)
     }
 
+    /// The row for a place in the file by the code behind it.
+    pub fn row_by_code(&mut self, offset: u64) -> Option<Arc<Row>> {
+        if let Some(row) = self.rows_by_code.get(&offset) {
+            return row.clone();
+        }
+        let row = self.read_code(offset).and_then(|(begins, code)| epilogue::row(&code, begins, offset));
+        let row = row.map(Arc::new);
+        if self.rows_by_code.len() >= MOST_ROWS {
+            self.rows_by_code.clear();
+        }
+        self.rows_by_code.insert(offset, row.clone());
+        row
+    }
+
+    /// Code around a place; where the file or the memory ends close by, only what lies behind the place.
+    fn read_code(&self, offset: u64) -> Option<(u64, Vec<u8>)> {
+        let reach = epilogue::REACH as u64;
+        let windows =
+            [(offset.saturating_sub(reach), 2 * reach), (offset, reach), (offset, PAGE - offset % PAGE)];
+        windows.into_iter().find_map(|(begins, length)| {
+            let mut code = vec![0; length as usize];
+            self.read(begins, &mut code)?;
+            Some((begins, code))
+        })
+    }
+
+    /// Bytes of the file, or of the process's memory where the code was made at run time.
+    fn read(&self, offset: u64, into: &mut [u8]) -> Option<()> {
+        match &self.blob {
+            Some(blob) => blob.read(offset, into),
+            None if self.is_made_at_run_time() => {
+                File::open(format!("/proc/{}/mem", self.seen_in)).ok()?.read_exact_at(into, offset).ok()
+            }
+            None => None,
+        }
+    }
+
+    /// Whether its code is made at run time, and has its names from elsewhere.
+    pub fn is_made_at_run_time(&self) -> bool {
+        self.perf_map.is_some()
+    }
+
+    /// Whether its code is made at run time and nothing names it.
+    pub fn lacks_names(&self) -> bool {
+        self.perf_map.as_ref().is_some_and(PerfMap::is_empty)
+    }
+
+    /// Takes names of code that is made at run time from where this process writes them; how many files that opened.
+    pub fn name_by(&mut self, pid: u32) -> usize {
+        if self.perf_map.is_some() {
+            return 0;
+        }
+        self.perf_map = PerfMap::of(pid);
+        usize::from(self.perf_map.is_some())
+    }
+
     /// Whether a call stands before a place in the file.
     pub fn follows_call(&mut self, offset: u64) -> Option<bool> {
         if let Some(known) = self.calls.get(&offset) {
             return *known;
         }
         let found = self.read_call(offset);
-        if self.calls.len() >= MOST_ROWS {
-            self.calls.clear();
-        }
+        if self.calls.len() >= MOST_ROWS {}
         self.calls.insert(offset, found);
         found
     }
@@ -98,7 +166,7 @@ impl Module {
         let mut before = [0; calls::LONGEST];
         let len = usize::try_from(offset).map_or(calls::LONGEST, |offset| offset.min(calls::LONGEST));
         let before = &mut before[..len];
-        self.blob.as_ref()?.read(offset - len as u64, before)?;
+        self.read(offset - len as u64, before)?;
         Some(calls::ends_with_call(machine, before))
     }
 
@@ -110,6 +178,15 @@ impl Module {
 
     /// The functions at a place in the file, and its address as the file counts.
     pub fn named(&mut self, offset: u64, asked: u64, pool: &Pool) -> Option<(u64, Vec<Named>)> {
+        if let Some(map) = &mut self.perf_map {
+            if !mem::replace(&mut self.is_fresh, true) {
+                map.refresh();
+            }
+            let (function, start) = map.at_address(asked)?;
+            let named =
+                Named { function: Some(function), start: Some(start), location: None, inlined: false };
+            return Some((offset, vec![named]));
+        }
         let shift = offset - asked;
         let address = self.elf()?.address_of(asked)?;
         if self.names.is_none() {
@@ -126,6 +203,11 @@ impl Module {
 
     /// Drops what can be parsed again.
     pub fn rest(&mut self) {
+        self.is_fresh = false;
+        if self.is_made_at_run_time() {
+            self.rows_by_code.clear();
+            self.calls.clear();
+        }
         if let Some(names) = &mut self.names {
             names.rest();
         }

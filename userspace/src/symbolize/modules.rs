@@ -81,6 +81,7 @@ impl Modules {
     fn region(&mut self, pid: u32, mapping: &Mapping) -> Region {
         let (start, end) = (mapping.start, mapping.end);
         let (key, offset) = match &mapping.backing {
+            Backing::File { path, .. } if is_doubly_mapped(path) => (Key::Memory(pid, mapping.name()), start),
             Backing::File { .. } => (Key::File(mapping.device, mapping.inode), mapping.offset),
             Backing::Named(name) if name == "[vdso]" => (Key::Vdso, 0),
             // Without a file, the address itself is the best name of a place.
@@ -107,6 +108,7 @@ impl Modules {
             return;
         };
         match &mapping.backing {
+            Backing::File { path, .. } if is_doubly_mapped(path) => self.files += module.name_by(pid),
             Backing::File { .. } if self.files >= MOST_FILES => self.refused += 1,
             Backing::File { path, .. } => {
                 let file = mapped_file(pid, mapping).or_else(|| file_at(pid, path, mapping));
@@ -120,9 +122,23 @@ impl Modules {
                     module.open(pid, Blob::memory(image));
                 }
             }
+            Backing::Anonymous if self.files < MOST_FILES => self.files += module.name_by(pid),
+            Backing::Named(name) if name.starts_with("[anon") && self.files < MOST_FILES => {
+                self.files += module.name_by(pid);
+            }
             _ => {}
         }
     }
+
+    /// Forgets what a process has made at run time: it is another program now.
+    pub fn forget_memory(&mut self, pid: u32) {
+        self.known.retain(|key, _| !matches!(key, Key::Memory(owner, _) if *owner == pid));
+    }
+}
+
+/// Whether it is memory of the runtime of .NET, which writes its code through another mapping.
+fn is_doubly_mapped(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:doublemapper")
 }
 
 /// The very file that is mapped, wherever it lies and whatever became of its path. Takes `CAP_CHECKPOINT_RESTORE`.

@@ -41,6 +41,11 @@ impl Process {
         (address < region.end).then(|| (region.module, address - region.start + region.offset))
     }
 
+    /// What it has mapped, by address.
+    pub fn modules(&self) -> impl Iterator<Item = ModuleId> + '_ {
+        self.regions.iter().map(|region| region.module)
+    }
+
     /// First address behind the memory that a stack lies in.
     pub fn stack_end(&self, sp: u64) -> Option<u64> {
         let at = self.writable.partition_point(|(_, end)| *end <= sp);

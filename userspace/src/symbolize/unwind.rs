@@ -55,6 +55,11 @@ pub trait Code {
     /// The row for an address; `None` where there is none.
     fn row(&mut self, address: u64) -> Option<Arc<Row>>;
 
+    /// The row for an address, by what its code does until it returns; `None` where that cannot be followed.
+    fn row_by_code(&mut self, _address: u64) -> Option<Arc<Row>> {
+        None
+    }
+
     /// Whether the instruction before is a call; `None` if its bytes cannot be had.
     fn follows_call(&mut self, address: u64) -> Option<bool>;
 
@@ -96,7 +101,8 @@ fn step(
     stack: Copied<'_>,
 ) -> Result<(State, Reached), Ended> {
     let Some(row) = code.row(asked(state.ip, reached)) else {
-        return by_frame_pointer(code, state, stack).ok_or(Ended::NoUnwindInfo);
+        let by_code = by_code(code, state, stack);
+        return by_code.or_else(|| by_frame_pointer(code, state, stack)).ok_or(Ended::NoUnwindInfo);
     };
     let mut caller = state.caller(&row, stack).map_err(|stop| ended(code, stop, stack))?;
     if caller.ip == 0 {
@@ -132,6 +138,12 @@ fn returns_to(code: &mut impl Code, address: u64) -> bool {
     // Nobody calls what a signal handler returns to.
     code.follows_call(address).unwrap_or(true)
         || code.row(address.wrapping_sub(1)).is_some_and(|row| row.is_signal)
+}
+
+fn by_code(code: &mut impl Code, state: &State, stack: Copied<'_>) -> Option<(State, Reached)> {
+    let row = code.row_by_code(state.ip)?;
+    let caller = state.caller(&row, stack).ok()?;
+    (caller.sp() > state.sp() && returns_to(code, caller.ip)).then_some((caller, Reached::Call))
 }
 
 fn by_frame_pointer(code: &mut impl Code, state: &State, stack: Copied<'_>) -> Option<(State, Reached)> {
