@@ -9,6 +9,7 @@ use crate::{
         plan::plan,
         site::{FilePlan, Generation},
     },
+    probes::{Choice, attachable, unprobed},
     symbolize::Symbolizer,
 };
 
@@ -23,24 +24,26 @@ fn of_file(pid: u32, file: &CodeFile) -> Option<Finding> {
     let name = file.mapping.name();
     let bytes = match file.read() {
         Ok(bytes) => bytes,
-        Err(cause) => return Some(refused(&name, &format!("cannot read it: {cause}"))),
+        Err(cause) => return Some(refused(format!("{name}: cannot read it: {cause}"))),
     };
     let plan = plan(&bytes, &debug_files(pid, file));
     if plan.runtimes.is_empty() && plan.refusals.is_empty() {
         return None;
     }
-    if plan.sites.is_empty() && !plan.refusals.is_empty() {
-        return Some(refused(&name, &plan.refusals.join("; ")));
+    if attachable(&plan, Choice::default()).next().is_none() {
+        let why = unprobed(&name, &plan);
+        let by_itself = || format!("{name}: {}", plan.refusals.join("; "));
+        return Some(refused(if why.is_empty() { by_itself() } else { why }));
     }
     let consequence = "contended locks can be probed there; without probes they are seen in the kernel";
     Some(Finding::ok("locks", format!("{name}: {}", found(&plan)), consequence))
 }
 
-fn refused(name: &str, why: &str) -> Finding {
+fn refused(finding: String) -> Finding {
     Finding::bad(
         "locks",
         Verdict::Note,
-        format!("{name}: {why}"),
+        finding,
         "its locks are seen where they wait in the kernel, not while they spin",
         "none needed",
     )

@@ -37,6 +37,8 @@ fn library(line: &str) -> Option<(&str, &'static str)> {
         _ if name.starts_with("libc.so.6") || (name.starts_with("libc-2.") && name.ends_with(".so")) => {
             "glibc"
         }
+        // glibc's file of this name is a script for the linker.
+        "libc.so" => "musl",
         _ if name.starts_with("ld-musl-") || name == "libc.musl-x86_64.so.1" => "musl",
         _ => return None,
     };
@@ -60,6 +62,7 @@ mod tests {
         assert_eq!(family("/usr/lib/x86_64-linux-gnu/libc.so.6"), Some("glibc"));
         assert_eq!(family("/lib/x86_64-linux-gnu/libc-2.31.so"), Some("glibc"));
         assert_eq!(family("/lib/ld-musl-x86_64.so.1"), Some("musl"));
+        assert_eq!(family("/usr/lib/x86_64-linux-musl/libc.so"), Some("musl"));
         assert_eq!(family("/usr/lib/libcrypt.so.1"), None);
         assert_eq!(
             library(&line("/lib/libc.so.6 (deleted)")).map(|(path, _)| path.to_owned()),

@@ -8,7 +8,9 @@ mod syscalls;
 
 pub use counters::{Counters, Wanted};
 pub use futex::{FutexChange, Futexes, kind_of};
-pub use mutex::{Choice, HOLD_NEEDS, MutexChange, Mutexes, Origin, attachable, class_of, spots};
+pub use mutex::{
+    Choice, HOLD_NEEDS, MutexChange, Mutexes, Origin, REFUSED, attachable, class_of, spots, unprobed,
+};
 pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
 pub use syscalls::{Change, Glanced, Syscalls};
 

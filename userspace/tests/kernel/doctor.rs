@@ -28,7 +28,7 @@ impl Drop for Tracer {
 }
 
 /// Verdict and finding about one subject.
-fn finding(pid: u32, subject: &str) -> (String, String) {
+pub fn finding(pid: u32, subject: &str) -> (String, String) {
     let (_, said, _) = Tool::start(["doctor", "--json", "-p", &pid.to_string()]).end();
     let findings: Value = serde_json::from_str(&said).unwrap();
     let about = findings.as_array().unwrap().iter().find(|finding| finding["subject"] == subject);

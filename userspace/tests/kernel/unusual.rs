@@ -12,7 +12,7 @@ use std::{
 use pulse_trace::{
     export::json::Export,
     model::{
-        locks::{ContendedMutex, FutexStats, ranked_mutexes},
+        locks::{ContendedMutex, FutexStats, Lock, Verdict, ranked, ranked_mutexes},
         session::Session,
     },
 };
@@ -20,6 +20,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
+    doctor::finding,
     mutex::left_behind::is_probed,
     support::{
         Calls, Holds, How, Tool, Trace, built, compiled, counts, export, installed, need, source, whole,
@@ -243,6 +244,29 @@ fn a_musl_program_without_contended_paths_is_named() {
     assert!(notes.iter().any(|said| said == note), "{notes:?}");
 }
 
+#[test]
+fn all_commands_judge_a_musl_program_alike() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("musl-gcc"), "musl-gcc is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "musl-gcc", "portable.c", &["-pthread"]).unwrap();
+    let mut program = Calls::start_program(&[], &program, &[]);
+    let why = "uncontended acquisitions pass __pthread_mutex_timedlock, too";
+    let (verdict, found) = finding(program.pid(), "locks");
+    assert!(verdict == "note" && found.contains(why), "{verdict} {found}");
+    let (verdict, found) = finding(program.pid(), "C library");
+    assert!(verdict == "ok" && found.starts_with("musl, "), "{verdict} {found}");
+    let session = traced(program.pid(), &mut program);
+    assert!(said(&session, why), "{:?}", session.notes);
+    // What waits is named all the same, though the library has no unwind information.
+    let locks = ranked(&session.processes);
+    let mutexes: Vec<_> = locks.iter().filter(|lock| lock.runtime() == Some(("musl", "mutex"))).collect();
+    let [mutex] = mutexes[..] else { panic!("{locks:?}") };
+    assert_eq!((mutex.verdict, mutex.sum.wait.count()), (Verdict::Contention, TIMES), "{mutex:?}");
+    let callers = mutex.sum.stacks.iter().map(|stack| stack.caller.as_deref().unwrap_or_default());
+    assert!(callers.clone().all(|caller| caller.starts_with("take_turn+")), "{mutex:?}");
+}
+
 /// A program in Rust in one file, without a C library of the system's.
 fn of_musl(directory: &TempDir) -> Option<PathBuf> {
     let program = directory.path().join("std_mutex");
@@ -314,4 +338,24 @@ fn a_slow_path_of_go_that_begins_anew_is_counted_once() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("go"), "go is not installed");
     assert_eq!(contended_in_go("depths"), 100);
+}
+
+#[test]
+fn that_mutexes_of_go_are_not_visible_is_said_and_idle_threads_are_no_locks() {
+    need!(installed("go"), "go is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    for flags in [&[][..], &["-ldflags=-s -w"]] {
+        let mut child = Reader::start(&built_by_go(directory.path(), "mutex", flags));
+        let mut trace = Trace::of(child.0.id(), &How { probes: &["futex"], ..How::default() });
+        child.go();
+        trace.until(|| child.0.try_wait().unwrap().is_some());
+        let session = trace.finish();
+        let note = format!(
+            "futex: process {} is a Go program: contention of sync.Mutex is not visible",
+            child.0.id()
+        );
+        assert!(said(&session, &note), "{:?}", session.notes);
+        let idle = |lock: &Lock| lock.runtime() == Some(("Go", "idle thread")) && lock.sum.wait.count() == 0;
+        assert!(!ranked(&session.processes).iter().any(idle), "{:?}", ranked(&session.processes));
+    }
 }

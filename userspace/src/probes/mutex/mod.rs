@@ -9,6 +9,7 @@ use pulse_trace_common::probes::{
 };
 
 mod sites;
+mod unprobed;
 
 use super::futex::kind_of;
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     target::Places,
 };
 pub use sites::{Choice, HOLD_NEEDS, attachable, class_of, spots};
+pub use unprobed::{REFUSED, unprobed};
 
 /// The probe's description.
 pub const SPEC: Spec = Spec {

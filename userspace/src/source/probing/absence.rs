@@ -1,13 +1,7 @@
 //! What is said of a process in whose code nothing can be probed.
 
 use super::{Probing, host};
-use crate::locate::{
-    plan::TIER_0,
-    site::{FilePlan, Role},
-};
-
-/// How a refusal begins that is told as soon as a file is met.
-pub const REFUSED: &str = "cannot find spin sites";
+use crate::locate::plan::TIER_0;
 
 /// The library that a Java virtual machine is.
 const JAVA: &str = "libjvm.so";
@@ -22,24 +16,6 @@ pub fn own_locks(path: &str, pid: u32) -> Option<String> {
              at an event of the thread that waits"
         )
     })
-}
-
-/// Why a file that has locks has no place to probe; empty where that has been said.
-pub fn reason(library: &str, plan: &FilePlan) -> String {
-    if plan.refusals.iter().any(|refusal| refusal.starts_with(REFUSED)) {
-        return String::new();
-    }
-    let runtimes = plan.runtimes.join(", ");
-    let entries = plan.sites.iter().filter(|site| matches!(site.role, Role::LockEntry(_)));
-    let entries: Vec<&str> = entries.map(|site| site.function.as_str()).collect();
-    let why = if !plan.refusals.is_empty() {
-        plan.refusals.join(", ")
-    } else if entries.is_empty() {
-        "no contended path of it is known".to_owned()
-    } else {
-        format!("uncontended acquisitions pass {}, too", entries.join(", "))
-    };
-    format!("{library} ({runtimes}): {why}")
 }
 
 impl Probing {
@@ -73,40 +49,11 @@ impl Probing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::locate::{
-        instruction::Class,
-        site::{FoundBy, Site},
-    };
 
     #[test]
     fn a_java_machine_is_told_by_its_library() {
         let said = own_locks("/usr/lib/jvm/java-17/lib/server/libjvm.so", 5).unwrap();
         assert!(said.starts_with("mutex: process 5 is a Java virtual machine"), "{said}");
         assert_eq!(own_locks("/opt/libjvm.so.d/mine", 5), None);
-    }
-
-    #[test]
-    fn a_file_without_places_tells_why() {
-        let entry = Site {
-            role: Role::LockEntry("musl"),
-            function: "__pthread_mutex_timedlock".to_owned(),
-            address: 1,
-            file_offset: 1,
-            class: Class::Emulated,
-            count_register: None,
-            lock: None,
-            found_by: FoundBy::Symbol,
-        };
-        let mut plan = FilePlan { runtimes: vec!["musl"], sites: vec![entry], ..FilePlan::default() };
-        let said = "app (musl): uncontended acquisitions pass __pthread_mutex_timedlock, too";
-        assert_eq!(reason("app", &plan), said);
-        plan.sites.clear();
-        assert_eq!(reason("app", &plan), "app (musl): no contended path of it is known");
-        assert_eq!(
-            reason("app", &FilePlan { refusals: vec![format!("{REFUSED} in 1: why")], ..plan.clone() }),
-            ""
-        );
-        plan.refusals.push("lockSlow: the symbol table has been stripped".to_owned());
-        assert_eq!(reason("app", &plan), "app (musl): lockSlow: the symbol table has been stripped");
     }
 }

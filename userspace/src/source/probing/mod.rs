@@ -39,7 +39,7 @@ use crate::{
         plan::{NAMELESS, TIER_0},
     },
     model::frame::{ProcessKey, Traps},
-    probes::{Choice, Mutexes, spots},
+    probes::{Choice, Mutexes, REFUSED, spots, unprobed},
     target,
 };
 
@@ -330,7 +330,7 @@ impl Probing {
     /// What to attach to in a file; `None` where there is nothing.
     fn choose(&mut self, id: FileId, examined: Examined, gatherer: &mut Gatherer) -> Option<Rc<Probed>> {
         let Examined { file, library, plan } = examined;
-        for refusal in plan.refusals.iter().filter(|text| text.starts_with(absence::REFUSED)) {
+        for refusal in plan.refusals.iter().filter(|text| text.starts_with(REFUSED)) {
             self.say(format!("mutex: {}", refusal.replacen(NAMELESS, &library, 1)));
         }
         if self.choice.total && plan.generation.is_some() && plan.of_call(MUTEX_LOCK).is_none() {
@@ -340,7 +340,7 @@ impl Probing {
         let mutexes: &mut Mutexes = gatherer.mutexes()?;
         let spots = spots(&plan, &library, self.choice, mutexes);
         if spots.is_empty() && (!plan.runtimes.is_empty() || !plan.refusals.is_empty()) {
-            self.hopeless.insert(id, absence::reason(&library, &plan));
+            self.hopeless.insert(id, unprobed(&library, &plan));
         }
         (!spots.is_empty()).then(|| Rc::new(Probed::new(file, spots, self.sampling.is_some())))
     }
