@@ -64,7 +64,7 @@ pub fn all(names: &[String]) -> Vec<(&'static str, Outcome)> {
     let since = Instant::now();
     let chosen = SUBJECTS.iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name));
     let mut table = String::from(
-        "| program | processes | calls | lost | equal | first finding |\n| --- | --- | --- | --- | --- | --- |",
+        "| program | processes | calls | lost | equal | queued | first finding |\n| --- | --- | --- | --- | --- | --- | --- |",
     );
     let mut outcomes = Vec::new();
     for subject in chosen {
@@ -97,12 +97,13 @@ fn tried(subject: &Subject, table: &mut String) -> Result<(), String> {
     let differences = seen.differences();
     let _ = write!(
         table,
-        "\n| {} | {} | {} | {} | {} | {} |",
+        "\n| {} | {} | {} | {} | {} | {} | {} |",
         subject.name,
         seen.processes,
         seen.theirs.values().sum::<u64>(),
         seen.lost,
         if differences.is_empty() { "yes" } else { "no" },
+        seen.queued.values().map(|share| format!("{share:.0}%")).collect::<Vec<_>>().join(" "),
         seen.finding.as_deref().unwrap_or("none")
     );
     if seen.theirs.is_empty() {

@@ -43,7 +43,13 @@ pub struct Seen {
     pub lost: u64,
     /// The first finding of the report.
     pub finding: Option<String>,
+    /// Percentage of the time it could run that each process had no CPU, by the kernel's own accounts; of processes whose
+    /// threads were the same from first to last.
+    pub queued: BTreeMap<u32, f64>,
 }
+
+/// Percentage points that the tool and the kernel's accounts may be apart: stopping and going on is in one of them only.
+const APART: f64 = 5.0;
 
 impl Seen {
     /// Every count that is not the same in both.
@@ -52,9 +58,19 @@ impl Seen {
         let count = |counts: &Counts, key| counts.get(key).copied().unwrap_or(0);
         let pairs = keys.into_iter().map(|key| (key, count(&self.ours, key), count(&self.theirs, key)));
         let unequal = pairs.filter(|(_, ours, theirs)| ours != theirs);
-        unequal
-            .map(|((pid, nr), ours, theirs)| format!("process {pid} call {nr}: {ours}, bpftrace {theirs}"))
-            .collect()
+        let told = |((pid, nr), ours, theirs): (&(u32, u32), u64, u64)| {
+            format!("process {pid} call {nr}: {ours}, bpftrace {theirs}")
+        };
+        unequal.map(told).chain(self.untrue_finding()).collect()
+    }
+
+    /// What is wrong with the first finding, where it tells how long a process waited for a CPU.
+    fn untrue_finding(&self) -> Option<String> {
+        let finding = self.finding.as_deref()?;
+        let (before, _) = finding.split_once("% of the time it could run")?;
+        let said: f64 = before.rsplit_once("waited for a CPU ")?.1.parse().ok()?;
+        let truth = self.queued.get(&finding.split_once(' ')?.0.parse().ok()?)?;
+        ((said - truth).abs() > APART).then(|| format!("`{finding}`: by schedstat it is {truth:.0}%"))
     }
 }
 
@@ -64,9 +80,11 @@ pub fn observe(server: &mut Server, load: Load, dir: &Path) -> Result<Seen> {
     let pids = stopped(root)?;
     let oracle = Oracle::start(&dir.join("calls.bt"), &pids)?;
     let tool = Tool::attach(&dir.join("session.json"), &pids)?;
+    let before = accounts(&pids);
     signal("CONT", &pids)?;
     load(server, dir)?;
     let pids = stopped(root)?;
+    let after = accounts(&pids);
     let (session, report) = tool.finish()?;
     let theirs = oracle.finish()?;
     signal("CONT", &pids)?;
@@ -82,8 +100,41 @@ pub fn observe(server: &mut Server, load: Load, dir: &Path) -> Result<Seen> {
     ours.retain(|_, count| *count > 0);
     let lost = session["ledger"]["lost"].as_object().into_iter().flatten();
     let lost = lost.filter_map(|(_, count)| count.as_u64()).sum();
-    let finding = report.lines().find_map(|line| line.strip_prefix("> ")).map(str::to_owned);
-    Ok(Seen { ours, theirs, processes: processes.len(), lost, finding })
+    let queued =
+        after.iter().filter_map(|(pid, after)| Some((*pid, queued(before.get(pid)?, after)?))).collect();
+    Ok(Seen { ours, theirs, processes: processes.len(), lost, finding: first_finding(&report), queued })
+}
+
+/// The first finding of a report; what does not fit in a line goes on in the next.
+fn first_finding(report: &str) -> Option<String> {
+    let mut lines = report.lines().skip_while(|line| !line.starts_with("> "));
+    let first = lines.next()?.trim_start_matches("> ").to_owned();
+    let more = lines.take_while(|line| line.starts_with("  "));
+    Some(more.fold(first, |text, line| format!("{text} {}", line.trim())))
+}
+
+/// Time on a CPU and time without one, of each thread of each process, in ns.
+type Accounts = BTreeMap<u32, BTreeMap<u32, (u64, u64)>>;
+
+fn accounts(pids: &[u32]) -> Accounts {
+    let of = |pid: u32, tid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).ok()?;
+        let mut words = text.split_whitespace().map_while(|word| word.parse().ok());
+        Some((tid, (words.next()?, words.next()?)))
+    };
+    pids.iter()
+        .map(|pid| (*pid, threads(*pid).into_iter().filter_map(|tid| of(*pid, tid)).collect()))
+        .collect()
+}
+
+/// Percentage of the time in which its threads could run that they had no CPU; `None` where others came or went.
+fn queued(before: &BTreeMap<u32, (u64, u64)>, after: &BTreeMap<u32, (u64, u64)>) -> Option<f64> {
+    if !before.keys().eq(after.keys()) {
+        return None;
+    }
+    let pairs = before.values().zip(after.values());
+    let sums = pairs.fold((0, 0), |(ran, waited), (old, new)| (ran + new.0 - old.0, waited + new.1 - old.1));
+    (sums.0 > 0).then(|| 100.0 * sums.1 as f64 / (sums.0 + sums.1) as f64)
 }
 
 fn number(value: &serde_json::Value) -> Result<u64> {
@@ -177,11 +228,35 @@ mod tests {
     fn only_unequal_counts_are_told() {
         let ours = Counts::from([((1, 0), 5), ((1, 1), 7)]);
         let theirs = Counts::from([((1, 0), 5), ((1, 1), 8), ((2, 9), 1)]);
-        let seen = Seen { ours, theirs, processes: 1, lost: 0, finding: None };
+        let seen = Seen { ours, theirs, processes: 1, lost: 0, finding: None, queued: BTreeMap::new() };
         assert_eq!(
             seen.differences(),
             ["process 1 call 1: 7, bpftrace 8", "process 2 call 9: 0, bpftrace 1"]
         );
+    }
+
+    #[test]
+    fn a_finding_is_held_against_the_kernels_accounts() {
+        let report =
+            "head\n\n> 7 x: waited for a CPU 57% of the time it could run, stopped by a\n  signal\n> more\n";
+        let finding = first_finding(report);
+        assert_eq!(
+            finding.as_deref(),
+            Some("7 x: waited for a CPU 57% of the time it could run, stopped by a signal")
+        );
+        let (before, after) = (BTreeMap::from([(7, (100, 10))]), BTreeMap::from([(7, (200, 110))]));
+        assert_eq!(queued(&before, &after), Some(50.0));
+        assert_eq!(queued(&before, &BTreeMap::new()), None);
+        let seen = |truth| Seen {
+            ours: Counts::new(),
+            theirs: Counts::new(),
+            processes: 1,
+            lost: 0,
+            finding: finding.clone(),
+            queued: BTreeMap::from([(7, truth)]),
+        };
+        assert_eq!(seen(55.0).untrue_finding(), None);
+        assert!(seen(50.0).untrue_finding().unwrap().ends_with("by schedstat it is 50%"));
     }
 
     #[test]
