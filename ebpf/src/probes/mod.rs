@@ -1,5 +1,6 @@
 //! One file per probe; the body of each stands apart from the hooks that call it.
 
+mod accounts;
 mod calibration;
 pub mod futex;
 mod futex2;

@@ -8,9 +8,9 @@ use aya_ebpf::{
 };
 use pulse_trace_common::{
     loss::Slot,
-    pool::{owner, purpose},
+    pool::purpose,
     probes::{
-        sched::{CpuTime, Ended, EndedRest, OUTSIDE, Place, SOMEWHERE, Sched, SchedRow, initial, state},
+        sched::{CpuTime, Ended, EndedRest, Place, Sched, initial, state},
         syscalls::call_index,
     },
     target::{COMM_LEN, Thread, phase},
@@ -21,17 +21,16 @@ use crate::{
     kernel::{self, Given, Object},
     loss,
     memory::{MMAPABLE, copy, slot},
-    pool,
-    probes::{interrupts, wakers},
+    probes::{
+        accounts::{blocked, distribute, is_in_call, place_of, queued, unseen, was_asleep},
+        interrupts, wakers,
+    },
     stage, targets,
 };
 
 /// By seat.
 #[map]
 static SCHED: Array<Sched> = Array::with_max_entries(1, MMAPABLE);
-/// By row.
-#[map]
-static SCHED_ROWS: Array<SchedRow> = Array::with_max_entries(1, MMAPABLE);
 /// By row and CPU.
 #[map]
 static CPU_TIMES: Array<CpuTime> = Array::with_max_entries(1, MMAPABLE);
@@ -158,19 +157,6 @@ fn running_call() -> u32 {
     call_index(nr as u64, config::COMPAT_MASK() != 0 && compat, config::IS_X86() != 0) + 1
 }
 
-/// Whether it is known what a thread was doing of which no call was seen to begin: it was in one, or outside of any.
-#[inline(always)]
-fn was_asleep(sched: &Sched) -> bool {
-    sched.initial != initial::NOTHING && sched.initial != initial::RUNNABLE
-}
-
-/// One end of a stretch was not seen.
-#[inline(never)]
-fn unseen(sched: &mut Sched, ns: u64) {
-    loss::count(Slot::SwitchUnseen);
-    sched.unknown_ns += ns;
-}
-
 /// A thread gets a CPU.
 #[inline(always)]
 fn come(seat: u32, now: u64) -> Option<()> {
@@ -196,7 +182,7 @@ fn come(seat: u32, now: u64) -> Option<()> {
             sched.woken_wait_ns += waited;
             queued(thread, waited);
             distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
-            wakers::record(sched, waited);
+            wakers::record(sched, thread.row, waited);
             distribute(thread.row, purpose::OFF_CPU, off);
         }
         state::PREEMPTED => {
@@ -227,7 +213,7 @@ fn first_seen(thread: &mut Thread, sched: &mut Sched, off: u64, now: u64) {
         sched.woken_wait_ns += waited;
         queued(thread, waited);
         distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
-        wakers::record(sched, waited);
+        wakers::record(sched, thread.row, waited);
     } else if !was_asleep(sched) {
         // Nobody had to wake it: it has been waiting for a CPU.
         sched.preempted_wait_ns += off;
@@ -238,71 +224,6 @@ fn first_seen(thread: &mut Thread, sched: &mut Sched, off: u64, now: u64) {
         blocked(thread, sched, sched.initial, before);
     } else {
         sched.unknown_ns += before;
-    }
-}
-
-/// Whether the call that a thread is in has been, or will be, counted into [`Thread::in_calls_ns`].
-#[inline(always)]
-fn is_in_call(thread: &Thread, call: u32) -> bool {
-    thread.call != 0
-        || thread.phase == phase::FRESH && call != OUTSIDE && call != SOMEWHERE && call != initial::STOPPED
-}
-
-/// The call that a thread off the CPU is in, as its index plus one.
-#[inline(always)]
-fn place_of(thread: &Thread, sched: &Sched) -> u32 {
-    if thread.call != 0 {
-        thread.call
-    } else if was_asleep(sched) {
-        sched.initial
-    } else if thread.phase == phase::FRESH {
-        SOMEWHERE
-    } else {
-        OUTSIDE
-    }
-}
-
-/// Books time that a thread waited for a CPU.
-#[inline(always)]
-fn queued(thread: &mut Thread, ns: u64) {
-    if thread.call != 0 {
-        thread.queued_ns += ns;
-    }
-}
-
-/// Books blocked time.
-#[inline(always)]
-fn blocked(thread: &mut Thread, sched: &mut Sched, call: u32, ns: u64) {
-    if thread.call != 0 {
-        thread.blocked_ns += ns;
-    }
-    if sched.stopped != 0 || call == initial::STOPPED {
-        sched.stopped_ns += ns;
-        return;
-    }
-    if call != SOMEWHERE {
-        for place in &mut sched.places {
-            if place.call == 0 {
-                place.call = call;
-            }
-            if place.call == call {
-                place.count += 1;
-                place.ns += ns;
-                return;
-            }
-        }
-    }
-    sched.elsewhere_count += 1;
-    sched.elsewhere_ns += ns;
-}
-
-/// Adds to one of a row's distributions.
-#[inline(always)]
-fn distribute(row: u32, purpose: u64, value: u64) {
-    if let Some(sched) = slot(&SCHED_ROWS, row)
-        && let Some(entry) = sched.histograms.get_mut((purpose - purpose::WAKEUP_TO_RUN) as usize)
-    {
-        pool::record_for(entry, owner(purpose, row), value);
     }
 }
 
@@ -471,20 +392,6 @@ fn clear(sched: &mut Sched, now: u64) {
     for place in &mut sched.places {
         *place = Place { call: 0, count: 0, ns: 0 };
     }
-}
-
-/// How long the running thread was blocked in the call that ends now, and how long it waited for a CPU in it.
-#[inline(always)]
-pub fn take_off_cpu(thread: &mut Thread) -> (u64, u64) {
-    let off = (thread.blocked_ns, thread.queued_ns);
-    (thread.blocked_ns, thread.queued_ns) = (0, 0);
-    off
-}
-
-/// Programs that are told apart among a row's wakers.
-#[inline(always)]
-pub fn programs(row: u32) -> Option<&'static mut u32> {
-    Some(&mut slot(&SCHED_ROWS, row)?.programs)
 }
 
 /// When the running thread was last woken, and when it last got a CPU; `None` where it was not seen to be woken.

@@ -22,7 +22,7 @@ use crate::{
     loss,
     memory::{MMAPABLE, add, add32, element, raise, slot},
     pool,
-    probes::{futex, futex2, sched},
+    probes::{accounts, futex, futex2, sched},
     stacks, stage, targets,
 };
 
@@ -188,7 +188,7 @@ fn try_exit(nr: u32, ret: u64, registers: Given) -> Option<()> {
     }
     let call = thread.call - 1;
     thread.call = 0;
-    let (blocked, queued) = sched::take_off_cpu(thread);
+    let (blocked, queued) = accounts::take_off_cpu(thread);
     if thread.phase != phase::SEEN {
         return None;
     }
@@ -288,7 +288,7 @@ fn unmatched(thread: &mut Thread, call: u32, counted: u32, ret: u64) -> Option<(
 #[inline(never)]
 fn end_unseen(thread: &mut Thread) {
     loss::count(Slot::UnmatchedEntry);
-    let _ = sched::take_off_cpu(thread);
+    let _ = accounts::take_off_cpu(thread);
     if config::PROBE_SYSCALLS() != 0
         && let Some(cell) = cell_of(thread.row, thread.counted.into())
     {

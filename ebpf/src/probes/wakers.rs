@@ -16,7 +16,7 @@ use crate::{
     config, kernel, loss,
     memory::{MMAPABLE, add32, slot},
     pool,
-    probes::{interrupts, sched},
+    probes::{accounts, interrupts},
     registry::{self, Entry},
     targets,
 };
@@ -57,12 +57,11 @@ fn is_stranger(tgid: u32, tid: u32, thread: &Thread) -> bool {
 
 #[inline(never)]
 fn find(sched: &mut Sched, key: u64, row: u32) {
-    sched.edge_key = key;
     let (_, made_in, value) = edge_parts(key);
     let mut is_new_program =
         made_in == context::PROGRAM && value != OTHERS && EDGE_IDS.get_ptr(key).is_none();
     let mut key = key;
-    if is_new_program && sched::programs(row).is_none_or(|programs| *programs >= MAX_PROGRAMS) {
+    if is_new_program && accounts::programs(row).is_none_or(|programs| *programs >= MAX_PROGRAMS) {
         is_new_program = false;
         key = edge_key(row, context::PROGRAM, OTHERS);
     }
@@ -77,9 +76,10 @@ fn find(sched: &mut Sched, key: u64, row: u32) {
             edge.key = 0;
         }
     };
+    sched.edge_key = key;
     sched.edge = match registry::fetch(&EDGE_IDS, &FREE_EDGES, &key, make, unmake) {
         Entry::New(id) => {
-            if is_new_program && let Some(programs) = sched::programs(row) {
+            if is_new_program && let Some(programs) = accounts::programs(row) {
                 add32(programs, 1);
             }
             id
@@ -92,11 +92,14 @@ fn find(sched: &mut Sched, key: u64, row: u32) {
     };
 }
 
-/// Records how long a woken thread waited.
+/// Records how long a woken thread waited. Userspace may have given its waker's pair back meanwhile.
 #[inline(always)]
-pub fn record(sched: &Sched, waited: u64) {
+pub fn record(sched: &mut Sched, row: u32, waited: u64) {
     if sched.edge == 0 {
         return;
+    }
+    if slot(&EDGES, sched.edge).is_some_and(|edge| edge.key != sched.edge_key) {
+        find(sched, edge_key(row, context::PROGRAM, OTHERS), row);
     }
     if let Some(edge) = slot(&EDGES, sched.edge) {
         pool::record_for(&mut edge.histogram, owner(purpose::EDGE, sched.edge), waited);

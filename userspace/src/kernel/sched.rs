@@ -12,7 +12,7 @@ use aya::{
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
     pool::{owner, purpose},
-    probes::sched::{CpuTime, Edge, Ended, Sched, SchedRow, edge_parts, initial, state},
+    probes::sched::{CpuTime, Edge, Ended, MAX_PROGRAMS, Sched, SchedRow, edge_parts, initial, state},
     target::{COMM_LEN, Thread},
 };
 
@@ -222,6 +222,39 @@ impl Kernel {
             let used = self.sched.edges.double(id, offset_of!(Edge, key))?.load(Relaxed) != 0;
             if used { Some((id as u32, self.sched.edges.read(id)?)) } else { None }
         })
+    }
+
+    /// Whether so many programs are told apart among the wakers of a row that others are not.
+    #[must_use]
+    pub fn has_all_programs(&self, row: u32) -> bool {
+        let programs = self.sched.rows.word(row as usize, offset_of!(SchedRow, programs));
+        programs.is_some_and(|programs| programs.load(Relaxed) >= MAX_PROGRAMS)
+    }
+
+    /// Takes a program from the wakers that are told apart. Its histogram may still be written to for a moment: it is
+    /// to be read once more before it is given back.
+    pub fn retire_edge(&mut self, id: u32, key: u64) {
+        let _ = self.sched.edge_ids.remove(&key);
+        if let Some(word) = self.sched.edges.double(id as usize, offset_of!(Edge, key)) {
+            word.store(0, Relaxed);
+        }
+        let row = edge_parts(key).0 as usize;
+        if let Some(programs) = self.sched.rows.word(row, offset_of!(SchedRow, programs)) {
+            programs.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// The histogram of a pair that was retired.
+    #[must_use]
+    pub fn retired_histogram(&self, id: u32) -> u32 {
+        self.sched.edges.read(id as usize).map_or(0, |edge| edge.histogram)
+    }
+
+    /// Gives a retired pair back.
+    pub fn free_edge(&mut self, id: u32) {
+        self.pool.free(owner(purpose::EDGE, id), self.retired_histogram(id));
+        self.sched.edges.write(id as usize, Edge::zeroed());
+        let _ = self.sched.free_edges.push(id, 0);
     }
 
     /// Gives back what a finished row had, and tells which histograms and edges that was.

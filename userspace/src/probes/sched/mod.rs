@@ -145,7 +145,7 @@ impl Sched {
         changes.threads.push(ThreadChange { process: *process, thread: thread.clone(), stats });
     }
 
-    fn drain_rows(&mut self, kernel: &Kernel, changes: &mut SchedChanges) {
+    fn drain_rows(&mut self, kernel: &mut Kernel, changes: &mut SchedChanges) {
         let mut rows: HashMap<u32, SchedStats> = HashMap::new();
         for (row, _) in kernel.rows() {
             let stats = rows.entry(row).or_default();
@@ -171,6 +171,7 @@ impl Sched {
     pub fn forget(&mut self, row: u32, histograms: &[u32]) {
         self.histograms.forget(histograms);
         self.cpus.retain(|(of, _), _| *of != row);
+        self.wakers.forget(row);
     }
 }
 
