@@ -142,6 +142,23 @@ fn a_hundred_thousand_calls_a_second_are_all_seen() {
     assert!(whole(&session.ledger), "{:?}", session.ledger);
 }
 
+/// What `operations.c` does: how often, and how many of that fail where that is its own doing.
+const OPERATIONS: [(&str, u64, Option<u64>); 13] = [
+    ("futex:WAKE", 12, Some(0)),
+    ("futex:WAIT", 14, Some(14)),
+    ("futex:WAIT_BITSET", 13, Some(13)),
+    ("futex:other", 2, Some(2)),
+    ("fcntl:GETFL", 17, Some(0)),
+    ("fcntl:SETLKW", 19, None),
+    ("fcntl:OFD_GETLK", 23, None),
+    ("fcntl:GETPIPE_SZ", 4, None),
+    ("fcntl:other", 6, Some(6)),
+    ("epoll_ctl:ADD", 8, Some(0)),
+    ("epoll_ctl:MOD", 16, Some(0)),
+    ("epoll_ctl:DEL", 8, Some(0)),
+    ("epoll_ctl:other", 1, Some(1)),
+];
+
 /// The program's own numbers, and bpftrace's of the same run, operation by operation.
 #[test]
 fn operations_are_counted_apart_as_the_program_and_bpftrace_count_them() {
@@ -164,22 +181,7 @@ fn operations_are_counted_apart_as_the_program_and_bpftrace_count_them() {
     let session = trace.finish();
     let said = oracle.finish();
     let (counts, ours) = (counts(&session), operations(&session));
-    let truth = [
-        ("futex:WAKE", 12, Some(0)),
-        ("futex:WAIT", 14, Some(14)),
-        ("futex:WAIT_BITSET", 13, Some(13)),
-        ("futex:other", 2, Some(2)),
-        ("fcntl:GETFL", 17, Some(0)),
-        ("fcntl:SETLKW", 19, None),
-        ("fcntl:OFD_GETLK", 23, None),
-        ("fcntl:GETPIPE_SZ", 4, None),
-        ("fcntl:other", 6, Some(6)),
-        ("epoll_ctl:ADD", 8, Some(0)),
-        ("epoll_ctl:MOD", 16, Some(0)),
-        ("epoll_ctl:DEL", 8, Some(0)),
-        ("epoll_ctl:other", 1, Some(1)),
-    ];
-    for (name, made, failed) in truth {
+    for (name, made, failed) in OPERATIONS {
         let seen = (ours[name].count(), ours[name].latency.count());
         assert_eq!(seen, (made, made), "{name}: {:?}", session.ledger);
         if let Some(failed) = failed {
