@@ -117,6 +117,28 @@ fn every_queue_keeps_its_books() {
 }
 
 #[test]
+fn elapsed_and_cpus_stand_beside_the_counters() {
+    let args = ["--producers", "2", "--log", "deferred,mutex", "--pushes", "20000", "--warmup", "100"];
+    let truth = truth(&[&["--json"][..], &args].concat(), 0);
+    for run in truth["runs"].as_array().unwrap() {
+        let whole = run["whole_ns"][0].as_u64().unwrap();
+        assert!(whole >= run["elapsed_ns"][0].as_u64().unwrap(), "{run}");
+        let counts = &run["producer_counts"];
+        if let Some(clock) = counts["task_clock_ns"].as_f64() {
+            let told = run["cpus_utilised"].as_f64().unwrap() * whole as f64;
+            assert!((told - clock).abs() < 1.0, "{told} {clock}");
+        }
+        for counter in ["llc_loads", "l1d_loads", "cycles"] {
+            assert_ne!(counts[counter], 0, "absent where it is not counted");
+        }
+    }
+    let text = String::from_utf8(finish(spawn(&args)).stdout).unwrap();
+    for word in ["elapsed ms", "CPUs utilised", "LLC-loads", "L1-"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+#[test]
 fn batches_rates_rounds_and_threads() {
     let args = [
         "--json",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     json::{
         Anatomy, Better, Cell, Column, Comparison, Difference, Environment, Histogram, Method, Part, Round,
-        Row, SCHEMA, Verdict, Warning,
+        Row, SCHEMA, Unit, Verdict, Warning,
     },
     sample::{Measure, PARTS, Sample, Variant, WHOLE},
     warnings,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     export::{
         self,
-        json::{Ledger, Tool, Unit},
+        json::{Ledger, Tool},
     },
     model::{frame, hist::Hist},
     stats::{self, Family},
@@ -199,18 +199,18 @@ fn round(sample: &Sample) -> Round {
 }
 
 fn histograms(rounds: &[Sample]) -> Vec<Histogram> {
-    let mut order: Vec<(&str, &str, bool)> = Vec::new();
+    let mut order: Vec<(&str, &str, Unit)> = Vec::new();
     let mut sums: BTreeMap<&str, Hist> = BTreeMap::new();
     for it in rounds.iter().flat_map(|round| &round.distributions) {
         if !sums.contains_key(it.key.as_str()) {
-            order.push((&it.key, &it.name, it.time));
+            order.push((&it.key, &it.name, it.unit));
         }
         sums.entry(&it.key).or_default().merge(&it.values);
     }
-    let exported = |(key, name, time): (&str, &str, bool)| Histogram {
+    let exported = |(key, name, unit): (&str, &str, Unit)| Histogram {
         key: key.to_owned(),
         name: name.to_owned(),
-        values: export::distribution(&sums[key], if time { Unit::Ns } else { Unit::Count }),
+        values: export::distribution(&sums[key], unit.of_distribution()),
     };
     order.into_iter().map(exported).collect()
 }

@@ -9,7 +9,8 @@ pub fn value(number: f64, unit: Unit) -> String {
     match unit {
         Unit::Ns if number >= 0.0 => units::fraction_of_time(number),
         Unit::Ns => format!("-{}", units::fraction_of_time(-number)),
-        Unit::Count | Unit::Cycles => short(number),
+        Unit::Count => short(number),
+        Unit::Cycles => format!("{}cyc", short(number)),
         Unit::PerSecond => format!("{}/s", short(number)),
         Unit::Bytes => format!("{}B", short(number)),
         Unit::Percent => format!("{}%", short(number)),
@@ -104,6 +105,7 @@ mod tests {
         assert_eq!(value(1234.0, Unit::Ns), "1.23us");
         assert_eq!(value(-1234.0, Unit::Ns), "-1.23us");
         assert_eq!(value(250_000.0, Unit::PerSecond), "250k/s");
+        assert_eq!([105.0, 182_272.0].map(|number| value(number, Unit::Cycles)), ["105cyc", "182kcyc"]);
     }
 
     #[test]

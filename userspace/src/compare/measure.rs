@@ -4,7 +4,7 @@ mod calls;
 mod locks;
 mod sched;
 
-use super::{Distribution, HistError, Measure, json::Unit};
+use super::{Distribution, HistError, Measure};
 use crate::{
     export::json::{Export, Process},
     model::hist::Hist,
@@ -87,7 +87,7 @@ impl Found<'_> {
             self.plain(Measure { resolution: RESOLUTION, ..with(tail, value) });
         }
         let (key, name) = (self.prefixed(&like.key), self.prefixed(&like.name));
-        self.distributions.push(Distribution { key, name, time: like.unit == Unit::Ns, values });
+        self.distributions.push(Distribution { key, name, unit: like.unit, values });
     }
 
     fn prefixed(&self, text: &str) -> String {

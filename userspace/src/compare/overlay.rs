@@ -81,7 +81,11 @@ fn octaves(histogram: &Histogram) -> BTreeMap<u32, f64> {
 fn label(octave: u32, unit: Unit) -> String {
     let edge = |power: u32| {
         let value = 1u64 << power.min(62);
-        if unit == Unit::Ns { units::time(value) } else { units::count(value) }
+        match unit {
+            Unit::Ns => units::time(value),
+            Unit::Count => units::count(value),
+            Unit::Cycles => units::count(value) + "cyc",
+        }
     };
     if octave == 0 { "0".to_owned() } else { format!("{} to {}", edge(octave - 1), edge(octave)) }
 }

@@ -31,8 +31,8 @@ pub struct Distribution {
     pub key: String,
     /// Its name.
     pub name: String,
-    /// Whether the values are times; else they are numbers of things.
-    pub time: bool,
+    /// What the values are measured in.
+    pub unit: Unit,
     /// The values.
     pub values: Hist,
 }

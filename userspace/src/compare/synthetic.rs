@@ -107,7 +107,7 @@ fn sample(variant: u64, ns: u64, round: u64, traced: bool) -> Sample {
         distributions: vec![Distribution {
             key: "latency".to_owned(),
             name: "end to end".to_owned(),
-            time: true,
+            unit: Unit::Ns,
             values: latency,
         }],
         ledger: traced.then_some(ledger),

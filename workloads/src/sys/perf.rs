@@ -27,6 +27,11 @@ struct Attributes {
 
 const HARDWARE: u32 = 0;
 const SOFTWARE: u32 = 1;
+const CACHE: u32 = 3;
+const L1D_LOADS: u64 = 0;
+const L1D_LOAD_MISSES: u64 = 1 << 16;
+const LLC_LOADS: u64 = 2;
+const LLC_LOAD_MISSES: u64 = LLC_LOADS + (1 << 16);
 const EXCLUDE_KERNEL: u64 = 1 << 5;
 const TOTAL_TIMES: u64 = 0b11;
 const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
@@ -58,6 +63,14 @@ pub struct Counts {
     pub stalled_frontend: Option<u64>,
     /// Cycles waiting for the back end.
     pub stalled_backend: Option<u64>,
+    /// Loads of the first-level data cache.
+    pub l1d_loads: Option<u64>,
+    /// Those it had not.
+    pub l1d_load_misses: Option<u64>,
+    /// Loads of the last-level cache.
+    pub llc_loads: Option<u64>,
+    /// Those it had not.
+    pub llc_load_misses: Option<u64>,
 }
 
 impl Counts {
@@ -73,12 +86,12 @@ impl Counts {
 
     /// Every counter with the name `perf stat` gives it.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, Option<u64>); 12] {
+    pub fn named(&self) -> [(&'static str, Option<u64>); 16] {
         let mut copy = *self;
         copy.named_mut().map(|(name, value)| (name, *value))
     }
 
-    fn named_mut(&mut self) -> [(&'static str, &mut Option<u64>); 12] {
+    fn named_mut(&mut self) -> [(&'static str, &mut Option<u64>); 16] {
         [
             ("task-clock", &mut self.task_clock_ns),
             ("context-switches", &mut self.context_switches),
@@ -92,12 +105,16 @@ impl Counts {
             ("cache-misses", &mut self.cache_misses),
             ("stalled-cycles-frontend", &mut self.stalled_frontend),
             ("stalled-cycles-backend", &mut self.stalled_backend),
+            ("L1-dcache-loads", &mut self.l1d_loads),
+            ("L1-dcache-load-misses", &mut self.l1d_load_misses),
+            ("LLC-loads", &mut self.llc_loads),
+            ("LLC-load-misses", &mut self.llc_load_misses),
         ]
     }
 }
 
 /// Kind and number of every counter, in the order of [`Counts::named`].
-const EVENTS: [(u32, u64); 12] = [
+const EVENTS: [(u32, u64); 16] = [
     (SOFTWARE, 1),
     (SOFTWARE, 3),
     (SOFTWARE, 4),
@@ -110,6 +127,10 @@ const EVENTS: [(u32, u64); 12] = [
     (HARDWARE, 3),
     (HARDWARE, 7),
     (HARDWARE, 8),
+    (CACHE, L1D_LOADS),
+    (CACHE, L1D_LOAD_MISSES),
+    (CACHE, LLC_LOADS),
+    (CACHE, LLC_LOAD_MISSES),
 ];
 
 /// Counters of the calling thread, running.
@@ -137,7 +158,7 @@ impl Counters {
 fn open(kind: u32, config: u64) -> io::Result<File> {
     open_with(kind, config, 0).or_else(|error| match error.raw_os_error() {
         // Hardware counts of user mode alone still tell something; a count of switches in user mode is always zero.
-        Some(libc::EACCES | libc::EPERM) if kind == HARDWARE => open_with(kind, config, EXCLUDE_KERNEL),
+        Some(libc::EACCES | libc::EPERM) if kind != SOFTWARE => open_with(kind, config, EXCLUDE_KERNEL),
         _ => Err(error),
     })
 }

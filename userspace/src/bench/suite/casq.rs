@@ -6,7 +6,10 @@ use super::{
     super::truth::{Outcome, number},
     Parts, words,
 };
-use crate::compare::json::{Section, Unit};
+use crate::compare::{
+    Measure,
+    json::{Section, Unit},
+};
 
 pub const PARTS: Parts = Parts {
     program: "casq",
@@ -43,14 +46,20 @@ fn outcome(truth: &Value) -> Outcome {
         "messages per second",
         number(run, "/messages_per_second").filter(|it| *it > 0.0),
     );
-    outcome.latency("latency", "push, from when it was due", Unit::Cycles, &run["push"]);
-    outcome.latency("service", "push, the try that succeeded", Unit::Cycles, &run["service"]);
+    outcome.latency("latency", "push, from when it was due", &run["push"]);
+    outcome.latency("service", "push, the try that succeeded", &run["service"]);
     let losses = [
         ("lost", "messages lost"),
         ("reordered", "messages reordered"),
         ("waited", "pushes that had to wait"),
     ];
     outcome.counts(run, Section::Losses, &losses);
+    // With the writing of the samples: deferring it does not make it free.
+    let elapsed = number(run, "/whole_ns/0");
+    outcome.less("elapsed", "elapsed, samples written", Section::Throughput, Unit::Ns, elapsed);
+    let cpus = number(run, "/cpus_utilised")
+        .map(|value| Measure::exact("cpus", "CPUs utilised, producers", Section::Cost, value));
+    outcome.measures.extend(cpus.map(|measure| measure.with_better(None)));
     for (key, name, unit) in [
         ("task_clock_ns", "task clock, producers", Unit::Ns),
         ("context_switches", "context switches, producers", Unit::Count),
@@ -64,6 +73,10 @@ fn outcome(truth: &Value) -> Outcome {
         ("branch_misses", "branch misses, producers", Unit::Count),
         ("cache_references", "cache references, producers", Unit::Count),
         ("cache_misses", "cache misses, producers", Unit::Count),
+        ("l1d_loads", "loads of the first-level cache, producers", Unit::Count),
+        ("l1d_load_misses", "load misses of the first-level cache, producers", Unit::Count),
+        ("llc_loads", "loads of the last-level cache, producers", Unit::Count),
+        ("llc_load_misses", "load misses of the last-level cache, producers", Unit::Count),
     ] {
         let value = number(run, &format!("/producer_counts/{key}"));
         outcome.less(&format!("producers.{key}"), name, Section::Cost, unit, value);

@@ -44,7 +44,7 @@ fn outcome(truth: &Value) -> Outcome {
         "accepted events per second",
         number(run, "/throughput").filter(|it| *it > 0.0),
     );
-    outcome.latency("latency", "offer", Unit::Cycles, &run["latency"]);
+    outcome.latency("latency", "offer", &run["latency"]);
     outcome.counts(run, Section::Losses, &[("full", "refused: full"), ("open", "refused: breaker open")]);
     let cpu = number(run, "/cpu_ns_per_event");
     outcome.less("cpu.event", "CPU time per accepted event", Section::Cost, Unit::Ns, cpu);

@@ -44,8 +44,8 @@ fn outcome(truth: &Value) -> Outcome {
         "messages per second",
         number(truth, "/throughput_per_s").filter(|it| *it > 0.0),
     );
-    outcome.latency("latency", "end to end", Unit::Ns, &truth["latency"]);
-    outcome.latency("send", "send call", Unit::Ns, &truth["send"]);
+    outcome.latency("latency", "end to end", &truth["latency"]);
+    outcome.latency("send", "send call", &truth["send"]);
     let losses = [
         ("lost", "messages lost"),
         ("reordered", "messages reordered"),

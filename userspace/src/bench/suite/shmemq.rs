@@ -71,7 +71,7 @@ fn outcome(truth: &Value) -> Outcome {
         "round trips per second",
         trips.zip(seconds).map(|(trips, time)| trips / time),
     );
-    outcome.latency("latency", "round trip", Unit::Ns, &cell["latency"]);
+    outcome.latency("latency", "round trip", &cell["latency"]);
     let per = |pointer: &str| Some(number(cell, pointer)? / trips?);
     let counts = [
         ("lock.acquisitions", "lock acquisitions", "/lock/acquisitions"),

@@ -43,6 +43,6 @@ fn outcome(truth: &Value) -> Outcome {
     outcome.less("operation", "time per operation, median", Section::Latency, Unit::Ns, median);
     let cpu = number(found, "/cpu_ns_per_operation");
     outcome.less("cpu.operation", "CPU time per operation", Section::Cost, Unit::Ns, cpu);
-    outcome.latency("observed", "single operations", Unit::Ns, &found["observed"]["latency"]);
+    outcome.latency("observed", "single operations", &found["observed"]["latency"]);
     outcome
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::export::json as hist;
+
 /// A quantity, in every variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -118,8 +120,20 @@ pub enum Unit {
     Bytes,
     /// Percent.
     Percent,
-    /// Cycles, or whatever the program's own clock counts.
+    /// Units of the program's own clock: of the time-stamp counter on x86, which are not the processor's cycles.
     Cycles,
+}
+
+impl Unit {
+    /// The unit of a distribution of such numbers.
+    #[must_use]
+    pub fn of_distribution(self) -> hist::Unit {
+        match self {
+            Self::Ns => hist::Unit::Ns,
+            Self::Cycles => hist::Unit::Cycles,
+            Self::Count | Self::PerSecond | Self::Bytes | Self::Percent => hist::Unit::Count,
+        }
+    }
 }
 
 /// Which way is better.

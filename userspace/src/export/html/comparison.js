@@ -57,7 +57,6 @@ function showOverlay(data) {
   const keys = new Map();
   data.columns.forEach((column) => column.histograms.filter((it) => it.values.count > 0).forEach((it) => keys.set(it.key, it.name)));
   if (!keys.size) return;
-  const units = { ns: time, bytes, count };
   const of = (key) => data.columns.map((column, colour) => ({ label: column.label, colour, hist: (column.histograms.find((it) => it.key === key) || {}).values }))
     .filter((it) => it.hist && it.hist.count > 0);
   const choice = el("select", { "aria-label": "distribution" }, [...keys].map(([key, name]) => el("option", { value: key }, clean(name))));
@@ -65,7 +64,7 @@ function showOverlay(data) {
   const update = () => {
     const series = of(choice.value);
     const unit = series[0].hist.unit;
-    const plots = distributions([], units[unit] || count, unit === "ns" ? "time" : "value");
+    const plots = distributions([], UNITS[unit] || count, unit === "ns" ? "time" : "value");
     holder.replaceChildren(plots.node);
     plots.show(series);
   };

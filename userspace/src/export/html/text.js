@@ -56,7 +56,11 @@ function percent(value) {
 }
 
 /** How each unit of a comparison is written. */
-const UNITS = { ns: time, count, per_second: (value) => count(value) + "/s", bytes, percent, cycles: count };
+const UNITS = {
+  ns: time, count, bytes, percent,
+  per_second: (value) => count(value) + "/s",
+  cycles: (value) => count(value) + "\u202fcyc",
+};
 
 function date(unixNs) {
   return new Date(unixNs / 1e6).toISOString().replace("T", " ").slice(0, 19) + " UTC";

@@ -42,4 +42,6 @@ pub enum Unit {
     Ns,
     /// A number of things.
     Count,
+    /// Units of the program's own clock: of the time-stamp counter on x86, which are not the processor's cycles.
+    Cycles,
 }

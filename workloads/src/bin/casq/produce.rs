@@ -54,6 +54,8 @@ pub struct Produced {
     pub backwards: u64,
     pub start_ns: u64,
     pub end_ns: u64,
+    /// When its samples were written, too.
+    pub written_ns: u64,
     pub counts: Counts,
 }
 
@@ -87,7 +89,7 @@ impl<'a, P: Push> Producer<'a, P> {
         let (mut produced, counters) = outcome?;
         log.finish(self.plan.id).map_err(log_failed)?;
         // With the writing at the end: deferring it does not make it free.
-        produced.counts = counters.read();
+        (produced.written_ns, produced.counts) = (now_ns(), counters.read());
         Ok(produced)
     }
 
@@ -112,6 +114,7 @@ impl<'a, P: Push> Producer<'a, P> {
             backwards: 0,
             start_ns: now_ns(),
             end_ns: 0,
+            written_ns: 0,
             counts: Counts::default(),
         };
         self.measure(&mut produced, log)?;

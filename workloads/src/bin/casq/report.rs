@@ -49,12 +49,22 @@ fn key(run: &Run) -> String {
     format!("{:<10}{:>4}  {:<11}", run.queue.name(), run.producers, run.log.name())
 }
 
+fn key_head() -> String {
+    format!("{:<10}{:>4}  {:<11}", "queue", "prod", "log")
+}
+
 fn times(text: &mut String, sweep: &Sweep, title: &str, whole: bool) {
     let _ = writeln!(text, "\n{} per push, {title}", sweep.timer.unit);
     let _ = writeln!(
         text,
-        "{:<10}{:>4}  {:<11}{:>10}{:>9}{:>9}{:>10}{:>12}{:>11}",
-        "queue", "prod", "log", "mean", "p50", "p99", "p99.99", "max", "mean ns"
+        "{}{:>10}{:>9}{:>9}{:>10}{:>12}{:>11}",
+        key_head(),
+        "mean",
+        "p50",
+        "p99",
+        "p99.99",
+        "max",
+        "mean ns"
     );
     for run in &sweep.runs {
         let (hist, ns) = if whole { (&run.push, &run.push_ns) } else { (&run.service, &run.service_ns) };
@@ -76,8 +86,14 @@ fn times(text: &mut String, sweep: &Sweep, title: &str, whole: bool) {
 fn waits(text: &mut String, sweep: &Sweep) {
     let _ = writeln!(
         text,
-        "\n{:<10}{:>4}  {:<11}{:>13}{:>10}{:>11}{:>12}{:>10}{:>7}",
-        "queue", "prod", "log", "messages/s", "waited %", "full tries", "waited ms", "received", "lost"
+        "\n{}{:>13}{:>10}{:>11}{:>12}{:>10}{:>7}",
+        key_head(),
+        "messages/s",
+        "waited %",
+        "full tries",
+        "waited ms",
+        "received",
+        "lost"
     );
     for run in &sweep.runs {
         let pushes = run.push.count().max(1) as f64;
@@ -108,8 +124,9 @@ fn counts(text: &mut String, sweep: &Sweep) {
     if !missing.is_empty() {
         let _ = writeln!(text, "not supported here: {}", missing.join(", "));
     }
+    elapsed(text, sweep);
     let titles: String = names.iter().map(|name| format!("{:>18}", short(name))).collect();
-    let _ = writeln!(text, "{:<10}{:>4}  {:<11}{:<9}{titles}", "queue", "prod", "log", "who");
+    let _ = writeln!(text, "{}{:<9}{titles}", key_head(), "who");
     for run in &sweep.runs {
         for (who, counts) in [("producers", &run.producer_counts), ("consumer", &run.consumer_counts)] {
             let shown = counts.named().into_iter().filter(|(name, _)| names.contains(name));
@@ -119,10 +136,22 @@ fn counts(text: &mut String, sweep: &Sweep) {
     }
 }
 
+/// What `perf stat` prints below its counters.
+fn elapsed(text: &mut String, sweep: &Sweep) {
+    let title = key_head();
+    let _ = writeln!(text, "{title}{:>12}{:>16}", "elapsed ms", "CPUs utilised");
+    for run in &sweep.runs {
+        let elapsed = run.whole_ns.iter().sum::<u64>() as f64 / 1e6;
+        let _ = writeln!(text, "{}{elapsed:>12.1}{:>16}", key(run), number(run.cpus_utilised, 3));
+    }
+    text.push('\n');
+}
+
 fn short(name: &str) -> &str {
     match name {
         "stalled-cycles-frontend" => "stalled-frontend",
         "stalled-cycles-backend" => "stalled-backend",
+        "L1-dcache-load-misses" => "L1-load-misses",
         "task-clock" => "task-clock ms",
         name => name,
     }

@@ -73,6 +73,10 @@ pub struct Run {
     pub backwards: u64,
     /// Measured part of each round, from the first start to the last end of a producer.
     pub elapsed_ns: Vec<u64>,
+    /// Each round with the writing of the samples, which the counters have, too.
+    pub whole_ns: Vec<u64>,
+    /// Task clock of the producers by that time, all rounds together.
+    pub cpus_utilised: Option<f64>,
     /// Median over the rounds.
     pub messages_per_second: f64,
     /// The successful try alone, in units of the clock; per push, that is per batch.
@@ -94,6 +98,7 @@ impl Run {
         let all: Vec<&Produced> = rounds.iter().flat_map(|round| round.produced.iter().flatten()).collect();
         let sum = |field: fn(&Produced) -> u64| all.iter().map(|one| field(one)).sum::<u64>();
         let (service, push) = (merged(&all, |one| &one.service), merged(&all, |one| &one.push));
+        let whole_ns: Vec<u64> = rounds.iter().map(|round| until(round, |one| one.written_ns)).collect();
         let mut books = Books::default();
         rounds.iter().for_each(|round| books.add(&Books::of(round)));
         Self {
@@ -116,7 +121,9 @@ impl Run {
             full: sum(|one| one.full),
             wait_ns: timer.ns(sum(|one| one.wait)),
             backwards: sum(|one| one.backwards),
-            elapsed_ns: rounds.iter().map(elapsed).collect(),
+            elapsed_ns: rounds.iter().map(|round| until(round, |one| one.end_ns)).collect(),
+            cpus_utilised: utilised(counts(all.iter().map(|one| one.counts)), &whole_ns),
+            whole_ns,
             messages_per_second: median(rounds.iter().map(rate).collect()),
             service_ns: Summary::of(&service, timer.ns_per_unit),
             push_ns: Summary::of(&push, timer.ns_per_unit),
@@ -151,15 +158,21 @@ fn counts(mut each: impl Iterator<Item = Counts>) -> Counts {
     each.fold(first, |sum, one| sum.plus(&one))
 }
 
-fn elapsed(round: &Round) -> u64 {
+/// From the first start of a producer to the last of these ends.
+fn until(round: &Round, end: fn(&Produced) -> u64) -> u64 {
     let all = || round.produced.iter().flatten();
-    let (start, end) = (all().map(|one| one.start_ns).min(), all().map(|one| one.end_ns).max());
+    let (start, end) = (all().map(|one| one.start_ns).min(), all().map(end).max());
     end.unwrap_or(0).saturating_sub(start.unwrap_or(0))
+}
+
+fn utilised(counts: Counts, whole_ns: &[u64]) -> Option<f64> {
+    let whole: u64 = whole_ns.iter().sum();
+    counts.task_clock_ns.filter(|_| whole > 0).map(|clock| clock as f64 / whole as f64)
 }
 
 fn rate(round: &Round) -> f64 {
     let measured: u64 = round.produced.iter().flatten().map(|one| one.measured).sum();
-    measured as f64 * 1e9 / elapsed(round).max(1) as f64
+    measured as f64 * 1e9 / until(round, |one| one.end_ns).max(1) as f64
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {
@@ -180,6 +193,13 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0]), 2.5);
         assert_eq!(median(vec![]), 0.0);
+    }
+
+    #[test]
+    fn a_task_clock_is_held_against_the_whole_time() {
+        let busy = Counts { task_clock_ns: Some(300), ..Counts::default() };
+        assert_eq!((utilised(busy, &[100, 50]), utilised(busy, &[0])), (Some(2.0), None));
+        assert_eq!(utilised(Counts::default(), &[100]), None);
     }
 
     #[test]

@@ -27,6 +27,28 @@ const PUBLISHED: [(&str, [&str; 4]); 4] = [
     ("published: p99.99", ["738", "27,232", "35,358", "38,237"]),
 ];
 
+const UNKNOWN: [&str; 2] = ["not supported", "not supported"];
+
+/// Key of a row, its name, and what was published: deferred, under a mutex.
+const COUNTERS: [(&str, &str, [&str; 2]); 16] = [
+    ("elapsed", "elapsed, samples written", ["454 ms", "249 ms"]),
+    ("cpus", "CPUs utilised", ["3.995", "2.476"]),
+    ("producers.task_clock_ns", "task clock", ["1,813 ms", "616 ms"]),
+    ("producers.context_switches", "context switches", ["296", "21,132"]),
+    ("producers.migrations", "migrations", ["7", "116"]),
+    ("producers.page_faults", "page faults", ["5,391", "308"]),
+    ("producers.cycles", "cycles", ["5.49 G", "1.59 G"]),
+    ("producers.stalled_frontend", "stalled cycles, front end", ["24.3 M", "89.6 M"]),
+    ("producers.stalled_backend", "stalled cycles, back end", ["4.92 G", "697 M"]),
+    ("producers.instructions", "instructions", ["1.62 G", "2.25 G"]),
+    ("producers.branches", "branches", ["243 M", "375 M"]),
+    ("producers.branch_misses", "branch misses", ["744 k", "2.11 M"]),
+    ("producers.l1d_loads", "L1 data cache loads", ["885 M", "1,151 M"]),
+    ("producers.l1d_load_misses", "L1 data cache load misses", ["16.0 M", "10.0 M"]),
+    ("producers.llc_loads", "LLC loads", UNKNOWN),
+    ("producers.llc_load_misses", "LLC load misses", UNKNOWN),
+];
+
 fn pushes(found: &Comparison) -> String {
     let mut rows = Vec::new();
     for (what, key) in [("the try that succeeded", "service"), ("from when it was due", "latency")] {
@@ -50,42 +72,18 @@ fn pushes(found: &Comparison) -> String {
 }
 
 fn counters(found: &Comparison) -> String {
-    let mut rows = Vec::new();
-    let published = |key: &str| match key {
-        "task_clock_ns" => ["1,813 ms", "616 ms"],
-        "context_switches" => ["296", "21,132"],
-        "migrations" => ["7", "116"],
-        "page_faults" => ["5,391", "308"],
-        "cycles" => ["5.49 G", "1.59 G"],
-        "instructions" => ["1.62 G", "2.25 G"],
-        "stalled_frontend" => ["24.3 M", "89.6 M"],
-        "stalled_backend" => ["4.92 G", "697 M"],
-        "branches" => ["243 M", "375 M"],
-        "branch_misses" => ["744 k", "2.11 M"],
-        _ => ["not supported", "not supported"],
-    };
-    for (key, name) in [
-        ("task_clock_ns", "task clock"),
-        ("context_switches", "context switches"),
-        ("migrations", "migrations"),
-        ("page_faults", "page faults"),
-        ("cycles", "cycles"),
-        ("stalled_frontend", "stalled cycles, front end"),
-        ("stalled_backend", "stalled cycles, back end"),
-        ("instructions", "instructions"),
-        ("branches", "branches"),
-        ("branch_misses", "branch misses"),
-        ("cache_references", "cache references"),
-        ("cache_misses", "cache misses"),
-    ] {
-        let shown = if key == "task_clock_ns" { time } else { plain };
-        let mut cells = row(name, found, &LOGS, &format!("producers.{key}"), shown);
-        for cell in cells.iter_mut().skip(1).filter(|cell| *cell == NONE) {
-            "not supported".clone_into(cell);
-        }
-        cells.extend(published(key).map(str::to_owned));
-        rows.push(cells);
-    }
+    let rows: Vec<Vec<String>> = COUNTERS
+        .iter()
+        .map(|(key, name, published)| {
+            let shown = if key.ends_with("_ns") || *key == "elapsed" { time } else { plain };
+            let mut cells = row(name, found, &LOGS, key, shown);
+            for cell in cells.iter_mut().skip(1).filter(|cell| *cell == NONE) {
+                "not supported".clone_into(cell);
+            }
+            cells.extend(published.map(str::to_owned));
+            cells
+        })
+        .collect();
     let head = [
         "producers, whole run",
         "deferred",
