@@ -83,6 +83,7 @@ fn every_implementation_accounts_for_every_event() {
 fn every_option_keeps_the_books() {
     for args in [
         &["--cas", "weak,strong", "--padding", "off,on", "--impl", "packed"][..],
+        &["--order", "acq-rel,seq-cst", "--impl", "packed"],
         &["--stats", "local,relaxed,seqcst", "--prefetch", "off,on"],
         &["--batch", "1,7", "--numa", "--pin", "0", "--rounds", "2"],
         &["--warmup", "5ms", "--drain-every", "100", "--store", "on", "--batch", "3"],

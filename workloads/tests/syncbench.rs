@@ -228,6 +228,36 @@ fn what_lies_within_the_noise_allowed_is_the_same() {
     assert_eq!(truth["comparison"]["slower"], serde_json::json!([]));
 }
 
+/// A regression run as a pipeline makes one: short, and against the machine as it is.
+fn against_itself(more: &[&str]) -> (Option<i32>, Value) {
+    let output = syncbench()
+        .args(["--json", "--warmup", "20ms", "--measure", "100ms", "--samples", "200", "--baseline-here"])
+        .args(REGRESSION)
+        .args(more)
+        .output()
+        .unwrap();
+    (output.status.code(), truth(&output))
+}
+
+/// One of each kind that a single thread does: what others do to the CPU meanwhile falls on both laps of a pair.
+const REGRESSION: [&str; 4] =
+    ["atomic/fetch-add", "mutex/std", "mutex/parking-lot", "channel/in-out/crossbeam"];
+
+#[test]
+fn a_run_against_itself_is_no_regression() {
+    let (code, truth) = against_itself(&[]);
+    assert_eq!(code, Some(0), "{}", truth["benchmarks"]);
+    assert_eq!(truth["comparison"]["slower"], serde_json::json!([]));
+    assert_eq!((&truth["comparison"]["same"], &truth["holds"]), (&4.into(), &true.into()));
+}
+
+#[test]
+fn thirty_percent_more_work_is_a_regression() {
+    let (code, truth) = against_itself(&["--inject", "30"]);
+    assert_eq!(truth["comparison"]["slower"], serde_json::json!(REGRESSION), "{}", truth["benchmarks"]);
+    assert_eq!((code, &truth["holds"]), (Some(1), &true.into()), "slower, and no miscount");
+}
+
 #[test]
 fn runs_that_should_not_be_compared_are_flagged() {
     let scratch = Scratch::new("differs");
@@ -242,7 +272,7 @@ fn bad_input_is_refused_with_a_reason() {
     let nonsense = scratch.file("nonsense").display().to_string();
     let missing = scratch.file("missing").display().to_string();
     let deep = scratch.file("no/such/directory").display().to_string();
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 16] = [
         (&["no-such-benchmark"], "cannot measure `no-such-benchmark`: "),
         (&["--samples", "0"], "--samples"),
         (&["--samples", "1099511627776"], "--samples"),
@@ -255,6 +285,8 @@ fn bad_input_is_refused_with_a_reason() {
         (&["--baseline", &nonsense], "cannot read the baseline "),
         (&["--baseline", &missing], "cannot read the baseline "),
         (&["--save-baseline", &deep], "cannot save the baseline "),
+        (&["--inject", "30"], "--baseline-here"),
+        (&["--baseline-here", "--baseline", &nonsense], "cannot be used with"),
         (&["--pin", "1023"], "cannot pin to CPU 1023: "),
         (&["--ready-fd", "987"], "cannot use --ready-fd 987: "),
     ];

@@ -8,7 +8,7 @@
 use super::fields::{EVENTS_WRAP, Fields};
 use super::lines::Lines;
 use super::{Admitted, Arrangement, Event, EventBuffer, PAYLOAD, Tally};
-use crate::atomic::{AcqRel, Acquire, AtomicU64, Relaxed, Release};
+use crate::atomic::{AcqRel, Acquire, AtomicU64, Relaxed, Release, SeqCst};
 
 /// Which compare-and-swap is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,15 @@ pub enum Exchange {
     Strong,
 }
 
+/// In what order the compare-and-swap stands to other operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// After what the thread did before and before what it does after. Nothing here needs more.
+    AcqRel,
+    /// In one order that all threads see. The same instruction on x86.
+    SeqCst,
+}
+
 /// Words of a slot: the mark, and the payload.
 const SLOT: usize = 1 + PAYLOAD / 8;
 
@@ -27,6 +36,7 @@ const SLOT: usize = 1 + PAYLOAD / 8;
 pub struct Packed {
     arrangement: Arrangement,
     exchange: Exchange,
+    order: Order,
     states: Lines,
     slots: Lines,
 }
@@ -34,18 +44,22 @@ pub struct Packed {
 impl Packed {
     /// Empty buffers.
     #[must_use]
-    pub fn new(arrangement: Arrangement, exchange: Exchange) -> Self {
+    pub fn new(arrangement: Arrangement, exchange: Exchange, order: Order) -> Self {
         let Arrangement { endpoints, limits, padded, store } = arrangement;
         let slots = if store { endpoints * usize::from(limits.capacity) * SLOT } else { 0 };
-        Self { arrangement, exchange, states: Lines::new(endpoints, padded), slots: Lines::new(slots, false) }
+        let (states, slots) = (Lines::new(endpoints, padded), Lines::new(slots, false));
+        Self { arrangement, exchange, order, states, slots }
     }
 
     #[inline]
     fn exchange(&self, word: &AtomicU64, current: u64, next: u64, tally: &mut Tally) -> Result<(), u64> {
         tally.cas_attempts += 1;
-        let outcome = match self.exchange {
-            Exchange::Weak => word.compare_exchange_weak(current, next, AcqRel, Acquire),
-            Exchange::Strong => word.compare_exchange(current, next, AcqRel, Acquire),
+        // Each with its orders written out: given as a value they would be chosen anew in every call.
+        let outcome = match (self.exchange, self.order) {
+            (Exchange::Weak, Order::AcqRel) => word.compare_exchange_weak(current, next, AcqRel, Acquire),
+            (Exchange::Weak, Order::SeqCst) => word.compare_exchange_weak(current, next, SeqCst, Acquire),
+            (Exchange::Strong, Order::AcqRel) => word.compare_exchange(current, next, AcqRel, Acquire),
+            (Exchange::Strong, Order::SeqCst) => word.compare_exchange(current, next, SeqCst, Acquire),
         };
         outcome?;
         tally.cas_successes += 1;

@@ -15,7 +15,7 @@ fn model(body: impl Fn() + Sync + Send + 'static) {
 }
 
 fn packed(limits: Limits, store: bool) -> Packed {
-    Packed::new(Arrangement { endpoints: 1, limits, padded: true, store }, Exchange::Strong)
+    Packed::new(Arrangement { endpoints: 1, limits, padded: true, store }, Exchange::Strong, Order::AcqRel)
 }
 
 fn offer(buffer: &Packed, byte: u8, tally: &mut Tally) -> usize {

@@ -20,7 +20,7 @@ mod loom_tests;
 #[cfg(not(loom))]
 mod tests;
 
-pub use cas::{Exchange, Packed};
+pub use cas::{Exchange, Order, Packed};
 pub use fields::{
     Breaker, EVENTS_WRAP, Fields, Limits, MAX_CAPACITY, MAX_FAILURES, Mark, Outcome, looks_compressed,
 };

@@ -41,18 +41,19 @@ pub fn fetch_add(_: &Setup, _: usize) -> Built {
 }
 
 pub fn compare_exchange(_: &Setup, _: usize) -> Built {
+    swapping(|word, old| word.compare_exchange(old, old + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok())
+}
+
+pub fn compare_exchange_seqcst(_: &Setup, _: usize) -> Built {
+    swapping(|word, old| word.compare_exchange(old, old + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok())
+}
+
+fn swapping(swap: impl Fn(&AtomicU64, u64) -> bool + Send + 'static) -> Built {
     let value = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&value);
     let mut expected = 0;
-    let run = Solo::of(move || {
-        // Nobody else writes, so it succeeds each time; were it not to, the count would tell.
-        if black_box(&counter)
-            .compare_exchange(expected, expected + 1, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-        {
-            expected += 1;
-        }
-    });
+    // The only writer succeeds each time; were it not to, the count would tell.
+    let run = Solo::of(move || expected += u64::from(swap(black_box(&counter), expected)));
     Ok(Box::new(Counted { run, count: move || value.load(Ordering::Relaxed) }))
 }
 

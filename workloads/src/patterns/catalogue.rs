@@ -5,8 +5,8 @@ use super::target::{
     UNCONTENDED_MUTEX,
 };
 use super::{
-    Built, Setup, atomic, channel, channel_tokio, contest, epoch, herd, lock, lock_async, mutex, rwlock,
-    sharing, spawn, spawn_many, yielding,
+    Built, Setup, atomic, channel, channel_tokio, contest, epoch, herd, lock, lock_async, migrate, mutex,
+    rwlock, sharing, spawn, spawn_many, yielding,
 };
 
 /// Messages that may pile up in a channel without bound: a lap sends no more.
@@ -141,6 +141,7 @@ pub const ALL: &[Pattern] = &[
     row("atomic/store-seqcst", Group::Atomic, 1, "sequentially consistent store", atomic::store_seqcst).against(UNCONTENDED_ATOMIC),
     row("atomic/fetch-add", Group::Atomic, 1, "relaxed addition", atomic::fetch_add).against(UNCONTENDED_ATOMIC),
     row("atomic/compare-exchange", Group::Atomic, 1, "compare and swap that succeeds", atomic::compare_exchange).against(UNCONTENDED_ATOMIC),
+    row("atomic/compare-exchange-seqcst", Group::Atomic, 1, "the same, sequentially consistent", atomic::compare_exchange_seqcst).against(UNCONTENDED_ATOMIC),
     row("atomic/cell-fetch-add", Group::Atomic, 1, "addition on crossbeam's AtomicCell", atomic::cell_fetch_add).against(UNCONTENDED_ATOMIC),
     row("mutex/std", Group::Mutex, 1, "lock and unlock", mutex::uncontended::<lock::Std<_>>).against(UNCONTENDED_MUTEX),
     row("mutex/parking-lot", Group::Mutex, 1, "lock and unlock", mutex::uncontended::<lock::ParkingLot<_>>).against(UNCONTENDED_MUTEX),
@@ -216,6 +217,8 @@ pub const ALL: &[Pattern] = &[
     row("spawn/many-local", Group::Spawn, 1, "a thousand from a worker, then awaited", spawn_many::local).against(TASK_SPAWN),
     row("spawn/many-remote", Group::Spawn, 1, "a thousand from outside, then awaited", spawn_many::remote).against(TASK_SPAWN),
     row("spawn/chained", Group::Spawn, 1, "each task spawns the next", spawn_many::chained).against(TASK_SPAWN),
+    row("spawn/migrated", Group::Spawn, 1, "from a worker that stays busy: each task moves to another one", migrate::stolen),
+    row("spawn/fresh-runtime", Group::Spawn, 1, "the first task of a runtime built for it, which is then shut down", migrate::fresh_runtime).at_most(migrate::RUNTIMES),
     row("spawn/thread", Group::Spawn, 1, "a thread, for scale", spawn::thread),
     row("yield/task-alone", Group::Yield, 1, "one task, one thread", yielding::task_alone).against(CONTEXT_SWITCH),
     row("yield/tasks-200", Group::Yield, 200, "two hundred tasks on the workers", yielding::tasks).against(CONTEXT_SWITCH),

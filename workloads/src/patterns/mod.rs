@@ -15,6 +15,7 @@ mod herd;
 mod lap;
 mod lock;
 mod lock_async;
+mod migrate;
 mod mutex;
 mod rwlock;
 mod sharing;

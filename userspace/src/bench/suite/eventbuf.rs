@@ -21,18 +21,26 @@ pub const PARTS: Parts = Parts {
         "standard/16",
         "packed/16",
     ],
-    known: "IMPLEMENTATION/THREADS: standard, locked, packed",
+    known: "IMPLEMENTATION/THREADS[/ORDER]: standard, locked, packed; of packed the orders acq-rel and seq-cst",
     arguments,
     outcome,
 };
 
 fn arguments(name: &str) -> Result<Vec<String>, String> {
-    let (implementation, threads) = name.split_once('/').unwrap_or((name, "1"));
+    let mut parts = name.split('/');
+    let (implementation, threads) = (parts.next().unwrap_or_default(), parts.next().unwrap_or("1"));
+    let order = parts.next();
+    if order.is_some_and(|order| implementation != "packed" || !["acq-rel", "seq-cst"].contains(&order))
+        || parts.next().is_some()
+    {
+        return Err("there is no such order of it".to_owned());
+    }
+    let order = order.unwrap_or("acq-rel");
     if !["standard", "locked", "packed"].contains(&implementation) {
         return Err("there is no such implementation".to_owned());
     }
     let threads: u32 = threads.parse().map_err(|_| format!("{threads:?} is no number of threads"))?;
-    Ok(words(&format!("--json --impl {implementation} --threads {threads} --events 1000000")))
+    Ok(words(&format!("--json --impl {implementation} --threads {threads} --order {order} --events 1000000")))
 }
 
 fn outcome(truth: &Value) -> Outcome {
@@ -59,4 +67,17 @@ fn outcome(truth: &Value) -> Outcome {
     let failed = percent("/cas_success_rate").map(|percent| 100.0 - percent);
     outcome.less("cas.failed", "compare-and-swaps that failed", Section::Locks, Unit::Percent, failed);
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_one_of_the_packed_design() {
+        assert!(arguments("packed/4/seq-cst").unwrap().windows(2).any(|two| two == ["--order", "seq-cst"]));
+        for bad in ["standard/4/seq-cst", "packed/4/relaxed", "packed/4/seq-cst/x", "packed/x"] {
+            assert!(arguments(bad).is_err(), "{bad}");
+        }
+    }
 }

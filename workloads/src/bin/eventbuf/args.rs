@@ -53,6 +53,9 @@ pub struct Options {
     /// Compare-and-swap of the packed one
     #[arg(long, value_enum, value_delimiter = ',', default_value = "weak", value_name = "CAS,...")]
     pub cas: Vec<Cas>,
+    /// Memory order of that compare-and-swap
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "acq-rel", value_name = "ORDER,...")]
+    pub order: Vec<Order>,
     /// Whether each endpoint has cache lines of its own
     #[arg(long, value_enum, value_delimiter = ',', default_value = "off", value_name = "off,on")]
     pub padding: Vec<Switch>,
@@ -90,6 +93,15 @@ pub enum Cas {
     Weak,
     /// Fails only when the word changed
     Strong,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Acquires and releases
+    AcqRel,
+    /// One order that all threads see
+    SeqCst,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -146,6 +158,7 @@ mod tests {
             ["--impl", "x"],
             ["--threshold", "64"],
             ["--cas", "medium"],
+            ["--order", "relaxed"],
             ["--endpoints", "0"],
             ["--batch", "0"],
             ["--padding", "maybe"],

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use pulse_trace_workloads::contract::{Handshake, Warmup, cannot, now_ns, stop, stopping};
 use pulse_trace_workloads::hist::LatencyHist;
-use pulse_trace_workloads::packed::{EVENTS_WRAP, EventBuffer, Exchange, Locked, Packed, Standard, Tally};
+use pulse_trace_workloads::packed::{
+    EVENTS_WRAP, EventBuffer, Exchange, Locked, Order, Packed, Standard, Tally,
+};
 use pulse_trace_workloads::sys::perf::{Counters, Counts};
 
-use crate::args::{Cas, Implementation, Options};
+use crate::args::{self, Cas, Implementation, Options};
 use crate::case::Case;
 use crate::nodes;
 use crate::worker::{Shared, Worker, number};
@@ -60,7 +62,8 @@ pub fn run(case: &Case, options: &Options, handshake: &mut Handshake) -> Result<
         (Implementation::Locked, _) => with(|| Locked::new(arrangement), case, options, handshake),
         (Implementation::Packed, cas) => {
             let exchange = if cas == Some(Cas::Strong) { Exchange::Strong } else { Exchange::Weak };
-            with(|| Packed::new(arrangement, exchange), case, options, handshake)
+            let order = if case.order == Some(args::Order::SeqCst) { Order::SeqCst } else { Order::AcqRel };
+            with(|| Packed::new(arrangement, exchange, order), case, options, handshake)
         }
     }
 }

@@ -5,7 +5,7 @@ use pulse_trace_workloads::contract::cannot;
 use pulse_trace_workloads::packed::{Arrangement, Limits, PAYLOAD};
 use serde::Serialize;
 
-use crate::args::{Cas, Implementation, Options, Stats, Switch, name};
+use crate::args::{Cas, Implementation, Options, Order, Stats, Switch, name};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Case {
@@ -16,6 +16,8 @@ pub struct Case {
     pub batch: u32,
     /// Of the packed one only.
     pub cas: Option<Cas>,
+    /// Of the packed one only.
+    pub order: Option<Order>,
     pub padding: Switch,
     pub stats: Stats,
     pub prefetch: Switch,
@@ -31,6 +33,7 @@ impl Case {
             active: 1,
             batch: 1,
             cas: None,
+            order: None,
             padding: Switch::Off,
             stats: Stats::Local,
             prefetch: Switch::Off,
@@ -53,7 +56,9 @@ impl Case {
         });
         let exchanges = |case: Self| match case.implementation {
             Implementation::Packed => {
-                vary(vec![case], &options.cas, |case, &cas| Self { cas: Some(cas), ..case })
+                let cases =
+                    vary(vec![case], &options.order, |case, &order| Self { order: Some(order), ..case });
+                vary(cases, &options.cas, |case, &cas| Self { cas: Some(cas), ..case })
             }
             Implementation::Standard | Implementation::Locked => vec![case],
         };
@@ -71,6 +76,7 @@ impl Case {
         say(options.active.len() > 1, format!("active {}", self.active));
         say(options.batch.len() > 1, format!("batch {}", self.batch));
         say(options.cas.len() > 1, self.cas.map(|cas| name(&cas)).unwrap_or_default());
+        say(options.order.len() > 1, self.order.map(|order| name(&order)).unwrap_or_default());
         say(options.padding.len() > 1, format!("padding {}", name(&self.padding)));
         say(options.stats.len() > 1, format!("stats {}", name(&self.stats)));
         say(options.prefetch.len() > 1, format!("prefetch {}", name(&self.prefetch)));
@@ -81,8 +87,13 @@ impl Case {
 
     /// The same case with another implementation or number of threads, however that one compares and swaps.
     pub fn is_like(&self, other: &Self) -> bool {
-        let plain =
-            |case: &Self| Self { implementation: Implementation::Packed, threads: 1, cas: None, ..*case };
+        let plain = |case: &Self| Self {
+            implementation: Implementation::Packed,
+            threads: 1,
+            cas: None,
+            order: None,
+            ..*case
+        };
         plain(self) == plain(other)
     }
 

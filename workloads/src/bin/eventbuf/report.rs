@@ -6,8 +6,14 @@ use std::io::{self, Write};
 use pulse_trace_workloads::contract::Truth;
 
 use crate::args::{Implementation, Options, name};
+use crate::case::Case;
 use crate::stats::Run;
 use crate::sweep::Sweep;
+
+/// What a sign of a bar stands for.
+const PERCENT_PER_SIGN: f64 = 5.0;
+/// The published contention bars: threads, and percent of one thread of the mutex and of the packed design.
+const PUBLISHED: [(u32, u32, u32); 5] = [(1, 100, 100), (2, 85, 97), (4, 60, 94), (8, 35, 91), (16, 20, 88)];
 
 pub fn print(truth: &Truth<Sweep>, options: &Options) -> io::Result<()> {
     // Writing to a String cannot fail.
@@ -25,13 +31,7 @@ pub fn print(truth: &Truth<Sweep>, options: &Options) -> io::Result<()> {
         options,
         |run| run.cpu_ns_per_event.map_or_else(|| "-".into(), |ns| format!("{ns:.1}")),
     );
-    table(&mut text, "scalability, % of one thread", runs, options, |run| {
-        let one = runs.iter().find(|other| same_row(run, other) && other.case.threads == 1);
-        one.map_or_else(
-            || "-".into(),
-            |one| format!("{:.0}", run.throughput * 100.0 / one.throughput.max(1.0)),
-        )
-    });
+    contention(&mut text, runs, options);
     latency(&mut text, runs, options);
     let _ = writeln!(
         text,
@@ -56,6 +56,7 @@ pub fn print(truth: &Truth<Sweep>, options: &Options) -> io::Result<()> {
 fn same_row(one: &Run, other: &Run) -> bool {
     one.case.implementation == other.case.implementation
         && one.case.cas == other.case.cas
+        && one.case.order == other.case.order
         && one.case.is_like(&other.case)
 }
 
@@ -82,6 +83,30 @@ fn table(text: &mut String, title: &str, runs: &[Run], options: &Options, cell: 
         let cells: String =
             runs.iter().filter(|run| same_row(row, run)).map(|run| format!("{:>10}", cell(run))).collect();
         let _ = writeln!(text, "{}{cells}", row_key(row, options));
+    }
+    text.push('\n');
+}
+
+/// Throughput in percent of one thread, as bars, beside what was published of that design and number of threads.
+fn contention(text: &mut String, runs: &[Run], options: &Options) {
+    let _ = writeln!(text, "{:<33}threads  publ.  here: throughput, % of one thread", "contention");
+    for row in rows(runs) {
+        let Some(one) = runs.iter().find(|other| same_row(row, other) && other.case.threads == 1) else {
+            continue;
+        };
+        for run in runs.iter().filter(|run| same_row(row, run)) {
+            let percent = run.throughput * 100.0 / one.throughput.max(1.0);
+            let bar = "#".repeat((percent / PERCENT_PER_SIGN).round() as usize);
+            let Case { implementation, threads, .. } = run.case;
+            let published = PUBLISHED.iter().find(|it| it.0 == threads).and_then(|it| match implementation {
+                Implementation::Standard => Some(it.1),
+                Implementation::Packed => Some(it.2),
+                Implementation::Locked => None,
+            });
+            let published = published.map_or_else(|| "-".into(), |percent| percent.to_string());
+            let key = row_key(run, options);
+            let _ = writeln!(text, "{key}{threads:>4}{published:>7}  {percent:>4.0} {bar}");
+        }
     }
     text.push('\n');
 }

@@ -42,6 +42,14 @@ pub struct Args {
     /// Compare with the run saved in this file
     #[arg(long, value_name = "FILE", help_heading = "Comparison")]
     pub baseline: Option<PathBuf>,
+    /// Compare with a baseline of this very run: each lap has one of the baseline beside it
+    #[arg(long, conflicts_with = "baseline", help_heading = "Comparison")]
+    pub baseline_here: bool,
+    /// Inject a regression: laps do so many percent more operations than are counted, those of the baseline do not
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, requires = "baseline_here",
+          conflicts_with = "save_baseline", value_parser = clap::value_parser!(u32).range(..=1_000),
+          help_heading = "Comparison")]
+    pub inject: u32,
     /// Save this run to compare with later
     #[arg(long, value_name = "FILE", help_heading = "Comparison")]
     pub save_baseline: Option<PathBuf>,

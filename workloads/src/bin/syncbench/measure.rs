@@ -20,6 +20,8 @@ const OBSERVED_MOST: u64 = 5_000_000;
 const OBSERVED_PARTS: u64 = 8;
 /// A benchmark whose smallest lap is long is cut short when it has taken so many times its measuring time...
 const PATIENCE: u64 = 4;
+/// Laps that have one of the baseline beside them take twice the time, and their ratios need all of them.
+const PATIENCE_OF_PAIRS: u64 = 32;
 /// ...but not before it has so many samples.
 const FEWEST_SAMPLES: usize = 10;
 
@@ -43,6 +45,8 @@ impl Operations {
 pub struct Round {
     /// ns per operation, one value per lap.
     pub samples: Vec<f64>,
+    /// The same of the baseline's lap beside each, where there is one.
+    pub before: Vec<f64>,
     /// Operations of each lap.
     pub per_lap: u64,
     pub operations: Operations,
@@ -71,11 +75,11 @@ pub fn measure(pattern: &Pattern, setup: &Setup, settings: &Settings) -> Result<
     let mut per_lap = operations_per_lap(pattern, settings, cost);
     let mut taken = Samples::default();
     let stretch = Stretch::begin();
-    let deadline = stretch.began() + Duration::from_nanos(settings.measure_ns.saturating_mul(PATIENCE));
+    let patience = if settings.baseline_here { PATIENCE_OF_PAIRS } else { PATIENCE };
+    let deadline = stretch.began() + Duration::from_nanos(settings.measure_ns.saturating_mul(patience));
     while taken.costs.len() < settings.samples as usize && !stopping() {
-        let lap = run.lap(per_lap)?;
-        taken.add(&lap);
-        per_lap = shortened(pattern, settings, per_lap, lap.elapsed);
+        let elapsed = taken.take(&mut *run, per_lap, settings)?;
+        per_lap = shortened(pattern, settings, per_lap, elapsed);
         if taken.costs.len() >= FEWEST_SAMPLES && Instant::now() > deadline {
             break;
         }
@@ -89,6 +93,7 @@ pub fn measure(pattern: &Pattern, setup: &Setup, settings: &Settings) -> Result<
     operations.observed = observed.as_ref().map_or(0, |seen| seen.operations);
     Ok(Some(Round {
         samples: taken.costs,
+        before: taken.before,
         per_lap,
         operations,
         counted: run.counted(),
@@ -102,20 +107,53 @@ pub fn measure(pattern: &Pattern, setup: &Setup, settings: &Settings) -> Result<
 #[derive(Default)]
 struct Samples {
     costs: Vec<f64>,
+    before: Vec<f64>,
     overlaps: Vec<f64>,
     races: Vec<Lap>,
     operations: u64,
 }
 
 impl Samples {
-    fn add(&mut self, lap: &Lap) {
-        self.costs.push(nanos(lap.elapsed) as f64 / lap.operations.max(1) as f64);
+    /// A lap, and one of the baseline before or after it in turn: a drift falls on both alike.
+    fn take(&mut self, run: &mut dyn Run, per_lap: u64, settings: &Settings) -> Result<Duration, Refusal> {
+        let baseline_first = self.costs.len().is_multiple_of(2);
+        if settings.baseline_here && baseline_first {
+            self.take_before(run, per_lap)?;
+        }
+        let lap = run.lap(with_injected(per_lap, settings))?;
+        self.add(&lap, per_lap as f64 / with_injected(per_lap, settings) as f64);
+        if settings.baseline_here && !baseline_first {
+            self.take_before(run, per_lap)?;
+        }
+        Ok(lap.elapsed)
+    }
+
+    fn take_before(&mut self, run: &mut dyn Run, per_lap: u64) -> Result<(), Refusal> {
+        let lap = run.lap(per_lap)?;
+        self.before.push(cost(&lap));
+        self.operations += lap.operations;
+        Ok(())
+    }
+
+    /// Keeps a lap, of whose operations only this share is to be counted for its cost.
+    fn add(&mut self, lap: &Lap, counted: f64) {
+        self.costs.push(cost(lap) / counted);
         self.overlaps.push(lap.overlap());
         self.operations += lap.operations;
         if lap.longest_streak.is_some() {
             self.races.push(lap.clone());
         }
     }
+}
+
+/// Operations that a lap does, those that are injected among them.
+fn with_injected(per_lap: u64, settings: &Settings) -> u64 {
+    per_lap + (per_lap * u64::from(settings.injected_percent)).div_ceil(100)
+}
+
+/// ns per operation.
+fn cost(lap: &Lap) -> f64 {
+    nanos(lap.elapsed) as f64 / lap.operations.max(1) as f64
 }
 
 /// Runs laps of growing length for as long as asked; answers what an operation cost in the last one.
@@ -131,7 +169,7 @@ fn warm_up(
     loop {
         let lap = run.lap(length)?;
         operations.warmup += lap.operations;
-        let cost = nanos(lap.elapsed) as f64 / lap.operations.max(1) as f64;
+        let cost = cost(&lap);
         let warm = match settings.warmup_operations {
             Some(enough) => operations.warmup >= enough,
             None => nanos(began.elapsed()) >= settings.warmup_ns,
@@ -152,14 +190,17 @@ fn warm_up(
 fn operations_per_lap(pattern: &Pattern, settings: &Settings, cost: f64) -> u64 {
     let wanted =
         if pattern.fixed_work { settings.total_steps } else { (settings.sample_ns() as f64 / cost) as u64 };
-    wanted.clamp(pattern.least, pattern.most)
+    let most = pattern.most / (100 + u64::from(settings.injected_percent)).div_ceil(100);
+    wanted.clamp(pattern.least, most.max(pattern.least))
 }
 
 /// Some locks have two gaits, one a hundred times slower than the other: a lap that was calibrated in the fast one
 /// must not last minutes in the slow one.
 fn shortened(pattern: &Pattern, settings: &Settings, per_lap: u64, took: Duration) -> u64 {
     let meant = Duration::from_nanos(settings.sample_ns());
-    if pattern.fixed_work || took < meant * 4 {
+    // Laps in pairs keep their length as long as they can: one that was interrupted says nothing about the next.
+    let bearable = if settings.baseline_here { 100 } else { 4 };
+    if pattern.fixed_work || took < meant * bearable {
         return per_lap;
     }
     ((per_lap as f64 * meant.as_secs_f64() / took.as_secs_f64()) as u64).clamp(pattern.least, per_lap)
@@ -215,10 +256,8 @@ impl Floor {
             })
             .collect();
         let mut empty = pulse_trace_workloads::patterns::nothing();
-        let mut loops: Vec<f64> = (0..25)
-            .filter_map(|_| empty.lap(100_000).ok())
-            .map(|lap| nanos(lap.elapsed) as f64 / lap.operations.max(1) as f64)
-            .collect();
+        let mut loops: Vec<f64> =
+            (0..25).filter_map(|_| empty.lap(100_000).ok()).map(|lap| cost(&lap)).collect();
         Self { clock_ns: median(&mut clocks), loop_ns: median(&mut loops) }
     }
 }
@@ -248,6 +287,17 @@ mod tests {
             assert!(round.holds() && round.counted.is_some(), "{name}: {round:?}");
             assert!(round.overlap > 0.0 && round.overlap <= 1.0, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_injected_is_done_and_counted_and_in_the_cost() {
+        let words = ["syncbench", "--quick", "--baseline-here", "--inject", "900"];
+        let settings = Settings::of(&Args::parse_from(words));
+        let round = measure(&pattern("mutex/std"), &Setup::default(), &settings).unwrap().unwrap();
+        assert_eq!(round.samples.len(), round.before.len());
+        assert!(round.holds(), "{:?} {:?}", round.counted, round.operations);
+        assert!(round.operations.measured >= 11 * round.per_lap * round.samples.len() as u64);
+        assert!(median(&mut round.samples.clone()) > median(&mut round.before.clone()));
     }
 
     #[test]

@@ -105,15 +105,19 @@ fn detail(
     let noise = f64::from(args.noise) / 100.0;
     let benchmarks: Vec<Benchmark> = measured
         .iter()
-        .filter_map(|(pattern, rounds)| {
-            Benchmark::of(pattern, rounds, &bootstrap, baseline.map(|earlier| (earlier, noise)))
-        })
+        .filter_map(|(pattern, rounds)| Benchmark::of(pattern, rounds, &bootstrap, baseline, noise))
         .collect();
-    let comparison = baseline.map(|earlier| {
-        let differs = [earlier.host.differences(&host), earlier.settings.differences(&settings)].concat();
-        Comparison::of(&benchmarks, differs)
-    });
+    let differs = match baseline {
+        Some(earlier) => {
+            Some([earlier.host.differences(&host), earlier.settings.differences(&settings)].concat())
+        }
+        None => settings.baseline_here.then(Vec::new),
+    };
+    let comparison = differs.map(|differs| Comparison::of(&benchmarks, differs));
     let mut notes = Vec::new();
+    if settings.injected_percent > 0 {
+        notes.push(format!("injected: {} % more operations than are counted", settings.injected_percent));
+    }
     if !host.optimised {
         notes.push("built without optimisation: the times mean nothing, use a release build".to_owned());
     }

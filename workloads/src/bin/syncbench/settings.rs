@@ -37,6 +37,12 @@ pub struct Settings {
     pub seed: u64,
     /// Whether this is a first look.
     pub quick: bool,
+    /// Whether each lap has one of the baseline beside it.
+    #[serde(default)]
+    pub baseline_here: bool,
+    /// Operations done on top of those counted, percent.
+    #[serde(default)]
+    pub injected_percent: u32,
 }
 
 impl Settings {
@@ -64,6 +70,8 @@ impl Settings {
             pin: args.common.pin.as_ref().map(ToString::to_string),
             seed: args.common.seed,
             quick,
+            baseline_here: args.baseline_here,
+            injected_percent: args.inject,
         }
     }
 

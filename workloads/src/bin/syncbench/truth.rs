@@ -110,16 +110,23 @@ impl Benchmark {
         pattern: &Pattern,
         rounds: &[Round],
         bootstrap: &Bootstrap,
-        earlier: Option<(&Baseline, f64)>,
+        baseline: Option<&Baseline>,
+        noise: f64,
     ) -> Option<Self> {
         let samples: Vec<Vec<f64>> = rounds.iter().map(|round| round.samples.clone()).collect();
         let time = summarise(&samples, bootstrap)?;
         let starved = starved(rounds);
-        let change = earlier.and_then(|(baseline, noise)| {
-            let before = baseline.of(pattern.name)?;
+        let change = || {
+            let before = baseline?.of(pattern.name)?;
             let noise = noise.max(inflation(before.starved)).max(inflation(starved));
             Some(Change::between(&before.rounds, &samples, bootstrap, noise))
-        });
+        };
+        let before: Vec<Vec<f64>> = rounds.iter().map(|round| round.before.clone()).collect();
+        let change = if before.iter().any(|laps| !laps.is_empty()) {
+            Some(Change::paired(&before, &samples, bootstrap, noise))
+        } else {
+            change()
+        };
         let mean = |of: fn(&Round) -> f64| rounds.iter().map(of).sum::<f64>() / rounds.len() as f64;
         let (overlap, cpus_used) = (mean(|round| round.overlap), mean(|round| round.spent.cpus_used));
         let usage = rounds.iter().fold(Usage::default(), |sum, round| sum.plus(round.spent.usage));

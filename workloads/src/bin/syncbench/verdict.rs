@@ -82,6 +82,18 @@ pub enum Trend {
     Faster,
 }
 
+impl Trend {
+    fn of(change: Interval, noise: f64) -> Self {
+        if change.low > noise {
+            Self::Slower
+        } else if (1.0 + change.high) * (1.0 + noise) < 1.0 {
+            Self::Faster
+        } else {
+            Self::Same
+        }
+    }
+}
+
 /// A change and what it amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Change {
@@ -100,14 +112,19 @@ impl Change {
         let spread = |rounds: &[Vec<f64>], middle| between_rounds(rounds, middle).unwrap_or(0.0);
         let noise = allowed.max(spread(before, old)).max(spread(after, new));
         let interval = bootstrap.change(before, after);
-        let trend = if interval.low > noise {
-            Trend::Slower
-        } else if (1.0 + interval.high) * (1.0 + noise) < 1.0 {
-            Trend::Faster
-        } else {
-            Trend::Same
+        Self { change: new / old - 1.0, interval, noise, trend: Trend::of(interval, noise) }
+    }
+
+    /// Compares laps with the one beside each: whatever the machine does to both is in neither's favour.
+    pub fn paired(before: &[Vec<f64>], after: &[Vec<f64>], bootstrap: &Bootstrap, allowed: f64) -> Self {
+        let ratios = |(old, new): (&Vec<f64>, &Vec<f64>)| {
+            old.iter().zip(new).map(|(old, new)| new / old).collect::<Vec<f64>>()
         };
-        Self { change: new / old - 1.0, interval, noise, trend }
+        let rounds: Vec<Vec<f64>> = before.iter().zip(after).map(ratios).collect();
+        let Interval { low, high } = bootstrap.median(&rounds);
+        let interval = Interval { low: low - 1.0, high: high - 1.0 };
+        let change = median(&mut rounds.concat()) - 1.0;
+        Self { change, interval, noise: allowed, trend: Trend::of(interval, allowed) }
     }
 }
 
@@ -164,6 +181,21 @@ mod tests {
         assert_eq!(verdict(125.0), Trend::Slower);
         assert_eq!(verdict(95.0), Trend::Same);
         assert_eq!(verdict(80.0), Trend::Faster);
+    }
+
+    #[test]
+    fn pairs_tell_a_regression_from_a_drift() {
+        // The machine gets four times as slow, and every seventh lap is interrupted.
+        let drift = |factor: f64, phase: usize| -> Vec<f64> {
+            let value = |nth: usize| 100.0 * factor * (1.0 + 3.0 * nth as f64 / 200.0);
+            (0..200).map(|nth| value(nth) * if (nth + phase) % 7 == 0 { 5.0 } else { 1.0 }).collect()
+        };
+        let verdict = |factor| Change::paired(&[drift(1.0, 0)], &[drift(factor, 3)], &USUAL, 0.1);
+        assert_eq!(verdict(1.0).trend, Trend::Same);
+        let slower = verdict(1.3);
+        assert_eq!(slower.trend, Trend::Slower);
+        assert!((slower.change - 0.3).abs() < 1e-9, "{slower:?}");
+        assert_eq!(verdict(0.7).trend, Trend::Faster);
     }
 
     #[test]

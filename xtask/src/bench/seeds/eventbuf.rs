@@ -9,6 +9,9 @@ use super::{
 };
 
 const THREADS: [&str; 4] = ["1", "4", "8", "16"];
+/// Threads, and the published bars of the two designs: throughput in percent of one thread.
+const CONTENTION: [(u32, f64, f64); 5] =
+    [(1, 100.0, 100.0), (2, 85.0, 97.0), (4, 60.0, 94.0), (8, 35.0, 91.0), (16, 20.0, 88.0)];
 /// Latency quantiles that were published, of the two designs, ns.
 const PUBLISHED: [(&str, f64, &str, &str); 4] = [
     ("p50", 0.5, "180", "42"),
@@ -19,11 +22,20 @@ const PUBLISHED: [(&str, f64, &str, &str); 4] = [
 
 /// The tables.
 pub fn measure(lab: &mut Lab) -> Result<String> {
-    let found = lab.bench(&["eventbuf"], &[])?;
+    let variants: Vec<String> = CONTENTION
+        .iter()
+        .flat_map(|(threads, ..)| ["standard", "packed"].map(|design| format!("{design}/{threads}")))
+        .chain(["packed/1/seq-cst", "packed/16/seq-cst"].map(str::to_owned))
+        .collect();
+    let found = lab.bench(&["eventbuf", "--variants", &variants.join(",")], &[])?;
     let truth =
         lab.truth("eventbuf", &["--json", "--impl", "packed", "--threads", "1", "--events", "100000"])?;
     let per_cycle = truth["timer"]["ns_per_unit"].as_f64();
-    Ok(throughput(&found) + &cost(&found) + &latency(&found, per_cycle))
+    Ok(throughput(&found)
+        + &contention(&found)
+        + &cost(&found)
+        + &order(&found)
+        + &latency(&found, per_cycle))
 }
 
 fn throughput(found: &Comparison) -> String {
@@ -52,6 +64,44 @@ fn throughput(found: &Comparison) -> String {
         published("published: improvement", ["4.7x", "5.3x", "7.7x", "9.9x"]),
     ];
     format!("\n### Throughput, by threads\n\n{}", table(&["", "1", "4", "8", "16"], &rows))
+}
+
+fn contention(found: &Comparison) -> String {
+    let percent = |design: &str, threads: u32| {
+        let of = |threads: u32| found.mean(&format!("{design}/{threads}"), "throughput");
+        Some(of(threads)? * 100.0 / of(1)?)
+    };
+    let rows: Vec<Vec<String>> = CONTENTION
+        .iter()
+        .map(|(threads, old, new)| {
+            let bars = [percent("standard", *threads), Some(*old), percent("packed", *threads), Some(*new)];
+            std::iter::once(threads.to_string()).chain(bars.map(bar)).collect()
+        })
+        .collect();
+    let head = ["threads", "mutex", "published: mutex", "atomic", "published: atomic"];
+    format!("\n### Contention: throughput in percent of one thread\n\n{}", table(&head, &rows))
+}
+
+/// A bar of a sign for each ten percent.
+fn bar(percent: Option<f64>) -> String {
+    percent.map_or_else(
+        || NONE.to_owned(),
+        |percent| format!("{} {percent:.0} %", "#".repeat((percent / 10.0).round() as usize)),
+    )
+}
+
+fn order(found: &Comparison) -> String {
+    let row = |name: &str, ending: &str| {
+        let cell = |threads: &str| {
+            with_interval(found.cell(&format!("packed/{threads}{ending}"), "cpu.event"), rows::time)
+        };
+        vec![name.to_owned(), cell("1"), cell("16")]
+    };
+    let rows = [row("acquire and release", ""), row("sequentially consistent", "/seq-cst")];
+    format!(
+        "\n### Order of the compare-and-swap: CPU time of an accepted event, by threads\n\n{}",
+        table(&["", "1", "16"], &rows)
+    )
 }
 
 fn cost(found: &Comparison) -> String {
@@ -91,4 +141,14 @@ fn latency(found: &Comparison, ns_per_cycle: Option<f64>) -> String {
         "published: atomic",
     ];
     format!("\n### Latency of an offer, ns, all rounds together\n\n{}", table(&head, &rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_have_a_sign_for_ten_percent() {
+        assert_eq!([Some(100.0), Some(34.0), None].map(bar), ["########## 100 %", "### 34 %", "-"]);
+    }
 }
