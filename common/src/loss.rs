@@ -75,7 +75,7 @@ slots! {
     /// A thread left a CPU that it was not seen to get, or got one that it was not seen to leave: that time is booked as
     /// unknown.
     SwitchUnseen = 14, "switch_unseen", Degraded;
-    /// No room for another operation on another futex: the call is counted as a call, but not by its futex.
+    /// No room for another operation on another futex, not even together with others: the call is counted as a call only.
     FutexesFull = 15, "futexes_full", Degraded;
     /// No room for another pair of lock and holder: the wait is counted, but not who made it necessary.
     HoldersFull = 16, "holders_full", Degraded;
@@ -91,6 +91,10 @@ slots! {
     HoldsUnfinished = 21, "holds_unfinished", Censored;
     /// A thread died in a call on a futex, where calls are not counted.
     FutexUnreturned = 22, "futex_unreturned", Censored;
+    /// A process for which there was no row: what it does is counted with others of its kind.
+    ProcessesShared = 23, "processes_shared", Degraded;
+    /// No room for another (process, call) pair: the call is counted with those of other processes.
+    CellsShared = 24, "cells_shared", Degraded;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

@@ -114,6 +114,10 @@ pub mod row_flag {
     pub const STATUS_UNKNOWN: u32 = 1;
     /// A thread that was not the first has replaced the program, and is the first since.
     pub const MOVED: u32 = 2;
+    /// Only single threads of the process are targets: what it forks is not.
+    pub const ALONE: u32 = 4;
+    /// The row of all processes that found none of their own.
+    pub const OTHERS: u32 = 8;
 }
 
 /// Sent through the ring when a row is finished, so that userspace can harvest and reuse it at once.

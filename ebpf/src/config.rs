@@ -25,6 +25,8 @@ settings! {
     FOLLOW_CHILDREN: u32 = 0;
     /// Every process is a target but the tool.
     EVERYBODY: u32 = 0;
+    /// The row of processes that find none of their own; 0 where there is none.
+    OTHERS: u32 = 0;
     /// Threads have rows of their own.
     PER_THREAD: u32 = 0;
     /// The tool itself.
@@ -91,6 +93,12 @@ settings! {
     TASK_COMM: u32 = 0;
     /// Offset of `task_struct.group_leader`.
     TASK_GROUP_LEADER: u32 = 0;
+    /// Offset of `task_struct.real_parent`.
+    TASK_REAL_PARENT: u32 = 0;
+    /// Offset of `task_struct.children`.
+    TASK_CHILDREN: u32 = 0;
+    /// Offset of `task_struct.sibling`.
+    TASK_SIBLING: u32 = 0;
     /// Offset of `task_struct.signal`.
     TASK_SIGNAL: u32 = 0;
     /// Offset of `signal_struct.live`.

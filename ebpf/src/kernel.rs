@@ -155,6 +155,24 @@ impl Object {
         name
     }
 
+    /// The field at an offset, as an object.
+    #[inline(always)]
+    pub fn field(self, offset: u32) -> Self {
+        Self(self.0 + u64::from(offset))
+    }
+
+    /// The object of which this is the field at an offset.
+    #[inline(always)]
+    pub fn container(self, offset: u32) -> Self {
+        Self(self.0.wrapping_sub(u64::from(offset)))
+    }
+
+    /// Whether both are the same.
+    #[inline(always)]
+    pub fn is(self, other: Self) -> bool {
+        self.0 == other.0
+    }
+
     /// The object that the field at an offset points to.
     #[inline(always)]
     pub fn follow(self, offset: u32) -> Self {

@@ -19,6 +19,7 @@ mod registry;
 mod stacks;
 mod stage;
 mod targets;
+mod tree;
 
 /// Helpers that the kernel offers to GPL-compatible programs only are used.
 #[expect(unsafe_code, reason = "a symbol and section that the loader looks for")]

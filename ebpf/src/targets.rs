@@ -2,20 +2,23 @@
 //! look-ups, and a thread that is nobody's business costs one.
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
     macros::map,
     maps::{Array, HashMap, Queue},
 };
 use pulse_trace_common::{
     loss::Slot,
-    target::{Row, TIDS_PER_BLOCK, Thread, UNTRACKED, phase, thread_flag},
+    target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED, phase, row_flag, thread_flag},
 };
 
 use crate::{
-    config, kernel, loss,
+    config,
+    kernel::{self, Object},
+    loss,
     memory::{self, MMAPABLE, add32, slot},
     probes::{futex, sched},
-    stage,
+    stage, tree,
 };
 
 /// Thread id to seat, in blocks because the kernel pads a value to eight bytes; as long as `pid_max`.
@@ -73,10 +76,7 @@ pub fn admit_as(tid: u32, begins: bool) -> Option<&'static mut Thread> {
         return if config::EVERYBODY() == 0 { None } else { meet(bpf_get_current_pid_tgid()) };
     }
     if seat == UNTRACKED {
-        if begins {
-            loss::count(Slot::UntrackedThread);
-        }
-        return None;
+        return if begins { retry(bpf_get_current_pid_tgid()) } else { None };
     }
     slot(&THREADS, seat)
 }
@@ -101,83 +101,190 @@ fn meet(id: u64) -> Option<&'static mut Thread> {
     if tgid == config::OWN_TGID() || tid == 0 || !stage::has_begun() {
         return None;
     }
-    let process = match PROCESSES.get_ptr(tgid) {
-        Some(row) => memory::read(row),
-        None => open_process(tgid, 0),
+    let process = match process_of(tgid) {
+        0 => open_process(tgid, 0),
+        row => row,
     };
     join(tid, tgid, process, phase::FRESH);
-    if let Some(row) = row(process)
-        && row.comm[0] == 0
-    {
+    met(tid, process)
+}
+
+/// A thread that found no room begins a call: there may be some by now.
+#[inline(never)]
+fn retry(id: u64) -> Option<&'static mut Thread> {
+    let (tgid, tid) = ((id >> 32) as u32, id as u32);
+    if !stage::has_begun() {
+        return None;
+    }
+    let process = match process_of(tgid) {
+        0 => open_process(tgid, 0),
+        row => row,
+    };
+    if try_join(tid, tgid, process, phase::FRESH).is_none() {
+        loss::count(Slot::UntrackedThread);
+        return None;
+    }
+    met(tid, process)
+}
+
+/// The running thread, which has its seat since this moment.
+#[inline(always)]
+fn met(tid: u32, process: u32) -> Option<&'static mut Thread> {
+    let thread = find(tid)?;
+    let row = row(process)?;
+    if row.comm[0] == 0 {
         row.comm = kernel::process_comm();
     }
-    find(tid)
+    if row.flags & row_flag::ALONE != 0 {
+        thread.flags = thread_flag::ALONE;
+    }
+    Some(thread)
 }
 
 /// A child of the running task was born: a thread, or a process where these are followed.
 #[inline(always)]
-pub fn born(tid: u32, tgid: u32) {
+pub fn born(tid: u32, tgid: u32, parent: Object) {
     let id = bpf_get_current_pid_tgid();
     let Some(seat) = seat_of(id as u32).map(|seat| *seat) else { return };
     let same_process = tgid == (id >> 32) as u32;
-    if seat == 0 || !(same_process || config::FOLLOW_CHILDREN() != 0) {
+    if seat == 0 && !same_process && config::FOLLOW_CHILDREN() != 0 && !stage::has_begun() {
+        // Its parent may be a descendant of a target that has not been found yet.
+        if tree::is_followed(parent) {
+            join(tid, tgid, open_process(tgid, (id >> 32) as u32), phase::FRESH);
+            name(tid);
+        }
         return;
     }
-    if seat == UNTRACKED {
-        return refuse(tid);
-    }
-    let Some(parent) = slot(&THREADS, seat) else { return };
-    if parent.flags & thread_flag::ALONE != 0 {
+    if seat == 0 || !(same_process || config::FOLLOW_CHILDREN() != 0 || config::EVERYBODY() != 0) {
         return;
     }
-    let process = if same_process { parent.process } else { open_process(tgid, parent.tgid) };
+    let parent_tgid = (id >> 32) as u32;
+    let (process, is_alone) = if seat == UNTRACKED {
+        let process = process_of(parent_tgid);
+        (process, process != 0 && !is_whole(process))
+    } else {
+        let Some(parent) = slot(&THREADS, seat) else { return };
+        (parent.process, parent.flags & thread_flag::ALONE != 0)
+    };
+    if is_alone {
+        return;
+    }
+    let process = if same_process { process } else { open_process(tgid, parent_tgid) };
     // One that was born before the session is like all that were found.
     join(tid, tgid, process, if stage::has_begun() { phase::BORN } else { phase::FRESH });
-    if !same_process && let Some(row) = row(process) {
-        row.comm = bpf_get_current_comm().unwrap_or_default();
+    if !same_process || config::PER_THREAD() != 0 {
+        name(tid);
     }
-    // A child begins with its parent's name.
-    if config::PER_THREAD() != 0
-        && let Some(thread) = find(tid)
-        && let Some(row) = row(thread.row)
+}
+
+/// Names the rows of a child of the running thread that was just born: a child begins with its parent's name.
+#[inline(always)]
+fn name(tid: u32) {
+    let Some(thread) = find(tid) else { return };
+    let comm = bpf_get_current_comm().unwrap_or_default();
+    rename(thread.row, comm);
+    if thread.tid == thread.tgid {
+        rename(thread.process, comm);
+    }
+}
+
+/// Names a row, unless many processes share it.
+#[inline(always)]
+pub fn rename(id: u32, comm: [u8; COMM_LEN]) {
+    if let Some(row) = row(id).filter(|_| id != config::OTHERS()) {
+        row.comm = comm;
+    }
+}
+
+/// The row of a process that is followed; 0 where it is not.
+#[inline(always)]
+pub fn process_of(tgid: u32) -> u32 {
+    let id = PROCESSES.get_ptr(tgid).map_or(0, |id| memory::read(id));
+    if id != 0
+        && let Some(row) = row(id)
+        && row.tgid == 0
     {
-        row.comm = bpf_get_current_comm().unwrap_or_default();
+        // Another CPU has opened it and comes to this next: a row without a process is not read.
+        row.tgid = tgid;
     }
+    id
 }
 
-/// A row for a process; 0 where there is none left.
-#[inline(always)]
-fn open_process(tgid: u32, parent: u32) -> u32 {
-    let row = open_row(tgid, 0, parent);
-    if row != 0 && PROCESSES.insert(tgid, row, 0).is_err() {
-        loss::count(Slot::TargetsFull);
+/// A row for a process: where there is none left, that of all for which there was none, or 0. CPUs that open the same process
+/// at the same time get the same row.
+#[inline(never)]
+pub fn open_process(tgid: u32, parent: u32) -> u32 {
+    let Ok(Some(id)) = FREE_ROWS.pop() else { return share_row(tgid) };
+    let Some(row) = row(id) else { return 0 };
+    (row.joined_ns, row.parent) = (kernel::now(), parent);
+    if PROCESSES.insert(tgid, id, u64::from(BPF_NOEXIST)).is_ok() {
+        row.tgid = tgid;
+        return id;
     }
-    row
+    (row.joined_ns, row.parent) = (0, 0);
+    let _ = FREE_ROWS.push(id, 0);
+    process_of(tgid)
 }
 
-/// A fresh row; 0 where there is none left.
 #[inline(always)]
-fn open_row(tgid: u32, tid: u32, parent: u32) -> u32 {
+fn share_row(tgid: u32) -> u32 {
+    let (known, others) = (process_of(tgid), config::OTHERS());
+    if known != 0 || others == 0 {
+        return known;
+    }
+    loss::count(Slot::ProcessesShared);
+    // Its other threads find it by this. Without room for that, each of them comes here.
+    let _ = PROCESSES.insert(tgid, others, u64::from(BPF_NOEXIST));
+    others
+}
+
+/// Gives back the row of a process that ended before anything of it was counted.
+#[inline(always)]
+pub fn recycle(id: u32) {
+    let Some(row) = row(id) else { return };
+    (row.tgid, row.tid, row.parent, row.live) = (0, 0, 0, 0);
+    (row.joined_ns, row.exited_ns, row.threads, row.exit_status) = (0, 0, 0, 0);
+    (row.execs, row.flags, row.comm) = (0, 0, [0; COMM_LEN]);
+    let _ = FREE_ROWS.push(id, 0);
+}
+
+/// A row for a thread; 0 where there is none left.
+#[inline(always)]
+fn open_thread(tid: u32, tgid: u32) -> u32 {
     let Ok(Some(id)) = FREE_ROWS.pop() else { return 0 };
     let Some(row) = row(id) else { return 0 };
     row.joined_ns = kernel::now();
-    row.parent = parent;
     row.tid = tid;
     row.tgid = tgid;
     id
 }
 
-/// Seats a thread. Without a row or a free slot it is refused, and its calls are counted as lost.
+/// Seats a thread. Without a row or a free slot it is refused, and its calls are counted as lost until there is room.
 #[inline(always)]
 fn join(tid: u32, tgid: u32, process: u32, phase: u32) {
-    let own_row = if config::PER_THREAD() == 0 || process == 0 { process } else { open_row(tgid, tid, 0) };
-    if own_row == 0 {
-        return refuse(tid);
+    if try_join(tid, tgid, process, phase).is_none() {
+        refuse(tid);
     }
-    let Ok(Some(seat)) = FREE_THREADS.pop() else { return refuse(tid) };
-    let (Some(thread), Some(entry), Some(row)) = (slot(&THREADS, seat), seat_of(tid), row(process)) else {
-        return;
+}
+
+/// Seats a thread where there is room for it.
+#[inline(always)]
+fn try_join(tid: u32, tgid: u32, process: u32, phase: u32) -> Option<()> {
+    if process == 0 {
+        return None;
+    }
+    let (entry, row) = (seat_of(tid)?, row(process)?);
+    let seat = FREE_THREADS.pop().ok()??;
+    let own_row = if config::PER_THREAD() == 0 || process == config::OTHERS() {
+        process
+    } else {
+        open_thread(tid, tgid)
     };
+    let thread = slot(&THREADS, seat)?;
+    if own_row == 0 {
+        let _ = FREE_THREADS.push(seat, 0);
+        return None;
+    }
     thread.call = 0;
     thread.phase = phase;
     thread.row = own_row;
@@ -194,6 +301,7 @@ fn join(tid: u32, tgid: u32, process: u32, phase: u32) {
     add32(&mut row.live, 1);
     add32(&mut row.threads, 1);
     *entry = seat;
+    Some(())
 }
 
 #[inline(always)]
@@ -232,8 +340,14 @@ pub fn leave(tid: u32) {
     let _ = FREE_THREADS.push(seat, 0);
 }
 
-/// The process has no thread left.
+/// Whether a row is of a process that is followed as a whole.
 #[inline(always)]
-pub fn close_process(tgid: u32) {
-    let _ = PROCESSES.remove(tgid);
+pub fn is_whole(id: u32) -> bool {
+    id != 0 && row(id).is_some_and(|row| row.flags & row_flag::ALONE == 0)
+}
+
+/// The process has no thread left. Tells whether this is seen for the first time: its last threads may end at once.
+#[inline(always)]
+pub fn close_process(tgid: u32) -> bool {
+    PROCESSES.remove(tgid).is_ok()
 }

@@ -118,7 +118,7 @@ pub struct Waiting {
     pub entry: u32,
     /// One of the constants in [`op`], with or without [`SHARED`].
     pub op: u32,
-    /// What the word has to be for a wait to sleep.
+    /// What the word has to be for a wait to sleep; once that has been looked at, the generation of the entry.
     pub expected: u32,
     /// What the next random number of the thread is made of, see [`next_chance`]; 0 before the first.
     pub chance: u32,
@@ -178,13 +178,19 @@ pub struct Futex {
     pub histograms: [u32; 4],
     /// The kind of the mutex that was last found: the C library's bits.
     pub kind: u32,
-    /// Keeps the size a multiple of eight.
-    pub padding: u32,
+    /// Which use of the entry this is: raised when it is taken away from a futex, and when it is given to another one.
+    pub generation: u32,
     /// Ids of [`Holder`]s that were last found, each where its thread's id says.
     pub recent: [u32; HOLDERS],
     /// Failed calls by [`error_index`].
     pub errors: [u32; ERRORS],
 }
+
+/// In place of an address: all futexes for which there is no entry of their own, of one process and operation.
+pub const OTHERS: u64 = 0;
+
+/// Entries for those, beyond those that the limit allows.
+pub const OTHER_ENTRIES: u32 = 256;
 
 /// Length of [`Futex::recent`].
 pub const HOLDERS: usize = 4;

@@ -8,8 +8,8 @@ use pulse_trace_common::{
     loss::Slot,
     pool::{owner, purpose},
     probes::futex::{
-        Futex, HOLDERS as RECENT_HOLDERS, Holder, Mutex, RECENT, SHARED, TID_MASK, UNSEEN, Waiting, asked,
-        error_index, holder_key, key, kind, looks_held, next_chance, op, recent_at,
+        Futex, HOLDERS as RECENT_HOLDERS, Holder, Mutex, OTHERS, RECENT, SHARED, TID_MASK, UNSEEN, Waiting,
+        asked, error_index, holder_key, key, kind, looks_held, next_chance, op, recent_at,
     },
     stack,
     target::Thread,
@@ -24,12 +24,18 @@ use crate::{
     stacks, targets,
 };
 
+/// After so many calls on futexes without an entry of their own, userspace is called to make room.
+const CALL_EVERY: u64 = 256;
+
 /// Operations on futexes.
 #[map]
 static FUTEXES: Array<Futex> = Array::with_max_entries(1, MMAPABLE);
 /// Those that nobody uses.
 #[map]
 static FREE_FUTEXES: Queue<u32> = Queue::with_max_entries(1, 0);
+/// Those of them that are for futexes without an entry of their own.
+#[map]
+static FREE_OTHER_FUTEXES: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Key to entry.
 #[map]
 static FUTEX_IDS: HashMap<[u64; 2], u32> = HashMap::with_max_entries(1, 0);
@@ -44,7 +50,7 @@ static FREE_HOLDERS: Queue<u32> = Queue::with_max_entries(1, 0);
 static HOLDER_IDS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 /// By seat.
 #[map]
-static WAITING: Array<Waiting> = Array::with_max_entries(1, 0);
+static WAITING: Array<Waiting> = Array::with_max_entries(1, MMAPABLE);
 /// Set by userspace while calls that begin are not to be looked at.
 #[map]
 static FUTEX_OFF: Array<u64> = Array::with_max_entries(1, 0);
@@ -97,9 +103,19 @@ pub fn enter(thread: &Thread, address: u64, asked: u32, expected: u32) -> u64 {
     match waiting.op & !SHARED {
         op::WAIT | op::WAIT_BITSET | op::LOCK_PI | op::LOCK_PI2 | op::WAIT2 => look(thread, waiting, address),
         op::WAIT_REQUEUE_PI => {}
-        _ => return 0,
+        _ => {
+            remember_use(waiting);
+            return 0;
+        }
     }
+    remember_use(waiting);
     stack_of(thread, waiting)
+}
+
+/// Remembers which use of its entry the call of a thread is about.
+#[inline(always)]
+pub(super) fn remember_use(waiting: &mut Waiting) {
+    waiting.expected = slot(&FUTEXES, waiting.entry).map_or(0, |futex| futex.generation);
 }
 
 /// What is known of the call that a thread begins; `None` where it is not to be looked at.
@@ -124,6 +140,9 @@ pub(super) fn waiting(seat: u32) -> Option<&'static mut Waiting> {
 pub(super) fn stack_of(thread: &Thread, waiting: &mut Waiting) -> u64 {
     let id = waiting.entry;
     let Some(futex) = slot(&FUTEXES, id) else { return 0 };
+    if futex.address == OTHERS {
+        return 0;
+    }
     let weight = stacks::weight(futex.count, || chance(waiting));
     if weight == 0 {
         return 0;
@@ -150,6 +169,8 @@ fn chance(waiting: &mut Waiting) -> u32 {
 #[inline(always)]
 pub(super) fn entry(thread: &Thread, waiting: &mut Waiting, address: u64) -> u32 {
     let op = waiting.op;
+    // Addresses of different processes are no futex together.
+    let address = if thread.process == config::OTHERS() { OTHERS } else { address };
     let Some(recent) = element(&mut waiting.recent, recent_at(address, op)) else { return 0 };
     if let Some(futex) = slot(&FUTEXES, *recent)
         && futex.address == address
@@ -175,9 +196,26 @@ pub fn begin(seat: u32) {
 /// The same by its key, made on first use.
 #[inline(never)]
 fn known_or_new(thread: &Thread, address: u64, op: u32) -> u32 {
+    if address == OTHERS {
+        return others(thread, op);
+    }
+    let id = match fetch(thread.process, op, address, &FREE_FUTEXES) {
+        Entry::Known(id) => return id,
+        Entry::New(id) => id,
+        Entry::None => return others(thread, op),
+    };
+    if op & SHARED != 0 {
+        // What is mapped there can be found out while the process lives.
+        lifecycle::call_userspace(thread.process, thread.tgid);
+    }
+    id
+}
+
+#[inline(always)]
+fn fetch(row: u32, op: u32, address: u64, free: &Queue<u32>) -> Entry {
     let make = |id| {
         if let Some(futex) = slot(&FUTEXES, id) {
-            (futex.address, futex.op, futex.row) = (address, op, thread.process);
+            (futex.address, futex.op, futex.row) = (address, op, row);
         }
     };
     let unmake = |id| {
@@ -185,14 +223,19 @@ fn known_or_new(thread: &Thread, address: u64, op: u32) -> u32 {
             futex.row = 0;
         }
     };
-    let key = key(thread.process, op, address);
-    let id = match registry::fetch(&FUTEX_IDS, &FREE_FUTEXES, &key, make, unmake) {
-        Entry::Known(id) => return id,
-        Entry::New(id) => id,
-        Entry::None => return 0,
+    registry::fetch(&FUTEX_IDS, free, &key(row, op, address), make, unmake)
+}
+
+/// The entry of all futexes of a process and operation that have none of their own. Userspace, which takes entries from cold
+/// futexes, is called for the first such call, and then now and again.
+#[inline(never)]
+fn others(thread: &Thread, op: u32) -> u32 {
+    let (Entry::Known(id) | Entry::New(id)) = fetch(thread.process, op, OTHERS, &FREE_OTHER_FUTEXES) else {
+        return 0;
     };
-    if op & SHARED != 0 {
-        // What is mapped there can be found out while the process lives.
+    if thread.process != config::OTHERS()
+        && slot(&FUTEXES, id).is_some_and(|futex| futex.count % CALL_EVERY == 0)
+    {
         lifecycle::call_userspace(thread.process, thread.tgid);
     }
     id
@@ -204,6 +247,9 @@ fn known_or_new(thread: &Thread, address: u64, op: u32) -> u32 {
 fn look(thread: &Thread, waiting: &Waiting, address: u64) {
     let (id, op) = (waiting.entry, waiting.op & !SHARED);
     let Some(futex) = slot(&FUTEXES, id) else { return };
+    if futex.address == OTHERS {
+        return;
+    }
     let Some(mutex) = kernel::user::<Mutex>(address) else { return add(&mut futex.unlike_mutex, 1) };
     let released = if matches!(op, op::WAIT | op::WAIT_BITSET | op::WAIT2) {
         mutex.word != waiting.expected
@@ -267,16 +313,20 @@ fn known_or_new_holder(key: u64) -> u32 {
 
 /// A call ended of which nothing else is known.
 #[inline(always)]
-pub fn ended(seat: u32, now: u64) -> Option<&'static mut Futex> {
-    let waiting = slot(&WAITING, seat)?;
-    let id = waiting.entry;
-    if id == 0 {
+pub fn ended(thread: &Thread, now: u64) -> Option<&'static mut Futex> {
+    let waiting = slot(&WAITING, thread.seat)?;
+    if waiting.entry == 0 {
         if waiting.op != UNSEEN {
             loss::count(Slot::FutexesFull);
         }
         return None;
     }
-    let futex = slot(&FUTEXES, id)?;
+    let mut futex = slot(&FUTEXES, waiting.entry)?;
+    if futex.generation != waiting.expected {
+        // It was cold and has been taken away while this call waited.
+        waiting.entry = others(thread, waiting.op);
+        futex = slot(&FUTEXES, waiting.entry)?;
+    }
     add(&mut futex.count, 1);
     if futex.first_ns == 0 {
         futex.first_ns = now;
@@ -285,10 +335,10 @@ pub fn ended(seat: u32, now: u64) -> Option<&'static mut Futex> {
     Some(futex)
 }
 
-/// A call ended with a result, after so long a time, if that is known.
+/// A call, which had the address as its first argument, ended with a result, after so long a time, if that is known.
 #[inline(always)]
-pub fn exit(thread: &Thread, ret: u64, now: u64) {
-    let Some(futex) = ended(thread.seat, now) else { return };
+pub fn exit(thread: &Thread, address: impl FnOnce() -> u64, ret: u64, now: u64) {
+    let Some(futex) = ended(thread, now) else { return };
     let Some(waiting) = slot(&WAITING, thread.seat) else { return };
     let failed = (ret as i64) < 0;
     if failed
@@ -298,7 +348,8 @@ pub fn exit(thread: &Thread, ret: u64, now: u64) {
     }
     match waiting.op & !SHARED {
         op if is_wait(op) => {
-            holds::waited(thread.seat, futex.address, || now);
+            let address = if futex.address == OTHERS { address() } else { futex.address };
+            holds::waited(thread.seat, address, || now);
             waited(thread, futex, waiting.entry, now);
         }
         op::WAKE

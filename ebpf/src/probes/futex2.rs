@@ -84,6 +84,7 @@ pub fn settle(thread: &Thread, index: u64) -> u64 {
         address = waiter.address;
     }
     waiting.entry = futex::entry(thread, waiting, address);
+    futex::remember_use(waiting);
     if waiting.entry == 0 || call != call::WAITV { 0 } else { futex::stack_of(thread, waiting) }
 }
 

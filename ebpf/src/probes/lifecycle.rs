@@ -7,14 +7,14 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use aya_log_ebpf::debug;
-use pulse_trace_common::target::{Finished, Row, phase, row_flag};
+use pulse_trace_common::target::{Finished, Row, Thread, phase, row_flag};
 
 use crate::{
     config, holds,
     kernel::{self, Object},
     memory::add32,
     probes::{sched, syscalls},
-    targets,
+    stage, targets, tree,
 };
 
 /// Wakes userspace up when a row is finished, so that it is read and given back soon, or when something about it can be
@@ -33,7 +33,7 @@ const SIGNAL_GROUP_EXIT: u32 = 4;
 pub fn lifecycle_fork(ctx: RawTracePointContext) -> i32 {
     let child = Object::at(ctx.arg(1));
     let (tid, tgid) = (child.word(config::TASK_PID()), child.word(config::TASK_TGID()));
-    targets::born(tid, tgid);
+    targets::born(tid, tgid, Object::at(ctx.arg(0)));
     if let Some(thread) = targets::find(tid) {
         if tid == tgid {
             changed(thread.process, tgid);
@@ -65,15 +65,15 @@ fn try_exec(old_tid: u32) -> Option<()> {
         sched::released(thread);
     }
     let comm = bpf_get_current_comm().unwrap_or_default();
+    targets::rename(thread.process, comm);
     let process = targets::row(thread.process)?;
-    process.comm = comm;
     process.execs += 1;
     if old_tid != tid {
         process.flags |= row_flag::MOVED;
     }
     call_userspace(thread.process, thread.tgid);
     if thread.row != thread.process {
-        targets::row(thread.row)?.comm = comm;
+        targets::rename(thread.row, comm);
     }
     Some(())
 }
@@ -87,15 +87,11 @@ pub fn lifecycle_rename(ctx: RawTracePointContext) -> i32 {
     if let Some(thread) = targets::find(task.word(config::TASK_PID())) {
         let comm = Object::at(ctx.arg(1)).text();
         sched::renamed(thread.seat, comm);
-        if thread.tid == thread.tgid
-            && let Some(process) = targets::row(thread.process)
-        {
-            process.comm = comm;
+        if thread.tid == thread.tgid {
+            targets::rename(thread.process, comm);
         }
-        if thread.row != thread.process
-            && let Some(row) = targets::row(thread.row)
-        {
-            row.comm = comm;
+        if thread.row != thread.process {
+            targets::rename(thread.row, comm);
         }
     }
     0
@@ -105,6 +101,9 @@ pub fn lifecycle_rename(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn lifecycle_exit(ctx: RawTracePointContext) -> i32 {
     let id = bpf_get_current_pid_tgid();
+    if config::FOLLOW_CHILDREN() != 0 && !stage::has_begun() {
+        tree::bequeath((id >> 32) as u32);
+    }
     if try_exit((id >> 32) as u32, id as u32).is_some() {
         debug!(&ctx, "thread {} of process {} died", id as u32, id >> 32);
     }
@@ -114,7 +113,42 @@ pub fn lifecycle_exit(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn try_exit(tgid: u32, tid: u32) -> Option<()> {
-    let thread = targets::find(tid)?;
+    let (id, now) = match targets::find(tid) {
+        Some(thread) => thread_exits(thread)?,
+        // It found no seat, or none has been given to it yet: its process ends all the same.
+        None => (targets::process_of(tgid), kernel::now()),
+    };
+    if id == 0 {
+        return None;
+    }
+    let process = targets::row(id)?;
+    if config::TASK_SIGNAL() == 0 {
+        process.flags |= row_flag::STATUS_UNKNOWN;
+        return Some(());
+    }
+    let task = Object::current_task();
+    let signal = task.follow(config::TASK_SIGNAL());
+    if signal.word(config::SIGNAL_LIVE()) == 0 {
+        process.exit_status = exit_status(task, signal);
+        if process.comm[0] == 0 {
+            process.comm = kernel::process_comm();
+        }
+        let is_first = targets::close_process(tgid);
+        if id == config::OTHERS() {
+            return Some(());
+        }
+        if is_first && process.live == 0 && process.parent != 0 && !stage::has_begun() {
+            targets::recycle(id);
+        } else {
+            finish(id, process, now);
+        }
+    }
+    Some(())
+}
+
+/// A thread in its seat ends. Its process, and when.
+#[inline(always)]
+fn thread_exits(thread: &mut Thread) -> Option<(u32, u64)> {
     syscalls::died(thread);
     let now = kernel::now();
     sched::died(thread, now);
@@ -125,20 +159,8 @@ fn try_exit(tgid: u32, tid: u32) -> Option<()> {
         row.comm = bpf_get_current_comm().unwrap_or_default();
         finish(thread.row, row, now);
     }
-    let process = targets::row(thread.process)?;
-    add32(&mut process.live, u32::MAX);
-    if config::TASK_SIGNAL() == 0 {
-        process.flags |= row_flag::STATUS_UNKNOWN;
-        return Some(());
-    }
-    let task = Object::current_task();
-    let signal = task.follow(config::TASK_SIGNAL());
-    if signal.word(config::SIGNAL_LIVE()) == 0 {
-        process.exit_status = exit_status(task, signal);
-        targets::close_process(tgid);
-        finish(thread.process, process, now);
-    }
-    Some(())
+    add32(&mut targets::row(thread.process)?.live, u32::MAX);
+    Some((thread.process, now))
 }
 
 /// What `wait` will say: the group's status, or where nobody asked the group to exit, that of its first thread.

@@ -240,7 +240,7 @@ fn futex_exit(thread: &Thread, call: u32, ret: u64, now: u64, registers: Given) 
         let owner = futex2::settle(thread, futex2::index(call, ret));
         take_stack(owner, &|register| registers.double(register));
     }
-    futex::exit(thread, ret, now);
+    futex::exit(thread, || registers.double(config::REGS_FIRST()), ret, now);
 }
 
 /// Whether a call ended so because of a signal: `EINTR`, or one of the codes by which the kernel restarts calls.
@@ -298,7 +298,7 @@ fn end_unseen(thread: &mut Thread) {
         futex2::settle(thread, futex2::TOO_LATE);
     }
     if is_on_futex(thread.call - 1) {
-        let _ = futex::ended(thread.seat, kernel::now());
+        let _ = futex::ended(thread, kernel::now());
     }
 }
 
@@ -316,9 +316,25 @@ pub fn cell_of(row: u32, call: u32) -> Option<u32> {
     let directory = slot(&DIRECTORIES, row)?;
     let entry = element(&mut directory.cells, call as usize)?;
     if *entry == 0 {
-        *entry = new_cell(row, call)?;
+        match new_cell(row, call) {
+            Some(id) => *entry = id,
+            None => return shared_cell(row, call),
+        }
     }
     Some(*entry)
+}
+
+/// The cell of a call that all processes share which find no row of their own: there is no free one.
+#[inline(never)]
+fn shared_cell(row: u32, call: u32) -> Option<u32> {
+    let others = config::OTHERS();
+    let id = if row == others { 0 } else { *element(&mut slot(&DIRECTORIES, others)?.cells, call as usize)? };
+    if id == 0 {
+        loss::count(Slot::CellsFull);
+        return None;
+    }
+    loss::count(Slot::CellsShared);
+    Some(id)
 }
 
 #[inline(never)]
@@ -327,10 +343,7 @@ fn new_cell(row: u32, call: u32) -> Option<u32> {
         Ok(Some(id)) => id,
         _ => match FREE_LEAN_CELLS.pop() {
             Ok(Some(id)) => id,
-            _ => {
-                loss::count(Slot::CellsFull);
-                return None;
-            }
+            _ => return None,
         },
     };
     slot(&CELLS, id)?.key = u64::from(row) << 32 | u64::from(call);

@@ -75,7 +75,7 @@ async fn play_suite(job: &Job, suite: Suite, tracing: Tracing<'_>) -> Result<Opt
             (None, until_gone(&pinned).await?, (wall, begun))
         }
         Tracing::Probes(probes) => {
-            let family = target::family(workload.pid())?;
+            let family = target::family(workload.pid());
             let pinned: Vec<Pinned> = family.into_iter().map(Pinned::process).collect::<Result<_, _>>()?;
             let targets: Vec<&Pinned> = pinned.iter().collect();
             let (live, header) = load(probes, &targets, false)?;

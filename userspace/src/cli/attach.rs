@@ -27,7 +27,8 @@ pub struct Attach {
     /// Trace the processes that have this name now
     #[arg(long, value_name = "NAME")]
     comm: Vec<String>,
-    /// Trace processes forked by the targets too, from their first instruction
+    /// Trace processes that descend from the targets too: those that there are, and those to come from their first
+    /// instruction on
     #[arg(long)]
     children: bool,
     /// Trace every process but pulse-trace itself, each thread from its first system call on

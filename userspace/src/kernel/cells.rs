@@ -1,6 +1,6 @@
 //! The counters of system calls, as raw values of the kernel side.
 
-use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
+use std::{collections::HashSet, mem::offset_of, sync::atomic::Ordering::Relaxed};
 
 use bytemuck::Zeroable as _;
 use pulse_trace_common::probes::syscalls::{Cell, Directory, ERRNOS};
@@ -84,10 +84,12 @@ impl Kernel {
         cell <= self.limits.histograms
     }
 
-    /// Gives the cells of a finished row back, and tells which they were.
-    pub fn free_cells(&mut self, row: u32) -> Vec<u32> {
-        let mine: Vec<u32> = self.cells().filter(|cell| cell.1 == row).map(|cell| cell.0).collect();
-        self.directories.write(row as usize, Directory::zeroed());
+    /// Gives the cells of finished rows back, and tells which they were.
+    pub fn free_cells(&mut self, rows: &HashSet<u32>) -> Vec<u32> {
+        let mine: Vec<u32> = self.cells().filter(|cell| rows.contains(&cell.1)).map(|cell| cell.0).collect();
+        for row in rows {
+            self.directories.write(*row as usize, Directory::zeroed());
+        }
         for id in mine.iter().copied() {
             self.cells.write(id as usize, Cell::zeroed());
             let queue = if id <= self.limits.histograms {

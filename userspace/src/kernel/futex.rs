@@ -1,6 +1,6 @@
 //! The entries of the `futex` probe, as raw values of the kernel side.
 
-use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
+use std::{collections::HashSet, mem::offset_of, sync::atomic::Ordering::Relaxed};
 
 use aya::{
     Ebpf,
@@ -9,7 +9,7 @@ use aya::{
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
     pool::{owner, purpose},
-    probes::futex::{Futex, Holder, holder_parts, key},
+    probes::futex::{Futex, Holder, Waiting, holder_parts, key},
 };
 
 use super::{
@@ -28,6 +28,8 @@ const PURPOSES: [u64; 4] =
 pub(super) struct FutexMaps {
     entries: Mapped<Futex>,
     free: Queue<MapData, u32>,
+    free_others: Queue<MapData, u32>,
+    waiting: Mapped<Waiting>,
     ids: HashMap<MapData, [u64; 2], u32>,
     holders: Mapped<Holder>,
     free_holders: Queue<MapData, u32>,
@@ -40,6 +42,8 @@ impl FutexMaps {
         Ok(Self {
             entries: map(ebpf, maps, "FUTEXES")?,
             free: filled(ebpf, "FREE_FUTEXES", 1..=limits.futexes)?,
+            free_others: filled(ebpf, "FREE_OTHER_FUTEXES", limits.futexes + 1..=limits.all_futexes())?,
+            waiting: map(ebpf, maps, "WAITING")?,
             ids: typed(ebpf, "FUTEX_IDS")?,
             holders: map(ebpf, maps, "HOLDERS")?,
             free_holders: filled(ebpf, "FREE_HOLDERS", 1..=limits.holders)?,
@@ -58,6 +62,14 @@ pub struct FreedFutexes {
     pub histograms: Vec<u32>,
 }
 
+impl FreedFutexes {
+    /// Adds more.
+    pub fn extend(&mut self, more: Self) {
+        self.entries.extend(more.entries);
+        self.histograms.extend(more.histograms);
+    }
+}
+
 impl Kernel {
     /// Has the kernel side look away from futex calls that begin from here on, or look at them again.
     ///
@@ -69,6 +81,41 @@ impl Kernel {
         // Calls that are beginning at this moment may still be looked at.
         settle();
         Ok(())
+    }
+
+    /// How many futexes and operations have entries of their own at the same time.
+    #[must_use]
+    pub fn room_for_futexes(&self) -> usize {
+        self.limits.futexes as usize
+    }
+
+    /// Entries of the calls on futexes that threads are in.
+    #[must_use]
+    pub fn futexes_in_calls(&self) -> HashSet<u32> {
+        let in_calls = self.seated().filter(|(_, thread)| thread.call != 0);
+        in_calls.filter_map(|(seat, _)| Some(self.futex.waiting.read(seat as usize)?.entry)).collect()
+    }
+
+    /// Takes an entry away from its futex. What calls add to it that have just looked it up is still to be read; after that, it
+    /// is given back.
+    pub fn retire_futex(&mut self, id: u32, futex: &Futex) {
+        let _ = self.futex.ids.remove(&key(futex.row, futex.op, futex.address));
+        self.next_use(id);
+        if let Some(row) = self.futex.entries.word(id as usize, offset_of!(Futex, row)) {
+            row.store(0, Relaxed);
+        }
+    }
+
+    fn next_use(&self, id: u32) {
+        if let Some(generation) = self.futex.entries.word(id as usize, offset_of!(Futex, generation)) {
+            generation.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// An entry, in use or not.
+    #[must_use]
+    pub fn futex(&self, id: u32) -> Option<Futex> {
+        self.futex.entries.read(id as usize)
     }
 
     /// Entries in use.
@@ -96,14 +143,23 @@ impl Kernel {
 
     /// Gives back what a finished row had, and tells what that was.
     pub fn free_futexes(&mut self, row: u32) -> FreedFutexes {
-        let mut freed = FreedFutexes::default();
         let mine: Vec<(u32, Futex)> = self.futexes().filter(|(_, futex)| futex.row == row).collect();
+        for (_, futex) in &mine {
+            let _ = self.futex.ids.remove(&key(row, futex.op, futex.address));
+        }
+        self.free_entries(&mine)
+    }
+
+    /// Gives entries back which nothing finds any more, and tells what they had.
+    pub fn free_entries(&mut self, mine: &[(u32, Futex)]) -> FreedFutexes {
+        let mut freed = FreedFutexes::default();
         if mine.is_empty() {
             return freed;
         }
         freed.entries = mine.iter().map(|(id, _)| *id).collect();
+        let ids: HashSet<u32> = freed.entries.iter().copied().collect();
         // First: an entry that is free may have another lock, with holders of its own, at once.
-        let of_mine = |holder: &Holder| freed.entries.contains(&holder_parts(holder.key).0);
+        let of_mine = |holder: &Holder| ids.contains(&holder_parts(holder.key).0);
         let gone: Vec<(u32, Holder)> = self.used_holders().filter(|(_, holder)| of_mine(holder)).collect();
         for (id, holder) in gone {
             self.futex.holders.write(id as usize, Holder::zeroed());
@@ -112,13 +168,15 @@ impl Kernel {
         }
         for (id, futex) in mine {
             for (purpose, histogram) in PURPOSES.into_iter().zip(futex.histograms) {
-                self.pool.free(owner(purpose, id), histogram);
+                self.pool.free(owner(purpose, *id), histogram);
                 freed.histograms.push(histogram);
             }
-            self.futex.entries.write(id as usize, Futex::zeroed());
-            // Both had room for it before.
-            let _ = self.futex.ids.remove(&key(row, futex.op, futex.address));
-            let _ = self.futex.free.push(id, 0);
+            let generation = futex.generation.wrapping_add(1);
+            self.futex.entries.write(*id as usize, Futex { generation, ..Futex::zeroed() });
+            // It had room for it before.
+            let of_others = *id > self.limits.futexes;
+            let free = if of_others { &mut self.futex.free_others } else { &mut self.futex.free };
+            let _ = free.push(*id, 0);
         }
         freed
     }

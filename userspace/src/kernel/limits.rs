@@ -1,9 +1,25 @@
 //! How many of each thing the kernel side has room for. All of it is allocated when a session starts.
 
+use pulse_trace_common::{
+    hist::Histogram,
+    probes::{
+        futex::{OTHER_ENTRIES, Waiting},
+        sched::{CpuTime, Sched},
+        syscalls::{Cell, Directory},
+    },
+    target::{Row, Thread},
+};
+
 use super::loaded::Probes;
 
 /// Beyond this many, histograms have no copies: one is 4.6 KB.
 const AFFORDABLE_HISTOGRAMS: u32 = 3072;
+
+/// Most memory that is taken for what follows the number of processes and threads, unless limits are set by hand.
+const MEMORY: u64 = 256 << 20;
+
+/// What a key in a hash map of the kernel takes, about.
+const KEY: usize = 64;
 
 /// Capacities of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +50,7 @@ impl Limits {
     /// Room for a given number of processes and threads, with as many lanes as stay affordable.
     #[must_use]
     pub fn for_targets(processes: u32, threads: u32, grows: bool, per_thread: bool, cpus: u32) -> Self {
-        let mut rows = if grows { processes * 2 + 254 } else { processes + 2 };
+        let mut rows = if grows { processes * 2 + 766 } else { processes + 2 };
         let threads = (threads * 2).max(1024);
         if per_thread {
             rows += threads;
@@ -46,7 +62,7 @@ impl Limits {
         while lanes > 1 && (histograms + distributions) * lanes > AFFORDABLE_HISTOGRAMS {
             lanes /= 2;
         }
-        Self {
+        let mut limits = Self {
             threads,
             rows,
             histograms,
@@ -57,12 +73,32 @@ impl Limits {
             mutexes: 1024,
             // Where it is known how many processes there are, each has room for all kinds of calls that one makes.
             lean_cells: if grows {
-                histograms
+                rows.saturating_mul(8).clamp(histograms, 1 << 17)
             } else {
                 rows.saturating_mul(64).saturating_sub(histograms).clamp(histograms, 1 << 14)
             },
             lanes,
+        };
+        while limits.bytes(cpus) > MEMORY && limits.rows > 1024 {
+            for limit in [&mut limits.threads, &mut limits.rows, &mut limits.lean_cells] {
+                *limit -= *limit / 8;
+            }
         }
+        limits
+    }
+
+    /// What all of it takes at most, about, in bytes.
+    fn bytes(&self, cpus: u32) -> u64 {
+        let row = size_of::<Row>() + size_of::<Directory>() + cpus as usize * size_of::<CpuTime>() + KEY;
+        let thread = size_of::<Thread>() + size_of::<Sched>() + size_of::<Waiting>() + 2 * KEY;
+        let histogram = size_of::<Histogram>() * self.lanes as usize;
+        let parts = [
+            (self.rows, row),
+            (self.threads, thread),
+            (self.cells(), size_of::<Cell>()),
+            (self.all_histograms(), histogram),
+        ];
+        parts.into_iter().map(|(count, size)| u64::from(count) * size as u64).sum()
     }
 
     /// These limits for a session that leaves probes out: what they would use takes neither memory nor time.
@@ -136,9 +172,32 @@ impl Limits {
         self.histograms + self.distributions
     }
 
+    /// Entries of futexes, those of all that have none of their own included.
+    #[must_use]
+    pub const fn all_futexes(&self) -> u32 {
+        if self.futexes == 0 { 0 } else { self.futexes + OTHER_ENTRIES }
+    }
+
     /// Cells of both kinds.
     #[must_use]
     pub const fn cells(&self) -> u32 {
         self.histograms + self.lean_cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_follows_the_machine_up_to_a_stated_amount_of_memory() {
+        let of = |processes, threads| Limits::for_targets(processes, threads, true, false, 8);
+        let (few, many, most) = (of(300, 900), of(10_000, 32_000), of(60_000, 400_000));
+        assert!(few.rows >= 2 * 300 && few.threads >= 2 * 900);
+        assert!(many.rows >= 10_000 && many.threads >= 32_000, "{many:?}");
+        for limits in [few, many, most] {
+            assert!(limits.bytes(8) <= MEMORY, "{limits:?}");
+        }
+        assert!(most.rows > many.rows / 2);
     }
 }

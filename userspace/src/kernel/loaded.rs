@@ -16,7 +16,10 @@ use aya::{
 use bytemuck::Pod;
 use pulse_trace_common::{
     loss::SLOTS,
-    probes::syscalls::{Cell, Directory},
+    probes::{
+        futex::OTHER_ENTRIES,
+        syscalls::{Cell, Directory},
+    },
     target::{Row, TIDS_PER_BLOCK, Thread},
 };
 use rustix::system::uname;
@@ -32,7 +35,7 @@ use super::{
     pool::Pool,
     privileges,
     sched::SchedMaps,
-    settings,
+    seats, settings,
     stacks::{RING, StackRing},
     uprobe::Sites,
 };
@@ -223,6 +226,8 @@ pub struct Kernel {
     pub(super) limits: Limits,
     pub(super) per_thread: bool,
     pub(super) kernel_bytes: u64,
+    /// The row of processes that find none of their own; 0 where there is none.
+    pub(super) others: u32,
     /// How the program on sites of targets' code is loaded, once it is.
     pub(super) sites: Option<Sites>,
     /// Descriptors of the maps, by name.
@@ -244,6 +249,9 @@ impl Kernel {
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
         let limits = setup.limits.of_use_with(setup.probes);
+        // Where processes come and go, those that find no row have one together, behind all others.
+        let grows = setup.follow_children || setup.everybody;
+        let others = if grows && limits.rows > 0 { limits.rows + 1 } else { 0 };
         let cpus = nr_cpus().map_err(|(_, cause)| LoadError::Cpus(cause))? as u32;
         let mut constants = settings::offsets(&Btf::of_kernel()?)?;
         constants.extend([
@@ -254,6 +262,7 @@ impl Kernel {
             ("OWN_TGID", std::process::id()),
             ("CPUS", cpus),
             ("CELL_HISTOGRAMS", limits.histograms),
+            ("OTHERS", others),
             ("PROBE_SYSCALLS", u32::from(setup.probes.syscalls)),
             ("PROBE_FUTEX", u32::from(setup.probes.futex)),
             ("TAKE_STACKS", u32::from(setup.probes.stacks)),
@@ -276,7 +285,7 @@ impl Kernel {
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
         let map_descriptors = descriptors(&ebpf);
         let mut maps = Vec::new();
-        Ok(Self {
+        let kernel = Self {
             tids: map(&mut ebpf, &mut maps, "TIDS")?,
             threads: map(&mut ebpf, &mut maps, "THREADS")?,
             rows: map(&mut ebpf, &mut maps, "ROWS")?,
@@ -303,23 +312,29 @@ impl Kernel {
             limits,
             per_thread: setup.per_thread,
             kernel_bytes,
+            others,
             _maps: maps,
-        })
+        };
+        if others != 0 {
+            kernel.rows.write(others as usize, seats::others());
+        }
+        Ok(kernel)
     }
 }
 
 /// How long each map has to be; those that are not here are as the object has them.
 fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'static str, u32)> {
     let where_used = |used: bool, length: u32| if used { length + 1 } else { 1 };
+    let rows = limits.rows + 1;
     let Probes { syscalls, sched, futex, mutex, stacks, .. } = setup.probes;
     vec![
         ("TIDS", blocks),
         ("THREADS", limits.threads + 1),
         ("FREE_THREADS", limits.threads.max(1)),
-        ("ROWS", limits.rows + 1),
+        ("ROWS", rows + 1),
         ("FREE_ROWS", limits.rows.max(1)),
-        ("PROCESSES", limits.rows.max(1)),
-        ("DIRECTORIES", where_used(syscalls, limits.rows)),
+        ("PROCESSES", limits.rows.max(1) + limits.threads),
+        ("DIRECTORIES", where_used(syscalls, rows)),
         ("CELLS", limits.cells() + 1),
         ("FREE_CELLS", limits.histograms.max(1)),
         ("FREE_LEAN_CELLS", limits.lean_cells.max(1)),
@@ -327,14 +342,15 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
         ("FREE_HISTOGRAMS", limits.distributions.max(1)),
         ("OWNERS", limits.distributions.max(1)),
         ("SCHED", where_used(sched, limits.threads)),
-        ("SCHED_ROWS", where_used(sched, limits.rows)),
-        ("CPU_TIMES", where_used(sched, limits.rows) * cpus),
+        ("SCHED_ROWS", where_used(sched, rows)),
+        ("CPU_TIMES", where_used(sched, rows) * cpus),
         ("EDGES", limits.edges + 1),
         ("FREE_EDGES", limits.edges.max(1)),
         ("EDGE_IDS", limits.edges.max(1)),
-        ("FUTEXES", limits.futexes + 1),
+        ("FUTEXES", limits.all_futexes() + 1),
         ("FREE_FUTEXES", limits.futexes.max(1)),
-        ("FUTEX_IDS", limits.futexes.max(1)),
+        ("FREE_OTHER_FUTEXES", OTHER_ENTRIES),
+        ("FUTEX_IDS", limits.all_futexes().max(1)),
         ("HOLDERS", where_used(futex, limits.holders)),
         ("FREE_HOLDERS", limits.holders.max(1)),
         ("HOLDER_IDS", limits.holders.max(1)),

@@ -5,10 +5,18 @@ use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 use bytemuck::{Pod, Zeroable as _};
 use pulse_trace_common::{
     probes::sched::Sched,
-    target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED, phase},
+    target::{COMM_LEN, Row, TIDS_PER_BLOCK, Thread, UNTRACKED, phase, row_flag},
 };
 
 use super::{Kernel, mapped::Mapped};
+
+/// The kernel's flag for an insertion that must not replace anything.
+const NO_EXIST: u64 = 1;
+
+/// The row of all processes that find none of their own. No process has this id.
+pub(super) fn others() -> Row {
+    Row { tgid: u32::MAX, flags: row_flag::OTHERS, comm: *b"[others]\0\0\0\0\0\0\0\0", ..Row::zeroed() }
+}
 
 /// A thread that is to be followed.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +55,54 @@ pub struct Seat {
 }
 
 impl Kernel {
-    /// Opens a row for a process, and lets the kernel side find it by process id.
-    pub fn open_process(&mut self, tgid: u32, joined_ns: u64, comm: [u8; COMM_LEN]) -> Option<u32> {
-        let id = self.open_row(Row { tgid, joined_ns, comm, ..Row::zeroed() })?;
-        self.processes.insert(tgid, id, 0).ok()?;
-        Some(id)
+    /// Opens a row for a process, and lets the kernel side find it by process id. One that the kernel side has opened already
+    /// is named and kept.
+    pub fn open_process(&mut self, opening: Row) -> Option<u32> {
+        let tgid = opening.tgid;
+        if let Some(known) = self.process(tgid) {
+            return Some(self.name_process(known, &opening));
+        }
+        let Some(id) = self.open_row(opening) else {
+            let others = (self.others != 0).then_some(self.others)?;
+            let _ = self.processes.insert(tgid, others, NO_EXIST);
+            return Some(others);
+        };
+        if self.processes.insert(tgid, id, NO_EXIST).is_ok() {
+            return Some(id);
+        }
+        self.free_row(id);
+        let known = self.process(tgid)?;
+        Some(self.name_process(known, &opening))
+    }
+
+    /// The row of a process that is followed.
+    #[must_use]
+    pub fn process(&self, tgid: u32) -> Option<u32> {
+        self.processes.get(&tgid, 0).ok()
+    }
+
+    fn name_process(&self, id: u32, opening: &Row) -> u32 {
+        if self.row(id).is_some_and(|row| row.comm[0] == 0) {
+            let at = offset_of!(Row, comm);
+            for (place, bytes) in opening.comm.as_chunks::<8>().0.iter().enumerate() {
+                if let Some(word) = self.rows.double(id as usize, at + 8 * place) {
+                    word.store(u64::from_ne_bytes(*bytes), Relaxed);
+                }
+            }
+        }
+        id
+    }
+
+    /// Takes the row of a process back that had ended before it was opened: the kernel side will not see its end.
+    pub fn abandon_process(&mut self, tgid: u32) {
+        let Some(id) = self.process(tgid) else { return };
+        let is_untouched = |row: &Row| row.tgid == tgid && row.exited_ns == 0 && row.live == 0;
+        if id != self.others && !self.row(id).is_some_and(|row| is_untouched(&row)) {
+            return;
+        }
+        if self.processes.remove(&tgid).is_ok() && id != self.others {
+            self.free_row(id);
+        }
     }
 
     fn open_row(&mut self, row: Row) -> Option<u32> {
@@ -74,7 +125,9 @@ impl Kernel {
         }
         let &Candidate { tid, tgid, process, phase, flags, comm } = candidate;
         let row = match process {
-            Some(_) if self.per_thread => self.open_row(Row { tgid, tid, joined_ns, comm, ..Row::zeroed() }),
+            Some(process) if self.per_thread && process != self.others => {
+                self.open_row(Row { tgid, tid, joined_ns, comm, ..Row::zeroed() })
+            }
             row => row,
         };
         let (Some(process), Some(row), Ok(id)) = (process, row, self.free_threads.pop(0)) else {
@@ -169,6 +222,11 @@ impl Kernel {
         (1..self.rows.len() as u32).filter_map(|id| Some((id, self.row(id)?)))
     }
 
+    /// The rows of processes, each of one.
+    pub fn process_rows(&self) -> impl Iterator<Item = (u32, Row)> + '_ {
+        self.rows().filter(|(_, row)| row.tid == 0 && row.flags & row_flag::OTHERS == 0)
+    }
+
     /// Threads that are inside a call now: their row and the index that the call is counted under.
     pub fn in_flight(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         (1..self.threads.len())
@@ -191,6 +249,12 @@ impl Kernel {
                 stage.store(phase::FRESH, Relaxed);
             }
         }
+    }
+
+    /// How many processes and threads told apart have rows of their own at the same time.
+    #[must_use]
+    pub fn room_for_rows(&self) -> usize {
+        self.limits.rows as usize
     }
 
     /// Gives a finished row back, after everything in it has been read.

@@ -5,10 +5,13 @@ use super::btf::{Btf, BtfError};
 /// A constant's name in the object and its value.
 pub type Setting = (&'static str, u32);
 
-const EXIT_FIELDS: [(&str, &str, &str); 7] = [
+const TASK_FIELDS: [(&str, &str, &str); 10] = [
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),
     ("TASK_COMM", "task_struct", "comm"),
     ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
+    ("TASK_REAL_PARENT", "task_struct", "real_parent"),
+    ("TASK_CHILDREN", "task_struct", "children"),
+    ("TASK_SIBLING", "task_struct", "sibling"),
     ("TASK_SIGNAL", "task_struct", "signal"),
     ("SIGNAL_LIVE", "signal_struct", "live"),
     ("SIGNAL_FLAGS", "signal_struct", "flags"),
@@ -28,7 +31,7 @@ pub fn offsets(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
         ("TASK_JOBCTL", btf.offset("task_struct", "jobctl")?),
         ("TASK_PENDING", btf.offset("task_struct", "pending.signal")?),
     ];
-    for (name, structure, field) in EXIT_FIELDS {
+    for (name, structure, field) in TASK_FIELDS {
         settings.push((name, btf.offset(structure, field)?));
     }
     settings.extend(machine(btf)?);

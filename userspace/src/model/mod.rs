@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod counters;
 pub mod errno;
+mod fold;
 pub mod frame;
 pub mod glance;
 pub mod hist;

@@ -77,6 +77,8 @@ pub struct Process {
     pub threads: u32,
     /// How it ended, if it did.
     pub exit: Option<Exit>,
+    /// How many ended processes of this name this stands for; 0 where it is one.
+    pub folded: u64,
     /// System calls by thread; the key is `None` where threads are not told apart.
     pub syscalls: BTreeMap<(Option<u32>, Call), CallStats>,
     /// Scheduling, the process as a whole; `None` where the probe did not run.
@@ -133,6 +135,7 @@ impl Session {
                 mine.syscalls.entry(thread_and_call(call)).or_default().merge(&call.stats);
             }
         }
+        self.fold_ended();
     }
 
     /// Adds the system calls of several intervals, whose other parts have been added: far less work than one by one
@@ -151,6 +154,7 @@ impl Session {
                 mine.syscalls.entry(call).or_default().merge(&CallStats::of_all(&all));
             }
         }
+        self.fold_ended();
     }
 
     /// Adds everything of an interval but its system calls.
@@ -209,6 +213,7 @@ impl Process {
             let key = (futex.place.clone(), futex.address, futex.op.clone());
             self.futexes.entry(key).or_default().merge(&futex.stats);
         }
+        self.fold_futexes();
         for mutex in &frame.mutexes {
             let MutexFrame { place, address, runtime, generation, kind, stats } = mutex;
             let known = self.mutexes.entry((place.clone(), *address)).or_default();

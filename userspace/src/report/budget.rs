@@ -11,7 +11,7 @@ use crate::model::{
 
 use super::{
     DEFAULT_TOP, Options, Sort,
-    layout::{Layout, Row, Tone, length, shown_name},
+    layout::{Layout, Row, Tone, length, process_name, shown_name},
     share::apportion,
 };
 
@@ -49,7 +49,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     let shown = options.top.unwrap_or(DEFAULT_TOP).min(processes.len());
     let mut lines = Vec::new();
     for (key, process, sched) in processes.iter().take(shown) {
-        let name = format!("{} {}", key.pid, shown_name(&process.comm));
+        let name = process_name(**key, process);
         lines.push(Line { name, budget: &sched.budget, left_out: None });
         threads(process, options, &mut lines);
     }

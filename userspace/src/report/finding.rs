@@ -5,13 +5,13 @@ use crate::model::{
     frame::ProcessKey,
     locks::{self, Lock, LockPlace, Verdict},
     sched::{Budget, Place, SchedStats},
-    session::{Process, Session},
+    session::Session,
     units,
 };
 
 use super::{
     budget::place_name,
-    layout::{Layout, shown_name},
+    layout::{Layout, process_name},
     place,
     share::{percent, percent_words},
 };
@@ -77,11 +77,7 @@ fn budget_line(session: &Session, locks: &[Lock]) -> Option<String> {
     });
     let (_, key, process, clauses) =
         findings.max_by_key(|(ns, key, _, _)| (*ns, std::cmp::Reverse(**key)))?;
-    Some(format!("{}: {}", subject(key, process), clauses.join(", ")))
-}
-
-fn subject(key: &ProcessKey, process: &Process) -> String {
-    format!("{} {}", key.pid, shown_name(&process.comm))
+    Some(format!("{}: {}", process_name(*key, process), clauses.join(", ")))
 }
 
 /// Most of the time in which nothing was let run.
@@ -200,7 +196,7 @@ mod tests {
         hist::Hist,
         locks::{FutexStats, MutexKind, MutexSeen, StackCount},
         sched::Blocked,
-        session::Header,
+        session::{Header, Process},
     };
 
     const SECOND: u64 = 1_000_000_000;

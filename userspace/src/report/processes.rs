@@ -12,7 +12,7 @@ use super::{
     DEFAULT_TOP, Options, Sort, budget,
     calls::{self, Named},
     counters, histogram,
-    layout::{Layout, Row, Tone, shown_name},
+    layout::{Layout, Row, Tone, process_name, shown_name},
 };
 
 /// A process with its calls, sorted.
@@ -87,7 +87,7 @@ fn overview(entries: &[Entry<'_>], shown: usize, session: &Session, layout: Layo
     let known = |number: String| if probed { number } else { "-".to_owned() };
     let row = |entry: &Entry<'_>| Row {
         cells: vec![
-            format!("{} {}", entry.key.pid, shown_name(&entry.process.comm)),
+            process_name(entry.key, entry.process),
             entry.process.threads.to_string(),
             known(units::count(entry.sum.count())),
             known(units::count(entry.sum.failed())),
@@ -116,6 +116,7 @@ fn overview(entries: &[Entry<'_>], shown: usize, session: &Session, layout: Layo
 fn state(process: &Process, session: &Session) -> String {
     match process.exit {
         Some(exit) => status::words(exit.status),
+        None if process.folded != 0 => "ended".to_owned(),
         None if session.finished => "alive".to_owned(),
         None => "alive when last seen".to_owned(),
     }
@@ -125,7 +126,7 @@ fn section(entry: &Entry<'_>, session: &Session, options: &Options, layout: Layo
     let Entry { key, process, .. } = entry;
     let threads =
         if process.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", process.threads) };
-    let mut title = format!("process {} {} ({threads}", key.pid, shown_name(&process.comm));
+    let mut title = format!("process {} ({threads}", process_name(*key, process));
     if let Some(parent) = process.parent {
         title += &format!(", child of {parent}");
     }

@@ -14,7 +14,7 @@ use super::{
     DEFAULT_TOP, Options, Sort, budget,
     calls::QUANTILES,
     histogram,
-    layout::{Layout, Row, Tone, shown_name},
+    layout::{Layout, Row, Tone, process_name, shown_name},
     share::{apportion, percents_words},
 };
 
@@ -59,7 +59,7 @@ fn section(
     options: &Options,
     layout: Layout,
 ) -> String {
-    let title = format!("scheduling of {} {}", key.pid, shown_name(&process.comm));
+    let title = format!("scheduling of {}", process_name(*key, process));
     let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
     text += &layout.wrap("", &summary(sched));
     let waits = distributions(sched);

@@ -11,6 +11,8 @@ use crate::source::live::Live;
 
 /// Finished processes are read at most this often between frames.
 const PAUSE: Duration = Duration::from_millis(10);
+/// The same while many processes end.
+const SHORT: Duration = Duration::from_millis(1);
 
 /// Goes round after the kernel side has called, with pauses.
 #[derive(Default)]
@@ -49,8 +51,12 @@ impl Harvest {
             self.is_owed = true;
             live.meet_new();
         } else {
-            live.harvest();
-            self.pause = Some(Instant::now() + PAUSE);
+            // In a storm of short processes rows run out within a pause.
+            let begin = Instant::now();
+            let pause = if live.harvest() { SHORT } else { PAUSE };
+            // Where there are many to look through, that must not take more than its share.
+            let now = Instant::now();
+            self.pause = Some(now + pause.max(now - begin));
         }
     }
 

@@ -4,7 +4,7 @@ use crate::{
     kernel::{Probes, Setup, limits::Limits},
     probes,
     source::host,
-    target::Pinned,
+    target::{self, Pinned},
 };
 
 /// Whom a session follows.
@@ -42,8 +42,13 @@ pub struct Request {
 pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, String> {
     let cpus = host::cpus();
     let (processes, threads) = match request.scope {
-        Scope::Everybody => (256, 8192),
-        _ => (targets.len() as u32, targets.iter().map(|target| target.threads().len() as u32).sum()),
+        // Those that come later besides.
+        Scope::Everybody => {
+            let (processes, threads) = size(target::processes_of_users().map(|threads| (1, threads)));
+            (processes, threads + 4096)
+        }
+        Scope::Targets => size(targets.iter().map(|target| (1, target.threads().len()))),
+        Scope::Children => size(targets.iter().map(|target| size_of_tree(target))),
     };
     let grows = request.scope != Scope::Targets;
     let mut limits = Limits::for_targets(processes, threads, grows, request.per_thread, cpus);
@@ -66,4 +71,18 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
         per_thread: request.per_thread,
         debug: request.debug,
     })
+}
+
+/// Processes and threads of a target and all that descend from it.
+fn size_of_tree(target: &Pinned) -> (usize, usize) {
+    if target.only_thread.is_some() {
+        return (1, 1);
+    }
+    let family = target::family(target.pid);
+    (family.len(), family.into_iter().map(|pid| target::threads(pid).len()).sum())
+}
+
+/// The sum of processes and threads.
+fn size(parts: impl Iterator<Item = (usize, usize)>) -> (u32, u32) {
+    parts.fold((0, 0), |sum, part| (sum.0 + part.0 as u32, sum.1 + part.1 as u32))
 }

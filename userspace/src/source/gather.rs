@@ -73,8 +73,9 @@ impl Gatherer {
         self.start_ns = start_ns;
     }
 
-    /// Reads all counters up to a time, for the last time or not, and gives finished rows back to the kernel side.
-    pub fn collect(&mut self, kernel: &mut Kernel, now_ns: u64, is_last: bool) {
+    /// Reads all counters up to a time, for the last time or not, and gives finished rows back to the kernel side; tells how
+    /// many.
+    pub fn collect(&mut self, kernel: &mut Kernel, now_ns: u64, is_last: bool) -> usize {
         // Noted before the counters are read: these rows have nothing more to come.
         let finished: HashSet<u32> =
             kernel.rows().filter(|(_, row)| is_finished(row)).map(|(id, _)| id).collect();
@@ -90,7 +91,7 @@ impl Gatherer {
         }
         // Looked at afterwards: every row that has counters is in the picture.
         let rows = Rows::of(kernel);
-        for row in rows.owners.values() {
+        for row in rows.owners.values().filter(|row| row.threads != 0 || row.flags & row_flag::OTHERS == 0) {
             self.news(row);
         }
         self.add_calls(changes.unwrap_or_default(), &rows);
@@ -107,16 +108,27 @@ impl Gatherer {
             let ended = finished.iter().filter_map(|row| rows.all.get(row));
             self.ended.extend(ended.filter(|row| row.tid == 0));
         }
-        for row in finished {
-            if let Some(calls) = &mut self.syscalls {
-                calls.forget(&kernel.free_cells(row));
+        self.give_back(kernel, &finished);
+        if let Some(futexes) = &mut self.futexes {
+            let freed = futexes.make_room(kernel, now_ns);
+            if let Some(stacks) = &mut self.stacks {
+                stacks.forget(kind::FUTEX, &freed.entries);
             }
+        }
+        finished.len()
+    }
+
+    /// Gives finished rows back to the kernel side, with all that they had.
+    fn give_back(&mut self, kernel: &mut Kernel, finished: &HashSet<u32>) {
+        if let Some(calls) = self.syscalls.as_mut().filter(|_| !finished.is_empty()) {
+            calls.forget(&kernel.free_cells(finished));
+        }
+        for row in finished.iter().copied() {
             if let Some(sched) = &mut self.sched {
                 sched.forget(row, &kernel.free_sched(row));
             }
             if let Some(futexes) = &mut self.futexes {
-                let freed = kernel.free_futexes(row);
-                futexes.forget(row, &freed);
+                let freed = futexes.free(kernel, row);
                 if let Some(stacks) = &mut self.stacks {
                     stacks.forget(kind::FUTEX, &freed.entries);
                 }
@@ -349,9 +361,12 @@ impl Gatherer {
         }
         for change in changes.threads {
             let Some(row) = rows.all.get(&change.process) else { continue };
+            let is_one = row.flags & row_flag::OTHERS == 0;
             let pending = self.pending_of(row);
             pending.add_sched(None, &change.stats);
-            pending.add_sched(Some(change.thread), &change.stats);
+            if is_one {
+                pending.add_sched(Some(change.thread), &change.stats);
+            }
         }
     }
 
@@ -433,5 +448,8 @@ fn is_finished(row: &Row) -> bool {
 }
 
 fn key_of(row: &Row) -> ProcessKey {
+    if row.flags & row_flag::OTHERS != 0 {
+        return ProcessKey::OTHERS;
+    }
     ProcessKey { pid: row.tgid, joined_ns: row.joined_ns }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, os::fd::BorrowedFd, time::Duration};
 
-use pulse_trace_common::loss::{Class, Slot};
+use pulse_trace_common::{
+    loss::{Class, Slot},
+    target::{Row, row_flag},
+};
 
 use super::{
     costs::Costs,
@@ -11,8 +14,9 @@ use super::{
     host,
     inlining::Inlining,
     probing::{NOT_OF_EVERYBODY, Probing, Wish, no_cookies, without_tier_0},
-    seating::{Meter, Onlooker, open_accounts, seat},
+    seating::{Onlooker, open_accounts},
     switch::{SWITCHED_OFF, Switches},
+    tree::take_in,
 };
 use crate::{
     inline::{Detail, InlineError, bring_to_entry},
@@ -20,6 +24,7 @@ use crate::{
     model::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
         glance::Glance,
+        locks::LockPlace,
         sched::SchedStats,
     },
     probes::{Futexes, Sched, Switch},
@@ -30,11 +35,14 @@ use crate::{
 const IN_FLIGHT: &str = "in_flight_at_detach";
 /// The ledger's name for counters that the machine has but this session could not open.
 const COUNTERS_MISSING: &str = "counters_missing";
+/// The ledger's name for calls on futexes that have no row of their own.
+const FUTEXES_SHARED: &str = "futexes_shared";
 /// The ledger's name for processes that ran before their probes were in, and how long they did.
 const UNPROBED: &str = "mutex_unprobed";
 const UNPROBED_US: &str = "mutex_unprobed_us";
 
 /// A target and how it is to be taken in.
+#[derive(Clone, Copy)]
 pub struct Target<'a> {
     /// The process.
     pub pinned: &'a Pinned,
@@ -97,7 +105,8 @@ impl Live {
         let costs = Costs::open(&mut kernel);
         let mut attached = Attached::default();
         kernel.attach(&LIFECYCLE, &mut attached)?;
-        let (refused, joined) = seat_all(&mut kernel, targets, onlooker)?;
+        let taken = take_in(&mut kernel, setup, targets, onlooker)?;
+        let all = taken.all(targets);
         // All that takes its time comes before the hooks that many pass.
         let mut gatherer = Gatherer::new(setup.probes);
         if let Some(probing) = &mut probing {
@@ -117,7 +126,7 @@ impl Live {
         let counting = match (setup.probes.counters, setup.everybody) {
             (false, _) => Counting::default(),
             (true, true) => Counting::of_everybody(),
-            (true, false) => Counting::prepare(targets, &joined, setup.follow_children, &mut gatherer),
+            (true, false) => Counting::prepare(&all, &taken.joined_ns, setup.follow_children, &mut gatherer),
         };
         let mut live = Self {
             kernel,
@@ -138,7 +147,7 @@ impl Live {
             left_out,
         };
         live.begin(onlooker)?;
-        live.refused = refused;
+        live.refused = taken.refused;
         Ok(live)
     }
 
@@ -170,7 +179,7 @@ impl Live {
                 // There is no such program: it says so itself.
                 continue;
             }
-            let joined = self.kernel.rows().filter(|(_, row)| row.tgid == pinned.pid && row.tid == 0);
+            let joined = self.kernel.process_rows().filter(|(_, row)| row.tgid == pinned.pid);
             let newest = joined.map(|(_, row)| row).max_by_key(|row| row.joined_ns);
             let row = newest.ok_or(InlineError::Gone(pinned.pid))?;
             let key = (ProcessKey { pid: pinned.pid, joined_ns: row.joined_ns }, row.execs);
@@ -205,15 +214,16 @@ impl Live {
         self.costs.measure(on);
     }
 
-    /// Reads the counters now, so that processes that ended make room for others.
-    pub fn harvest(&mut self) {
+    /// Reads the counters now, so that processes that ended make room for others. Tells whether many had.
+    pub fn harvest(&mut self) -> bool {
         self.kernel.acknowledge_finished();
         self.kernel.flush_log();
         if let Some(probing) = &mut self.probing {
             probing.meet_new(&mut self.kernel, &mut self.gatherer);
         }
         self.inlining.meet_new(&self.kernel, &mut self.gatherer);
-        self.gatherer.collect(&mut self.kernel, host::monotonic_ns(), false);
+        let freed = self.gatherer.collect(&mut self.kernel, host::monotonic_ns(), false);
+        freed > self.kernel.room_for_rows() / 16
     }
 
     /// Puts probes into processes that are new, at once; the rest of a harvest is still to come.
@@ -281,7 +291,12 @@ impl Live {
     /// Whether no target is left.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        !self.everybody && self.kernel.rows().all(|(_, row)| row.live == 0)
+        // Threads that found no room have no seat, and live on.
+        let may_live = |row: &Row| {
+            let ends_with_seats = row.tid != 0 || row.flags & (row_flag::ALONE | row_flag::OTHERS) != 0;
+            row.live != 0 || row.exited_ns == 0 && !ends_with_seats
+        };
+        !self.everybody && !self.kernel.rows().any(|(_, row)| may_live(&row))
     }
 
     /// The interval since the last frame.
@@ -354,7 +369,10 @@ impl Live {
         add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
         let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
         add_positive(&mut ledger.events, "wakeups", wakeups);
-        let futexes = processes.iter().flat_map(|process| &process.futexes);
+        let futexes = || processes.iter().flat_map(|process| &process.futexes);
+        let others = futexes().filter(|futex| futex.place == LockPlace::OTHERS);
+        add_positive(&mut ledger.degraded, FUTEXES_SHARED, others.map(|futex| futex.stats.count).sum());
+        let futexes = futexes();
         add_positive(&mut ledger.events, "futex_calls", futexes.map(|futex| futex.stats.count).sum());
         for (name, count) in self.gatherer.take_stack_events() {
             add_positive(&mut ledger.events, name, count);
@@ -421,23 +439,6 @@ impl Live {
         add_positive(&mut ledger.degraded, Slot::TargetsFull.name(), std::mem::take(&mut self.refused));
         ledger
     }
-}
-
-/// Seats the threads of all targets. Tells how many found no room, and when each target joined.
-fn seat_all(
-    kernel: &mut Kernel,
-    targets: &[Target<'_>],
-    onlooker: &mut Onlooker<'_>,
-) -> Result<(u64, Vec<u64>), LoadError> {
-    let threads = targets.iter().map(|target| target.pinned.threads().len()).sum();
-    let mut meter = Meter::begin(onlooker, "attaching", threads);
-    let (mut refused, mut joined) = (0, Vec::with_capacity(targets.len()));
-    for target in targets {
-        let joined_ns = host::monotonic_ns();
-        joined.push(joined_ns);
-        refused += seat(kernel, target, joined_ns, &mut meter);
-    }
-    if meter.goes_on() { Ok((refused, joined)) } else { Err(LoadError::Stopped) }
 }
 
 /// Probes for the targets' code, where they are wanted and can be had, or why they are left out.

@@ -12,3 +12,4 @@ mod runtimes;
 pub mod seating;
 mod stacks;
 mod switch;
+mod tree;

@@ -1,8 +1,9 @@
 //! Taking threads in that live already. With thousands of them this takes a while, and somebody watches.
 
-use pulse_trace_common::target::{phase, thread_flag};
+use bytemuck::Zeroable as _;
+use pulse_trace_common::target::{Row, phase, row_flag, thread_flag};
 
-use super::live::Target;
+use super::{host, live::Target};
 use crate::{
     kernel::{Candidate, Kernel, Seat, Seating},
     target,
@@ -56,17 +57,34 @@ impl<'a, 'b> Meter<'a, 'b> {
     }
 }
 
-/// Seats all threads of a target. The kernel side seats those born meanwhile, so a pass that finds nobody new has
-/// found everybody. Tells how many found no room.
+/// What became of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seated {
+    /// When it joined.
+    pub joined_ns: u64,
+    /// Threads that have a seat from this on.
+    pub seated: u64,
+    /// Threads that found no room.
+    pub refused: u64,
+    /// Whether it was alive when all of its threads were seated.
+    pub alive: bool,
+}
+
+/// Seats all threads of a target, which this process has forked if that is known. The kernel side seats those born
+/// meanwhile, so a pass that finds no new one has found all.
 pub(super) fn seat(
     kernel: &mut Kernel,
     target: &Target<'_>,
-    joined_ns: u64,
+    parent: u32,
     meter: &mut Meter<'_, '_>,
-) -> u64 {
-    let pinned = target.pinned;
-    let process = kernel.open_process(pinned.pid, joined_ns, pinned.comm);
-    let mut refused = 0;
+) -> Seated {
+    let (pinned, now) = (target.pinned, host::monotonic_ns());
+    let alone = pinned.only_thread.is_some();
+    let flags = if alone { row_flag::ALONE } else { 0 };
+    let (tgid, comm) = (pinned.pid, pinned.comm);
+    let process = kernel.open_process(Row { tgid, comm, parent, flags, joined_ns: now, ..Row::zeroed() });
+    let joined_ns = process.and_then(|id| kernel.row(id)).map_or(now, |row| row.joined_ns);
+    let mut taken = Seated { joined_ns, seated: 0, refused: 0, alive: true };
     loop {
         let mut seats: Vec<(u32, Seat)> = Vec::new();
         for tid in pinned.threads() {
@@ -75,27 +93,28 @@ pub(super) fn seat(
                 tgid: pinned.pid,
                 process,
                 phase: if target.held { phase::HELD } else { phase::FRESH },
-                flags: if pinned.only_thread.is_some() { thread_flag::ALONE } else { 0 },
+                flags: if alone { thread_flag::ALONE } else { 0 },
                 comm: pinned.thread_comm(tid),
             };
             match kernel.seat(&candidate, joined_ns) {
                 Seating::Seated(seat) => seats.push((tid, seat)),
-                Seating::Full => refused += 1,
+                Seating::Full => taken.refused += 1,
                 Seating::Known => continue,
             }
             if !meter.step() {
-                return refused;
+                return taken;
             }
         }
-        let alive = pinned.is_alive();
+        taken.seated += seats.len() as u64;
+        taken.alive = pinned.is_alive();
         for (tid, seat) in &seats {
-            if alive {
+            if taken.alive {
                 kernel.name(*seat, || pinned.thread_comm(*tid));
             }
-            kernel.confirm(*seat, alive && pinned.has_thread(*tid));
+            kernel.confirm(*seat, taken.alive && pinned.has_thread(*tid));
         }
-        if seats.is_empty() || !alive {
-            return refused;
+        if seats.is_empty() || !taken.alive {
+            return taken;
         }
     }
 }

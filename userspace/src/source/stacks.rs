@@ -216,7 +216,7 @@ impl Stacks {
 
 /// Rows of processes, by process id.
 fn processes(kernel: &Kernel) -> HashMap<u32, Row> {
-    kernel.rows().filter(|(_, row)| row.tid == 0).map(|(_, row)| (row.tgid, row)).collect()
+    kernel.process_rows().map(|(_, row)| (row.tgid, row)).collect()
 }
 
 /// What a stack that does not reach the entry of its thread is counted as.

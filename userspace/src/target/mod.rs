@@ -14,7 +14,9 @@ pub use doing::{Doing, doing};
 pub use held::{HOLD, Held, hold_and_exec};
 pub use pinned::Pinned;
 pub use places::Places;
-pub use procfs::{comm, family, lives_on, maps, stat, text, thread_stat, threads};
+pub use procfs::{
+    comm, family, lives_on, living, maps, parents, processes_of_users, stat, text, thread_stat, threads,
+};
 pub use select::{Selection, in_initial_namespace, resolve};
 
 use std::io;

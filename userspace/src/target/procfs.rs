@@ -110,16 +110,28 @@ pub fn processes() -> Result<Vec<u32>, TargetError> {
 }
 
 /// A process, and all that descend from it and live.
-pub fn family(pid: u32) -> Result<Vec<u32>, TargetError> {
-    let all = processes()?;
-    let parents: Vec<(u32, u32)> = all.into_iter().filter_map(|it| Some((it, living(it)?.parent))).collect();
+pub fn family(pid: u32) -> Vec<u32> {
+    let parents = parents();
     let mut family = vec![pid];
     let mut nth = 0;
     while let Some(parent) = family.get(nth).copied() {
         family.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(child, _)| *child));
         nth += 1;
     }
-    Ok(family)
+    family
+}
+
+/// All processes that live, each with its parent.
+pub fn parents() -> Vec<(u32, u32)> {
+    let all = processes().unwrap_or_default();
+    all.into_iter().filter_map(|pid| Some((pid, living(pid)?.parent))).collect()
+}
+
+/// How many threads each process has that lives and is none of the kernel's.
+pub fn processes_of_users() -> impl Iterator<Item = usize> {
+    let all = processes().unwrap_or_default().into_iter();
+    let of_users = all.filter(|pid| living(*pid).is_some_and(|stat| !stat.is_kernel_thread()));
+    of_users.map(|pid| threads(pid).len())
 }
 
 fn numbers(directory: &str) -> io::Result<Vec<u32>> {

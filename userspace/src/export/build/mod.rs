@@ -51,6 +51,7 @@ fn process(header: &session::Header, key: frame::ProcessKey, process: &session::
         comm: process.comm.clone(),
         parent: process.parent,
         threads: process.threads,
+        folded: (process.folded != 0).then_some(process.folded),
         start_unix_ns: header.start_unix_ns.saturating_add(since_start),
         exit: process.exit.map(|exit| Exit {
             status: exit.status,

@@ -1,6 +1,10 @@
 // The page of one session.
 
-const IDENTITY = (it) => `${it.pid} ${it.comm || "(no name)"}`;
+const IDENTITY = (it) => {
+  const name = it.comm || "(no name)";
+  if (it.folded) return `${name}, ${it.folded} ended processes`;
+  return it.pid ? `${it.pid} ${name}` : name;
+};
 
 /** Whether system calls were counted: a page without any does not say that there were none. */
 const counted = (data) => data.session.probes.length === 0 || data.session.probes.includes("syscalls");

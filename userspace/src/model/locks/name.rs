@@ -10,6 +10,7 @@ impl LockPlace {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
+            Self::Private { address: 0 } => "other locks".to_owned(),
             Self::Private { address } | Self::Unresolved { address } => format!("{address:#x}"),
             Self::Shared { .. } => self.object().unwrap_or_default(),
         }

@@ -1,20 +1,24 @@
 //! Futexes: from the kernel side's entries to what happened since the last look.
 
+mod retired;
 mod samples;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pulse_trace_common::{
-    probes::futex::{Futex, SHARED, error_at, kind, op},
+    probes::futex::{Futex, OTHERS, SHARED, error_at, kind, op},
     target::COMM_LEN,
 };
 
-use self::samples::Samples;
+use self::{
+    retired::{GRACE_NS, Retired},
+    samples::Samples,
+};
 use crate::{
     kernel::{Errors, FreedFutexes, Histograms, Kernel},
     model::{
         hist::Hist,
-        locks::{FutexFrame, FutexStats, MutexKind, MutexSeen, SpinSamples},
+        locks::{FutexFrame, FutexStats, LockPlace, MutexKind, MutexSeen, SpinSamples},
         spec::Spec,
         text,
     },
@@ -53,6 +57,7 @@ pub struct Futexes {
     names: HashMap<u32, String>,
     places: Places,
     samples: Samples,
+    retired: Retired,
 }
 
 /// What was seen of an entry.
@@ -73,10 +78,13 @@ impl Futexes {
         self.places.begin();
         let mut changes = Vec::new();
         let mut held: Option<HashMap<u32, Vec<(u32, u64)>>> = None;
-        for (id, futex) in kernel.futexes() {
+        for (id, futex) in kernel.futexes().chain(self.retired.read(kernel)) {
             let Some(row) = kernel.row(futex.row) else { continue };
             // While the process lives, whether or not a call has ended yet.
-            let place = self.places.resolve(futex.row, &row, futex.address, futex.op & SHARED != 0);
+            let place = match futex.address {
+                OTHERS => LockPlace::OTHERS,
+                address => self.places.resolve(futex.row, &row, address, futex.op & SHARED != 0),
+            };
             let [wait, blocked, run_queue, spins] =
                 futex.histograms.map(|id| self.histograms.take(kernel, id));
             let tally = self.tallies.entry(id).or_default();
@@ -135,8 +143,7 @@ impl Futexes {
             return name.clone();
         }
         // Of a process that has ended meanwhile, its row still knows: it is given back after this.
-        let of_row =
-            || kernel.rows().find(|(_, row)| row.tgid == tid && row.tid == 0).map(|(_, row)| row.comm);
+        let of_row = || kernel.process_rows().find(|(_, row)| row.tgid == tid).map(|(_, row)| row.comm);
         let comm = target::comm(tid).or_else(of_row).or_else(home);
         let name = comm.map_or_else(String::new, |comm| text::of_comm(&comm));
         self.names.insert(tid, name.clone());
@@ -159,19 +166,37 @@ impl Futexes {
         self.samples.take_note()
     }
 
-    /// Forgets what was given back with a row.
-    pub fn forget(&mut self, row: u32, freed: &FreedFutexes) {
-        for id in &freed.entries {
+    /// Takes entries away from cold futexes where few are free; what those do later counts as others do. Tells what was given back.
+    pub fn make_room(&mut self, kernel: &mut Kernel, now_ns: u64) -> FreedFutexes {
+        let freed = self.retired.give_back(kernel, |retired| now_ns.saturating_sub(retired.at_ns) > GRACE_NS);
+        self.forget_entries(&freed);
+        self.retired.retire(kernel, now_ns);
+        freed
+    }
+
+    /// Gives back what a finished row had, and tells what that was.
+    pub fn free(&mut self, kernel: &mut Kernel, row: u32) -> FreedFutexes {
+        let mut freed = self.retired.give_back(kernel, |retired| retired.row == row);
+        freed.extend(kernel.free_futexes(row));
+        self.forget_entries(&freed);
+        self.samples.forget_row(row);
+        self.places.forget(row);
+        freed
+    }
+
+    fn forget_entries(&mut self, freed: &FreedFutexes) {
+        if freed.entries.is_empty() {
+            return;
+        }
+        let ids: HashSet<u32> = freed.entries.iter().copied().collect();
+        for id in &ids {
             self.tallies.remove(id);
         }
-        self.samples.forget(row, &freed.entries);
+        self.samples.forget(&ids);
         self.histograms.forget(&freed.histograms);
-        if !freed.entries.is_empty() {
-            let gone = self.holders.keys().filter(|(id, _)| freed.entries.contains(id));
-            gone.for_each(|(_, tid)| drop(self.names.remove(tid)));
-            self.holders.retain(|(id, _), _| !freed.entries.contains(id));
-        }
-        self.places.forget(row);
+        let gone = self.holders.keys().filter(|(id, _)| ids.contains(id));
+        gone.for_each(|(_, tid)| drop(self.names.remove(tid)));
+        self.holders.retain(|(id, _), _| !ids.contains(id));
     }
 }
 

@@ -126,9 +126,13 @@ impl Samples {
         self.watched.get_mut(&id).map_or_else(SpinSamples::default, |it| std::mem::take(&mut it.found))
     }
 
-    /// Forgets mutexes that were given back with a row.
-    pub fn forget(&mut self, row: u32, ids: &[u32]) {
+    /// Forgets a row that was given back.
+    pub fn forget_row(&mut self, row: u32) {
         self.refused.remove(&row);
+    }
+
+    /// Forgets mutexes whose entries were given back.
+    pub fn forget(&mut self, ids: &HashSet<u32>) {
         self.watched.retain(|id, _| !ids.contains(id));
     }
 
@@ -220,7 +224,7 @@ mod tests {
         let found = samples.take(1);
         assert_eq!((found.all.count(), found.all.sum, found.moved.sum), (2, 40 + 48, 48));
         assert!(samples.take(1).is_empty());
-        samples.forget(0, &[1]);
+        samples.forget(&HashSet::from([1]));
         assert!(!samples.is_any());
     }
 

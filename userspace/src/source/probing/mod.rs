@@ -191,8 +191,7 @@ impl Probing {
 
     /// Puts probes into libraries that a held command will most likely map.
     pub fn expect(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, pid: u32) {
-        let joined =
-            kernel.rows().filter(|(_, row)| row.tgid == pid && row.tid == 0).map(|(_, row)| row.joined_ns);
+        let joined = kernel.process_rows().filter(|(_, row)| row.tgid == pid).map(|(_, row)| row.joined_ns);
         let key = ProcessKey { pid, joined_ns: joined.max().unwrap_or(0) };
         self.look(kernel, gatherer, key, 0);
         for path in USUAL.map(Path::new) {
@@ -224,7 +223,7 @@ impl Probing {
             return;
         }
         let now = host::monotonic_ns();
-        let living = kernel.rows().filter(|(_, row)| row.tid == 0 && row.exited_ns == 0);
+        let living = kernel.process_rows().filter(|(_, row)| row.exited_ns == 0);
         let mut rows: Vec<(ProcessKey, u32, bool)> = living
             .map(|(_, row)| {
                 let key = ProcessKey { pid: row.tgid, joined_ns: row.joined_ns };
@@ -431,7 +430,7 @@ impl Probing {
 
     /// Takes all probes out at the end of the session.
     pub fn finish(&mut self, kernel: &Kernel, end_ns: u64) {
-        for (_, row) in kernel.rows().filter(|(_, row)| row.tid == 0 && row.live > 0) {
+        for (_, row) in kernel.process_rows().filter(|(_, row)| row.live > 0) {
             self.lives.ended(ProcessKey { pid: row.tgid, joined_ns: row.joined_ns }, end_ns);
         }
         if self.is_in() {

@@ -307,12 +307,12 @@ fn those_without_a_row_are_in_the_ledger() {
     need!(program.is_some(), "there is no C compiler, or no futex2 in this kernel");
     let how = How { limits: &[("futexes", 2)], ..How::default() };
     let (session, _) = run(&program.unwrap(), &how);
-    assert_eq!((all_futexes(&session).count(), booked(&session) > 0), (2, true));
+    assert!(noted(&session, "futexes_shared") > 0, "{:?}", session.ledger);
     let counts = counts(&session);
     let calls = CALLS.iter().map(|(_, name, _)| *name).chain(["futex"]).filter_map(|name| counts.get(name));
     let ended: u64 = calls.map(|call| call.count() - call.unreturned).sum();
     let all: u64 = all_futexes(&session).map(|(_, stats)| stats.count).sum();
-    assert_eq!(all + noted(&session, "futexes_full"), ended, "{:?}", session.ledger);
+    assert_eq!(all, ended, "{:?}", session.ledger);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use pulse_trace::{
         host,
         live::{Live, Target},
         probing::Wish,
+        seating::Onlooker,
     },
     target::Pinned,
 };
@@ -68,6 +69,11 @@ impl Trace {
 
     /// Traces several.
     pub fn of_all(pinned: &[&Pinned], how: &How<'_>) -> Self {
+        Self::watched(pinned, how, &mut |_| true)
+    }
+
+    /// The same while getting ready is watched.
+    pub fn watched(pinned: &[&Pinned], how: &How<'_>, onlooker: &mut Onlooker<'_>) -> Self {
         hidden::begin();
         let limits = how.limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         let probes = how.probes.iter().map(|name| (*name).to_owned()).collect();
@@ -81,7 +87,7 @@ impl Trace {
         };
         let setup = kernel_setup(&request, pinned).unwrap();
         let targets: Vec<Target<'_>> = pinned.iter().map(|pinned| Target { pinned, held: false }).collect();
-        let mut live = Live::start_with(&setup, how.wish, &targets).unwrap();
+        let mut live = Live::start_watched(&setup, how.wish, &targets, onlooker).unwrap();
         if how.inline {
             live.count_inline(&targets, Detail::Kinds).unwrap();
         }
