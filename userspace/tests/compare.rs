@@ -71,7 +71,7 @@ fn rounds_of_one_label_decide_and_a_threshold_fails() {
         }
         write(directory.path(), &format!("{factor}-{nth}.json"), &value)
     };
-    let given: Vec<String> = (0..3)
+    let given: Vec<String> = (0..5)
         .flat_map(|nth| [format!("old={}", named(nth, 10)), format!("new={}", named(nth, 11))])
         .collect();
     let given: Vec<&str> = given.iter().map(String::as_str).collect();
@@ -85,6 +85,51 @@ fn rounds_of_one_label_decide_and_a_threshold_fails() {
     assert_eq!(with(&["--match-all", "--fail-if", "syscalls > +5%"]).status.code(), Some(1));
     assert_eq!(with(&["--match-all", "--fail-if", "syscalls > +15%"]).status.code(), Some(0));
     assert_eq!(with(&["--match-all", "--fail-if", "nothing > 1"]).status.code(), Some(2));
+    // A condition that two rounds of each could never cross is no condition.
+    let few = [&given[..4], &["--match-all", "--fail-if", "syscalls > +5%"]].concat();
+    refused_after_the_table(&few, "2 and 2 rounds could never cross it");
+}
+
+/// Exit code 2 with the reason; the table is there all the same.
+fn refused_after_the_table(arguments: &[&str], reason: &str) {
+    let output = compare(arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains(reason), "{said}");
+    assert!(!output.stdout.is_empty());
+}
+
+/// The same program for ten seconds and for four minutes: 24 times the calls, and no difference.
+#[test]
+fn totals_of_unequal_sessions_are_refused_and_their_rates_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let session = |name: &str, seconds: u64| {
+        let mut value = export(7);
+        value["session"]["duration_ns"] = (seconds * 1_000_000_000).into();
+        for call in value["processes"].as_array_mut().unwrap().iter_mut().flat_map(calls) {
+            call["count"] = (seconds * 100).into();
+        }
+        write(directory.path(), name, &value)
+    };
+    let (short, long) = (session("short.json", 10), session("long.json", 240));
+    fn and<'a>(files: [&'a str; 2], more: &[&'a str]) -> Vec<&'a str> {
+        [&files, ["--match-all"].as_slice(), more].concat()
+    }
+    let files = [short.as_str(), long.as_str()];
+    let with = |more| and(files, more);
+    let found: Value = serde_json::from_slice(&compare(&with(&["--json", "-"])).stdout).unwrap();
+    let row = |key: &str| found["rows"].as_array().unwrap().iter().find(|row| row["key"] == key).unwrap();
+    assert_eq!(row("syscalls")["differences"], json!([null, null]));
+    assert_eq!(row("syscalls.rate")["differences"][1]["absolute"], 0.0);
+    assert_eq!(found["uneven"], "the sessions lasted from 10.0s to 240s");
+    let walls: Vec<&Value> =
+        found["columns"].as_array().unwrap().iter().map(|it| &it["rounds"][0]["wall_ns"]).collect();
+    assert_eq!(walls, [&json!(10_000_000_000u64), &json!(240_000_000_000u64)]);
+    let shown = String::from_utf8(compare(&with(&[])).stdout).unwrap();
+    assert!(shown.contains("durations: short 10.0s, long 240s"), "{shown}");
+    assert!(shown.contains("system calls per second") && !shown.contains("  system calls  "), "{shown}");
+    refused_after_the_table(&with(&["--fail-if", "syscalls > +10%"]), "check \"syscalls.rate\"");
+    assert_eq!(compare(&with(&["--fail-if", "syscalls.rate > +10%"])).status.code(), Some(0));
 }
 
 fn calls(process: &mut Value) -> Vec<&mut Value> {

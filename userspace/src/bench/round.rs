@@ -214,7 +214,7 @@ fn assemble(
         distributions.extend(theirs);
         for name in names(&export).into_iter().filter(|_| by_name) {
             let (comms, prefix) = ([name.to_owned()], format!("{name}:"));
-            let selection = Selection { comms: Some(&comms), prefix: &prefix, per };
+            let selection = Selection { comms: Some(&comms), prefix: &prefix, per, ..Selection::default() };
             let (of_name, theirs) =
                 compare::measures(&export, selection).map_err(|error| error.to_string())?;
             measures.extend(of_name);

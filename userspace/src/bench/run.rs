@@ -125,6 +125,7 @@ pub async fn bench(plan: &Plan, progress: &mut dyn Progress) -> Result<Ended, Be
         environment: machine.environment(),
         method,
         reference: plan.reference,
+        uneven: None,
         finished,
         warnings: failure.iter().map(stopped).collect(),
     };

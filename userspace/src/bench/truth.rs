@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     compare::{
-        Distribution, Measure,
+        BUCKET, Distribution, Measure,
         json::{Better, Section, Unit},
     },
     model::hist::Hist,
@@ -13,8 +13,6 @@ use crate::{
 
 /// The schema this version understands.
 const SCHEMA: &str = "pulse-trace-truth/1";
-/// How far a quantile of a histogram may be off, as a share of it.
-const RESOLUTION: f64 = pulse_trace_common::hist::MAX_RELATIVE_ERROR / 2.0;
 
 /// Quantiles of a histogram: ending of the key, as shown, share.
 const QUANTILES: [(&str, &str, f64); 5] = [
@@ -76,7 +74,8 @@ impl Outcome {
     /// Adds what a program counted, if it did.
     pub fn counts(&mut self, truth: &Value, section: Section, names: &[(&str, &str)]) {
         for (key, name) in names {
-            self.less(key, name, section, Unit::Count, number(truth, &format!("/{key}")));
+            let measure = |value| Measure::exact(*key, *name, section, value).counted(1.0);
+            self.measures.extend(number(truth, &format!("/{key}")).map(measure));
         }
     }
 
@@ -90,7 +89,7 @@ impl Outcome {
             let value = values.quantile(*share).unwrap_or_default() as f64;
             let measure =
                 Measure::exact(format!("{key}.{tail}"), format!("{name}, {shown}"), Section::Latency, value);
-            self.measures.push(Measure { resolution: RESOLUTION, ..measure.in_unit(unit) });
+            self.measures.push(Measure { grain: BUCKET, ..measure.in_unit(unit) });
         }
         let max = values.max.map(|max| max as f64);
         self.less(&format!("{key}.max"), &format!("{name}, max"), Section::Latency, unit, max);

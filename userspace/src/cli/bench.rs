@@ -16,8 +16,11 @@ use super::{
 use crate::{
     bench::{self, BenchError, Job, Plan, Progress, Suite, commands},
     model::units,
-    probes,
+    probes, stats,
 };
+
+/// Traced rounds of each variant, if a verdict takes no more.
+const ROUNDS: u32 = 5;
 
 /// Run variants in turn, trace each, and print them side by side
 #[derive(Args)]
@@ -31,9 +34,10 @@ pub struct Bench {
     /// Variants of the suite, in the order in which they are shown
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     variants: Vec<String>,
-    /// Traced rounds of each variant
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    rounds: u32,
+    /// Traced rounds of each variant; 5 if not given, and as many as a verdict takes where that is more: 6 from 8
+    /// variants on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rounds: Option<u32>,
     /// Seed of the order of rounds
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -66,6 +70,7 @@ impl Bench {
     /// Runs the command.
     pub fn run(self) -> Result<u8, Failure> {
         let plan = self.plan()?;
+        self.form.validate(plan.rounds, plan.jobs.len())?;
         let shown = Shown::create(self.json.as_deref(), &self.form)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
@@ -98,9 +103,9 @@ impl Bench {
         Ok(Plan {
             title: format!("bench {}", self.suite),
             command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+            rounds: self.rounds.unwrap_or_else(|| usual_rounds(jobs.len())),
             jobs,
             reference,
-            rounds: self.rounds,
             warm_up: !self.no_warmup,
             seed: self.seed,
             probes: self.probes.clone(),
@@ -129,6 +134,10 @@ impl Bench {
         })?;
         Ok((suite.jobs(&self.variants, &self.rest)?, Some(suite.per().to_owned())))
     }
+}
+
+fn usual_rounds(variants: usize) -> u32 {
+    ROUNDS.max(stats::least_rounds(variants.saturating_sub(1)) as u32)
 }
 
 /// One line on a terminal that is written over.

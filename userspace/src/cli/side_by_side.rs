@@ -17,6 +17,7 @@ use crate::{
     compare::{Threshold, csv, json::Comparison, markdown, text},
     export::html,
     files::{self, OutputFile},
+    stats,
 };
 
 /// How a comparison is shown.
@@ -37,9 +38,23 @@ pub struct Form {
     /// Draw the distributions of the N most important quantities over each other
     #[arg(long, value_name = "N", default_value_t = 1)]
     histograms: usize,
-    /// Exit with 1 if a difference crosses this, e.g. 'write.p99 > +10%'; an undecided one does not
+    /// Exit with 1 if a difference is beyond this, e.g. 'write.p99 > +10%': rounds must exclude that it is 10 % or less
     #[arg(long, value_name = "CONDITION")]
     fail_if: Vec<Threshold>,
+}
+
+impl Form {
+    /// Refuses conditions that so many rounds of so many variants could never cross, before they are run.
+    pub fn validate(&self, rounds: u32, variants: usize) -> Result<(), Failure> {
+        let least = stats::least_rounds_of_gates(self.fail_if.len() * variants.saturating_sub(1));
+        // A single round goes by the difference itself.
+        if self.fail_if.is_empty() || variants < 2 || rounds == 1 || rounds as usize >= least {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "cannot check --fail-if: {rounds} rounds of each could never cross it, whatever their numbers; take --rounds {least}"
+        )))
+    }
 }
 
 /// Where a comparison goes.
@@ -77,11 +92,14 @@ impl Shown {
         print(&shown)?;
         let mut code = 0;
         for threshold in &form.fail_if {
-            for crossed in threshold.crossed(comparison).map_err(Failure::usage)? {
-                // The exit code says it too.
-                let _ = writeln!(std::io::stderr().lock(), "pulse-trace: crossed: {crossed}");
+            let checked = threshold.check(comparison, form.fail_if.len()).map_err(Failure::usage)?;
+            // The exit code says it too.
+            let mut say = |line: String| drop(writeln!(std::io::stderr().lock(), "pulse-trace: {line}"));
+            if !checked.crossed.is_empty() {
                 code = CHECK;
             }
+            checked.crossed.iter().for_each(|crossed| say(format!("crossed: {crossed}")));
+            checked.notes.into_iter().for_each(&mut say);
         }
         Ok(code)
     }

@@ -8,7 +8,7 @@ use super::{
         Row, SCHEMA, Unit, Verdict, Warning,
     },
     sample::{Measure, PARTS, Sample, Variant, WHOLE},
-    warnings,
+    summary, warnings,
 };
 use crate::{
     export::{
@@ -16,7 +16,7 @@ use crate::{
         json::{Ledger, Tool},
     },
     model::{frame, hist::Hist},
-    stats::{self, Family},
+    stats::{self, Grain, Pair},
 };
 
 /// What is known of a comparison beside its rounds.
@@ -30,6 +30,8 @@ pub struct Frame {
     pub method: Method,
     /// Which variant the differences are to.
     pub reference: usize,
+    /// Why totals are not compared; `None` where they are.
+    pub uneven: Option<String>,
     /// Whether all rounds were done.
     pub finished: bool,
     /// What is to be known beside what the rounds themselves say.
@@ -40,22 +42,32 @@ pub struct Frame {
 #[must_use]
 pub fn build(frame: Frame, variants: &[Variant]) -> Comparison {
     let heads = heads(variants);
-    let family = Family(heads.len() * variants.len().saturating_sub(1));
-    let rows = heads.iter().map(|head| row(head, variants, frame.reference, family)).collect();
+    let rows = Table::new(&heads, variants, &frame).rows();
+    let comparisons = variants.len().saturating_sub(1);
     let mut warnings = frame.warnings.clone();
     warnings.append(&mut warnings::all(&frame, variants));
-    Comparison {
+    let method = Method {
+        confidence_percent: stats::CONFIDENCE * 100.0,
+        family: heads.len() * comparisons,
+        primary: heads.iter().filter(|head| head.is_primary()).count() * comparisons,
+        least_rounds: stats::least_rounds(comparisons),
+        ..frame.method
+    };
+    let comparison = Comparison {
         schema: SCHEMA.to_owned(),
         tool: Tool { name: "pulse-trace".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         title: frame.title,
         environment: frame.environment,
-        method: Method { confidence_percent: stats::CONFIDENCE * 100.0, family: family.0, ..frame.method },
+        method,
         columns: variants.iter().map(column).collect(),
         reference: frame.reference,
         rows,
         warnings,
         finished: frame.finished,
-    }
+        uneven: frame.uneven,
+        summary: Vec::new(),
+    };
+    Comparison { summary: summary::lines(&comparison), ..comparison }
 }
 
 /// One measure of each key, by section, in the order in which they were first seen.
@@ -78,31 +90,100 @@ fn values(variant: &Variant, key: &str) -> Vec<f64> {
     if values.len() == variant.rounds.len() { values } else { Vec::new() }
 }
 
-fn row(head: &Measure, variants: &[Variant], reference: usize, family: Family) -> Row {
-    let all: Vec<Vec<f64>> = variants.iter().map(|variant| values(variant, &head.key)).collect();
-    let cell = |values: &Vec<f64>| {
-        stats::estimate(values).map(|estimate| Cell {
-            mean: estimate.mean,
-            low: estimate.interval.map(|interval| interval.low),
-            high: estimate.interval.map(|interval| interval.high),
-            rounds: estimate.rounds,
+/// The rounds of all variants, row by row, and the differences between pairs of variants.
+struct Table<'a> {
+    heads: &'a [&'a Measure],
+    /// By row, by variant.
+    values: Vec<Vec<Vec<f64>>>,
+    reference: usize,
+    /// Whether totals are compared.
+    totals: bool,
+    variants: usize,
+    pairs: BTreeMap<(usize, usize), Vec<Option<stats::Difference>>>,
+}
+
+impl<'a> Table<'a> {
+    fn new(heads: &'a [&'a Measure], variants: &[Variant], frame: &Frame) -> Self {
+        let of = |head: &&Measure| variants.iter().map(|variant| values(variant, &head.key)).collect();
+        let values = heads.iter().map(of).collect();
+        let (reference, totals) = (frame.reference, frame.uneven.is_none());
+        Self { heads, values, reference, totals, variants: variants.len(), pairs: BTreeMap::new() }
+    }
+
+    fn rows(mut self) -> Vec<Row> {
+        (0..self.heads.len()).map(|nth| self.row(nth)).collect()
+    }
+
+    /// Differences of all rows from one variant to another.
+    fn pair(&mut self, from: usize, to: usize) -> &[Option<stats::Difference>] {
+        self.pairs.entry((from, to)).or_insert_with(|| {
+            let (heads, values, totals) = (self.heads, &self.values, self.totals);
+            let pair = |nth: usize| {
+                let head = heads[nth];
+                // What is not compared has no part in what chance may claim.
+                let of = |variant: usize| -> &[f64] {
+                    if head.total && !totals { &[] } else { &values[nth][variant] }
+                };
+                Pair { from: of(from), to: of(to), grain: head.grain, primary: head.is_primary() }
+            };
+            let pairs: Vec<Pair<'_>> = (0..heads.len()).map(pair).collect();
+            stats::differences(&pairs, self.variants.saturating_sub(1))
         })
-    };
-    let difference = |(nth, values): (usize, &Vec<f64>)| {
-        if nth == reference {
-            return None;
+    }
+
+    fn row(&mut self, nth: usize) -> Row {
+        let (head, variants) = (self.heads[nth], self.variants);
+        let cell = |values: &Vec<f64>| {
+            stats::estimate(values, head.grain).map(|estimate| Cell {
+                mean: estimate.mean,
+                low: estimate.interval.map(|interval| interval.low),
+                high: estimate.interval.map(|interval| interval.high),
+                rounds: estimate.rounds,
+            })
+        };
+        let cells: Vec<Option<Cell>> = self.values[nth].iter().map(cell).collect();
+        let difference = |column: usize| {
+            let other = column != self.reference;
+            let found = if other { self.pair(self.reference, column)[nth] } else { None };
+            found.map(|it| shown(&it, head.better))
+        };
+        Row {
+            key: head.key.clone(),
+            name: head.name.clone(),
+            section: head.section,
+            unit: head.unit,
+            better: head.better,
+            primary: head.is_primary(),
+            resolution: head.grain.share,
+            step: head.grain.step,
+            total: head.total,
+            differences: (0..variants).map(difference).collect(),
+            best: self.best(nth, &cells),
+            cells,
         }
-        stats::difference(&all[reference], values, head.resolution, family).map(|it| shown(&it, head.better))
-    };
-    Row {
-        key: head.key.clone(),
-        name: head.name.clone(),
-        section: head.section,
-        unit: head.unit,
-        better: head.better,
-        cells: all.iter().map(cell).collect(),
-        differences: all.iter().enumerate().map(difference).collect(),
-        best: best(head, &all, family),
+    }
+
+    /// The one that is better than each of the others by more than chance.
+    fn best(&mut self, nth: usize, cells: &[Option<Cell>]) -> Option<usize> {
+        let better = self.heads[nth].better?;
+        let means: Vec<(usize, f64)> =
+            cells.iter().enumerate().filter_map(|(nth, cell)| Some((nth, (*cell)?.mean))).collect();
+        let order = |left: &&(usize, f64), right: &&(usize, f64)| left.1.total_cmp(&right.1);
+        let (leader, _) = *match better {
+            Better::Lower => means.iter().min_by(order),
+            Better::Higher => means.iter().max_by(order),
+        }?;
+        let reference = self.reference;
+        let beaten = |other: usize| {
+            // One table for both directions of a pair.
+            let (from, to) = match other {
+                other if leader == reference || (other != reference && leader < other) => (leader, other),
+                other => (other, leader),
+            };
+            self.pair(from, to)[nth].is_some_and(|found| found.verdict == stats::Verdict::Real)
+        };
+        let others: Vec<usize> = means.iter().map(|(nth, _)| *nth).filter(|nth| *nth != leader).collect();
+        (!others.is_empty() && others.into_iter().all(beaten)).then_some(leader)
     }
 }
 
@@ -135,26 +216,6 @@ fn shown(found: &stats::Difference, better: Option<Better>) -> Difference {
     }
 }
 
-/// The one that is better than each of the others by more than chance. Every pair counts for the error.
-fn best(head: &Measure, all: &[Vec<f64>], family: Family) -> Option<usize> {
-    let better = head.better?;
-    let pairs = Family(family.0 * all.len() / 2);
-    let mean = |values: &Vec<f64>| stats::estimate(values).map(|estimate| estimate.mean);
-    let means: Vec<(usize, f64)> =
-        all.iter().enumerate().filter_map(|(nth, values)| Some((nth, mean(values)?))).collect();
-    let order = |left: &&(usize, f64), right: &&(usize, f64)| left.1.total_cmp(&right.1);
-    let (leader, _) = *match better {
-        Better::Lower => means.iter().min_by(order),
-        Better::Higher => means.iter().max_by(order),
-    }?;
-    let beaten = |other: usize| {
-        let found = stats::difference(&all[leader], &all[other], head.resolution, pairs);
-        found.is_some_and(|found| found.verdict == stats::Verdict::Real)
-    };
-    let others = || means.iter().map(|(nth, _)| *nth).filter(|nth| *nth != leader);
-    (others().count() > 0 && others().all(beaten)).then_some(leader)
-}
-
 fn column(variant: &Variant) -> Column {
     let rounds = &variant.rounds;
     let mut ledger: Option<frame::Ledger> = None;
@@ -183,7 +244,7 @@ fn column(variant: &Variant) -> Column {
             censored: ledger.censored,
             degraded: ledger.degraded,
         }),
-        tracer_cpu_percent: stats::estimate(&cpu).map(|estimate| estimate.mean),
+        tracer_cpu_percent: stats::estimate(&cpu, Grain::EXACT).map(|estimate| estimate.mean),
         notes,
     }
 }
@@ -216,7 +277,7 @@ fn histograms(rounds: &[Sample]) -> Vec<Histogram> {
 }
 
 fn anatomy(variant: &Variant) -> Option<Anatomy> {
-    let mean = |key: &str| stats::estimate(&values(variant, key)).map(|estimate| estimate.mean);
+    let mean = |key: &str| stats::estimate(&values(variant, key), Grain::EXACT).map(|estimate| estimate.mean);
     let whole_ns = mean(WHOLE)?;
     let part = |(key, name): &(&str, &str)| {
         let ns = mean(&format!("anatomy.{key}"))?;

@@ -171,6 +171,7 @@ fn frame(read: &[Read], labels: &[&str], reference: usize, command: Vec<String>)
             ..Method::default()
         },
         reference,
+        uneven: terms::uneven(&files),
         finished: read.iter().all(|file| file.export.session.finished),
         warnings: terms::unequal(&files),
     }
@@ -304,7 +305,8 @@ fn sample(file: &Read, names: &Names) -> Result<Sample, CompareError> {
     for (name, same) in &groups {
         let prefix = if groups.len() > 1 { format!("{name}:") } else { String::new() };
         let chosen = (!same.is_empty()).then_some(same.as_slice());
-        let selection = Selection { comms: chosen, prefix: &prefix, per: None };
+        let duration_ns = Some(export.session.duration_ns);
+        let selection = Selection { comms: chosen, prefix: &prefix, per: None, duration_ns };
         let (mut numbers, mut distributions) = measures(export, selection)
             .map_err(|cause| CompareError::Hist { name: file.name.clone(), cause })?;
         sample.measures.append(&mut numbers);

@@ -1,7 +1,7 @@
 //! Numbers of a comparison in words.
 
-use super::json::{Cell, Difference, Unit, Verdict};
-use crate::model::units;
+use super::json::{Cell, Column, Comparison, Difference, Unit, Verdict};
+use crate::model::{text::printable, units};
 
 /// A number in its unit.
 #[must_use]
@@ -40,6 +40,18 @@ fn digits(number: f64) -> String {
     } else {
         format!("{number:.4}")
     }
+}
+
+/// How long the rounds of each variant lasted.
+#[must_use]
+pub fn durations(comparison: &Comparison) -> String {
+    let of = |column: &Column| {
+        let (shortest, longest) = column.durations()?;
+        let longest = (longest > shortest).then(|| format!(" to {}", units::time(longest)));
+        let label = printable(&column.label);
+        Some(format!("{label} {}{}", units::time(shortest), longest.unwrap_or_default()))
+    };
+    comparison.columns.iter().filter_map(of).collect::<Vec<_>>().join(", ")
 }
 
 /// A cell.

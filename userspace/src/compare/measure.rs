@@ -8,10 +8,11 @@ use super::{Distribution, HistError, Measure};
 use crate::{
     export::json::{Export, Process},
     model::hist::Hist,
+    stats::Grain,
 };
 
-/// How far a quantile may be off: half a bucket on either side, as a share of it.
-const RESOLUTION: f64 = pulse_trace_common::hist::MAX_RELATIVE_ERROR / 2.0;
+/// How finely a quantile is read: half a bucket on either side, as a share of it.
+pub const BUCKET: Grain = Grain { share: pulse_trace_common::hist::MAX_RELATIVE_ERROR / 2.0, step: 0.0 };
 /// Quantiles that are shown.
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)];
 
@@ -27,6 +28,14 @@ pub struct Selection<'a> {
     pub prefix: &'a str,
     /// Messages or operations, where counts are to be given per each.
     pub per: Option<f64>,
+    /// Duration of the session, ns, where rates are to stand beside totals.
+    pub duration_ns: Option<u64>,
+}
+
+/// Key of the rate of a total: `read.count` per second is `read.rate`.
+#[must_use]
+pub fn rate_key(key: &str) -> String {
+    format!("{}.rate", key.strip_suffix(".count").unwrap_or(key))
 }
 
 /// The numbers of a session, and its distributions.
@@ -49,6 +58,18 @@ pub fn measures(
     Ok((found.measures, found.distributions))
 }
 
+/// Of a number of things those per second, of time its share of the time.
+fn rate(measure: &Measure, seconds: f64) -> Measure {
+    let name = measure.name.strip_suffix(" count").unwrap_or(&measure.name);
+    let (name, unit, per) = match measure.unit {
+        Unit::Ns => (format!("{name}, of a CPU or thread"), Unit::Percent, seconds * 1e7),
+        _ => (format!("{name} per second"), Unit::PerSecond, seconds),
+    };
+    let step = measure.grain.step / per;
+    let grain = Grain { step, ..measure.grain };
+    Measure { key: rate_key(&measure.key), name, value: measure.value / per, unit, grain, ..measure.clone() }
+}
+
 /// What was found so far.
 struct Found<'a> {
     selection: Selection<'a>,
@@ -57,10 +78,15 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// A number of things, divided by what counts are given per.
+    /// A number of things, divided by what counts are given per; its rate, where the duration is known.
     fn count(&mut self, measure: Measure) {
-        let value = measure.value / self.selection.per.unwrap_or(1.0);
-        self.plain(Measure { value, ..measure });
+        let per = self.selection.per.unwrap_or(1.0);
+        let measure = if measure.unit == Unit::Count { measure.counted(per) } else { measure };
+        if let Some(seconds) = self.selection.duration_ns.filter(|ns| *ns > 0).map(|ns| ns as f64 / 1e9) {
+            self.plain(rate(&measure, seconds));
+        }
+        let total = self.selection.per.is_none();
+        self.plain(Measure { value: measure.value / per, total, ..measure });
     }
 
     /// A number as it is.
@@ -84,7 +110,7 @@ impl Found<'_> {
         for (tail, share) in QUANTILES.into_iter().filter(|(_, share)| count * (1.0 - share) >= FEWEST_BEYOND)
         {
             let value = values.quantile(share).unwrap_or_default() as f64;
-            self.plain(Measure { resolution: RESOLUTION, ..with(tail, value) });
+            self.plain(Measure { grain: BUCKET, ..with(tail, value) });
         }
         let (key, name) = (self.prefixed(&like.key), self.prefixed(&like.name));
         self.distributions.push(Distribution { key, name, unit: like.unit, values });

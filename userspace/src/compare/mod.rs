@@ -15,6 +15,7 @@ mod overlay;
 mod sample;
 #[cfg(test)]
 mod schema;
+mod summary;
 pub mod synthetic;
 mod tables;
 mod terms;
@@ -25,7 +26,7 @@ mod warnings;
 pub use build::{Frame, build};
 pub use convert::{HistError, values};
 pub use files::{CompareError, Given, Matching, of_files};
-pub use measure::{Selection, measures};
+pub use measure::{BUCKET, Selection, measures, rate_key};
 pub use sample::{Distribution, Measure, Sample, Variant, anatomy_measures};
 pub use tables::{csv, markdown};
 pub use threshold::Threshold;

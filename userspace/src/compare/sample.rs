@@ -3,6 +3,7 @@
 use crate::{
     compare::json::{Better, Section, Unit},
     model::{frame::Ledger, hist::Hist},
+    stats::Grain,
 };
 
 /// A number of a round.
@@ -18,8 +19,10 @@ pub struct Measure {
     pub unit: Unit,
     /// Which way is better.
     pub better: Option<Better>,
-    /// How far it may be off for other reasons than chance, as a share of it: the width of a histogram's bucket.
-    pub resolution: f64,
+    /// How finely it is read: the bucket of a quantile, the step of a count.
+    pub grain: Grain,
+    /// Whether it grows with the time that is traced.
+    pub total: bool,
     /// The number.
     pub value: f64,
 }
@@ -89,13 +92,34 @@ impl Measure {
     #[must_use]
     pub fn exact(key: impl Into<String>, name: impl Into<String>, section: Section, value: f64) -> Self {
         let (key, name) = (key.into(), name.into());
-        Self { key, name, section, unit: Unit::Count, better: Some(Better::Lower), resolution: 0.0, value }
+        Self {
+            key,
+            name,
+            section,
+            unit: Unit::Count,
+            better: Some(Better::Lower),
+            grain: Grain::EXACT,
+            total: false,
+            value,
+        }
+    }
+
+    /// Whether it is what a comparison is about, not what explains it.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        matches!(self.section, Section::Throughput | Section::Latency)
     }
 
     /// The same, measured in something else.
     #[must_use]
     pub fn in_unit(self, unit: Unit) -> Self {
         Self { unit, ..self }
+    }
+
+    /// The same, counted in whole things and then divided by so many.
+    #[must_use]
+    pub fn counted(self, per: f64) -> Self {
+        Self { grain: Grain { step: 1.0 / per, ..self.grain }, ..self }
     }
 
     /// The same, with another sense of better.

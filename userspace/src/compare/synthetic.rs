@@ -1,7 +1,7 @@
 //! Comparisons out of nothing: what tables, pages and their tests are tried on. The same call gives the same one.
 
 use super::{
-    Distribution, Frame, Measure, Sample, Variant, anatomy_measures, build,
+    BUCKET, Distribution, Frame, Measure, Sample, Variant, anatomy_measures, build,
     json::{Better, Comparison, Environment, Method, Section, Unit},
 };
 use crate::model::{frame::Ledger, hist::Hist};
@@ -54,6 +54,7 @@ pub fn comparison(rounds: u32) -> Comparison {
         },
         reference: 0,
         finished: true,
+        uneven: None,
         warnings: Vec::new(),
     };
     build(frame, &variants(rounds))
@@ -89,12 +90,13 @@ fn sample(variant: u64, ns: u64, round: u64, traced: bool) -> Sample {
         let name = format!("end to end, {key}");
         let measure =
             Measure::exact(format!("latency.{key}"), name, Section::Latency, value).in_unit(Unit::Ns);
-        measures.push(Measure { resolution: 1.0 / 64.0, ..measure });
+        measures.push(Measure { grain: BUCKET, ..measure });
     }
-    measures.push(Measure::exact("lost", "messages lost", Section::Losses, 0.0));
+    measures.push(Measure::exact("lost", "messages lost", Section::Losses, 0.0).counted(1.0));
     if traced {
         let calls = 1.0 + variant as f64 * 0.1;
-        measures.push(Measure::exact("write.count", "write calls", Section::Syscalls, calls));
+        let count = Measure::exact("write.count", "write calls", Section::Syscalls, calls);
+        measures.push(count.counted(MESSAGES as f64));
         measures.extend(anatomy_measures([0.2, 0.1, 0.3, 0.15, 0.25].map(|share| share * mean)));
     }
     let ledger = Ledger { counted: 3 * MESSAGES, ..Ledger::default() };

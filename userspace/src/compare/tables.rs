@@ -24,7 +24,11 @@ pub fn markdown(comparison: &Comparison) -> String {
         text += &format!(", load {before:.2} to {after:.2}");
     }
     let labels: Vec<String> = comparison.columns.iter().map(|column| cell(&column.label)).collect();
-    text += &format!(".\n\n| | {} |\n| --- |{}\n", labels.join(" | "), " ---: |".repeat(labels.len()));
+    text += &format!(", durations {}.\n", cell(&format::durations(comparison)));
+    for line in &comparison.summary {
+        text += &format!("\n- {}", cell(line));
+    }
+    text += &format!("\n\n| | {} |\n| --- |{}\n", labels.join(" | "), " ---: |".repeat(labels.len()));
     for row in &comparison.rows {
         let cells = row.cells.iter().zip(&row.differences).enumerate().map(|(nth, (value, difference))| {
             let shown = format::cell(value.as_ref(), row.unit);
@@ -46,7 +50,7 @@ pub fn markdown(comparison: &Comparison) -> String {
     text
 }
 
-const HEADER: &str = "key,section,unit,variant,mean,low,high,rounds,difference,percent,difference_low,difference_high,cliffs_delta,verdict,more_rounds,best";
+const HEADER: &str = "key,section,unit,variant,mean,low,high,rounds,difference,percent,difference_low,difference_high,cliffs_delta,verdict,more_rounds,best,family";
 
 /// One line for each row and variant. What is not known is empty, never 0.
 #[must_use]
@@ -60,6 +64,7 @@ pub fn csv(comparison: &Comparison) -> String {
             fields.push(cell.rounds.to_string());
             fields.extend(of_difference(row.differences[nth].as_ref()));
             fields.push(if row.best == Some(nth) { "1".to_owned() } else { String::new() });
+            fields.push(if row.primary { "primary" } else { "exploratory" }.to_owned());
             text += &(fields.join(",") + "\n");
         }
     }

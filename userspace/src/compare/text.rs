@@ -76,7 +76,18 @@ fn head(comparison: &Comparison, width: usize) -> String {
     if !comparison.finished {
         lines.push("stopped: before all rounds were done: this is what there was until then".to_owned());
     }
-    lines.iter().map(|line| wrapped(line, width)).collect()
+    lines.extend(durations(comparison));
+    let head: String = lines.iter().map(|line| wrapped(line, width)).collect();
+    let summary: String = comparison.summary.iter().map(|line| wrapped(&printable(line), width)).collect();
+    if summary.is_empty() { head } else { format!("{summary}\n{head}") }
+}
+
+/// How long the sessions of files lasted.
+fn durations(comparison: &Comparison) -> Option<String> {
+    if comparison.method.duration_ns.is_some() || comparison.columns.is_empty() {
+        return None;
+    }
+    Some(format!("durations: {}", format::durations(comparison)))
 }
 
 /// The reference and as many others as fit, again and again.
@@ -130,7 +141,15 @@ fn table(comparison: &Comparison, rows: &[&Row], block: &[usize], width: usize) 
 }
 
 fn title(section: Section, comparison: &Comparison) -> String {
-    let per = comparison.method.per.as_deref().map(|per| format!(" per {per}")).unwrap_or_default();
+    let of_section = |row: &&Row| row.section == section;
+    let primary = comparison.rows.iter().find(of_section).is_some_and(|row| row.primary);
+    let others = !primary && comparison.method.primary > 0;
+    let title = bare_title(section, comparison.method.per.as_deref());
+    if others { format!("{title} (exploratory)") } else { title }
+}
+
+fn bare_title(section: Section, per: Option<&str>) -> String {
+    let per = per.map(|per| format!(" per {per}")).unwrap_or_default();
     match section {
         Section::Throughput => "throughput".to_owned(),
         Section::Latency => "latency".to_owned(),
@@ -164,7 +183,12 @@ fn shortened(text: &str, room: usize) -> String {
 
 /// Whether a row belongs into the short table.
 fn is_shown(row: &Row, comparison: &Comparison) -> bool {
-    let counts = row.key.ends_with(".count") || row.key.ends_with(".calls");
+    let rate = row.key.ends_with(".rate");
+    // Rates take the place of totals that are not compared.
+    if if rate { comparison.uneven.is_none() } else { row.total && comparison.uneven.is_some() } {
+        return false;
+    }
+    let counts = rate || row.key.ends_with(".count") || row.key.ends_with(".calls");
     let means: Vec<f64> = row.cells.iter().flatten().map(|cell| cell.mean).collect();
     let stem = row.key.rsplit_once('.').map_or(row.key.as_str(), |(stem, _)| stem);
     let frequent = |key: &str| {
@@ -212,9 +236,8 @@ fn differences(comparison: &Comparison, rows: &[&Row], options: Options) -> Stri
         return text;
     }
     let confidence = comparison.method.confidence_percent;
-    let family = comparison.method.family;
     let head = format!(
-        "differences, with their {confidence:.0} % intervals and Cliff's delta; real where the {family} of this table together err in at most one table of twenty"
+        "differences, with their {confidence:.0} % intervals and Cliff's delta; verdicts by permutation of the rounds: of tables without any difference at most one in twenty shows one"
     );
     format!("\n{}{text}", wrapped(&head, options.width))
 }

@@ -2,8 +2,14 @@
 
 use std::str::FromStr;
 
-use super::json::{Comparison, Verdict};
-use crate::model::units;
+use super::{
+    json::{Comparison, Difference, Row, Verdict},
+    rate_key,
+};
+use crate::{
+    model::units,
+    stats::{self, Bound, Gate, Grain},
+};
 
 /// A condition such as `write.p99 > +10%`.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,59 +57,125 @@ fn time(text: &str) -> Option<f64> {
     units::parse_duration(size).ok().map(|time| sign * time.as_nanos() as f64)
 }
 
+/// Outcome of a condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// A sentence for each variant that crosses the limit.
+    pub crossed: Vec<String>,
+    /// What stands in the way of an answer that may be trusted.
+    pub notes: Vec<String>,
+}
+
 impl Threshold {
-    /// A sentence for each variant that crosses it. What is undecided crosses nothing; with one round each there is only
-    /// the difference itself to go by.
+    /// Tests every variant against the limit: a difference crosses it when one that is exactly the limit is excluded,
+    /// with an error of 5 % over all variants and all `conditions`. Single rounds allow no test: there the difference
+    /// itself is compared.
     ///
     /// # Errors
-    /// A sentence when no variant has such a number.
-    pub fn crossed(&self, comparison: &Comparison) -> Result<Vec<String>, String> {
-        let row = comparison.rows.iter().find(|row| row.key == self.key).ok_or_else(|| {
+    /// A sentence when no variant has such a number, or no number of it could cross the limit.
+    pub fn check(&self, comparison: &Comparison, conditions: usize) -> Result<Checked, String> {
+        let row = self.row(comparison)?;
+        if let Some(uneven) = comparison.uneven.as_ref().filter(|_| row.total) {
+            return Err(format!(
+                "cannot check {:?}: {uneven}, and totals of unequal sessions are not compared; check {:?}, or trace for the same time (--duration)",
+                self.text,
+                rate_key(&self.key)
+            ));
+        }
+        let tests = conditions * comparison.columns.len().saturating_sub(1);
+        let mut checked = Checked::default();
+        let mut some = false;
+        for (nth, difference) in row.differences.iter().enumerate() {
+            let Some(difference) = difference else { continue };
+            let Some(beyond) = self.is_beyond(difference) else { continue };
+            some = true;
+            let label = &comparison.columns[nth].label;
+            let said = format!("{}: {label} {}", self.text, super::format::sentence(difference, row.unit));
+            match self.tested(comparison, row, nth, tests)? {
+                None if beyond => checked.crossed.push(said),
+                Some(Gate::Beyond) => checked.crossed.push(said),
+                Some(_) if beyond => checked
+                    .notes
+                    .push(format!("not crossed: {said}; a difference of the limit is not excluded")),
+                _ => {}
+            }
+            if difference.verdict == Verdict::Unknown {
+                checked.notes.push(format!(
+                    "{}: one round of a variant allows no test: the difference itself is compared, chance included",
+                    self.text
+                ));
+            }
+        }
+        checked.notes.dedup();
+        if some {
+            return Ok(checked);
+        }
+        Err(format!(
+            "cannot check {:?}: no two variants have {}, or it is zero in the reference; check another number",
+            self.text, self.key
+        ))
+    }
+
+    fn row<'a>(&self, comparison: &'a Comparison) -> Result<&'a Row, String> {
+        comparison.rows.iter().find(|row| row.key == self.key).ok_or_else(|| {
             let stem = self.key.split('.').next().unwrap_or_default();
-            let near: Vec<&str> = comparison
-                .rows
-                .iter()
-                .map(|row| row.key.as_str())
-                .filter(|key| key.contains(stem))
-                .take(5)
-                .collect();
+            let known = comparison.rows.iter().map(|row| row.key.as_str());
+            let near: Vec<&str> = known.filter(|key| key.contains(stem)).take(5).collect();
             let near = if near.is_empty() {
                 "--csv lists all".to_owned()
             } else {
                 format!("did you mean {}?", near.join(", "))
             };
             format!("cannot check {:?}: nothing here is called {:?}; {near}", self.text, self.key)
-        })?;
-        let mut crossed = Vec::new();
-        let mut checked = 0;
-        for (nth, difference) in row.differences.iter().enumerate() {
-            let Some(difference) = difference else { continue };
-            let size = match self.limit {
-                Limit::Percent(_) => difference.percent,
-                Limit::Absolute(_) => Some(difference.absolute),
-            };
-            let Some(size) = size else { continue };
-            checked += 1;
-            let (Limit::Percent(limit) | Limit::Absolute(limit)) = self.limit;
-            let beyond = if self.above { size > limit } else { size < limit };
-            if beyond && difference.verdict != Verdict::Undecided {
-                let said = super::format::sentence(difference, row.unit);
-                crossed.push(format!("{}: {} {said}", self.text, comparison.columns[nth].label));
-            }
+        })
+    }
+
+    /// Whether the difference itself lies beyond; `None` where there is no share of it.
+    fn is_beyond(&self, difference: &Difference) -> Option<bool> {
+        let (size, limit) = match self.limit {
+            Limit::Percent(limit) => (difference.percent?, limit),
+            Limit::Absolute(limit) => (difference.absolute, limit),
+        };
+        Some(if self.above { size > limit } else { size < limit })
+    }
+
+    /// The answer of the test; `None` where a variant has a single round.
+    fn tested(
+        &self,
+        comparison: &Comparison,
+        row: &Row,
+        nth: usize,
+        tests: usize,
+    ) -> Result<Option<Gate>, String> {
+        let rounds = |nth: usize| -> Vec<f64> {
+            let rounds = comparison.columns[nth].rounds.iter();
+            rounds.filter_map(|round| round.values.get(&row.key).copied()).collect()
+        };
+        let (from, to) = (rounds(comparison.reference), rounds(nth));
+        if from.len() < 2 || to.len() < 2 {
+            return Ok(None);
         }
-        if checked == 0 {
-            return Err(format!(
-                "cannot check {:?}: no two variants have {}, or it is zero in the reference; check another number",
-                self.text, self.key
-            ));
+        let bound = match self.limit {
+            Limit::Percent(limit) => Bound::Share(limit / 100.0),
+            Limit::Absolute(limit) => Bound::Absolute(limit),
+        };
+        let grain = Grain { share: row.resolution, step: row.step };
+        match stats::gate(&from, &to, bound, self.above, (grain, tests)) {
+            Some(Gate::Undecidable) => Err(format!(
+                "cannot check {:?}: {} and {} rounds could never cross it, whatever their numbers; it takes {} of each",
+                self.text,
+                from.len(),
+                to.len(),
+                stats::least_rounds_of_gates(tests)
+            )),
+            answer => Ok(answer),
         }
-        Ok(crossed)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::synthetic;
+    use super::super::{Frame, build, synthetic};
     use super::*;
 
     fn read(text: &str) -> Result<Threshold, String> {
@@ -122,16 +194,65 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_real_crosses_it() {
+    fn only_what_is_certainly_beyond_crosses_it() {
         let comparison = synthetic::comparison(5);
-        let crossed = |text: &str| read(text).unwrap().crossed(&comparison).map(|crossed| crossed.len());
-        assert_eq!(crossed("write.count > +5%"), Ok(2));
-        assert_eq!(crossed("write.count > +15%"), Ok(1));
-        assert_eq!(crossed("throughput > +10%"), Ok(1));
-        // The third is 1.7 % slower, within what chance does.
-        assert_eq!(crossed("latency.mean > 0.1%"), Ok(0));
-        assert!(crossed("write.p98 > 1%").unwrap_err().contains("did you mean write.count"));
-        assert!(crossed("lost > 1%").unwrap_err().contains("zero in the reference"));
-        assert_eq!(crossed("lost > 0"), Ok(0));
+        let check = |text: &str| read(text).unwrap().check(&comparison, 1);
+        let crossed = |text: &str| check(text).map(|checked| (checked.crossed.len(), checked.notes.len()));
+        assert_eq!(crossed("write.count > +5%"), Ok((2, 0)));
+        assert_eq!(crossed("write.count > +15%"), Ok((1, 0)));
+        // It is 20 % in every round.
+        assert_eq!(crossed("write.count > +20%"), Ok((0, 0)));
+        assert_eq!(crossed("throughput > +10%"), Ok((1, 0)));
+        // The third is slower by less than a per cent, within what chance does.
+        assert_eq!(crossed("latency.mean > 0.1%"), Ok((0, 1)));
+        assert!(check("write.p98 > 1%").unwrap_err().contains("did you mean write.count"));
+        assert!(check("lost > 1%").unwrap_err().contains("zero in the reference"));
+        assert_eq!(crossed("lost > 0"), Ok((0, 0)));
+    }
+
+    /// A difference that is real, and above 10 % on average only: the limit is not excluded.
+    #[test]
+    fn a_real_difference_about_the_limit_does_not_cross_it() {
+        let mut variants = synthetic::variants(5);
+        let calls = [[1.0; 5], [1.04, 1.18, 1.09, 1.12, 1.11]];
+        for (variant, calls) in variants.iter_mut().zip(calls) {
+            for (round, calls) in variant.rounds.iter_mut().zip(calls) {
+                round.measures.iter_mut().find(|it| it.key == "write.count").unwrap().value = calls;
+            }
+        }
+        variants.truncate(2);
+        let comparison = build(Frame::default(), &variants);
+        let row = comparison.rows.iter().find(|row| row.key == "write.count").unwrap();
+        let difference = row.differences[1].unwrap();
+        assert_eq!(difference.verdict, Verdict::Worse);
+        assert!(difference.percent.unwrap() > 10.0, "{difference:?}");
+        let checked = read("write.count > +10%").unwrap().check(&comparison, 1).unwrap();
+        assert_eq!(checked.crossed, Vec::<String>::new());
+        assert!(checked.notes[0].contains("a difference of the limit is not excluded"), "{checked:?}");
+        assert_eq!(read("write.count > +2%").unwrap().check(&comparison, 1).unwrap().crossed.len(), 1);
+    }
+
+    #[test]
+    fn what_no_rounds_could_cross_is_refused_and_a_single_one_goes_by_its_difference() {
+        let check = |rounds: u32, conditions: usize| {
+            read("write.count > +5%").unwrap().check(&synthetic::comparison(rounds), conditions)
+        };
+        assert!(check(2, 1).unwrap_err().contains("it takes 4 of each"), "{:?}", check(2, 1));
+        assert!(check(4, 10).unwrap_err().contains("it takes 6 of each"), "{:?}", check(4, 10));
+        let single = check(1, 1).unwrap();
+        assert_eq!((single.crossed.len(), single.notes.len()), (2, 1), "{single:?}");
+        assert!(single.notes[0].contains("chance included"));
+    }
+
+    #[test]
+    fn totals_of_unequal_sessions_are_refused_with_their_rate() {
+        let mut variants = synthetic::variants(5);
+        let counts = variants.iter_mut().flat_map(|it| &mut it.rounds).flat_map(|round| &mut round.measures);
+        counts.filter(|it| it.key == "write.count").for_each(|it| it.total = true);
+        let frame = |uneven: Option<&str>| Frame { uneven: uneven.map(str::to_owned), ..Frame::default() };
+        let check = |uneven| read("write.count > +5%").unwrap().check(&build(frame(uneven), &variants), 1);
+        assert_eq!(check(None).unwrap().crossed.len(), 2);
+        let said = check(Some("the sessions lasted from 10.0s to 238s")).unwrap_err();
+        assert!(said.contains("10.0s to 238s") && said.contains("\"write.rate\""), "{said}");
     }
 }

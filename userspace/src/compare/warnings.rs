@@ -15,6 +15,8 @@ const PERTURBED: f64 = 5.0;
 const STOLEN: f64 = 2.0;
 /// CPU time that unrelated programs may take without a warning, percent.
 const OTHERS: f64 = 5.0;
+/// Totals that a warning names.
+const NAMED: usize = 4;
 /// The quantities that stand for a round: the first that it has.
 const MAIN: [&str; 4] = ["throughput", "operation", WHOLE, "wall"];
 
@@ -22,11 +24,15 @@ const MAIN: [&str; 4] = ["throughput", "operation", WHOLE, "wall"];
 pub fn all(frame: &Frame, variants: &[Variant]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let fewest = variants.iter().map(|variant| variant.rounds.len()).min().unwrap_or(0);
-    if fewest < FEW {
+    let least = stats::least_rounds(variants.len().saturating_sub(1));
+    if fewest < FEW.max(least) {
         let text = match fewest {
             0 => "a variant has no round at all".to_owned(),
             1 => "a single round of a variant: nothing can be said about chance, so no difference is claimed"
                 .to_owned(),
+            some if some < least => format!(
+                "{some} rounds of each carry no verdict: equal variants fall like this too often; it takes {least}"
+            ),
             _ => format!("{fewest} rounds only: intervals are wide; {FEW} or more say far more"),
         };
         warnings.push(Warning { kind: WarningKind::FewRounds, column: None, text });
@@ -37,9 +43,23 @@ pub fn all(frame: &Frame, variants: &[Variant]) -> Vec<Warning> {
         let found = found.into_iter().flatten();
         warnings.extend(found.map(|(kind, text)| Warning { kind, column: Some(nth), text }));
     }
+    if let Some(uneven) = &frame.uneven {
+        let text = format!("{uneven}: totals ({}) are not compared, their rates are", totals(variants));
+        warnings.push(Warning { kind: WarningKind::Unequal, column: None, text });
+    }
     let texts = slowed(&frame.environment);
     warnings.extend(texts.map(|text| Warning { kind: WarningKind::Throttling, column: None, text }));
     warnings
+}
+
+/// Some of the totals by name.
+fn totals(variants: &[Variant]) -> String {
+    let rounds = variants.iter().flat_map(|variant| &variant.rounds);
+    let names: std::collections::BTreeSet<&str> =
+        rounds.flat_map(|round| &round.measures).filter(|it| it.total).map(|it| it.key.as_str()).collect();
+    let named: Vec<&str> = names.iter().take(NAMED).copied().collect();
+    let more = names.len().saturating_sub(NAMED);
+    if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
 }
 
 /// What took CPU time or speed away from all of them.
@@ -103,7 +123,7 @@ fn outlier(variant: &Variant) -> Found {
 fn perturbed(variant: &Variant) -> Found {
     let (key, values) = main_values(variant)?;
     let untraced = variant.untraced.as_ref()?.value(key).filter(|value| *value != 0.0)?;
-    let gap = 100.0 * (stats::estimate(&values)?.mean - untraced) / untraced;
+    let gap = 100.0 * (stats::estimate(&values, stats::Grain::EXACT)?.mean - untraced) / untraced;
     let text = format!(
         "tracing changed {key} of {} by {gap:+.1} % (one untraced round beside {} traced ones)",
         variant.label,

@@ -1,6 +1,6 @@
 //! What the rounds of one variant say.
 
-use super::{CONFIDENCE, student};
+use super::{CONFIDENCE, Grain, student};
 
 /// Where the true value lies, with the confidence of [`CONFIDENCE`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,9 +32,10 @@ pub struct Estimate {
     pub interval: Option<Interval>,
 }
 
-/// The mean of the rounds; `None` without any, and where one of them is no number.
+/// The mean of the rounds; `None` without any, and where one of them is no number. Rounds that agree to the grain
+/// have an interval as wide as that hides.
 #[must_use]
-pub fn estimate(values: &[f64]) -> Option<Estimate> {
+pub fn estimate(values: &[f64], grain: Grain) -> Option<Estimate> {
     if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
         return None;
     }
@@ -45,8 +46,9 @@ pub fn estimate(values: &[f64]) -> Option<Estimate> {
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let deviation = if rounds > 1 { (squares / (rounds - 1) as f64).sqrt() } else { 0.0 };
     let interval = (rounds > 1).then(|| {
+        let error = ((deviation.powi(2) + grain.variance(mean)) / rounds as f64).sqrt();
         let half =
-            student::critical(1.0 - CONFIDENCE, (rounds - 1) as f64) * deviation / (rounds as f64).sqrt();
+            student::critical(1.0 - CONFIDENCE, (rounds - 1) as f64) * error + grain.share * mean.abs();
         Interval { low: mean - half, high: mean + half }
     });
     Some(Estimate { mean, deviation, rounds, interval })
@@ -58,7 +60,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_that_of_the_textbook() {
-        let found = estimate(&[10.0, 12.0, 11.0, 13.0, 14.0]).unwrap();
+        let found = estimate(&[10.0, 12.0, 11.0, 13.0, 14.0], Grain::EXACT).unwrap();
         assert_eq!((found.mean, found.rounds), (12.0, 5));
         let interval = found.interval.unwrap();
         assert!((interval.low - 10.0368).abs() < 1e-3 && (interval.high - 13.9632).abs() < 1e-3);
@@ -66,11 +68,11 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_not_an_estimate() {
-        assert_eq!(estimate(&[]), None);
-        assert_eq!(estimate(&[1.0, f64::NAN]), None);
-        assert_eq!(estimate(&[1.0, f64::INFINITY]), None);
-        assert_eq!(estimate(&[7.0]).unwrap().interval, None);
-        let same = estimate(&[0.1; 7]).unwrap();
+        assert_eq!(estimate(&[], Grain::EXACT), None);
+        assert_eq!(estimate(&[1.0, f64::NAN], Grain::EXACT), None);
+        assert_eq!(estimate(&[1.0, f64::INFINITY], Grain::EXACT), None);
+        assert_eq!(estimate(&[7.0], Grain::EXACT).unwrap().interval, None);
+        let same = estimate(&[0.1; 7], Grain::EXACT).unwrap();
         assert_eq!((same.mean, same.deviation), (0.1, 0.0));
     }
 }

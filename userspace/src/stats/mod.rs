@@ -1,17 +1,28 @@
-//! What rounds of a measurement allow to be said: intervals, differences, and the warnings that go with them.
+//! Statistics of few rounds: intervals, differences, and the warnings that go with them.
 //!
-//! The round is the unit: the thousands of values within one round share its luck. Why intervals are Student's and not
-//! bootstrapped is told in `docs/adr/0007-intervals-of-few-rounds.md`.
+//! The round is the unit: the thousands of values within one round share its luck. Intervals are Student's; verdicts
+//! are those of a permutation test over the rounds of a whole table: `docs/adr/0011-verdicts-by-permutation.md`.
 
 mod difference;
 mod estimate;
+mod gate;
+mod grain;
+#[cfg(test)]
+mod luck;
+#[cfg(test)]
+mod null;
 mod rounds;
+mod score;
+mod splits;
 mod student;
 #[cfg(test)]
 mod trials;
+mod welch;
 
-pub use difference::{Difference, Family, Verdict, cliffs_delta, difference};
+pub use difference::{Difference, Pair, Verdict, cliffs_delta, differences, least_rounds};
 pub use estimate::{Estimate, Interval, estimate};
+pub use gate::{Bound, Gate, gate, least_rounds_of_gates};
+pub use grain::Grain;
 pub use rounds::{drifts, outliers};
 
 /// Confidence of every interval.

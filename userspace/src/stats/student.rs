@@ -104,4 +104,28 @@ mod tests {
         }
         assert_eq!((two_sided(f64::INFINITY, 4.0), two_sided(0.0, 4.0)), (0.0, 1.0));
     }
+
+    /// The same distribution as another implementation has it, far into the tails.
+    #[test]
+    fn the_distribution_is_that_of_statrs() {
+        use statrs::distribution::{ContinuousCDF as _, StudentsT};
+        for degrees in [1.0, 1.7, 2.0, 4.0, 8.0, 17.3, 60.0, 1000.0] {
+            let theirs = StudentsT::new(0.0, 1.0, degrees).unwrap();
+            for t in [0.01, 0.5, 1.0, 2.0, 3.5, 6.0, 12.0, 40.0] {
+                let (ours, expected) = (two_sided(t, degrees), 2.0 * theirs.sf(t));
+                assert!(
+                    (ours - expected).abs() <= 1e-6 * expected + 1e-15,
+                    "{degrees} {t}: {ours} {expected}"
+                );
+            }
+            for probability in [0.5, 0.05, 0.01, 4e-4] {
+                let expected = theirs.inverse_cdf(1.0 - probability / 2.0);
+                let ours = critical(probability, degrees);
+                assert!(
+                    (ours - expected).abs() <= 1e-5 * expected,
+                    "{degrees} {probability}: {ours} {expected}"
+                );
+            }
+        }
+    }
 }

@@ -21,20 +21,26 @@ fn difference(comparison: &Comparison, key: &str) -> pulse_trace::compare::json:
 
 /// A tenth more calls, of a program that makes as many each time.
 #[test]
-fn a_tenth_more_calls_is_found_in_three_rounds() {
+fn a_tenth_more_calls_is_found_in_four_rounds_and_not_claimed_in_three() {
     let dd = |count: u32| format!("exec dd if=/dev/zero of=/dev/null bs=1 count={count} 2>/dev/null");
-    let found = bench(&["cmd", "--rounds", "3", "--json", "-", "--", &dd(1000), "--", &dd(1100)]);
+    let of =
+        |rounds: &str| bench(&["cmd", "--rounds", rounds, "--json", "-", "--", &dd(1000), "--", &dd(1100)]);
+    let few = of("3");
+    let undecided = difference(&few, "read.count");
+    assert_eq!((undecided.absolute, undecided.verdict), (100.0, Verdict::Undecided));
+    assert_eq!((undecided.more_rounds, few.method.least_rounds), (Some(1), 4));
+    let found = of("4");
     for key in ["read.count", "write.count"] {
         let difference = difference(&found, key);
         assert_eq!((difference.absolute, difference.verdict), (100.0, Verdict::Worse), "{key}");
     }
-    assert_eq!(found.columns.iter().map(|column| column.rounds.len()).collect::<Vec<_>>(), [3, 3]);
+    assert_eq!(found.columns.iter().map(|column| column.rounds.len()).collect::<Vec<_>>(), [4, 4]);
     assert!(found.columns.iter().all(|column| column.untraced.is_some()) && found.finished);
     let mut positions: Vec<u32> =
         found.columns.iter().flat_map(|column| &column.rounds).map(|round| round.position).collect();
     positions.extend(found.columns.iter().filter_map(|column| Some(column.untraced.as_ref()?.position)));
     positions.sort_unstable();
-    assert_eq!(positions, [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(positions, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 /// A sleep is never shorter than asked for, and a busy machine makes both longer alike. A CPU that has been idle for longer

@@ -20,8 +20,10 @@ use crate::{
 };
 
 const PAGE: &str = "docs/results/believe.md";
-/// Rounds of each command in a comparison of twins.
+/// Rounds of each command where a difference is injected.
 const ROUNDS: u32 = 5;
+/// Rounds of each command in comparisons of twins.
+const TWINS: [u32; 3] = [2, 3, 5];
 
 /// A difference that is known.
 struct Injected {
@@ -121,9 +123,10 @@ impl Lab {
     }
 }
 
-/// What comparing twins claimed.
+/// Claims of comparisons of twins.
 #[derive(Default)]
 struct Twins {
+    rounds: u32,
     comparisons: u32,
     /// Comparisons that claimed anything.
     claiming: u32,
@@ -131,14 +134,17 @@ struct Twins {
     claims: Vec<String>,
 }
 
-fn twins(lab: &Lab, same: u32) -> Result<Twins> {
-    let mut twins = Twins::default();
+fn twins(lab: &Lab, same: u32) -> Result<Vec<Twins>> {
     let line = format!("{} --count 500", lab.program("calls"));
-    for seed in 1..=same {
-        say::note(format_args!("the same under two names: {seed} of {same}"));
-        twins.add(&lab.compare(&line, &line, (ROUNDS, seed))?);
-    }
-    Ok(twins)
+    let compared = |rounds: u32| {
+        let mut twins = Twins { rounds, ..Twins::default() };
+        for seed in 1..=same {
+            say::note(format_args!("the same under two names, {rounds} rounds: {seed} of {same}"));
+            twins.add(&lab.compare(&line, &line, (rounds, seed))?);
+        }
+        Ok(twins)
+    };
+    TWINS.into_iter().map(compared).collect()
 }
 
 impl Twins {
@@ -218,26 +224,22 @@ fn chance_of_more(claiming: u32, comparisons: u32) -> f64 {
     (1.0 - at_most).max(0.0)
 }
 
-fn page(twins: &Twins, found: &[(&Injected, Vec<Trial>)], made: &str) -> String {
-    let mut text = format!(
-        "{made}\n\n### The same command under two names\n\n{ROUNDS} rounds of each in every comparison.\n\n"
-    );
-    let share = 100.0 * f64::from(twins.claiming) / f64::from(twins.comparisons.max(1));
-    let claims = if twins.claims.is_empty() { "none".to_owned() } else { twins.claims.join(", ") };
-    // Writing into a string cannot fail.
-    let _ = writeln!(
-        text,
-        "| comparisons | that claim anything | rows compared | rows claimed |\n| ---: | ---: | ---: | --- |\n| {} | {} ({share:.0} %) | {} | {claims} |\n",
-        twins.comparisons, twins.claiming, twins.rows
-    );
-    let more = 100.0 * chance_of_more(twins.claiming.saturating_sub(1), twins.comparisons);
-    let more = if twins.claiming == 0 { 100.0 } else { more };
-    let _ = writeln!(
-        text,
-        "If each comparison claimed something with the 5 % it may, {} or more of {} would do so with a probability of {more:.0} %; \
-         below 5 % the promise would be refuted.\n\n### Differences that are known\n",
-        twins.claiming, twins.comparisons
-    );
+fn page(twins: &[Twins], found: &[(&Injected, Vec<Trial>)], made: &str) -> String {
+    let mut text = format!("{made}\n\n### The same command under two names\n\n");
+    text += "| rounds of each | comparisons | that claim anything | by chance, if 5 % did | rows compared | rows claimed |\n| ---: | ---: | ---: | ---: | ---: | --- |\n";
+    for Twins { rounds, comparisons, claiming, rows, claims } in twins {
+        let share = 100.0 * f64::from(*claiming) / f64::from((*comparisons).max(1));
+        let claims = if claims.is_empty() { "none".to_owned() } else { claims.join(", ") };
+        let chance = claiming.checked_sub(1).map_or(1.0, |less| chance_of_more(less, *comparisons));
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "| {rounds} | {comparisons} | {claiming} ({share:.0} %) | {:.0} % | {rows} | {claims} |",
+            100.0 * chance
+        );
+    }
+    text += "\n*By chance*: how probable so many claiming comparisons or more are, if each claims with the 5 % it may; below 5 % the promise would be refuted. \
+             Fewer than four rounds carry no verdict.\n\n### Differences that are known\n\n";
     text += "| injected | in | rounds | true | measured, each with its interval | found | truth inside | rest left alone |\n| --- | --- | ---: | ---: | --- | ---: | ---: | ---: |\n";
     for (injected, trials) in found {
         let count = |of: fn(&Trial) -> bool| {

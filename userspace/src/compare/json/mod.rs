@@ -41,6 +41,12 @@ pub struct Comparison {
     pub warnings: Vec<Warning>,
     /// Whether all rounds that were asked for were done; false after Ctrl-C.
     pub finished: bool,
+    /// Why totals are not compared: sessions of unequal length; null where they are.
+    #[serde(default)]
+    pub uneven: Option<String>,
+    /// The result in three lines: primary numbers, exploratory ones, and what speaks against believing them.
+    #[serde(default)]
+    pub summary: Vec<String>,
 }
 
 /// The machine and what else it did.
@@ -95,6 +101,12 @@ pub struct Method {
     pub confidence_percent: f64,
     /// Differences that share the error the comparison as a whole may make.
     pub family: usize,
+    /// Those of them that are of primary numbers, which have four fifths of that error.
+    #[serde(default)]
+    pub primary: usize,
+    /// Rounds of each variant below which there is no verdict.
+    #[serde(default)]
+    pub least_rounds: usize,
     /// What costs are given per: `message`, `round trip`, ...; null where they are those of a whole round.
     pub per: Option<String>,
     /// The probes that ran.

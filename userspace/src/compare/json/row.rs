@@ -18,6 +18,18 @@ pub struct Row {
     pub unit: Unit,
     /// Which way is better; null where neither is.
     pub better: Option<Better>,
+    /// Whether it is a primary number: wall time, throughput, latency of the whole. The others are exploratory.
+    #[serde(default)]
+    pub primary: bool,
+    /// Half the width of the histogram's bucket that a quantile lies in, as a share of it; 0 for exact numbers.
+    #[serde(default)]
+    pub resolution: f64,
+    /// Distance between neighbouring values of a count; 0 where it has none.
+    #[serde(default)]
+    pub step: f64,
+    /// Whether it grows with the time that was traced.
+    #[serde(default)]
+    pub total: bool,
     /// One entry per column; null where the variant has no such number.
     pub cells: Vec<Option<Cell>>,
     /// One entry per column: its difference to the reference; null for the reference itself and where either is null.
@@ -74,7 +86,7 @@ pub enum Verdict {
     Different,
     /// All rounds of both agree to the last digit.
     Same,
-    /// Within what chance does.
+    /// Within what chance does, or of fewer rounds than a verdict takes.
     Undecided,
     /// There is a single round: nothing can be said about chance.
     Unknown,
