@@ -363,9 +363,10 @@ fn record(cell: u32, elapsed: u64) {
 fn record_lean(cell: u32, elapsed: u64) {
     loss::count(Slot::HistogramsFull);
     if let Some(cell) = slot(&CELLS, cell) {
-        add(&mut cell.lean_count, 1);
-        add(&mut cell.lean_sum_ns, elapsed);
+        // Read the other way round: calls that are counted there are in sum and maximum.
         raise(&mut cell.lean_max_ns, elapsed);
+        add(&mut cell.lean_sum_ns, elapsed);
+        add(&mut cell.lean_count, 1);
     }
 }
 

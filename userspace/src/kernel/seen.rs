@@ -101,6 +101,8 @@ struct Seen {
     /// Their sum; wraps as they do.
     count: u32,
     sum: u64,
+    /// The smallest and the largest value since the beginning, as far as a look had a value in their bucket.
+    extremes: [Option<u64>; 2],
     /// What a glance has found since, and the stamp then.
     ahead: Option<(u64, Quick)>,
 }
@@ -116,7 +118,6 @@ impl Seen {
     fn difference(&mut self, now: &HistogramNow) -> Hist {
         let mut change = Hist::default();
         change.sum = now.sum.wrapping_sub(self.sum);
-        (change.max, change.min) = (now.max, now.min);
         // Both sides ascend: one walk over all buckets, without looking any of them up.
         let mut known = self.buckets.iter_mut().peekable();
         let mut first_seen = Vec::new();
@@ -140,18 +141,33 @@ impl Seen {
             self.buckets.shrink_to_fit();
         }
         self.sum = now.sum;
-        self.bound_extremes(&mut change);
+        self.find_extremes(&mut change, now);
         change
     }
 
-    /// Keeps the extremes within the outermost buckets. Smallest and largest value are read before the buckets, and on
-    /// kernels without compare and swap two CPUs that share a lane can lose one: then they are right to a bucket.
-    fn bound_extremes(&self, change: &mut Hist) {
-        let (Some((low, _)), Some((high, _))) = (self.buckets.first(), self.buckets.last()) else { return };
-        let (low, high) = (usize::from(*low), usize::from(*high));
-        let least = change.min.map_or(hist::lower(low), |min| min.min(hist::upper(low) - 1));
-        let largest = change.max.map_or(hist::lower(high), |max| max.max(hist::lower(high)));
-        (change.min, change.max) = (Some(least.min(largest)), Some(largest.max(least)));
+    /// The kernel side keeps the extremes of all time: one that has moved is of these values, any other is theirs as far
+    /// as its bucket reaches. One that is not in the bucket of these values is older, or its value not counted yet.
+    fn find_extremes(&mut self, change: &mut Hist, now: &HistogramNow) {
+        let (Some(first), Some(last)) = (change.buckets().first(), change.buckets().last()) else { return };
+        let (lowest, highest) = (usize::from(first.0), usize::from(last.0));
+        let [least, most] = &mut self.extremes;
+        let (lower, upper) = (hist::lower(lowest), hist::upper(highest) - 1);
+        // Nothing in the last bucket is above the sum.
+        let upper = if highest == hist::CLAMPED { change.sum.max(hist::CLAMP) } else { upper };
+        (change.min, change.min_is_bound) = extreme(lowest, lower, now.min, least);
+        (change.max, change.max_is_bound) = extreme(highest, upper, now.max, most);
+        if change.count() == 1 && hist::index(change.sum) == lowest {
+            (change.min, change.min_is_bound) = (Some(change.sum), false);
+            (change.max, change.max_is_bound) = (Some(change.sum), false);
+        }
+    }
+}
+
+/// An extreme of values whose outermost bucket is known, and whether it is only a bound.
+fn extreme(bucket: usize, edge: u64, now: Option<u64>, known: &mut Option<u64>) -> (Option<u64>, bool) {
+    match now.filter(|now| hist::index(*now) == bucket) {
+        Some(now) => (Some(now), known.replace(now) == Some(now) && bucket >= hist::SUB_BUCKETS as usize),
+        None => (Some(edge), bucket >= hist::SUB_BUCKETS as usize),
     }
 }
 
@@ -160,8 +176,12 @@ mod tests {
     use super::*;
 
     fn now(counts: &[(usize, u32)], sum: u64) -> HistogramNow {
+        between(2, 9, counts, sum)
+    }
+
+    fn between(min: u64, max: u64, counts: &[(usize, u32)], sum: u64) -> HistogramNow {
         let mut now = HistogramNow::default();
-        now.add_lane(sum, 9, 3);
+        now.add_lane(sum, max, min + 1);
         counts.iter().for_each(|(bucket, count)| now.buckets[*bucket] = *count);
         now.read = 0..now.buckets.len();
         now
@@ -170,29 +190,79 @@ mod tests {
     #[test]
     fn a_look_is_the_difference_to_the_last_one() {
         let mut seen = Seen::default();
-        let first = seen.difference(&now(&[(5, 10), (6, 1)], 56));
-        assert_eq!((first.count(), first.sum, first.min, first.max), (11, 56, Some(2), Some(9)));
-        let second = seen.difference(&now(&[(5, 12), (6, 1)], 66));
-        assert_eq!((second.count(), second.sum), (2, 10));
-        assert_eq!((seen.count, seen.sum, seen.extent()), (13, 66, 5..7));
+        let first = seen.difference(&now(&[(2, 10), (9, 1)], 29));
+        assert_eq!((first.count(), first.sum, first.min, first.max), (11, 29, Some(2), Some(9)));
+        let second = seen.difference(&now(&[(2, 12), (9, 1)], 33));
+        assert_eq!((second.count(), second.sum), (2, 4));
+        assert_eq!((seen.count, seen.sum, seen.extent()), (13, 33, 2..10));
+    }
+
+    /// A kernel side that records values, and their extremes over all time.
+    #[derive(Default)]
+    struct Recorder(Hist);
+
+    impl Recorder {
+        fn look(&mut self, seen: &mut Seen, values: &[u64]) -> Hist {
+            values.iter().for_each(|value| self.0.record(*value));
+            let counts: Vec<(usize, u32)> =
+                self.0.buckets().iter().map(|(at, count)| (usize::from(*at), *count as u32)).collect();
+            seen.difference(&between(self.0.min.unwrap(), self.0.max.unwrap(), &counts, self.0.sum))
+        }
     }
 
     #[test]
-    fn extremes_that_were_read_too_early_or_lost_are_right_to_a_bucket() {
-        let look = |min_plus_1, max| {
-            let mut now = HistogramNow::default();
-            now.add_lane(1000, max, min_plus_1);
-            (now.buckets[hist::index(100)], now.buckets[hist::index(900)]) = (1, 1);
-            now.read = 0..now.buckets.len();
-            let look = Seen::default().difference(&now);
-            (look.min.unwrap(), look.max.unwrap())
+    fn extremes_are_those_of_the_values_since_the_last_look() {
+        const MS: u64 = 1_000_000;
+        let (mut seen, mut kernel) = (Seen::default(), Recorder::default());
+        let mut all = Hist::default();
+        let mut look = |values: &[u64]| {
+            let hist = kernel.look(&mut seen, values);
+            all.merge(&hist);
+            hist
         };
-        assert_eq!(look(101, 900), (100, 900));
-        // Another CPU's value came in between.
-        assert_eq!(look(901, 900), (hist::upper(hist::index(100)) - 1, 900));
-        assert_eq!(look(101, 100), (100, hist::lower(hist::index(900))));
-        let (min, max) = look(0, 0);
-        assert!(min <= max);
+        let of = |hist: &Hist| (hist.min.unwrap(), hist.min_is_bound, hist.max.unwrap(), hist.max_is_bound);
+        // One long sleep, then short ones.
+        assert_eq!(of(&look(&[700 * MS])), (700 * MS, false, 700 * MS, false));
+        let short = look(&[2 * MS, 2 * MS + 1, 2 * MS + 2]);
+        let edge = hist::upper(hist::index(2 * MS + 2)) - 1;
+        assert_eq!(of(&short), (2 * MS, false, edge, true));
+        assert!(edge < 2 * MS + 2 * MS / 32);
+        let again = look(&[2 * MS + 1, 3 * MS]);
+        assert_eq!(of(&again), (2 * MS, true, hist::upper(hist::index(3 * MS)) - 1, true));
+        // As long as the longest, and one longer; one alone is its own sum.
+        let nearly = look(&[9 * MS, 700 * MS - 1]);
+        assert_eq!((nearly.max, nearly.max_is_bound), (Some(700 * MS), true));
+        assert_eq!(
+            of(&look(&[9 * MS, 700 * MS + 1])),
+            (hist::lower(hist::index(9 * MS)), true, 700 * MS + 1, false)
+        );
+        assert_eq!(of(&look(&[5 * MS])), (5 * MS, false, 5 * MS, false));
+        // Small values have buckets of their own.
+        assert_eq!(of(&look(&[7, 8])), (7, false, hist::upper(hist::index(8)) - 1, false));
+        assert_eq!(of(&look(&[9, 10])), (9, false, 10, false));
+        assert_eq!(all, kernel.0);
+    }
+
+    #[test]
+    fn an_extreme_whose_value_is_not_counted_yet_is_that_of_the_next_look() {
+        let mut seen = Seen::default();
+        let first = seen.difference(&between(100, 5000, &[(hist::index(100), 2)], 200));
+        assert_eq!((first.max, first.max_is_bound), (Some(hist::upper(hist::index(100)) - 1), true));
+        let counts = [(hist::index(100), 2), (hist::index(5000), 1)];
+        let second = seen.difference(&between(100, 5000, &counts, 5200));
+        assert_eq!((second.max, second.max_is_bound), (Some(5000), false));
+    }
+
+    #[test]
+    fn an_extreme_that_lost_a_race_is_a_bound() {
+        let mut seen = Seen::default();
+        let counts = [(hist::index(100), 1), (hist::index(5000), 1), (hist::index(9000), 1)];
+        let hist = seen.difference(&between(5000, 5000, &counts, 14_100));
+        assert_eq!((hist.min, hist.min_is_bound), (Some(hist::lower(hist::index(100))), true));
+        assert_eq!((hist.max, hist.max_is_bound), (Some(hist::upper(hist::index(9000)) - 1), true));
+        // The last bucket has no upper edge.
+        let hist = Seen::default().difference(&between(1, 1, &[(1, 1), (hist::CLAMPED, 1)], hist::CLAMP + 8));
+        assert_eq!((hist.max, hist.max_is_bound), (Some(hist::CLAMP + 8), true));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     counters::Counters,
-    hist::Hist,
+    hist::{Hist, Largest},
     inline::{InlineCost, InlineFrame},
     locks::{FutexFrame, MutexFrame},
     sched::SchedFrame,
@@ -157,6 +157,25 @@ pub struct Lean {
     pub sum_ns: u64,
     /// The longest.
     pub max_ns: u64,
+    /// `max_ns` is a bound above the longest.
+    pub max_is_bound: bool,
+}
+
+impl Lean {
+    /// The longest, if there are any.
+    #[must_use]
+    pub fn longest(&self) -> Option<Largest> {
+        (self.count > 0).then_some(Largest { value: self.max_ns, exact: !self.max_is_bound })
+    }
+
+    /// Adds others.
+    fn merge(&mut self, other: &Self) {
+        let longest = self.longest().max(other.longest());
+        self.count += other.count;
+        self.sum_ns += other.sum_ns;
+        self.max_ns = longest.map_or(0, |it| it.value);
+        self.max_is_bound = longest.is_some_and(|it| !it.exact);
+    }
 }
 
 impl CallStats {
@@ -184,9 +203,14 @@ impl CallStats {
 
     /// The longest call.
     #[must_use]
+    pub fn longest(&self) -> Option<Largest> {
+        self.latency.largest().max(self.lean.longest())
+    }
+
+    /// Its time, ns.
+    #[must_use]
     pub fn max_ns(&self) -> Option<u64> {
-        let lean = (self.lean.count > 0).then_some(self.lean.max_ns);
-        [self.latency.max, lean].into_iter().flatten().max()
+        self.longest().map(|longest| longest.value)
     }
 
     /// Failed calls.
@@ -214,9 +238,7 @@ impl CallStats {
 
     /// Everything but the latencies.
     fn merge_counts(&mut self, other: &Self) {
-        self.lean.count += other.lean.count;
-        self.lean.sum_ns += other.lean.sum_ns;
-        self.lean.max_ns = self.lean.max_ns.max(other.lean.max_ns);
+        self.lean.merge(&other.lean);
         self.untimed += other.untimed;
         self.unreturned += other.unreturned;
         self.blocked_ns += other.blocked_ns;

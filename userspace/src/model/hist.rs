@@ -2,6 +2,8 @@
 
 use pulse_trace_common::hist;
 
+use super::units;
+
 /// A distribution. Merging is addition; the geometry is that of [`pulse_trace_common::hist`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hist {
@@ -9,10 +11,32 @@ pub struct Hist {
     buckets: Vec<(u16, u64)>,
     /// Sum of the values, exact.
     pub sum: u64,
-    /// Smallest value, exact.
+    /// Smallest value.
     pub min: Option<u64>,
-    /// Largest value, exact.
+    /// Largest value.
     pub max: Option<u64>,
+    /// `min` is a bound below the smallest value, in the same bucket.
+    pub min_is_bound: bool,
+    /// `max` is a bound above the largest value, in the same bucket.
+    pub max_is_bound: bool,
+}
+
+/// The largest of some values, in the order in which it is merged: of equal ones the exact one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Largest {
+    /// The value.
+    pub value: u64,
+    /// False for a bound above it.
+    pub exact: bool,
+}
+
+impl Largest {
+    /// A time in words: `2.05ms`, or `<=2.06ms` for a bound.
+    #[must_use]
+    pub fn time(self) -> String {
+        let sign = if self.exact { "" } else { "<=" };
+        format!("{sign}{}", units::time(self.value))
+    }
 }
 
 impl Hist {
@@ -52,16 +76,43 @@ impl Hist {
     pub fn record(&mut self, value: u64) {
         self.add(hist::index(value) as u16, 1);
         self.sum += value;
-        self.min = Some(self.min.map_or(value, |min| min.min(value)));
-        self.max = Some(self.max.map_or(value, |max| max.max(value)));
+        self.merge_extremes(&Self { min: Some(value), max: Some(value), ..Self::default() });
     }
 
     /// Adds all that another one holds.
     pub fn merge(&mut self, other: &Self) {
         self.merge_buckets(&other.buckets);
         self.sum += other.sum;
-        self.min = [self.min, other.min].into_iter().flatten().min();
-        self.max = [self.max, other.max].into_iter().flatten().max();
+        self.merge_extremes(other);
+    }
+
+    fn merge_extremes(&mut self, other: &Self) {
+        let smallest = |hist: &Self| hist.min.map(|min| (min, hist.min_is_bound));
+        let min = [smallest(self), smallest(other)].into_iter().flatten().min();
+        (self.min, self.min_is_bound) = (min.map(|min| min.0), min.is_some_and(|min| min.1));
+        let max = [self.largest(), other.largest()].into_iter().flatten().max();
+        (self.max, self.max_is_bound) = (max.map(|max| max.value), max.is_some_and(|max| !max.exact));
+    }
+
+    /// Replaces extremes that lie outside of the buckets by the edges of these: recordings of earlier versions have those
+    /// of the session in each interval.
+    pub fn bound_by_buckets(&mut self) {
+        let (Some(first), Some(last)) = (self.buckets.first(), self.buckets.last()) else { return };
+        // No value lies above the last bucket.
+        let upper = |bucket: usize| if bucket >= hist::CLAMPED { u64::MAX } else { hist::upper(bucket) - 1 };
+        let (lower, upper) = (hist::lower(usize::from(first.0)), upper(usize::from(last.0)));
+        if self.min.is_some_and(|min| min < lower) {
+            (self.min, self.min_is_bound) = (Some(lower), true);
+        }
+        if self.max.is_some_and(|max| max > upper) {
+            (self.max, self.max_is_bound) = (Some(upper), true);
+        }
+    }
+
+    /// The largest value.
+    #[must_use]
+    pub fn largest(&self) -> Option<Largest> {
+        self.max.map(|value| Largest { value, exact: !self.max_is_bound })
     }
 
     /// In a long session most buckets are there already: only new ones cost a new list.
@@ -94,8 +145,7 @@ impl Hist {
                 flat[usize::from(*index)] += count;
             }
             sum.sum += other.sum;
-            sum.min = [sum.min, other.min].into_iter().flatten().min();
-            sum.max = [sum.max, other.max].into_iter().flatten().max();
+            sum.merge_extremes(other);
         }
         let some = (low..high).filter(|at| flat[*at] != 0);
         sum.buckets = some.map(|at| (at as u16, flat[at])).collect();
@@ -197,6 +247,42 @@ mod tests {
         hists.iter().for_each(|hist| merged.merge(hist));
         assert_eq!(Hist::of_all(&hists), merged);
         assert_eq!(Hist::of_all(&hists[..1]), Hist::default());
+    }
+
+    #[test]
+    fn of_equal_extremes_the_exact_one_is_kept() {
+        let hist = |min, max, bounds| Hist {
+            min: Some(min),
+            max: Some(max),
+            min_is_bound: bounds,
+            max_is_bound: bounds,
+            ..Hist::default()
+        };
+        for (one, other, both) in [
+            (hist(5, 70, false), hist(5, 70, true), hist(5, 70, false)),
+            (hist(5, 70, false), hist(4, 71, true), hist(4, 71, true)),
+            (hist(5, 70, true), hist(6, 69, false), hist(5, 70, true)),
+            (Hist::default(), hist(5, 70, true), hist(5, 70, true)),
+        ] {
+            for (mut sum, next) in [(one.clone(), other.clone()), (other.clone(), one.clone())] {
+                sum.merge(&next);
+                assert_eq!(sum, both);
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_outside_of_the_buckets_become_their_edges() {
+        let mut hist = Hist { min: Some(3), max: Some(700_000_000), ..Hist::default() };
+        hist.add(hist::index(2000) as u16, 1);
+        hist.bound_by_buckets();
+        assert_eq!((hist.min, hist.max), (Some(1984), Some(2015)));
+        assert!(hist.min_is_bound && hist.max_is_bound);
+        let mut within = Hist::default();
+        [2000, hist::CLAMP + 7].iter().for_each(|value| within.record(*value));
+        let before = within.clone();
+        within.bound_by_buckets();
+        assert_eq!(within, before);
     }
 
     #[test]

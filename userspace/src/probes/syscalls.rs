@@ -172,11 +172,15 @@ impl Seen {
     /// What a cell says that was not seen before.
     fn difference(&mut self, counts: CellCounts, errors: impl Iterator<Item = (u32, u32)>) -> CallStats {
         let seen = std::mem::replace(&mut self.counts, counts);
+        let sum_ns = counts.lean_sum_ns - seen.lean_sum_ns;
+        // The kernel side keeps the longest of all time. One that has not moved may be older; no call is longer than all.
+        let moved = counts.lean_max_ns > seen.lean_max_ns;
         CallStats {
             lean: Lean {
                 count: counts.lean_count - seen.lean_count,
-                sum_ns: counts.lean_sum_ns - seen.lean_sum_ns,
-                max_ns: counts.lean_max_ns,
+                sum_ns,
+                max_ns: if moved { counts.lean_max_ns } else { counts.lean_max_ns.min(sum_ns) },
+                max_is_bound: !moved,
             },
             untimed: counts.untimed - seen.untimed,
             unreturned: counts.unreturned - seen.unreturned,
@@ -195,11 +199,19 @@ mod tests {
     #[test]
     fn a_glance_is_the_difference_to_the_last_look() {
         let mut seen = Seen::default();
-        let mut now = CellCounts { lean_count: 5, lean_sum_ns: 70, untimed: 1, ..CellCounts::default() };
-        seen.difference(now, [].into_iter());
+        let mut now = CellCounts {
+            lean_count: 5,
+            lean_sum_ns: 70,
+            lean_max_ns: 60,
+            untimed: 1,
+            ..CellCounts::default()
+        };
+        let first = seen.difference(now, [].into_iter()).lean;
+        assert_eq!(first, Lean { count: 5, sum_ns: 70, max_ns: 60, max_is_bound: false });
         assert_eq!(now.since(&seen.counts), Quick::default());
         (now.lean_count, now.lean_sum_ns, now.unreturned) = (7, 100, 1);
         assert_eq!(now.since(&seen.counts), Quick { count: 3, total_ns: 30 });
-        assert_eq!(seen.difference(now, [].into_iter()).lean, Lean { count: 2, sum_ns: 30, max_ns: 0 });
+        let second = seen.difference(now, [].into_iter()).lean;
+        assert_eq!(second, Lean { count: 2, sum_ns: 30, max_ns: 30, max_is_bound: true });
     }
 }

@@ -3,6 +3,7 @@
 use crate::model::{
     errno,
     frame::{Call, CallStats},
+    hist::Largest,
     syscalls, units,
 };
 
@@ -75,7 +76,7 @@ fn row(call: &Named) -> Row {
         mean_ns(stats).map_or(NONE.to_owned(), units::fraction_of_time),
     ];
     cells.extend(QUANTILES.map(|(_, share)| time(stats.latency.quantile(share))));
-    cells.push(time(stats.max_ns()));
+    cells.push(stats.longest().map_or(NONE.to_owned(), Largest::time));
     Row { cells, notes: notes(stats) }
 }
 

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use crate::model::{
     errno,
+    hist::Largest,
     locks::{self, FutexStats, Lock, MutexSeen, Verdict},
     session::Session,
     text::printable,
@@ -120,7 +121,7 @@ fn cells(lock: &Lock) -> Vec<String> {
         wait.mean().map_or(NONE.to_owned(), units::fraction_of_time),
         time(wait.quantile(0.5)),
         time(wait.quantile(0.99)),
-        time(wait.max),
+        wait.largest().map_or(NONE.to_owned(), Largest::time),
         part(lock.sum.blocked.sum),
         part(lock.sum.run_queue.sum),
     ]

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::model::{
     frame::ProcessKey,
-    hist::Hist,
+    hist::{Hist, Largest},
     sched::{SchedStats, Waker, waker_name},
     session::{Process, Session},
     units,
@@ -128,7 +128,7 @@ fn row(name: String, hist: &Hist) -> Row {
         hist.mean().map_or(NONE.to_owned(), units::fraction_of_time),
     ];
     cells.extend(QUANTILES.map(|(_, share)| time(hist.quantile(share))));
-    cells.push(time(hist.max));
+    cells.push(hist.largest().map_or(NONE.to_owned(), Largest::time));
     Row { cells, notes: Vec::new() }
 }
 
@@ -149,7 +149,7 @@ fn wakers(sched: &SchedStats, options: &Options, layout: Layout) -> String {
             share,
             time(latency.quantile(0.5)),
             time(latency.quantile(0.99)),
-            time(latency.max),
+            latency.largest().map_or(NONE.to_owned(), Largest::time),
         ],
         notes: Vec::new(),
     };

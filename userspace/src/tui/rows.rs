@@ -2,7 +2,7 @@
 
 use crate::model::{
     frame::{CallStats, Overhead},
-    hist::Hist,
+    hist::{Hist, Largest},
     locks::LockPlace,
     sched::{Waker, waker_name},
     status, syscalls,
@@ -69,6 +69,10 @@ fn time(ns: Option<u64>) -> Cell {
     Cell::maybe(ns.map(|ns| (units::time(ns), ns as f64)))
 }
 
+fn largest(value: Option<Largest>) -> Cell {
+    Cell::maybe(value.map(|it| (it.time(), it.value as f64)))
+}
+
 fn percent(share: Option<f64>) -> Cell {
     Cell::maybe(share.map(|share| (format!("{:.1}%", share * 100.0), share)))
 }
@@ -107,7 +111,7 @@ pub fn calls(period: &Period, arch: &str, cumulated: bool) -> Table {
         let mut cells = vec![Cell::text(syscalls::name(arch, call)), now.count(stats.count() + ahead.count)];
         cells.extend([unit.count(stats.failed()), total, Cell::maybe(mean)]);
         cells.extend([0.5, 0.9, 0.99, 0.999].map(quantile));
-        cells.push(time(stats.max_ns()));
+        cells.push(largest(stats.longest()));
         let shares = stats.off_cpu_shares();
         cells.extend(
             [0, 1].map(|at| {
@@ -137,7 +141,7 @@ pub fn wakers(sums: &Sums, unit: Unit) -> Table {
             unit.count(latency.count()),
             time(latency.quantile(0.5)),
             time(latency.quantile(0.99)),
-            time(latency.max),
+            largest(latency.largest()),
         ],
     };
     Table { columns, rows: sums.sched.iter().flat_map(|sched| &sched.wakers).map(row).collect() }

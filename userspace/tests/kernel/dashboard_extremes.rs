@@ -129,3 +129,52 @@ fn ten_thousand_threads_are_followed_and_a_key_ends_it_at_any_time() {
     terminal.press("6", "Threads of");
     terminal.press("q", "ended with 0");
 }
+
+/// A column of the row of a call.
+fn cell(screen: &str, name: &str, column: &str) -> Option<String> {
+    let words = |first: &str| {
+        let line = screen.lines().find(|line| line.split_ascii_whitespace().next() == Some(first))?;
+        Some(line.split_ascii_whitespace().collect::<Vec<_>>())
+    };
+    let at = words("syscall")?.iter().position(|title| *title == column)?;
+    words(name)?.get(at).map(|cell| (*cell).to_owned())
+}
+
+/// One wait of 700 ms, then waits of 2 ms for ever: the kernel side keeps the 700 ms, the window must not.
+#[test]
+fn a_maximum_is_that_of_the_window_and_not_of_the_session() {
+    need!(installed("tmux"), "tmux is not installed");
+    let dir = tempfile::tempdir().unwrap();
+    let script = "mkfifo \"$0/pipe\"; exec 9<>\"$0/pipe\"; echo ready; read -r _; read -r -t 0.7 -u 9 _; \
+                  while :; do read -r -t 0.002 -u 9 _; done";
+    let mut child = Command::new("bash")
+        .args(["--norc", "--noprofile", "-c", script])
+        .arg(dir.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut ready)
+        .unwrap();
+    let mut target = Hostile(child);
+    let attach = format!("attach -p {} -i 100ms --probes syscalls", target.0.id());
+    let terminal = Terminal::start("maxima", (120, 40), &attach);
+    terminal.shows("LIVE");
+    terminal.press("2", "syscall ");
+    for _ in 0..2 {
+        terminal.type_in(&["-"]);
+    }
+    terminal.shows("window 2.00s");
+    target.0.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let longest = || cell(&terminal.screen(), "pselect6", "max");
+    let is_long = |cell: &String| {
+        let ms = cell.strip_suffix("ms").and_then(|ms| ms.parse::<f64>().ok());
+        ms.is_some_and(|ms| ms >= 699.0)
+    };
+    within(PATIENCE, "the long wait", || longest().is_some_and(|cell| is_long(&cell)));
+    within(PATIENCE, "the window without it", || longest().is_some_and(|cell| !is_long(&cell)));
+    // All of the session has it still.
+    terminal.press("c", "SUMS");
+    assert!(is_long(&longest().unwrap()), "{}", terminal.screen());
+}

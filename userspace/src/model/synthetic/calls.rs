@@ -49,7 +49,7 @@ fn stats(random: &mut Random, shape: Shape, floor: u64, last: bool) -> CallStats
     if shape.lossy && random.one_in(6) {
         // Longer than the last bucket begins, without a histogram, without a latency, without an errno.
         stats.latency.record((1 << 40) + random.below(1 << 40));
-        stats.lean = Lean { count: 5, sum_ns: 5 * floor, max_ns: 2 * floor };
+        stats.lean = Lean { count: 5, sum_ns: 5 * floor, max_ns: 2 * floor, max_is_bound: false };
         stats.untimed = 1;
         stats.errors.insert(errno::OTHER, 1);
     }

@@ -17,6 +17,7 @@ use crate::{
 fn largest_hist() -> Hist {
     let mut hist = Hist::default();
     (hist.sum, hist.min, hist.max) = (u64::MAX, Some(u64::MAX), Some(u64::MAX));
+    (hist.min_is_bound, hist.max_is_bound) = (true, true);
     (0..=CLAMPED as u16).for_each(|bucket| hist.add(bucket, 1 << 50));
     hist
 }

@@ -50,6 +50,8 @@ pub struct Lean {
     pub count: u64,
     pub sum_ns: u64,
     pub max_ns: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_is_bound: bool,
 }
 
 impl Syscall {
@@ -81,7 +83,12 @@ impl From<&CallFrame> for Syscall {
             nr: call.call.nr,
             op: call.call.operation,
             latency: Hist::from(latency),
-            lean: Lean { count: lean.count, sum_ns: lean.sum_ns, max_ns: lean.max_ns },
+            lean: Lean {
+                count: lean.count,
+                sum_ns: lean.sum_ns,
+                max_ns: lean.max_ns,
+                max_is_bound: lean.max_is_bound,
+            },
             untimed: call.stats.untimed,
             unreturned: call.stats.unreturned,
             blocked_ns: call.stats.blocked_ns,
@@ -106,7 +113,12 @@ impl TryFrom<Syscall> for CallFrame {
             call: frame::Call { abi, nr: call.nr, operation: call.op },
             stats: CallStats {
                 latency: call.latency.try_into()?,
-                lean: frame::Lean { count: lean.count, sum_ns: lean.sum_ns, max_ns: lean.max_ns },
+                lean: frame::Lean {
+                    count: lean.count,
+                    sum_ns: lean.sum_ns,
+                    max_ns: lean.max_ns,
+                    max_is_bound: lean.max_is_bound,
+                },
                 untimed: call.untimed,
                 unreturned: call.unreturned,
                 blocked_ns: call.blocked_ns,

@@ -3,7 +3,10 @@
 use pulse_trace_common::hist;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{Impossible, counts, times};
+use super::{
+    is_default,
+    limits::{Impossible, counts, times},
+};
 use crate::model::hist::Hist as Values;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +14,10 @@ pub struct Hist {
     pub sum: u64,
     pub min: Option<u64>,
     pub max: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub min_is_bound: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_is_bound: bool,
     /// Pairs of bucket number and count.
     pub buckets: Vec<(u16, u64)>,
 }
@@ -31,13 +38,20 @@ impl Hist {
     /// Bytes that it takes in a line, at most.
     pub fn weight(&self) -> usize {
         // The longest names, three numbers of 20 digits; and a bucket of four digits with a count of 16.
-        120 + self.buckets.len() * 24
+        160 + self.buckets.len() * 24
     }
 }
 
 impl From<&Values> for Hist {
     fn from(values: &Values) -> Self {
-        Self { sum: values.sum, min: values.min, max: values.max, buckets: values.buckets().to_vec() }
+        Self {
+            sum: values.sum,
+            min: values.min,
+            max: values.max,
+            min_is_bound: values.min_is_bound,
+            max_is_bound: values.max_is_bound,
+            buckets: values.buckets().to_vec(),
+        }
     }
 }
 
@@ -58,6 +72,8 @@ impl TryFrom<Hist> for Values {
             return Err(Impossible("a minimum is above its maximum"));
         }
         (values.sum, values.min, values.max) = (read.sum, read.min, read.max);
+        (values.min_is_bound, values.max_is_bound) = (read.min_is_bound, read.max_is_bound);
+        values.bound_by_buckets();
         Ok(values)
     }
 }
