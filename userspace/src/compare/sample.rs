@@ -84,7 +84,7 @@ pub const PARTS: [(&str, &str); 5] = [
     ("blocked", "blocked"),
     ("run_queue", "run queue"),
     ("receiver_call", "receiver call"),
-    ("user_code", "user code"),
+    ("user_code", "user code and page faults"),
 ];
 
 impl Measure {

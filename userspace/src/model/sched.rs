@@ -151,7 +151,7 @@ pub struct Blocked {
 pub struct Budget {
     /// The whole: for a process the sum over its threads.
     pub wall_ns: u64,
-    /// Running outside of system calls.
+    /// Running outside of system calls: user code and page faults.
     pub user_ns: u64,
     /// Running inside of system calls.
     pub kernel_ns: u64,

@@ -183,7 +183,8 @@ impl Letters {
         let stopped = if self.stopped { "T stopped, " } else { "" };
         // A letter and what it stands for stay on one line.
         let words = format!(
-            "U user, K kernel, Q run\u{a0}queue (runnable, without a CPU), {blocked}. blocked elsewhere, {stopped}? unknown"
+            "U user code and page faults, K kernel, Q run\u{a0}queue (runnable, without a CPU), {blocked}. blocked \
+             elsewhere, {stopped}? unknown"
         );
         let glued = words.replace(", ", ",\n").replace(' ', "\u{a0}").replace('\n', " ");
         layout.wrap("  ", &glued).replace('\u{a0}', " ")

@@ -87,7 +87,7 @@ function mark(entry, chosen) {
   return { text: clean(entry.label), value: entry.label, node: () => el("span", {}, chosen.has(entry) ? swatchLine(chosen.get(entry)) : "+ ", clean(entry.label)) };
 }
 
-const PARTS = [["user", "user", "user"], ["kernel", "kernel", "kernel"], ["woken", "woken, waiting for a CPU", "queue"], ["preempted", "preempted, waiting for a CPU", "pushed"]];
+const PARTS = [["user", "user code and page faults", "user"], ["kernel", "kernel", "kernel"], ["woken", "woken, waiting for a CPU", "queue"], ["preempted", "preempted, waiting for a CPU", "pushed"]];
 
 /** The parts of a budget: blocked time by call, the largest ones apart. */
 function budgetParts(budget) {

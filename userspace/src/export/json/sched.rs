@@ -118,7 +118,7 @@ pub enum WakerContext {
 pub struct Budget {
     /// The whole.
     pub wall_ns: u64,
-    /// Running outside of system calls.
+    /// Running outside of system calls: user code and page faults.
     pub user_ns: u64,
     /// Running inside of system calls.
     pub kernel_ns: u64,

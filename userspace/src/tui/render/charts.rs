@@ -145,7 +145,7 @@ pub fn budget_bar(buf: &mut Buffer, look: Look, area: Rect, budget: &Budget) {
 pub fn budget_legend(buf: &mut Buffer, look: Look, area: Rect) {
     let mut x = area.x;
     let parts = [
-        (Tone::User, " user  "),
+        (Tone::User, " user code, page faults  "),
         (Tone::Kernel, " kernel  "),
         (Tone::Queue, " run queue  "),
         (Tone::Blocked, " blocked  "),
