@@ -57,7 +57,7 @@ pub struct TraceOptions {
     #[arg(long, conflicts_with = "plain")]
     pub tui: bool,
     /// What probes in the targets' own code may cost, percent of their CPU time, or `unlimited`; above it they are taken
-    /// out at once
+    /// out at once. 200 ms of CPU time may be drawn in advance, so a hot lock is slower at first
     #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = budget, allow_hyphen_values = true)]
     pub budget: Budget,
     /// Measure how long spins take, too: one probe more, which delays each spin and changes its count

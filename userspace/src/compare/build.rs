@@ -13,7 +13,7 @@ use super::{
 use crate::{
     export::{
         self,
-        json::{Ledger, Tool},
+        json::Tool,
     },
     model::{frame, hist::Hist},
     stats::{self, Grain, Pair},
@@ -236,14 +236,7 @@ fn column(variant: &Variant) -> Column {
         untraced: variant.untraced.as_ref().map(round),
         histograms: histograms(rounds),
         anatomy: anatomy(variant),
-        ledger: ledger.map(|ledger| Ledger {
-            complete: ledger.complete(),
-            counted: ledger.counted,
-            events: ledger.events,
-            lost: ledger.lost,
-            censored: ledger.censored,
-            degraded: ledger.degraded,
-        }),
+        ledger: ledger.as_ref().map(export::ledger),
         tracer_cpu_percent: stats::estimate(&cpu, Grain::EXACT).map(|estimate| estimate.mean),
         notes,
     }

@@ -323,6 +323,7 @@ fn ledger(exported: &crate::export::json::Ledger) -> Ledger {
         lost: book(&exported.lost),
         censored: book(&exported.censored),
         degraded: book(&exported.degraded),
+        room: book(&exported.room),
     }
 }
 

@@ -8,4 +8,4 @@ pub mod json;
 #[cfg(test)]
 pub mod schema;
 
-pub use build::distribution;
+pub use build::{distribution, ledger};

@@ -11,6 +11,7 @@ use pulse_trace_common::{
 };
 
 use super::loaded::Probes;
+use crate::model::{frame::Ledger, grade};
 
 /// Beyond this many, histograms have no copies: one is 4.6 KB.
 const AFFORDABLE_HISTOGRAMS: u32 = 3072;
@@ -128,7 +129,21 @@ impl Limits {
     /// # Errors
     /// When there is no limit of that name, or the value is out of range.
     pub fn set(&mut self, name: &str, value: u32) -> Result<(), String> {
-        let field = match name {
+        let Some(field) = self.field(name) else {
+            return Err(format!("there is no limit {name:?}; limits are {}", Self::NAMES.join(", ")));
+        };
+        if name == "lanes" && !(value.is_power_of_two() && value <= 64) {
+            return Err("lanes must be a power of two, at most 64".to_owned());
+        }
+        if value > Self::MAX {
+            return Err(format!("{name} can be at most {}", Self::MAX));
+        }
+        *field = value;
+        Ok(())
+    }
+
+    fn field(&mut self, name: &str) -> Option<&mut u32> {
+        Some(match name {
             "threads" => &mut self.threads,
             "processes" => &mut self.rows,
             "histograms" => &mut self.histograms,
@@ -138,17 +153,24 @@ impl Limits {
             "holders" => &mut self.holders,
             "mutexes" => &mut self.mutexes,
             "lean-cells" => &mut self.lean_cells,
-            "lanes" if value.is_power_of_two() && value <= 64 => &mut self.lanes,
-            "lanes" => return Err("lanes must be a power of two, at most 64".to_owned()),
-            _ => {
-                return Err(format!("there is no limit {name:?}; limits are {}", Self::NAMES.join(", ")));
+            "lanes" => &mut self.lanes,
+            _ => return None,
+        })
+    }
+
+    /// Notes the sizes of the tables that were full. Of threads that found no room it is not known which table had none:
+    /// that of processes, where all of its rows are in use.
+    pub fn note_full_tables(mut self, rows: impl Fn() -> usize, ledger: &mut Ledger) {
+        for slot in ledger.lost.keys().chain(ledger.degraded.keys()) {
+            let name = match grade::limit_of(slot) {
+                Some("threads") if rows() >= self.rows as usize => "processes",
+                Some(name) => name,
+                None => continue,
+            };
+            if let Some(size) = self.field(name) {
+                ledger.room.insert(name.to_owned(), u64::from(*size));
             }
-        };
-        if value > Self::MAX {
-            return Err(format!("{name} can be at most {}", Self::MAX));
         }
-        *field = value;
-        Ok(())
     }
 
     /// Names that [`Limits::set`] knows.

@@ -15,6 +15,7 @@ use pulse_trace_common::{
 };
 
 use super::{Kernel, LoadError};
+use crate::model::frame::Ledger;
 
 /// How often a program ran and for how long, since it was loaded, while the kernel's statistics were on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +64,11 @@ impl Kernel {
             }
         }
         Slot::ALL.iter().map(|slot| (*slot, totals[*slot as usize])).collect()
+    }
+
+    /// Notes the sizes of the tables that were full.
+    pub fn note_full_tables(&self, ledger: &mut Ledger) {
+        self.limits.note_full_tables(|| self.rows().count(), ledger);
     }
 
     /// The descriptor that becomes readable when a row is finished.

@@ -4,6 +4,19 @@ use super::frame::{Overhead, ProgramCost};
 
 /// Programs whose names begin so run at every system call.
 const CALL_PROGRAMS: &str = "syscalls_";
+/// In them, a call of a target takes as long as so many of other processes (118 to 20 ns in `docs/results/overhead.md`): what
+/// the kernel tells of a program is the sum of both.
+const TARGETS_WEIGHT: f64 = 6.0;
+
+/// Programs at system calls while the statistics were on.
+struct Calls {
+    /// Calls of targets.
+    count: u64,
+    /// Time in them.
+    targets_ns: f64,
+    /// Time in calls of all other processes.
+    others_ns: f64,
+}
 
 impl ProgramCost {
     /// Time per run, net of what the statistics add, ns; `None` without statistics or runs.
@@ -29,10 +42,45 @@ impl Overhead {
         Some(per_event * program.events? as f64 / self.measured_ns as f64)
     }
 
-    /// What the probes add to one system call, begin and end together, ns.
+    /// What the probes add to one system call of a target, begin and end together, ns; of any process, where it is not
+    /// known which were of targets.
     #[must_use]
     pub fn ns_per_call(&self) -> Option<f64> {
-        self.ns_per_pass(&[CALL_PROGRAMS])
+        let of_targets = self.calls_ns().filter(|calls| calls.count > 0);
+        let of_targets = of_targets.map(|calls| calls.targets_ns / calls.count as f64);
+        of_targets.or_else(|| self.ns_per_pass(&[CALL_PROGRAMS]))
+    }
+
+    /// Notes how many system calls targets made while the statistics were on, by their rate in the interval.
+    pub fn sample_calls(&mut self, counted: u64, span_ns: u64) {
+        let calls = u128::from(counted) * u128::from(self.measured_ns) / u128::from(span_ns.max(1));
+        self.sampled_calls = Some(calls as u64);
+    }
+
+    /// Time of the programs at system calls while the statistics were on.
+    fn calls_ns(&self) -> Option<Calls> {
+        let programs = || self.programs.iter().filter(|program| program.name.starts_with(CALL_PROGRAMS));
+        let runs = programs().filter_map(|program| program.events).max()?;
+        let of_cpu: Option<f64> = programs().map(|program| self.cpu_share(program)).sum();
+        let all_ns = of_cpu? * self.measured_ns as f64;
+        let count = self.sampled_calls?.min(runs);
+        let (targets, others) = (count as f64 * TARGETS_WEIGHT, (runs - count) as f64);
+        let targets_ns = all_ns * if runs == 0 { 0.0 } else { targets / (targets + others) };
+        Some(Calls { count, targets_ns, others_ns: all_ns - targets_ns })
+    }
+
+    /// Shares of one CPU that the programs at system calls take: in calls of targets, and in those of all other processes.
+    #[must_use]
+    pub fn calls_cpu_shares(&self) -> Option<(f64, f64)> {
+        let of_cpu = |ns: f64| ns / self.measured_ns as f64;
+        self.calls_ns().map(|calls| (of_cpu(calls.targets_ns), of_cpu(calls.others_ns)))
+    }
+
+    /// Share of one CPU that all programs but those at system calls take; `None` without statistics.
+    #[must_use]
+    pub fn other_programs_cpu_share(&self) -> Option<f64> {
+        let others = self.programs.iter().filter(|program| !program.name.starts_with(CALL_PROGRAMS));
+        others.map(|program| self.cpu_share(program)).sum()
     }
 
     /// What passing once through every program whose name begins with one of these adds, ns; `None` where none ran.
@@ -81,6 +129,36 @@ mod tests {
         assert_eq!(overhead.cpu_share(&overhead.programs[0]), Some(0.006));
         let total = overhead.total_cpu_share(1_000_000).unwrap();
         assert!((total - 0.018).abs() < 1e-12, "{total}");
+    }
+
+    #[test]
+    fn calls_of_targets_and_of_others_are_told_apart() {
+        let mut overhead = Overhead {
+            // 1000 calls of targets at 120 ns, 9000 of others at 20 ns; statistics add 40 ns to each run.
+            programs: vec![
+                program("syscalls_enter", 10_000, 10_000 * 40 + 60_000 + 90_000),
+                program("syscalls_exit", 10_000, 10_000 * 40 + 60_000 + 90_000),
+                program("sched_switch", 100, 100 * 240),
+            ],
+            measured_ns: 1_000_000,
+            empty_program_ns: Some(40.0),
+            sampled_calls: Some(1000),
+            ..Overhead::default()
+        };
+        let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
+        let (targets, others) = overhead.calls_cpu_shares().unwrap();
+        assert!(near(targets, 0.12) && near(others, 0.18), "{targets} {others}");
+        assert!(near(overhead.ns_per_call().unwrap(), 120.0));
+        assert!(near(overhead.other_programs_cpu_share().unwrap(), 0.02));
+        // All of one sort; more than were seen to run, where their rate was lower meanwhile.
+        overhead.sampled_calls = Some(0);
+        assert!(near(overhead.calls_cpu_shares().unwrap().0, 0.0));
+        assert!(near(overhead.ns_per_call().unwrap(), 30.0));
+        overhead.sampled_calls = Some(20_000);
+        assert!(near(overhead.calls_cpu_shares().unwrap().1, 0.0));
+        overhead.sampled_calls = None;
+        assert_eq!(overhead.calls_cpu_shares(), None);
+        assert!(near(overhead.ns_per_call().unwrap(), 30.0));
     }
 
     #[test]

@@ -269,6 +269,8 @@ pub struct Ledger {
     pub censored: BTreeMap<String, u64>,
     /// Events that are counted, but of which a detail is missing.
     pub degraded: BTreeMap<String, u64>,
+    /// Sizes of tables that were full, by the name of the option that sets them.
+    pub room: BTreeMap<String, u64>,
 }
 
 impl Ledger {
@@ -276,6 +278,13 @@ impl Ledger {
     #[must_use]
     pub fn complete(&self) -> bool {
         self.lost.values().chain(self.degraded.values()).all(|count| *count == 0)
+    }
+
+    /// Runs of programs that the kernel left out.
+    #[must_use]
+    pub fn runs_left_out(&self) -> u64 {
+        let of = |book: &BTreeMap<String, u64>, name| book.get(name).copied().unwrap_or(0);
+        of(&self.degraded, "recursion_misses") + 2 * of(&self.lost, "calls_left_out")
     }
 
     /// Adds another interval.
@@ -292,6 +301,7 @@ impl Ledger {
                 *mine.entry(name.clone()).or_default() += count;
             }
         }
+        self.room.extend(other.room.iter().map(|(name, size)| (name.clone(), *size)));
     }
 }
 
@@ -310,6 +320,9 @@ pub struct Overhead {
     pub tool_bytes: u64,
     /// What the kernel's statistics add to each measured run, ns: the time an empty program shows.
     pub empty_program_ns: Option<f64>,
+    /// System calls of targets while the statistics were on, by their rate in each interval; `None` where calls are not
+    /// counted.
+    pub sampled_calls: Option<u64>,
     /// Probes in the target's own code, where there are any.
     pub traps: Option<Traps>,
     /// Putting counters into processes and taking them out, where that was asked for.
@@ -405,6 +418,9 @@ impl Overhead {
         self.tool_cpu_ns += other.tool_cpu_ns;
         self.tool_bytes = other.tool_bytes;
         self.empty_program_ns = other.empty_program_ns.or(self.empty_program_ns);
+        if let Some(theirs) = other.sampled_calls {
+            *self.sampled_calls.get_or_insert_default() += theirs;
+        }
         if let Some(theirs) = &other.inline {
             self.inline.get_or_insert_default().merge(theirs);
         }

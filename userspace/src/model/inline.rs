@@ -1,4 +1,4 @@
-//! Locks as counters inside of the process saw them: every acquisition, at full speed.
+//! Locks as counters inside of the process saw them: every acquisition.
 
 use super::hist::Hist;
 

@@ -6,6 +6,7 @@ pub mod errno;
 mod fold;
 pub mod frame;
 pub mod glance;
+pub mod grade;
 pub mod hist;
 pub mod inline;
 pub mod locks;

@@ -86,6 +86,19 @@ pub fn percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
 }
 
+/// A share as a percentage with two digits: `36%`, `1.2%`, `0.20%`, `<0.01%`.
+#[must_use]
+pub fn share(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        0.0 => "0%".to_owned(),
+        percent if percent < 0.01 => "<0.01%".to_owned(),
+        percent if percent < 0.995 => format!("{percent:.2}%"),
+        percent if percent < 9.95 => format!("{percent:.1}%"),
+        percent => format!("{percent:.0}%"),
+    }
+}
+
 /// Three significant digits in the first unit in which fewer than four digits stand before the point. Rounding may
 /// carry into the next unit: 999,950 ns are 1.00 ms.
 fn scaled(value: f64, step: f64, units: &[&str]) -> String {

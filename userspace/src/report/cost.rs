@@ -22,15 +22,17 @@ const NONE: &str = "-";
 
 /// Warnings when quantiles are below the cost of the probes that measured them; empty when none is.
 pub fn warning(session: &Session, layout: Layout) -> String {
+    let overhead = &session.overhead;
+    let per_call = overhead.ns_per_call();
+    let per_futex = per_call.map(|cost| cost + overhead.ns_per_pass(&["futex_"]).unwrap_or(0.0));
     let groups = [
-        (&["syscalls_"][..], "per call", calls(session)),
-        (&["sched_"][..], "per wakeup and switch", stretches(session)),
-        (&["syscalls_", "futex_"][..], "per futex call", waits(session)),
+        (per_call, "per call", calls(session)),
+        (overhead.ns_per_pass(&["sched_"]), "per wakeup and switch", stretches(session)),
+        (per_futex, "per futex call", waits(session)),
     ];
-    let warnings = groups.into_iter().map(|(programs, unit, hists)| {
-        let cost = session.overhead.ns_per_pass(programs);
-        cost.map_or(String::new(), |cost| below(cost, unit, &hists, layout))
-    });
+    let warnings = groups
+        .into_iter()
+        .map(|(cost, unit, hists)| cost.map_or(String::new(), |cost| below(cost, unit, &hists, layout)));
     warnings.collect()
 }
 
@@ -88,6 +90,7 @@ fn waits(session: &Session) -> Vec<(String, Hist)> {
 pub fn render(session: &Session, layout: Layout) -> String {
     let overhead = &session.overhead;
     let mut text = layout.paint(Tone::Title, "own cost") + "\n";
+    text += &total(session).map_or(String::new(), |words| layout.wrap("", &words));
     let mut programs: Vec<&ProgramCost> = overhead.programs.iter().collect();
     // The kernel lists them in no order that means anything.
     programs.sort_by_key(|program| (Reverse(program.run_ns), &program.name));
@@ -111,6 +114,25 @@ fn row(program: &ProgramCost, overhead: &Overhead) -> Row {
     Row { cells, notes: Vec::new() }
 }
 
+/// All of it in one number, and its parts.
+fn total(session: &Session) -> Option<String> {
+    let overhead = &session.overhead;
+    let all = overhead.total_cpu_share(session.duration_ns)?;
+    let tool = overhead.tool_cpu_share(session.duration_ns);
+    let others = overhead.other_programs_cpu_share()?;
+    let calls = all - others - tool;
+    let mut parts = match overhead.calls_cpu_shares() {
+        Some((of_targets, of_others)) => vec![
+            format!("{} in system calls of the targets", units::percent(of_targets)),
+            format!("{} in those of all other processes", units::percent(of_others)),
+        ],
+        None => vec![format!("{} in system calls of all processes", units::percent(calls.max(0.0)))],
+    };
+    parts.push(format!("{} in other programs", units::percent(others)));
+    parts.push(format!("{} the tool itself", units::percent(tool)));
+    Some(format!("Tracing takes {} of a CPU: {}.", units::percent(all), parts.join(", ")))
+}
+
 /// What the numbers of the table rest on.
 fn basis(session: &Session) -> String {
     let overhead = &session.overhead;
@@ -123,7 +145,8 @@ fn basis(session: &Session) -> String {
     };
     format!(
         "Sampled for {} of {}, {net}. Calls of processes that are not traced run these programs too, and leave \
-         them at once.",
+         them at once. Not in these numbers: while any tracer of system calls is attached, the kernel takes a slower way \
+         through each system call of every process.",
         units::time(overhead.measured_ns),
         units::time(session.duration_ns)
     )

@@ -16,17 +16,20 @@ use super::{
     share::{percent, percent_words},
 };
 
-/// Waiting for a CPU stands out from this share of the time that a process could have run, percent.
-const QUEUE_OF_RUNNABLE: u64 = 20;
-/// Blocking stands out where it takes this share of the wall time, percent, ...
-const BLOCKED_OF_WALL: u64 = 25;
-/// ... and one place this share of the blocked time.
-const PLACE_OF_BLOCKED: u64 = 50;
+/// Waiting for a CPU stands out from this share of the wall time of a process, percent, ...
+const QUEUE_OF_WALL: u64 = 10;
+/// ... or of a single thread of it.
+const QUEUE_OF_THREAD: u64 = 20;
+/// A place in which threads block stands out from this share of the wall time of a process, percent.
+const PLACE_OF_WALL: u64 = 30;
 /// Being stopped stands out from this share of the wall time, percent.
 const STOPPED_OF_WALL: u64 = 10;
-/// A lock stands out from this share of the session's time, spent waiting for it, percent.
+/// Waits of a process on futexes are idle from this share of those that are known, percent.
+const MOSTLY: u64 = 50;
+/// A lock stands out from this share of the session's time, spent waiting for it, percent; so do futex calls that fail,
+/// where all waits take as much, ...
 const WAIT_OF_SESSION: u64 = 1;
-/// Failing futex calls stand out from this share, percent, ...
+/// ... from this share of the calls, percent, ...
 const AGAIN_OF_CALLS: u64 = 10;
 /// ... of this many.
 const MANY_CALLS: u64 = 1000;
@@ -62,17 +65,23 @@ pub fn render(session: &Session, layout: Layout) -> String {
 #[must_use]
 pub fn lines(session: &Session) -> Vec<String> {
     let locks = locks::ranked(&session.processes);
-    [budget_line(session, &locks), lock_line(session, &locks)].into_iter().flatten().collect()
+    // Where events are missing, the others may mislead.
+    let all = [session.ledger.grave_loss(), budget_line(session, &locks), lock_line(session, &locks)];
+    all.into_iter().flatten().collect()
 }
 
-/// The process whose budget is the most lopsided, if any is.
+/// The process that lost most time, what took most of it first.
 fn budget_line(session: &Session, locks: &[Lock]) -> Option<String> {
     let findings = session.processes.iter().filter_map(|(key, process)| {
         let sched = process.sched.as_ref()?;
-        let found =
-            [blocked(session, key, sched, locks), queued(session, &sched.budget), stopped(&sched.budget)];
-        let ns = found.iter().flatten().map(|finding| finding.1).max()?;
-        let clauses: Vec<String> = found.into_iter().flatten().map(|finding| finding.0).collect();
+        let queued = queued(session, &sched.budget).or_else(|| queued_thread(process));
+        let mut found: Vec<_> = [blocked(session, key, sched, locks), queued, stopped(&sched.budget)]
+            .into_iter()
+            .flatten()
+            .collect();
+        found.sort_by_key(|finding| std::cmp::Reverse(finding.1));
+        let ns = found.first()?.1;
+        let clauses: Vec<String> = found.into_iter().map(|finding| finding.0).collect();
         Some((ns, key, process, clauses))
     });
     let (_, key, process, clauses) =
@@ -89,13 +98,9 @@ fn stopped(budget: &Budget) -> Option<(String, u64)> {
     (percent(stopped, whole) >= STOPPED_OF_WALL).then(|| (words(), stopped))
 }
 
-/// Most of the blocked time in one place that is not there for waiting.
+/// Much of the wall time blocked in one place that is not there for waiting.
 fn blocked(session: &Session, key: &ProcessKey, sched: &SchedStats, locks: &[Lock]) -> Option<(String, u64)> {
     let budget = &sched.budget;
-    let all = budget.blocked_ns();
-    if percent(all, budget.parts_ns()) < BLOCKED_OF_WALL {
-        return None;
-    }
     let (place, most) = budget.blocked.iter().max_by_key(|(_, blocked)| blocked.ns)?;
     let name = place_name(&session.header.arch, *place);
     let bare = name.rsplit(':').next().unwrap_or(&name);
@@ -105,10 +110,11 @@ fn blocked(session: &Session, key: &ProcessKey, sched: &SchedStats, locks: &[Loc
         Place::Call(_) if bare.starts_with("futex") => mostly_idle(key, locks),
         Place::Call(_) => PATIENT.contains(&bare),
     };
-    if idle || percent(most.ns, all) < PLACE_OF_BLOCKED {
+    let wall = budget.parts_ns();
+    if idle || percent(most.ns, wall) < PLACE_OF_WALL {
         return None;
     }
-    Some((format!("{} of its blocked time is {name}", percent_words(most.ns, all)), most.ns))
+    Some((format!("blocked in {name} for {} of its wall time", percent_words(most.ns, wall)), most.ns))
 }
 
 /// Whether the waits of a process on futexes, as far as they are known, were mostly for work and not for locks.
@@ -116,17 +122,21 @@ fn mostly_idle(key: &ProcessKey, locks: &[Lock]) -> bool {
     let mine = || locks.iter().filter(|lock| lock.users.iter().any(|user| user.0 == key.pid));
     let all: u64 = mine().map(Lock::wait_ns).sum();
     let idle: u64 = mine().filter(|lock| lock.verdict.is_for_work()).map(Lock::wait_ns).sum();
-    all > 0 && percent(idle, all) >= PLACE_OF_BLOCKED
+    all > 0 && percent(idle, all) >= MOSTLY
 }
 
 /// More time runnable than there are CPUs for it.
 fn queued(session: &Session, budget: &Budget) -> Option<(String, u64)> {
     let queue = budget.run_queue_ns();
     let runnable = budget.on_cpu_ns() + queue;
-    if queue == 0 || percent(queue, runnable) < QUEUE_OF_RUNNABLE {
+    if percent(queue, budget.parts_ns()) < QUEUE_OF_WALL {
         return None;
     }
-    let mut words = format!("waited for a CPU {} of the time it could run", percent_words(queue, runnable));
+    let mut words = format!(
+        "waited for a CPU for {} of its wall time, {} of the time it could run",
+        percent_words(queue, budget.parts_ns()),
+        percent_words(queue, runnable)
+    );
     if session.duration_ns > 0 && session.header.cpus > 0 {
         let threads = runnable as f64 / session.duration_ns as f64;
         let cpus = session.header.cpus;
@@ -136,6 +146,24 @@ fn queued(session: &Session, budget: &Budget) -> Option<(String, u64)> {
         }
     }
     Some((words, queue))
+}
+
+/// One thread that waited long for a CPU, among others that had nothing to do.
+fn queued_thread(process: &Process) -> Option<(String, u64)> {
+    let queue = |thread: &SchedStats| thread.budget.run_queue_ns();
+    let (tid, thread) = process.sched_threads.iter().max_by_key(|(_, thread)| queue(thread))?;
+    let (queue, wall) = (queue(thread), thread.budget.parts_ns());
+    // Of a thread that hardly lived, any wait is much.
+    let of_process = process.sched_threads.values().map(|thread| thread.budget.parts_ns()).max()?;
+    if percent(queue, wall) < QUEUE_OF_THREAD || percent(wall, of_process) < MOSTLY {
+        return None;
+    }
+    let name = process.thread_names.get(tid).map_or("", String::as_str);
+    let words = percent_words(queue, wall);
+    Some((
+        format!("its thread {tid} {} waited for a CPU for {words} of its wall time", shown_name(name)),
+        queue,
+    ))
 }
 
 /// Whole where that says enough.
@@ -149,7 +177,10 @@ fn lock_line(session: &Session, locks: &[Lock]) -> Option<String> {
     let again: u64 = locks.iter().filter_map(|lock| lock.sum.errors.get(&EAGAIN)).sum();
     let top = locks.iter().find(|lock| !lock.verdict.is_for_work() && lock.wait_ns() > 0);
     let waits = top.is_some_and(|lock| percent(lock.wait_ns(), session.duration_ns) >= WAIT_OF_SESSION);
-    let fails = calls >= MANY_CALLS && percent(again, calls) >= AGAIN_OF_CALLS;
+    let all: u64 = locks.iter().map(Lock::wait_ns).sum();
+    let fails = calls >= MANY_CALLS
+        && percent(again, calls) >= AGAIN_OF_CALLS
+        && percent(all, session.duration_ns) >= WAIT_OF_SESSION;
     if !waits && !fails {
         return None;
     }
@@ -247,11 +278,11 @@ mod tests {
             count: 1,
         });
         let place = LockPlace::Shared { device: 1, inode: 2, offset: 0, path: "/dev/shm/q".to_owned() };
-        let budget = budget(2 * SECOND, 7 * SECOND, &[(202, 62 * SECOND), (0, 38 * SECOND)]);
+        let budget = budget(2 * SECOND, 18 * SECOND, &[(202, 62 * SECOND), (0, 18 * SECOND)]);
         assert_eq!(
             found(&session(Some(budget), Some((place, stats)))),
-            "> 7 queue: 62% of its blocked time is futex, waited for a CPU 78% of the time it could run: 2 CPUs for 9 runnable \
-             threads\n\
+            "> 7 queue: blocked in futex for 62% of its wall time, waited for a CPU for 18% of its wall time, 90% of the time \
+             it could run: 2 CPUs for 20 runnable threads\n\
              > futex: 516,203 calls, 41% EAGAIN; top lock 0x7f0000001000 (shm /q +0, adaptive) from enqueue+0x2a, \
              500ms of waiting\n"
         );
@@ -271,6 +302,10 @@ mod tests {
             session(Some(budget(SECOND, 0, &[(0, SECOND), (1, SECOND), (2, SECOND)])), None),
             // Hardly blocks.
             session(Some(budget(SECOND, 0, &[(0, SECOND / 10)])), None),
+            // Waits for a CPU 86% of the time that it could run, which is 4% of its wall time.
+            session(Some(budget(SECOND / 150, SECOND / 25, &[(232, SECOND - SECOND / 21)])), None),
+            // Half of what it blocks is one call: a fifth of its wall time.
+            session(Some(budget(3 * SECOND, 0, &[(0, SECOND), (232, SECOND)])), None),
         ];
         for session in quiet {
             assert_eq!(found(&session), "");
@@ -305,16 +340,67 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_above_one_percent_stands_above_what_it_may_falsify() {
+        let mut session = session(Some(budget(SECOND, SECOND, &[])), None);
+        session.ledger.counted = 100;
+        session.ledger.lost.insert("cells_full".to_owned(), 1);
+        assert!(found(&session).starts_with("> 7 queue: "));
+        session.ledger.lost.insert("cells_full".to_owned(), 2);
+        let said = found(&session);
+        assert!(
+            said.starts_with(
+                "> LOST (2.0%): 2 of 102 system calls are missing (cells_full); --limit lean-cells=N"
+            ),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 2);
+    }
+
+    #[test]
     fn one_cpu_is_singular_and_fractions_are_kept_where_they_matter() {
         let mut session = session(Some(budget(SECOND, SECOND / 2, &[])), None);
         session.header.cpus = 1;
         assert_eq!(
             found(&session),
-            "> 7 queue: waited for a CPU 33% of the time it could run: 1 CPU for 1.5 runnable threads\n"
+            "> 7 queue: waited for a CPU for 33% of its wall time, 33% of the time it could run: 1 CPU for 1.5 runnable \
+             threads\n"
         );
+        let words = "> 7 queue: waited for a CPU for 33% of its wall time, 33% of the time it could run\n";
         session.header.cpus = 2;
-        assert_eq!(found(&session), "> 7 queue: waited for a CPU 33% of the time it could run\n");
+        assert_eq!(found(&session), words);
         session.duration_ns = 0;
-        assert_eq!(found(&session), "> 7 queue: waited for a CPU 33% of the time it could run\n");
+        assert_eq!(found(&session), words);
+    }
+
+    #[test]
+    fn a_thread_that_starves_among_idle_ones_is_found_and_one_that_hardly_lived_is_not() {
+        let mut session = session(Some(budget(SECOND / 2, SECOND / 2, &[(232, 39 * SECOND)])), None);
+        let process = session.processes.values_mut().next().unwrap();
+        process.thread_names.insert(8, "worker".to_owned());
+        let thread = |budget| SchedStats { budget, ..SchedStats::default() };
+        process.sched_threads = (9..48).map(|tid| (tid, thread(budget(0, 0, &[(232, SECOND)])))).collect();
+        process.sched_threads.insert(8, thread(budget(SECOND / 2, SECOND / 2, &[])));
+        let words = "> 7 queue: its thread 8 worker waited for a CPU for 50% of its wall time\n";
+        assert_eq!(found(&session), words);
+        let process = session.processes.values_mut().next().unwrap();
+        process.sched_threads.insert(8, thread(budget(SECOND / 200, SECOND / 200, &[])));
+        assert_eq!(found(&session), "");
+    }
+
+    #[test]
+    fn calls_that_fail_are_no_finding_where_they_take_no_time() {
+        let mut stats = FutexStats {
+            count: 9000,
+            errors: [(EAGAIN, 4000)].into(),
+            unlike_mutex: 9000,
+            ..FutexStats::default()
+        };
+        (0..4000).for_each(|_| stats.wait.record(400));
+        let said = |stats: &FutexStats| {
+            found(&session(None, Some((LockPlace::Private { address: 1 }, stats.clone()))))
+        };
+        assert_eq!(said(&stats), "");
+        (0..4000).for_each(|_| stats.wait.record(40_000));
+        assert!(said(&stats).starts_with("> futex: 9,000 calls, 44% EAGAIN"), "{}", said(&stats));
     }
 }

@@ -2,45 +2,45 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{frame::Ledger, session::Session, text::printable, units};
+use crate::model::{frame::Ledger, grade::Grade, session::Session, text::printable, units};
 
 use super::layout::{Layout, Tone};
 
 pub fn render(session: &Session, layout: Layout) -> String {
     let ledger = &session.ledger;
-    let [lost, degraded, censored] = [&ledger.lost, &ledger.degraded, &ledger.censored].map(total);
     let counted = counted(ledger, session.header.counts_calls());
-    if ledger.complete() {
-        let edges = if censored == 0 {
-            "none lost".to_owned()
-        } else {
-            format!(
-                "none lost, {} partly outside of the session ({})",
-                units::count(censored),
-                listed(&ledger.censored)
-            )
-        };
-        let words = layout.wrap("ledger: ", &format!("complete, {counted}, {edges}"));
-        return words + &lines("noted", noted(ledger), layout);
-    }
-    let head = format!(
-        "ledger: INCOMPLETE, {counted}, {} lost, {} censored, {} without a detail",
-        units::count(lost),
-        units::count(censored),
-        units::count(degraded)
-    );
-    let mut text = layout.paint(Tone::Alarm, layout.wrap("", &head).trim_end()) + "\n";
-    for (class, slots) in
-        [("lost", &ledger.lost), ("censored", &ledger.censored), ("degraded", &ledger.degraded)]
+    let mut words =
+        format!("{}, {counted}, {} lost", ledger.grade().words(), units::count(total(&ledger.lost)));
+    for (slots, noun) in [(&ledger.degraded, "partial"), (&ledger.censored, "partly outside of the session")]
     {
-        text += &lines(class, slots, layout);
+        if total(slots) > 0 {
+            words += &format!(", {} {noun}", units::count(total(slots)));
+        }
     }
-    text + &lines("noted", noted(ledger), layout)
+    if ledger.complete() && total(&ledger.censored) > 0 {
+        words += &format!(" ({})", listed(&ledger.censored));
+    }
+    let head = layout.wrap("ledger: ", &words);
+    let mut text = match ledger.grade() {
+        Grade::Lost(_) => layout.paint(Tone::Alarm, head.trim_end()) + "\n",
+        _ => head,
+    };
+    let classes = [("lost", &ledger.lost), ("partial", &ledger.degraded), ("censored", &ledger.censored)];
+    for (class, slots) in classes.into_iter().filter(|_| !ledger.complete()) {
+        text += &lines(class, slots, ledger, layout);
+    }
+    text + &lines("noted", noted(ledger), ledger, layout)
 }
 
-fn lines<'a>(class: &str, slots: impl IntoIterator<Item = (&'a String, &'a u64)>, layout: Layout) -> String {
+fn lines<'a>(
+    class: &str,
+    slots: impl IntoIterator<Item = (&'a String, &'a u64)>,
+    ledger: &Ledger,
+    layout: Layout,
+) -> String {
     let line = |(name, count): (&String, &u64)| {
-        let words = format!("{}: {}", printable(name), meaning(name));
+        let room = ledger.remedy(name).map_or(String::new(), |remedy| format!("; {remedy} makes room"));
+        let words = format!("{}: {}{room}", printable(name), meaning(name));
         layout.wrap(&format!("  {class:<9} {:>9}  ", units::count(*count)), &words)
     };
     slots.into_iter().filter(|(_, count)| **count > 0).map(line).collect()
@@ -86,12 +86,8 @@ fn meaning(name: &str) -> &'static str {
         "unmatched_entry" => {
             "calls that were not seen to end; counted, but missing in total, mean and quantiles"
         }
-        "cells_full" => {
-            "no room for another pair of process and call; these calls are in no row. Trace fewer processes"
-        }
-        "untracked_thread" => {
-            "calls of threads that found no room in the thread table; they are in no row. Trace fewer processes"
-        }
+        "cells_full" => "no room for another pair of process and call; these calls are in no row",
+        "untracked_thread" => "calls of threads that found no room in the thread table; they are in no row",
         "targets_full" => {
             "processes or threads that found no room; their calls are lost, as untracked_thread counts"
         }
@@ -111,15 +107,19 @@ fn meaning(name: &str) -> &'static str {
             "calls that ended before they began, by the clock; counted, but missing in total, mean and quantiles"
         }
         "histograms_full" => {
-            "calls without a histogram; count, total, mean and max hold them, quantiles do not. Trace fewer processes"
+            "calls without a histogram; count, total, mean and max hold them, quantiles do not"
         }
         "began_before_attach" => {
             "calls that were running already when the session began; they are not in the counts"
         }
         "in_flight_at_detach" => "calls still running when session or probe ended; not in the counts",
+        "calls_left_out" => {
+            "calls of which the kernel may have left out both ends (Linux 7, where a thread is preempted in a program); at \
+             most as many, those of other processes included"
+        }
         "recursion_misses" => {
-            "runs of our programs that the kernel left out, for whichever process: a call that lost one end is counted \
-             all the same, one that lost both is not"
+            "runs of our programs that the kernel left out, for any process: a call that lost one end is counted, \
+             without latency"
         }
         "counters_missing" => {
             "performance counters that could have been opened in a less busy moment; the process's section says which \
@@ -154,11 +154,9 @@ fn meaning(name: &str) -> &'static str {
 /// The same for those of locks, and of what they share with scheduling.
 fn meaning_of_locks(name: &str) -> &'static str {
     match name {
-        "distributions_full" => {
-            "values without a histogram; counts and budgets have them, quantiles do not. Trace fewer processes"
-        }
+        "distributions_full" => "values without a histogram; counts and budgets have them, quantiles do not",
         "futexes_full" => {
-            "futex calls for which there was no room to note on which futex; counted as calls where these are counted. Raise --limit futexes="
+            "futex calls for which there was no room to note on which futex; counted as calls where these are counted"
         }
         "futex_unreturned" => "calls on futexes in which their threads died",
         "holders_full" => {
@@ -191,7 +189,7 @@ fn meaning_of_locks(name: &str) -> &'static str {
         }
         "mutex_unprobed_us" => "us, how long they ran so, at most and in all",
         "mutexes_full" => {
-            "passes of contended paths whose lock had no room any more; they are counted nowhere. Raise --limit mutexes="
+            "passes of contended paths whose lock had no room any more; they are counted nowhere"
         }
         "holds_unfollowed" => {
             "mutexes of threads that had more than four at a time; how long these were held is missing"
@@ -220,14 +218,14 @@ mod tests {
     #[test]
     fn a_complete_one_is_one_short_line() {
         let text = rendered(Ledger { counted: 123_456, ..Ledger::default() });
-        assert_eq!(text, "ledger: complete, 123456 calls counted, none lost\n");
+        assert_eq!(text, "ledger: complete, 123456 calls counted, 0 lost\n");
     }
 
     #[test]
     fn events_of_other_probes_are_counted_by_name() {
         let events = slots(&[("wakeups", 12), ("futex_calls", 0), ("e\x1b_x", 3)]);
         let text = rendered(Ledger { counted: 7, events, ..Ledger::default() });
-        assert_eq!(text, "ledger: complete, 7 calls, 3 e\\x1b x, 12 wakeups counted, none lost\n");
+        assert_eq!(text, "ledger: complete, 7 calls, 3 e\\x1b x, 12 wakeups counted, 0 lost\n");
     }
 
     #[test]
@@ -235,20 +233,17 @@ mod tests {
         let mut session = Session::default();
         session.header.probes = vec!["futex".to_owned()];
         let text = render(&session, Layout::new(80, false));
-        assert_eq!(text, "ledger: complete, no event was counted, none lost\n");
+        assert_eq!(text, "ledger: complete, no event was counted, 0 lost\n");
         session.ledger.events = slots(&[("futex_calls", 9)]);
         let text = render(&session, Layout::new(80, false));
-        assert_eq!(text, "ledger: complete, 9 futex calls counted, none lost\n");
+        assert_eq!(text, "ledger: complete, 9 futex calls counted, 0 lost\n");
     }
 
     #[test]
     fn what_is_worth_knowing_stands_below_with_its_meaning() {
         let events = slots(&[("wakeups", 5), ("wakeup_of_running", 3)]);
         let text = rendered(Ledger { counted: 7, events, ..Ledger::default() });
-        assert!(
-            text.starts_with("ledger: complete, 7 calls, 5 wakeups counted, none lost\n  noted"),
-            "{text}"
-        );
+        assert!(text.starts_with("ledger: complete, 7 calls, 5 wakeups counted, 0 lost\n  noted"), "{text}");
         assert!(text.contains(" 3  wakeup_of_running: wakeups of threads that were not\n"), "{text}");
     }
 
@@ -256,7 +251,38 @@ mod tests {
     fn calls_at_the_edges_do_not_make_it_incomplete() {
         let censored = slots(&[("began_before_attach", 2), ("in_flight_at_detach", 0)]);
         let text = rendered(Ledger { counted: 5, censored, ..Ledger::default() });
-        assert!(text.starts_with("ledger: complete, 5 calls counted, none lost, 2 partly outside"), "{text}");
+        assert!(text.starts_with("ledger: complete, 5 calls counted, 0 lost, 2 partly outside"), "{text}");
+    }
+
+    #[test]
+    fn a_few_details_that_are_missing_are_no_alarm_and_have_a_share() {
+        let events = slots(&[("wakeups", 5000)]);
+        let ledger =
+            Ledger { counted: 9000, events, degraded: slots(&[("wakeup_unseen", 8)]), ..Ledger::default() };
+        let session = Session { ledger, ..Session::default() };
+        let text = render(&session, Layout::new(80, true));
+        assert!(
+            text.starts_with(
+                "ledger: partial (0.16%), 9000 calls, 5000 wakeups counted, 0 lost, 8 partial\n  partial "
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_full_table_is_named_with_the_option_and_a_value() {
+        let room = [("threads".to_owned(), 1024), ("futexes".to_owned(), 1024)].into();
+        let text = rendered(Ledger {
+            counted: 64,
+            lost: slots(&[("untracked_thread", 36)]),
+            degraded: slots(&[("targets_full", 5000), ("futexes_full", 3)]),
+            room,
+            ..Ledger::default()
+        });
+        assert!(text.starts_with("ledger: LOST (36%), 64 calls counted, 36 lost, 5003 partial\n"), "{text}");
+        let text = text.replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("in no row; --limit threads=8192 makes room"), "{text}");
+        assert!(text.contains("where these are counted; --limit futexes=2048 makes room"), "{text}");
     }
 
     #[test]
@@ -267,7 +293,7 @@ mod tests {
                 degraded: slots(&[("from_the_future", 1)]),
                 ..Ledger::default()
             });
-            assert!(text.contains("INCOMPLETE") && text.contains(slot.name()), "{text}");
+            assert!(text.contains("ledger: LOST") && text.contains(slot.name()), "{text}");
             assert!(!meaning(slot.name()).contains("does not know"), "{}", slot.name());
             assert!(text.contains("does not know"), "{text}");
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");

@@ -107,7 +107,7 @@ fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error:
 fn compare(session: &Session, scope: Scope, pid: u32) -> Result<String, String> {
     let makers = if scope == Scope::Children { 1 + caller::CHILDREN } else { caller::threads() as u64 };
     let mut shown = Vec::new();
-    let skipped = session.ledger.degraded.get("recursion_misses").copied().unwrap_or(0);
+    let skipped = session.ledger.runs_left_out();
     for (name, each) in caller::TRUTH {
         let truth = each * makers;
         let nr =

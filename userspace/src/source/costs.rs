@@ -36,7 +36,8 @@ impl Costs {
         }
     }
 
-    /// From here on the tool's CPU time counts, and what its programs miss: what came before was getting ready.
+    /// From here on the tool's CPU time counts, and what its programs miss: what came before was getting ready. The hooks
+    /// are in, and count nothing yet: system calls of the tool itself show what those of strangers cost.
     pub fn begin(&mut self, kernel: &Kernel) {
         self.seen = kernel.run_stats().into_iter().collect();
         self.cpu_ns = host::own_cpu_ns();
@@ -73,6 +74,7 @@ impl Costs {
             tool_cpu_ns: cpu_ns - std::mem::replace(&mut self.cpu_ns, cpu_ns),
             tool_bytes: host::own_bytes(),
             empty_program_ns: self.empty_program_ns,
+            sampled_calls: None,
             traps: None,
             inline: None,
         }

@@ -13,6 +13,7 @@ use super::{
     gather::Gatherer,
     host,
     inlining::Inlining,
+    misses::Misses,
     probing::{NOT_OF_EVERYBODY, Probing, Wish, no_cookies, without_tier_0},
     seating::{Onlooker, open_accounts},
     switch::{SWITCHED_OFF, Switches},
@@ -57,6 +58,7 @@ pub struct Live {
     pub(super) gatherer: Gatherer,
     costs: Costs,
     losses: BTreeMap<&'static str, u64>,
+    misses: Misses,
     pub(super) start_ns: u64,
     last_ns: u64,
     sequence: u64,
@@ -134,6 +136,7 @@ impl Live {
             gatherer,
             costs,
             losses: BTreeMap::new(),
+            misses: Misses::default(),
             start_ns: 0,
             last_ns: 0,
             sequence: 0,
@@ -356,8 +359,7 @@ impl Live {
         let mut overhead = self.costs.take(&self.kernel);
         overhead.traps = self.probing.as_mut().map(|probing| probing.take(&self.kernel));
         overhead.inline = self.inlining.take_cost();
-        let missed = overhead.programs.iter().map(|program| program.missed).sum();
-        add_positive(&mut ledger.degraded, "recursion_misses", missed);
+        self.misses.book(&overhead.programs, &mut ledger);
         add_positive(&mut ledger.degraded, COUNTERS_MISSING, self.counting.take_missing());
         add_positive(&mut ledger.degraded, SWITCHED_OFF, self.switches.take_count());
         let (inline_missing, inline_lost) = self.inlining.take_missing();
@@ -366,6 +368,9 @@ impl Live {
         }
         add_positive(&mut ledger.lost, "inline_nobodys", inline_lost);
         ledger.counted = total(&processes, CallStats::count);
+        if self.gatherer.counts_calls() {
+            overhead.sample_calls(ledger.counted, now.saturating_sub(self.last_ns));
+        }
         add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
         let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
         add_positive(&mut ledger.events, "wakeups", wakeups);
@@ -381,6 +386,8 @@ impl Live {
         let contended = processes.iter().flat_map(|process| &process.mutexes);
         let contended = contended.map(|mutex| mutex.stats.contended).sum();
         add_positive(&mut ledger.events, "contended_acquisitions", contended);
+        let inside = processes.iter().flat_map(|process| &process.inline);
+        add_positive(&mut ledger.events, "acquisitions", inside.map(|it| it.stats.acquisitions).sum());
         let (unprobed, unprobed_ns) = self.take_unprobed();
         add_positive(&mut ledger.degraded, UNPROBED, unprobed);
         add_positive(&mut ledger.events, UNPROBED_US, unprobed_ns.div_ceil(1000));
@@ -437,6 +444,7 @@ impl Live {
             add_positive(book, slot.name(), new);
         }
         add_positive(&mut ledger.degraded, Slot::TargetsFull.name(), std::mem::take(&mut self.refused));
+        self.kernel.note_full_tables(&mut ledger);
         ledger
     }
 }

@@ -6,6 +6,7 @@ pub mod gather;
 pub mod host;
 mod inlining;
 pub mod live;
+mod misses;
 mod pending;
 pub mod probing;
 mod runtimes;

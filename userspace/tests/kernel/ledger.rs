@@ -5,7 +5,10 @@
 
 use std::{thread, time::Duration};
 
-use pulse_trace::{model::session::Session, session::Scope};
+use pulse_trace::{
+    model::{grade::Grade, session::Session},
+    session::Scope,
+};
 use pulse_trace_common::loss::Slot;
 
 use crate::support::{Calls, How, Trace, blocked_in, counts, entries, whole};
@@ -65,7 +68,10 @@ fn threads_without_a_seat_are_lost_by_number() {
         let session = sealed(&How { limits: &[("threads", seats)], ..How::default() });
         let ledger = &session.ledger;
         assert_eq!(entries(ledger) - censored(&session, Slot::BeganBefore.name()), BEGUN, "{ledger:?}");
-        assert!(!ledger.complete());
+        assert!(matches!(ledger.grade(), Grade::Lost(Some(share)) if share > 0.5), "{ledger:?}");
+        let enough = (THREADS + 1).next_power_of_two();
+        let remedy = format!("; --limit threads={enough} makes room");
+        assert!(ledger.grave_loss().is_some_and(|words| words.ends_with(&remedy)), "{ledger:?}");
         assert_eq!(degraded(&session, Slot::TargetsFull), THREADS + 1 - u64::from(seats), "{ledger:?}");
         assert_eq!(censored(&session, Slot::BeganBefore.name()), u64::from(seats), "{ledger:?}");
         assert!(lost(&session, Slot::UntrackedThread) >= (THREADS - u64::from(seats)) * (KINDS * EACH + 2));
@@ -77,6 +83,8 @@ fn processes_without_a_row_are_lost_by_number() {
     let session = sealed(&How { limits: &[("processes", 0)], probes: &["syscalls"], ..How::default() });
     assert_eq!(lost(&session, Slot::UntrackedThread), BEGUN, "{:?}", session.ledger);
     assert_eq!((session.ledger.counted, session.processes.len()), (0, 0));
+    let remedy = session.ledger.remedy(Slot::UntrackedThread.name());
+    assert!(remedy.is_some_and(|words| words.starts_with("--limit processes=")), "{:?}", session.ledger);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod beginning;
 mod bench;
 mod budget;
+mod cost;
 mod counters;
 mod dashboard;
 mod dashboard_extremes;

@@ -6,6 +6,7 @@ use crate::{
     model::{frame, session},
 };
 
+/// A ledger, and how complete it is.
 pub fn ledger(ledger: &frame::Ledger) -> Ledger {
     Ledger {
         counted: ledger.counted,
@@ -14,6 +15,9 @@ pub fn ledger(ledger: &frame::Ledger) -> Ledger {
         censored: ledger.censored.clone(),
         degraded: ledger.degraded.clone(),
         complete: ledger.complete(),
+        grade: ledger.grade().name().to_owned(),
+        share_percent: ledger.grade().share().map(|share| share * 100.0),
+        room: ledger.room.clone(),
     }
 }
 
@@ -34,6 +38,8 @@ pub fn overhead(session: &session::Session) -> Overhead {
             })
             .collect(),
         cpu_percent: overhead.total_cpu_share(session.duration_ns).map(percent),
+        target_calls_percent: overhead.calls_cpu_shares().map(|shares| percent(shares.0)),
+        other_calls_percent: overhead.calls_cpu_shares().map(|shares| percent(shares.1)),
         measured_ns: overhead.measured_ns,
         empty_program_ns: overhead.empty_program_ns,
         tool_cpu_ns: overhead.tool_cpu_ns,

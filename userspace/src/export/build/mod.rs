@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use super::json::{Abi, Exit, Export, Host, Info, Lean, Process, SCHEMA, Syscall, Thread, Tool, Unit};
 use crate::model::{errno, frame, session, status, syscalls};
-use cost::{ledger, overhead};
+pub use cost::ledger;
+use cost::overhead;
 pub use hist::distribution;
 
 impl From<&session::Session> for Export {

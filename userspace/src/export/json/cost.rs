@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::InlineCost;
 
 /// `counted + lost + censored` is the truth.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ledger {
     /// System calls that are in the numbers.
@@ -23,6 +23,16 @@ pub struct Ledger {
     pub degraded: BTreeMap<String, u64>,
     /// Whether nothing is lost and no detail is missing.
     pub complete: bool,
+    /// `complete`; `partial`: every event is counted, and of some a detail is missing; `LOST`: events are missing.
+    #[serde(default)]
+    pub grade: String,
+    /// The largest share of the events of one kind that is missing, or lacks a detail, percent; null where the ledger is
+    /// complete, or the number of events is not known.
+    #[serde(default)]
+    pub share_percent: Option<f64>,
+    /// Sizes of tables that were full, by the name that `--limit` knows them by.
+    #[serde(default)]
+    pub room: BTreeMap<String, u64>,
 }
 
 /// What the measurement itself cost.
@@ -33,6 +43,12 @@ pub struct Overhead {
     pub programs: Vec<Program>,
     /// Programs and tool together, percent of one CPU; null without run statistics.
     pub cpu_percent: Option<f64>,
+    /// Programs at system calls of the targets, percent of one CPU; null where these cannot be told from others.
+    #[serde(default)]
+    pub target_calls_percent: Option<f64>,
+    /// The same at system calls of all other processes.
+    #[serde(default)]
+    pub other_calls_percent: Option<f64>,
     /// How long the kernel's run statistics were on, ns.
     pub measured_ns: u64,
     /// What the statistics add to each run, ns; already taken off. Null where that could not be measured.

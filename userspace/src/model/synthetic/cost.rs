@@ -30,6 +30,7 @@ pub fn ledger(random: &mut Random, shape: Shape, counted: u64) -> Ledger {
         lost: of_class(Class::Lost),
         censored: of_class(Class::Censored),
         degraded: of_class(Class::Degraded),
+        room: if shape.lossy { BTreeMap::from([("threads".to_owned(), 1024)]) } else { BTreeMap::new() },
     }
 }
 
@@ -54,6 +55,7 @@ pub fn overhead(random: &mut Random, counted: u64) -> Overhead {
         tool_cpu_ns: 2_345_678,
         tool_bytes: 21 << 20,
         empty_program_ns: Some(47.0 + random.below(1000) as f64 / 7.0 / 100.0),
+        sampled_calls: Some(counted / 20),
         traps: None,
         inline: None,
     }

@@ -18,6 +18,8 @@ pub struct Ledger {
     pub lost: BTreeMap<String, u64>,
     pub censored: BTreeMap<String, u64>,
     pub degraded: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub room: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Overhead {
     pub tool_cpu_ns: u64,
     pub tool_bytes: u64,
     pub empty_program_ns: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled_calls: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traps: Option<Traps>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +66,7 @@ impl From<&frame::Ledger> for Ledger {
             lost: ledger.lost.clone(),
             censored: ledger.censored.clone(),
             degraded: ledger.degraded.clone(),
+            room: ledger.room.clone(),
         }
     }
 }
@@ -70,11 +75,11 @@ impl TryFrom<Ledger> for frame::Ledger {
     type Error = Impossible;
 
     fn try_from(ledger: Ledger) -> Result<Self, Impossible> {
-        let slots = [&ledger.events, &ledger.lost, &ledger.censored, &ledger.degraded];
+        let slots = [&ledger.events, &ledger.lost, &ledger.censored, &ledger.degraded, &ledger.room];
         counts(slots.into_iter().flat_map(BTreeMap::values).copied().chain([ledger.counted]))
             .map_err(|_| Impossible("a count of the ledger is too large"))?;
-        let Ledger { counted, events, lost, censored, degraded } = ledger;
-        Ok(Self { counted, events, lost, censored, degraded })
+        let Ledger { counted, events, lost, censored, degraded, room } = ledger;
+        Ok(Self { counted, events, lost, censored, degraded, room })
     }
 }
 
@@ -93,6 +98,7 @@ impl From<&frame::Overhead> for Overhead {
             tool_cpu_ns: overhead.tool_cpu_ns,
             tool_bytes: overhead.tool_bytes,
             empty_program_ns: overhead.empty_program_ns,
+            sampled_calls: overhead.sampled_calls,
             traps: overhead.traps.as_ref().map(Traps::from),
             inline: overhead.inline.as_ref().map(InlineCost::from),
         }
@@ -104,7 +110,8 @@ impl TryFrom<Overhead> for frame::Overhead {
 
     fn try_from(overhead: Overhead) -> Result<Self, Impossible> {
         let programs = &overhead.programs;
-        counts(programs.iter().flat_map(|it| [it.events.unwrap_or(0), it.missed]))
+        let runs = programs.iter().flat_map(|it| [it.events.unwrap_or(0), it.missed]);
+        counts(runs.chain(overhead.sampled_calls))
             .map_err(|_| Impossible("a count of the overhead is too large"))?;
         let run_times = programs.iter().filter_map(|it| it.run_ns);
         times(run_times.chain([overhead.measured_ns, overhead.tool_cpu_ns]))
@@ -123,6 +130,7 @@ impl TryFrom<Overhead> for frame::Overhead {
             tool_cpu_ns: overhead.tool_cpu_ns,
             tool_bytes: overhead.tool_bytes,
             empty_program_ns: overhead.empty_program_ns,
+            sampled_calls: overhead.sampled_calls,
             traps: overhead.traps.map(frame::Traps::try_from).transpose()?,
             inline: overhead.inline.map(TryInto::try_into).transpose()?,
         })

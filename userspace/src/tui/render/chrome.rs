@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
-    model::{glance::Glance, session::Session, text::printable, units},
+    model::{glance::Glance, grade::Grade, session::Session, text::printable, units},
     tui::{
         app::{App, WINDOWS_NS},
         keys::{BINDINGS, View},
@@ -118,32 +118,32 @@ fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
 /// What the ledger says, from all of it down to the least that must be said.
 fn balance(session: &Session, ahead: u64) -> (Vec<String>, Tone) {
     let ledger = &session.ledger;
+    let head = ledger.grade().words();
     if ledger.complete() {
-        let mut forms = vec!["complete, none lost".to_owned(), "complete".to_owned()];
+        let mut forms = vec![format!("{head}, 0 lost"), head];
         if session.header.counts_calls() {
             let all = units::count(ledger.counted + ahead);
-            forms.insert(0, format!("complete, {all} calls counted, none lost"));
+            forms.insert(0, format!("{}, {all} calls counted, 0 lost", forms[1]));
         }
         return (forms, Tone::Faint);
     }
-    let lost: u64 = ledger.lost.values().sum();
-    let degraded = units::count(ledger.degraded.values().sum());
-    let mut slots: Vec<_> =
-        ledger.lost.iter().chain(&ledger.degraded).filter(|(_, count)| **count > 0).collect();
+    let lost = matches!(ledger.grade(), Grade::Lost(_));
+    let mut slots: Vec<_> = if lost { &ledger.lost } else { &ledger.degraded }.iter().collect();
+    slots.retain(|(_, count)| **count > 0);
     slots.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let remedy = slots.first().filter(|_| lost).and_then(|(name, _)| ledger.remedy(name));
     let slots: Vec<String> =
         slots.iter().map(|(name, count)| format!("{} {}", printable(name), units::count(**count))).collect();
-    let (head, least, tone) = match lost {
-        0 => ("none lost, ".to_owned(), format!("{degraded} lack a detail"), Tone::Accent),
-        _ => (format!("LOST {}, ", units::count(lost)), format!("LOST {}", units::count(lost)), Tone::Alarm),
-    };
-    let head = format!("{head}without a detail {degraded}");
-    let mut forms = vec![format!("{head} ({})", slots.join(", "))];
-    for some in (1..slots.len()).rev() {
-        forms.push(format!("{head} ({}, +{} more)", slots[..some].join(", "), slots.len() - some));
+    let listed = |some: usize| format!("{head}: {}", slots[..some].join(", "));
+    let mut forms = vec![listed(slots.len())];
+    forms
+        .extend((1..slots.len()).rev().map(|some| format!("{}, +{} more", listed(some), slots.len() - some)));
+    if let Some(remedy) = remedy {
+        forms.iter_mut().for_each(|form| *form += &format!("; {remedy}"));
+        forms.push(format!("{head}; {remedy}"));
     }
-    forms.extend([format!("{head} ({} causes)", slots.len()), head, least]);
-    (forms, tone)
+    forms.push(head);
+    (forms, if lost { Tone::Alarm } else { Tone::Faint })
 }
 
 fn tabs(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
@@ -236,18 +236,23 @@ mod tests {
     fn slots_that_do_not_fit_are_left_out_whole() {
         let mut session = Session::new(Header::default());
         session.ledger.degraded = [("wakers_full".to_owned(), 3042), ("switch_unseen".to_owned(), 7)].into();
-        let shown = |width| {
-            let (forms, _) = balance(&session, 0);
+        session.ledger.events = [("wakeups".to_owned(), 6000), ("context_switches".to_owned(), 7000)].into();
+        session.ledger.counted = 3;
+        let shown = |session: &Session, width| {
+            let (forms, _) = balance(session, 0);
             fitting(&forms, Rect::new(0, 0, width, 1)).to_owned()
         };
-        assert_eq!(shown(80), "none lost, without a detail 3049 (wakers_full 3042, switch_unseen 7)");
-        assert_eq!(shown(60), "none lost, without a detail 3049 (wakers_full 3042, +1 more)");
-        assert_eq!(shown(50), "none lost, without a detail 3049 (2 causes)");
-        assert_eq!(shown(40), "none lost, without a detail 3049");
-        assert_eq!(shown(20), "3049 lack a detail");
-        assert_eq!(shown(5), "");
+        assert_eq!(shown(&session, 80), "partial (51%): wakers_full 3042, switch_unseen 7");
+        assert_eq!(shown(&session, 40), "partial (51%): wakers_full 3042, +1 more");
+        assert_eq!(shown(&session, 20), "partial (51%)");
+        assert_eq!(shown(&session, 5), "");
         session.ledger.lost.insert("ring_full".to_owned(), 12);
-        assert_eq!(balance(&session, 0).0.last().map(String::as_str), Some("LOST 12"));
+        assert_eq!(balance(&session, 0).0, ["LOST: ring_full 12", "LOST"]);
+        session.ledger.lost.insert("cells_full".to_owned(), 21);
+        session.ledger.room.insert("lean-cells".to_owned(), 256);
+        assert_eq!(shown(&session, 80), "LOST (88%): cells_full 21, ring_full 12; --limit lean-cells=512");
+        assert_eq!(shown(&session, 40), "LOST (88%); --limit lean-cells=512");
+        assert_eq!(shown(&session, 20), "LOST (88%)");
     }
 
     #[test]
@@ -255,6 +260,6 @@ mod tests {
         let mut session = Session::new(Header { probes: vec!["syscalls".to_owned()], ..Header::default() });
         session.ledger.counted = 40;
         let (forms, _) = balance(&session, 2);
-        assert_eq!(forms, ["complete, 42 calls counted, none lost", "complete, none lost", "complete"]);
+        assert_eq!(forms, ["complete, 42 calls counted, 0 lost", "complete, 0 lost", "complete"]);
     }
 }

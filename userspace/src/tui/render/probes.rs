@@ -87,7 +87,7 @@ fn slots(ledger: &Ledger) -> Vec<(String, Tone)> {
     let mut lines = vec![(format!("counted   {:>10}", units::count(ledger.counted)), Tone::Plain)];
     let classes = [
         ("lost", &ledger.lost, Tone::Alarm),
-        ("degraded", &ledger.degraded, Tone::Alarm),
+        ("partial", &ledger.degraded, Tone::Plain),
         ("censored", &ledger.censored, Tone::Plain),
         ("events", &ledger.events, Tone::Plain),
     ];
