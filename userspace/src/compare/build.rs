@@ -11,10 +11,7 @@ use super::{
     summary, warnings,
 };
 use crate::{
-    export::{
-        self,
-        json::Tool,
-    },
+    export::{self, json::Tool},
     model::{frame, hist::Hist},
     stats::{self, Grain, Pair},
 };
