@@ -58,14 +58,15 @@ fn threads_of_python_that_compute_fight_for_one_lock() {
         let locks = ranked(&session.processes);
         let [gil] = &of(&locks, "CPython", "GIL")[..] else { panic!("{python:?}: {locks:?}") };
         assert_eq!(gil.verdict, Verdict::Contention, "{python:?}");
-        // One of two that want to run waits, as long as both do; and no thread waits longer than it does not run.
+        // One of two that want to run waits, as long as both do: all of that time on a machine that is not busy. And no
+        // thread waits longer than it does not run.
         let seconds = |name: &'static str| {
             truth["lives"].as_array().unwrap().iter().map(move |life| life[name].as_f64().unwrap())
         };
         let both = seconds("wall").fold(f64::INFINITY, f64::min);
         let most: f64 = seconds("wall").zip(seconds("cpu")).map(|(wall, cpu)| wall - cpu).sum();
         let waited = gil.wait_ns() as f64 / 1e9;
-        assert!(waited > 0.5 * both && waited < most + 0.1, "{python:?}: {waited} of {truth}, {gil:?}");
+        assert!(waited > 0.25 * both && waited < most + 0.1, "{python:?}: {waited} of {truth}, {gil:?}");
         // Nothing of it is left elsewhere.
         assert_eq!(of(&locks, "pthread", "condition"), [], "{python:?}");
         assert!(gil.parts.len() > 2, "{python:?}: {:?}", gil.parts);
@@ -169,7 +170,7 @@ fn functions_of_node_have_the_names_that_it_writes_down() {
     let locks = ranked(&session.processes);
     let atomics = of(&locks, "V8", "Atomics.wait");
     let mut frames = atomics.iter().flat_map(|lock| &lock.sum.stacks).flat_map(|stack| &stack.frames);
-    assert!(frames.any(|frame| frame.contains("lock file:") && frame.contains("atomics.mjs")), "{atomics:?}");
+    assert!(frames.any(|frame| frame.contains("JS:") && frame.contains("atomics.mjs")), "{atomics:?}");
     let note = "--perf-basic-prof";
     assert!(!session.notes.iter().any(|said| said.contains(note)), "{:?}", session.notes);
     std::fs::remove_file(format!("/tmp/perf-{pid}.map")).unwrap();
