@@ -4,7 +4,7 @@ mod calls;
 mod locks;
 mod sched;
 
-use super::{Distribution, HistError, Measure};
+use super::{Distribution, HistError, Measure, json::Unit};
 use crate::{
     export::json::{Export, Process},
     model::hist::Hist,

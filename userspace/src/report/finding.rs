@@ -5,13 +5,13 @@ use crate::model::{
     frame::ProcessKey,
     locks::{self, Lock, LockPlace, Verdict},
     sched::{Budget, Place, SchedStats},
-    session::Session,
+    session::{Process, Session},
     units,
 };
 
 use super::{
     budget::place_name,
-    layout::{Layout, process_name},
+    layout::{Layout, process_name, shown_name},
     place,
     share::{percent, percent_words},
 };
@@ -227,7 +227,7 @@ mod tests {
         hist::Hist,
         locks::{FutexStats, MutexKind, MutexSeen, StackCount},
         sched::Blocked,
-        session::{Header, Process},
+        session::Header,
     };
 
     const SECOND: u64 = 1_000_000_000;
