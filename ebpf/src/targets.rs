@@ -199,7 +199,7 @@ pub fn rename(id: u32, comm: [u8; COMM_LEN]) {
 /// The row of a process that is followed; 0 where it is not.
 #[inline(always)]
 pub fn process_of(tgid: u32) -> u32 {
-    let id = PROCESSES.get_ptr(tgid).map_or(0, |id| memory::read(id));
+    let id = PROCESSES.get_ptr(tgid).map_or(0, memory::read);
     if id != 0
         && let Some(row) = row(id)
         && row.tgid == 0

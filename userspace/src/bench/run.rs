@@ -110,26 +110,30 @@ pub async fn bench(plan: &Plan, progress: &mut dyn Progress) -> Result<Ended, Be
     {
         return Err(error);
     }
-    let method = Method {
-        command: plan.command.clone(),
-        start_unix_ns,
-        duration_ns: Some(host::monotonic_ns() - begun),
-        seed: Some(plan.seed),
-        rounds: Some(plan.rounds),
-        per: plan.per.clone(),
-        probes: probes::chosen(&plan.probes).into_iter().map(str::to_owned).collect(),
-        ..Method::default()
-    };
     let frame = Frame {
         title: plan.title.clone(),
         environment: machine.environment(),
-        method,
+        method: method(plan, start_unix_ns, host::monotonic_ns() - begun),
         reference: plan.reference,
         uneven: None,
         finished,
         warnings: failure.iter().map(stopped).collect(),
     };
     Ok(Ended { comparison: build(frame, &variants), failure })
+}
+
+/// How it was measured.
+fn method(plan: &Plan, start_unix_ns: u64, duration_ns: u64) -> Method {
+    Method {
+        command: plan.command.clone(),
+        start_unix_ns,
+        duration_ns: Some(duration_ns),
+        seed: Some(plan.seed),
+        rounds: Some(plan.rounds),
+        per: plan.per.clone(),
+        probes: probes::chosen(&plan.probes).into_iter().map(str::to_owned).collect(),
+        ..Method::default()
+    }
 }
 
 /// Warm-ups first; the untraced rounds stand in the middle, among the traced ones.

@@ -161,7 +161,7 @@ mod tests {
         outcome.latency("push", "push", &told);
         assert!(outcome.measures.iter().all(|measure| measure.unit == Unit::Cycles));
         let tail = outcome.measures.iter().find(|measure| measure.key == "push.p9999").unwrap();
-        assert_eq!((tail.name.as_str(), tail.value), ("push, p99.99", 65.0));
+        assert_eq!((tail.name.as_str(), tail.value), ("push, p99.99", 64.0));
         assert_eq!(outcome.distributions[0].unit, Unit::Cycles);
     }
 }

@@ -254,20 +254,7 @@ impl Kernel {
         let others = if grows && limits.rows > 0 { limits.rows + 1 } else { 0 };
         let cpus = nr_cpus().map_err(|(_, cause)| LoadError::Cpus(cause))? as u32;
         let mut constants = settings::offsets(&Btf::of_kernel()?)?;
-        constants.extend([
-            ("LANE_MASK", limits.lanes - 1),
-            ("FOLLOW_CHILDREN", u32::from(setup.follow_children)),
-            ("EVERYBODY", u32::from(setup.everybody)),
-            ("PER_THREAD", u32::from(setup.per_thread)),
-            ("OWN_TGID", std::process::id()),
-            ("CPUS", cpus),
-            ("CELL_HISTOGRAMS", limits.histograms),
-            ("OTHERS", others),
-            ("PROBE_SYSCALLS", u32::from(setup.probes.syscalls)),
-            ("PROBE_FUTEX", u32::from(setup.probes.futex)),
-            ("TAKE_STACKS", u32::from(setup.probes.stacks)),
-            ("PROBE_MUTEX", u32::from(setup.probes.mutex)),
-        ]);
+        constants.extend(constants_of(setup, &limits, cpus, others));
         let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
         let mut loader = EbpfLoader::new();
         // The programs carry no relocations; parsing the kernel's types for them would cost a tenth of a second.
@@ -320,6 +307,24 @@ impl Kernel {
         }
         Ok(kernel)
     }
+}
+
+/// What the programs know of the session.
+fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'static str, u32); 12] {
+    [
+        ("LANE_MASK", limits.lanes - 1),
+        ("FOLLOW_CHILDREN", u32::from(setup.follow_children)),
+        ("EVERYBODY", u32::from(setup.everybody)),
+        ("PER_THREAD", u32::from(setup.per_thread)),
+        ("OWN_TGID", std::process::id()),
+        ("CPUS", cpus),
+        ("CELL_HISTOGRAMS", limits.histograms),
+        ("OTHERS", others),
+        ("PROBE_SYSCALLS", u32::from(setup.probes.syscalls)),
+        ("PROBE_FUTEX", u32::from(setup.probes.futex)),
+        ("TAKE_STACKS", u32::from(setup.probes.stacks)),
+        ("PROBE_MUTEX", u32::from(setup.probes.mutex)),
+    ]
 }
 
 /// How long each map has to be; those that are not here are as the object has them.

@@ -91,18 +91,6 @@ fn meaning(name: &str) -> &'static str {
         "targets_full" => {
             "processes or threads that found no room; their calls are lost, as untracked_thread counts"
         }
-        "processes_shared" => {
-            "processes that came when there was no row for them; what they did is counted, together as [others]. \
-             --limit processes=N makes room"
-        }
-        "cells_shared" => {
-            "calls for which there was no room beside the others of their process; they are counted with [others]. \
-             --limit lean-cells=N makes room"
-        }
-        "futexes_shared" => {
-            "calls on futexes that had no entry of their own at that time; counted as those of \"other locks\". \
-             --limit futexes=N makes room"
-        }
         "clock_backwards" => {
             "calls that ended before they began, by the clock; counted, but missing in total, mean and quantiles"
         }
@@ -146,6 +134,25 @@ fn meaning(name: &str) -> &'static str {
         }
         "thread_ends_full" => {
             "threads that ended faster than their accounts could be read; their time is missing in the budget"
+        }
+        _ => meaning_of_shared(name),
+    }
+}
+
+/// The same for what shares a row because there was none left.
+fn meaning_of_shared(name: &str) -> &'static str {
+    match name {
+        "processes_shared" => {
+            "processes that came when there was no row for them; what they did is counted, together as [others]. \
+             --limit processes=N makes room"
+        }
+        "cells_shared" => {
+            "calls for which there was no room beside the others of their process; they are counted with [others]. \
+             --limit lean-cells=N makes room"
+        }
+        "futexes_shared" => {
+            "calls on futexes that had no entry of their own at that time; counted as those of \"other locks\". \
+             --limit futexes=N makes room"
         }
         _ => meaning_of_locks(name),
     }

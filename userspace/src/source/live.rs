@@ -374,11 +374,7 @@ impl Live {
         add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
         let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
         add_positive(&mut ledger.events, "wakeups", wakeups);
-        let futexes = || processes.iter().flat_map(|process| &process.futexes);
-        let others = futexes().filter(|futex| futex.place == LockPlace::OTHERS);
-        add_positive(&mut ledger.degraded, FUTEXES_SHARED, others.map(|futex| futex.stats.count).sum());
-        let futexes = futexes();
-        add_positive(&mut ledger.events, "futex_calls", futexes.map(|futex| futex.stats.count).sum());
+        book_futexes(&processes, &mut ledger);
         for (name, count) in self.gatherer.take_stack_events() {
             add_positive(&mut ledger.events, name, count);
         }
@@ -447,6 +443,14 @@ impl Live {
         self.kernel.note_full_tables(&mut ledger);
         ledger
     }
+}
+
+/// Calls on futexes, and those of them that have no row of their own.
+fn book_futexes(processes: &[ProcessFrame], ledger: &mut Ledger) {
+    let futexes = || processes.iter().flat_map(|process| &process.futexes);
+    let others = futexes().filter(|futex| futex.place == LockPlace::OTHERS);
+    add_positive(&mut ledger.degraded, FUTEXES_SHARED, others.map(|futex| futex.stats.count).sum());
+    add_positive(&mut ledger.events, "futex_calls", futexes().map(|futex| futex.stats.count).sum());
 }
 
 /// Probes for the targets' code, where they are wanted and can be had, or why they are left out.

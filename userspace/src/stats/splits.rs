@@ -1,6 +1,6 @@
 //! Ways to deal the rounds of two variants out again: what chance alone can do.
 
-/// Splits up to which all are looked at; beyond, [`DRAWN`] of them.
+/// Splits, mirror images left out, up to which all are looked at; beyond, [`DRAWN`] of them.
 const ALL: usize = 2_000;
 /// Splits that are drawn where there are too many.
 const DRAWN: usize = 1_999;
@@ -18,18 +18,18 @@ impl Splits {
     /// Splits of so many rounds and so many others. The same numbers give the same splits.
     pub fn new(first: usize, second: usize) -> Self {
         let all = first + second;
-        if count(first, second) > ALL as f64 {
+        let halved = first == second;
+        if count(first, second) > if halved { 2.0 } else { 1.0 } * ALL as f64 {
             let drawn = (0..DRAWN).scan(Dice(1), |dice, _| Some(dice.draw(first, all)));
             return Self {
                 chosen: std::iter::once((0..first).collect()).chain(drawn).collect(),
                 halved: false,
             };
         }
-        let halved = first == second;
         let mut chosen = Vec::new();
         let mut next: Vec<usize> = (0..first).collect();
         // In order: the measured one is the first, and those without round 0 are the mirror images.
-        while !next.is_empty() && !(halved && next[0] > 0) {
+        while next.first().is_some_and(|lowest| !halved || *lowest == 0) {
             chosen.push(next.clone());
             let Some(at) = (0..first).rev().find(|at| next[*at] < all - first + at) else { break };
             next[at] += 1;
@@ -58,7 +58,7 @@ impl Dice {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (u128::from(mixed ^ mixed >> 31) * limit as u128 >> 64) as usize
+        ((u128::from(mixed ^ mixed >> 31) * limit as u128) >> 64) as usize
     }
 
     /// So many of all, each set with the same probability.

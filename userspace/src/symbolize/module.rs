@@ -156,7 +156,9 @@ impl Module {
             return *known;
         }
         let found = self.read_call(offset);
-        if self.calls.len() >= MOST_ROWS {}
+        if self.calls.len() >= MOST_ROWS {
+            self.calls.clear();
+        }
         self.calls.insert(offset, found);
         found
     }

@@ -1,10 +1,6 @@
 //! `shmemq` from end to end: every lock, every way to die, every wrong word; and against its twin in C.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "helpers of tests fail loudly and say what they skip"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly and say what they skip")]
 
 mod by_hand;
 mod deaths;

@@ -188,7 +188,7 @@ mod tests {
         // The machine gets four times as slow, and every seventh lap is interrupted.
         let drift = |factor: f64, phase: usize| -> Vec<f64> {
             let value = |nth: usize| 100.0 * factor * (1.0 + 3.0 * nth as f64 / 200.0);
-            (0..200).map(|nth| value(nth) * if (nth + phase) % 7 == 0 { 5.0 } else { 1.0 }).collect()
+            (0..200).map(|nth| value(nth) * if (nth + phase).is_multiple_of(7) { 5.0 } else { 1.0 }).collect()
         };
         let verdict = |factor| Change::paired(&[drift(1.0, 0)], &[drift(factor, 3)], &USUAL, 0.1);
         assert_eq!(verdict(1.0).trend, Trend::Same);
