@@ -153,7 +153,12 @@ fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
                     call["latency"][hist].as_f64().unwrap() + call["lean"][lean].as_f64().unwrap()
                 };
                 let total = (of("count", "count") > 0.0).then(|| of("sum", "sum_ns"));
+                let off_cpu = ["blocked_ns", "queued_ns"].map(|name| call[name].as_f64().unwrap());
+                let has_shares = off_cpu.iter().sum::<f64>() > 0.0;
+                let share =
+                    |ns: f64| total.filter(|total| *total > 0.0 && has_shares).map(|total| ns / total);
                 let mut wanted = vec![call["count"].as_f64(), total];
+                wanted.extend(off_cpu.map(share));
                 wanted.extend(["mean", "p50", "p90", "p99", "p999", "max"].map(|name| hist[name].as_f64()));
                 assert_eq!(*shown, wanted, "{key} {window:?}");
                 calls += 1;

@@ -83,7 +83,8 @@ pub fn clock(ns: u64) -> String {
 /// A share as a percentage with two decimals.
 #[must_use]
 pub fn percent(share: f64) -> String {
-    format!("{:.2}%", share * 100.0)
+    // The sum of no numbers is -0.0.
+    format!("{:.2}%", share * 100.0 + 0.0)
 }
 
 /// A share as a percentage with two digits: `36%`, `1.2%`, `0.20%`, `<0.01%`.

@@ -261,7 +261,7 @@ fn a_command_is_counted_from_its_first_instruction() {
 fn few_descriptors_cost_counters_and_not_the_session() {
     let mut calls = Calls::start(&["--sealed", "--threads", "32", "--calls", "dup", "--count", "31"]);
     blocked_in(calls.pid(), libc::SYS_readv, 33);
-    for limit in ["64", "160"] {
+    for limit in ["72", "168"] {
         let limited = format!("ulimit -n {limit}; exec \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_pulse-trace")]);
@@ -282,7 +282,7 @@ fn few_descriptors_cost_counters_and_not_the_session() {
         assert!(flat.contains("the limit of open files is reached; raise it with `ulimit -n`"), "{text}");
         assert!(flat.contains("counters_missing: performance counters that could have been"), "{text}");
         // Room for one descriptor of each of the 33 threads is room for a counter.
-        assert_eq!(flat.contains("task-clock 0ns"), limit == "160", "{text}");
+        assert_eq!(flat.contains("task-clock 0ns"), limit == "168", "{text}");
     }
     let mut trace = Trace::of(calls.pid(), &how());
     calls.go();

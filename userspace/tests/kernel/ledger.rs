@@ -146,7 +146,7 @@ fn threads_born_without_a_seat_are_lost_by_number() {
 }
 
 #[test]
-fn children_born_without_a_row_are_lost_by_number() {
+fn children_born_without_a_row_are_counted_together() {
     let mut calls = Calls::start(&["--children", "12", "--count", "200"]);
     let how = How { scope: Scope::Children, limits: &[("processes", 5)], ..How::default() };
     let mut trace = Trace::of(calls.pid(), &how);
@@ -161,8 +161,12 @@ fn children_born_without_a_row_are_lost_by_number() {
     let children = session.processes.values().filter(|process| process.parent == Some(pid));
     let each: Vec<u64> =
         children.map(|child| child.calls().values().map(|stats| stats.count()).sum()).collect();
-    // All do the same, so those that are seen tell what those that are not did.
+    // All do the same, so those that have rows tell what those did that share one.
     assert!(each.len() == 4 && each.iter().all(|calls| *calls == each[0] && *calls > 2400), "{each:?}");
-    assert_eq!(degraded(&session, Slot::TargetsFull), 8);
-    assert_eq!(lost(&session, Slot::UntrackedThread), 8 * each[0], "{:?}", session.ledger);
+    let others = session.processes.iter().find(|(key, _)| key.pid == 0).unwrap().1;
+    let shared: u64 = others.calls().values().map(|stats| stats.count()).sum();
+    assert_eq!(shared, 8 * each[0], "{:?}", session.ledger);
+    assert_eq!(degraded(&session, Slot::ProcessesShared), 8);
+    assert_eq!(degraded(&session, Slot::TargetsFull), 0);
+    assert_eq!(lost(&session, Slot::UntrackedThread), 0);
 }

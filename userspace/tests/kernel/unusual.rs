@@ -256,8 +256,11 @@ fn all_commands_judge_a_musl_program_alike() {
     assert!(verdict == "note" && found.contains(why), "{verdict} {found}");
     let (verdict, found) = finding(program.pid(), "C library");
     assert!(verdict == "ok" && found.starts_with("musl, "), "{verdict} {found}");
-    let session = traced(program.pid(), &mut program);
-    assert!(said(&session, why), "{:?}", session.notes);
+    let mut trace = Trace::of(program.pid(), &How { probes: &PROBES, ..How::default() });
+    trace.until_noted(why);
+    program.go();
+    trace.until(|| program.has_ended());
+    let session = trace.finish();
     // What waits is named all the same, though the library has no unwind information.
     let locks = ranked(&session.processes);
     let mutexes: Vec<_> = locks.iter().filter(|lock| lock.runtime() == Some(("musl", "mutex"))).collect();

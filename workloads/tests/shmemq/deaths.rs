@@ -13,8 +13,8 @@ const KILL: i32 = 9;
 fn busy(mutex: &str) -> (Running, Vec<i32>) {
     let running = Running::new(shmemq(&format!("{LONG} {mutex}")));
     let sides = running.sides();
-    // Past set-up and warm-up: it burns CPU time.
-    wait_until("both sides play", || sides.iter().all(|side| cpu_ticks(*side) >= 2));
+    // Past set-up and warm-up: it burns CPU time, more than the warm-up takes where another program has half of the CPU.
+    wait_until("both sides play", || sides.iter().all(|side| cpu_ticks(*side) >= 20));
     (running, sides)
 }
 

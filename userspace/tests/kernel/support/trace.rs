@@ -1,6 +1,9 @@
 //! A session by the library, step by step.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use pulse_trace::{
     inline::Detail,
@@ -127,6 +130,17 @@ impl Trace {
     /// Goes on until something has happened.
     pub fn until(&mut self, mut over: impl FnMut() -> bool) {
         while !over() {
+            thread::sleep(Duration::from_millis(10));
+            self.live.watch();
+            self.step();
+        }
+    }
+
+    /// Goes on until the session has a note with this text.
+    pub fn until_noted(&mut self, text: &str) {
+        let since = Instant::now();
+        while !self.session.notes.iter().any(|note| note.contains(text)) {
+            assert!(since.elapsed() < Duration::from_secs(60), "{text}: {:?}", self.session.notes);
             thread::sleep(Duration::from_millis(10));
             self.live.watch();
             self.step();
