@@ -85,6 +85,9 @@ fn children_of_a_target_that_are_there_already_are_traced_only_if_that_is_asked_
     let between: u32 = tree.line().parse().unwrap();
     let trace = Trace::of(tree.pid(), &How { scope: Scope::Targets, ..HOW });
     let session = trace.finish();
+    tree.tell("end");
+    assert_eq!(tree.line(), "ended");
+    tree.tell("go");
     assert_eq!(session.processes.len(), 1);
     assert!(session.processes.keys().all(|key| key.pid != between));
 }

@@ -68,7 +68,7 @@ impl Seen {
     fn untrue_finding(&self) -> Option<String> {
         let finding = self.finding.as_deref()?;
         let (before, _) = finding.split_once("% of the time it could run")?;
-        let said: f64 = before.rsplit_once("waited for a CPU ")?.1.parse().ok()?;
+        let said: f64 = before.rsplit_once(' ')?.1.parse().ok()?;
         let truth = self.queued.get(&finding.split_once(' ')?.0.parse().ok()?)?;
         ((said - truth).abs() > APART).then(|| format!("`{finding}`: by schedstat it is {truth:.0}%"))
     }
@@ -237,12 +237,11 @@ mod tests {
 
     #[test]
     fn a_finding_is_held_against_the_kernels_accounts() {
-        let report =
-            "head\n\n> 7 x: waited for a CPU 57% of the time it could run, stopped by a\n  signal\n> more\n";
+        let report = "head\n\n> 7 x: waited for a CPU for 40% of its wall time, 57% of the time it\n  could run\n> more\n";
         let finding = first_finding(report);
         assert_eq!(
             finding.as_deref(),
-            Some("7 x: waited for a CPU 57% of the time it could run, stopped by a signal")
+            Some("7 x: waited for a CPU for 40% of its wall time, 57% of the time it could run")
         );
         let (before, after) = (BTreeMap::from([(7, (100, 10))]), BTreeMap::from([(7, (200, 110))]));
         assert_eq!(queued(&before, &after), Some(50.0));

@@ -72,7 +72,10 @@ static int orphan(void)
     char line[16];
     int child = fork();
     if (child == 0) {
+        /* Should the first end early, these do not stay for good. */
+        alarm(120);
         if (fork() == 0) {
+            alarm(120);
             while (!shared->go)
                 usleep(500);
             call();
