@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use pulse_trace_testing::need;
 use serde_json::Value;
 
 use crate::harness::{Running, alone, shmemq, two_cpus, wait_until};
@@ -38,10 +39,7 @@ fn placed(command: Command) -> ((String, String), String) {
 #[test]
 fn each_side_has_a_cpu_of_its_own_where_there_are_two() {
     let _alone = alone();
-    if two_cpus().is_none() {
-        eprintln!("skipped: needs two CPUs");
-        return;
-    }
+    need!(two_cpus().is_some(), "needs two CPUs");
     let ((server, client), out) = placed(shmemq(LONG));
     assert!(server.parse::<u32>().is_ok() && client.parse::<u32>().is_ok(), "{server} {client}");
     assert_ne!(server, client);
