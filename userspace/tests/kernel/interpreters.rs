@@ -164,7 +164,10 @@ fn monitors_of_java_are_one_lock_for_each_function_that_wants_them() {
 fn functions_of_node_have_the_names_that_it_writes_down() {
     need!(installed("node"), "node is not installed");
     let script = source("atomics.mjs");
-    let flags = ["--always-sparkplug", "--perf-basic-prof", script.to_str().unwrap()];
+    // V8 writes a log of its own as well.
+    let directory = tempfile::tempdir().unwrap();
+    let log = format!("--logfile={}", directory.path().join("v8.log").display());
+    let flags = ["--always-sparkplug", "--perf-basic-prof", &log, script.to_str().unwrap()];
     let (_, session) = traced(Path::new("node"), &flags);
     let pid = session.processes.keys().next().unwrap().pid;
     let locks = ranked(&session.processes);
