@@ -1,13 +1,21 @@
 //! Threads that a hypervisor hides from every BPF program: some keep the programs out of the context of a task of theirs,
 //! and with it out of interrupts on top of it. Proven by bpftrace once a run, when first it matters.
 
-use std::{collections::BTreeMap, fs, sync::OnceLock, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::OnceLock,
+    thread,
+    time::Duration,
+};
 
 use super::{Oracle, installed};
 
 /// What a thread has had of CPUs.
 #[derive(Clone, Copy, Debug, Default)]
 struct Had {
+    /// Its process.
+    pid: u32,
     run_ns: u64,
     /// Times that it got one.
     slices: u64,
@@ -38,10 +46,12 @@ pub fn begin() {
 pub fn allowed() -> Allowed {
     let now = threads();
     let had = BEFORE.with(|before| {
-        hidden().iter().fold(Had::default(), |sum, tid| {
-            let of = |threads: &Threads| threads.get(tid).copied().unwrap_or_default();
-            let (before, now) = (of(before), of(&now));
+        // Any thread of such a process may be at rest while it is looked for.
+        let theirs = now.iter().filter(|(_, had)| hidden().contains(&had.pid));
+        theirs.fold(Had::default(), |sum, (tid, now)| {
+            let before = before.get(tid).copied().unwrap_or_default();
             Had {
+                pid: 0,
                 run_ns: sum.run_ns + now.run_ns.saturating_sub(before.run_ns),
                 slices: sum.slices + now.slices.saturating_sub(before.slices),
             }
@@ -51,16 +61,17 @@ pub fn allowed() -> Allowed {
     Allowed { switches: 2 * had.slices, wakeups }
 }
 
-/// Threads that run and that no program on `sched_switch` ever sees leave a CPU. They may be at rest for a while.
-fn hidden() -> &'static [u32] {
-    static HIDDEN: OnceLock<Vec<u32>> = OnceLock::new();
+/// Processes with threads that run and that no program on `sched_switch` ever sees leave a CPU. They may be at rest for a
+/// while.
+fn hidden() -> &'static BTreeSet<u32> {
+    static HIDDEN: OnceLock<BTreeSet<u32>> = OnceLock::new();
     HIDDEN.get_or_init(|| {
         let looks = [4, 8, 16].into_iter().filter(|_| installed("bpftrace")).map(Duration::from_secs);
         looks.map(unseen_for).find(|found| !found.is_empty()).unwrap_or_default()
     })
 }
 
-fn unseen_for(time: Duration) -> Vec<u32> {
+fn unseen_for(time: Duration) -> BTreeSet<u32> {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("seen.bt");
     fs::write(&script, "tracepoint:sched:sched_switch { @seen[args->prev_pid] = count(); }").unwrap();
@@ -73,7 +84,7 @@ fn unseen_for(time: Duration) -> Vec<u32> {
     let ran = |(tid, had): (&u32, &Had)| {
         // Two slices: between them it has left a CPU.
         let slices = before.get(tid).map_or(0, |before| had.slices - before.slices);
-        (slices >= 2 && !seen.contains_key(&tid.to_string())).then_some(*tid)
+        (slices >= 2 && !seen.contains_key(&tid.to_string())).then_some(had.pid)
     };
     now.iter().filter_map(ran).collect()
 }
@@ -90,7 +101,7 @@ fn threads() -> Threads {
             let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).unwrap_or_default();
             let words: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
             if let [run_ns, _, slices] = words[..] {
-                threads.insert(tid, Had { run_ns, slices });
+                threads.insert(tid, Had { pid, run_ns, slices });
             }
         }
     }
