@@ -43,8 +43,8 @@ pub fn assert_true(session: &Session, truth: &Truth) {
     }
 }
 
-/// Whether nothing was lost and no detail is missing, but for the wakeups and switches of a test that a hypervisor hides:
-/// only where it is proven to hide a task, and no more than that task can have caused.
+/// Whether nothing was lost and no detail is missing, but for switches and wakeups that threads hid which are proven to be
+/// hidden by a hypervisor.
 pub fn whole(ledger: &Ledger) -> bool {
     nothing_missing(&ledger.lost, &ledger.degraded)
 }
@@ -54,11 +54,8 @@ pub fn nothing_missing(lost: &BTreeMap<String, u64>, degraded: &BTreeMap<String,
     let unseen = ["switch_unseen", "wakeup_unseen"];
     let others = degraded.iter().filter(|(name, _)| !unseen.contains(&name.as_str()));
     let [switches, wakeups] = unseen.map(|name| degraded.get(name).copied().unwrap_or(0));
-    let forgiven = switches + wakeups == 0 || {
-        let allowed = hidden::allowed();
-        switches <= allowed.switches && wakeups <= allowed.wakeups
-    };
-    forgiven && lost.values().chain(others.map(|(_, count)| count)).all(|count| *count == 0)
+    lost.values().chain(others.map(|(_, count)| count)).all(|count| *count == 0)
+        && (switches + wakeups == 0 || hidden::explain(switches, wakeups))
 }
 
 /// Every call that the ledger knows of: `counted + lost + censored`.

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{assert_consistent_export, within};
+use super::{assert_consistent_export, hidden, within};
 
 /// Programs that a session attaches.
 pub const HOOKS: usize = 16;
@@ -23,6 +23,7 @@ pub struct Tool {
 impl Tool {
     /// Starts it.
     pub fn start<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Self {
+        hidden::begin();
         let mut command = Command::new(env!("CARGO_BIN_EXE_pulse-trace"));
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { child: command.spawn().unwrap() }
