@@ -16,8 +16,10 @@ use crate::{
     test::{self, tools},
     workspace,
 };
-use qemu::Threads;
 use report::Column;
+
+/// Boots of a kernel after one that the emulator broke.
+const AGAIN: u32 = 2;
 
 /// How the matrix went.
 pub enum Outcome {
@@ -85,13 +87,11 @@ pub fn matrix(versions: &[String]) -> Result<Outcome> {
     let mut columns = Vec::new();
     for kernel in &fetched.kernels {
         let since = Instant::now();
-        let mut boot = qemu::boot(&dir, kernel, &initramfs, Threads::Many)?;
-        if boot.is_broken_by_emulator() {
-            say::note(format_args!(
-                "{}: the emulator ran a half-patched instruction of the kernel's; again, with one thread for all CPUs",
-                kernel.release
-            ));
-            boot = qemu::boot(&dir, kernel, &initramfs, Threads::One)?;
+        let mut boot = qemu::boot(&dir, kernel, &initramfs)?;
+        for _ in 0..AGAIN {
+            let Some(how) = boot.broken_by_emulator() else { break };
+            say::note(format_args!("{}: {how}: a fault of the emulator's; again", kernel.release));
+            boot = qemu::boot(&dir, kernel, &initramfs)?;
         }
         let column = Column::read(kernel, &boot);
         say::note(format_args!("{}: {}, {}", kernel.release, column.verdict_in_words(), say::elapsed(since)));

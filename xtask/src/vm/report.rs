@@ -72,10 +72,14 @@ fn verdict(boot: &Boot, probes: &[Probe]) -> Result<(), String> {
     Err(format!("{failure}; the console ends with\n    {tail}"))
 }
 
-/// Whether a line of the console is one by which a kernel reports that something of it is broken. That a processor stood
-/// still is none: a busy host has the emulator wait.
-fn is_oops(line: &str) -> bool {
-    const SIGNS: [&str; 5] = ["[ cut here ]", "BUG:", "Oops", "Kernel panic", "general protection fault"];
+/// First report of a breakpoint in the kernel's own code.
+pub const INT3: &str = "int3: 0000 [#1]";
+
+/// Whether a kernel reports by a line of the console that something of it is broken. That a processor stood still is no
+/// such report: a busy host has the emulator wait.
+pub fn is_oops(line: &str) -> bool {
+    const SIGNS: [&str; 6] =
+        ["[ cut here ]", "BUG:", "Oops", INT3, "Kernel panic", "general protection fault"];
     SIGNS.iter().any(|sign| line.contains(sign)) && !line.contains("soft lockup")
 }
 
