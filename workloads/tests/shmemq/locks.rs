@@ -162,23 +162,23 @@ fn the_kernel_counts_the_futex_calls_that_we_count() {
     }
 }
 
-/// Smallest value of a field over the rounds of one lock.
-fn least(truth: &Value, mutex: &str, value: impl Fn(&Value) -> f64) -> f64 {
+/// A count of all rounds of one lock.
+fn all(truth: &Value, mutex: &str, count: impl Fn(&Value) -> u64) -> u64 {
     let cells = truth["cells"].as_array().unwrap().iter().filter(|cell| cell["mutex"] == mutex);
-    cells.map(value).fold(f64::INFINITY, f64::min)
+    cells.map(count).sum()
 }
 
 #[test]
-fn spinning_first_saves_time_and_kernel_entries() {
+fn spinning_first_saves_kernel_entries() {
     let _alone = alone();
     let cpus = need!(two_cpus(), "contention needs two CPUs");
-    // The kinds with counters of their own follow the same rules as the C library's, and need no privilege to be watched.
     let words =
         "--mutex plain,adaptive,futex,adaptive-restated-2.36 --repetitions 3000 --rounds 4 --time-every 0";
     let truth = truth(&format!("{words} --pin {cpus}"));
-    let time = |cell: &Value| number(&cell["elapsed_ns"]) as f64;
-    assert!(least(&truth, "adaptive", time) < least(&truth, "plain", time));
-    assert!(least(&truth, "adaptive-restated-2.36", time) < least(&truth, "futex", time));
-    let waits = |cell: &Value| number(&cell["lock"]["futex_waits"]) as f64;
-    assert!(5.0 * least(&truth, "adaptive-restated-2.36", waits) < least(&truth, "futex", waits));
+    // The C library counts no waits, but some of them are sleeps, which the kernel counts.
+    let sleeps = |cell: &Value| number(&cell["usage"]["voluntary_switches"]);
+    assert!(all(&truth, "adaptive", sleeps) < all(&truth, "plain", sleeps), "{truth}");
+    // The kinds with counters of their own follow the same rules as the C library's.
+    let waits = |cell: &Value| number(&cell["lock"]["futex_waits"]);
+    assert!(5 * all(&truth, "adaptive-restated-2.36", waits) < all(&truth, "futex", waits), "{truth}");
 }
