@@ -120,8 +120,9 @@ impl Samples {
         if settings.baseline_here && baseline_first {
             self.take_before(run, per_lap)?;
         }
-        let lap = run.lap(with_injected(per_lap, settings))?;
-        self.add(&lap, per_lap as f64 / with_injected(per_lap, settings) as f64);
+        let done = with_injected(per_lap, settings);
+        let lap = run.lap(done)?;
+        self.add(&lap, cost(&lap) * done as f64 / per_lap as f64);
         if settings.baseline_here && !baseline_first {
             self.take_before(run, per_lap)?;
         }
@@ -135,9 +136,9 @@ impl Samples {
         Ok(())
     }
 
-    /// Keeps a lap, of whose operations only this share is to be counted for its cost.
-    fn add(&mut self, lap: &Lap, counted: f64) {
-        self.costs.push(cost(lap) / counted);
+    /// Keeps a lap, and the cost of each operation that counts.
+    fn add(&mut self, lap: &Lap, cost: f64) {
+        self.costs.push(cost);
         self.overlaps.push(lap.overlap());
         self.operations += lap.operations;
         if lap.longest_streak.is_some() {
