@@ -96,8 +96,11 @@ fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error:
     let setup = kernel_setup(&request, &pinned)?;
     let mut live = Live::start(&setup, targets)?;
     child.stdin.take().ok_or("no pipe to the caller")?.write_all(b"go\n")?;
-    child.wait()?;
     let mut session = Session::new(Header { arch: host::arch(), ..Header::default() });
+    // Counters are read while threads and processes end.
+    while child.try_wait()?.is_none() {
+        session.add(&live.frame());
+    }
     session.add(&live.frame());
     session.add(&live.finish());
     Ok(session)
@@ -108,12 +111,16 @@ fn compare(session: &Session, scope: Scope, pid: u32) -> Result<String, String> 
     let makers = if scope == Scope::Children { 1 + caller::CHILDREN } else { caller::threads() as u64 };
     let mut shown = Vec::new();
     let skipped = session.ledger.runs_left_out();
+    let own = || session.processes.iter().filter(|(key, _)| scope != Scope::Everybody || key.pid == pid);
+    let mut walls = own().flat_map(|(_, process)| process.sched_threads.values()).map(|it| it.budget.wall_ns);
+    if let Some(wall) = walls.find(|wall| *wall > session.duration_ns) {
+        return Err(format!("a thread lived {wall} ns in a session of {} ns", session.duration_ns));
+    }
     for (name, each) in caller::TRUTH {
         let truth = each * makers;
         let nr =
             |call: &Call| call.abi == Abi::Native && syscalls::name(&session.header.arch, *call) == *name;
-        let own = session.processes.iter().filter(|(key, _)| scope != Scope::Everybody || key.pid == pid);
-        let calls = own.flat_map(|(_, process)| process.calls());
+        let calls = own().flat_map(|(_, process)| process.calls());
         let (mut counted, mut timed) = (0, 0);
         for (_, stats) in calls.filter(|(call, _)| nr(call)) {
             counted += stats.count();
