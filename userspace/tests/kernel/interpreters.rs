@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
 };
 
 use pulse_trace::model::{
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use crate::support::{Calls, How, Trace, installed, need, source};
 
-/// What a program knows of itself, and what was seen of it.
+/// A program's own account, and the session in which it was traced.
 fn traced(program: &Path, arguments: &[&str]) -> (Value, Session) {
     let mut program = Calls::start_program(&[], program, arguments);
     let mut trace = Trace::of(program.pid(), &How { probes: &["futex"], ..How::default() });
@@ -112,9 +113,8 @@ fn rivals(directory: &Path, are_named: bool) -> Session {
     );
     java.arg("-cp").arg(directory).arg("Rivals").stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut java = java.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(java.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
+    let mut lines = BufReader::new(java.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
     let map = PathBuf::from(format!("/tmp/perf-{}.map", java.id()));
     if are_named {
         let mut jcmd = Command::new("jcmd");
@@ -122,7 +122,14 @@ fn rivals(directory: &Path, are_named: bool) -> Session {
         assert!(jcmd.status().unwrap().success());
     }
     let mut trace = Trace::of(java.id(), &How { probes: &["futex"], ..How::default() });
-    java.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let mut stdin = java.stdin.take().unwrap();
+    stdin.write_all(b"\n").unwrap();
+    let done = thread::spawn(move || lines.next().unwrap().unwrap());
+    trace.until(|| done.is_finished());
+    assert_eq!(done.join().unwrap(), "done");
+    // Its compiled code is read where stacks lead through it: it lives until all of them have been.
+    trace.step();
+    drop(stdin);
     trace.until(|| java.try_wait().unwrap().is_some());
     let session = trace.finish();
     assert_eq!(map.exists(), are_named);
@@ -153,8 +160,9 @@ fn monitors_of_java_are_one_lock_for_each_function_that_wants_them() {
     }
     // Without names, they cannot be told apart, and are one row.
     let session = rivals(directory.path(), false);
-    let monitors = of(&ranked(&session.processes), "HotSpot", "monitor");
-    let [row] = &monitors[..] else { panic!("{monitors:?}") };
+    let locks = ranked(&session.processes);
+    let monitors = of(&locks, "HotSpot", "monitor");
+    let [row] = &monitors[..] else { panic!("{locks:?} {:?}", session.ledger) };
     assert!(row.parts.len() > 2, "{row:?}");
     let note = "Compiler.perfmap";
     assert!(session.notes.iter().any(|said| said.contains(note)), "{:?}", session.notes);
