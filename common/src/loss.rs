@@ -72,10 +72,11 @@ slots! {
     DistributionsFull = 12, "distributions_full", Degraded;
     /// A thread died faster than its accounts could be read: its time is missing from its process's budget.
     ThreadEndsFull = 13, "thread_ends_full", Degraded;
-    /// A thread left a CPU that it was not seen to get, or got one that it was not seen to leave: that time is booked as
-    /// unknown.
+    /// A thread left a CPU that it was not seen to get, or got one that it was not seen to leave: that time is booked
+    /// as unknown.
     SwitchUnseen = 14, "switch_unseen", Degraded;
-    /// No room for another operation on another futex, not even together with others: the call is counted as a call only.
+    /// No room for another operation on another futex, not even together with others: the call is counted as a call
+    /// only.
     FutexesFull = 15, "futexes_full", Degraded;
     /// No room for another pair of lock and holder: the wait is counted, but not who made it necessary.
     HoldersFull = 16, "holders_full", Degraded;

@@ -35,7 +35,7 @@ pub struct Thread {
     pub tgid: u32,
     /// Bits of [`thread_flag`].
     pub flags: u16,
-    /// What the call in flight is counted under: its index, or that of its operation.
+    /// The index that the call in flight is counted under: its own, or that of its operation.
     pub counted: u16,
     /// The seat itself, so that other tables by seat are found.
     pub seat: u32,

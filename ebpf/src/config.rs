@@ -57,6 +57,8 @@ settings! {
     FCNTL: u32 = 0;
     /// See above.
     EPOLL_CTL: u32 = 0;
+    /// The bit of each of them, by the remainder of its index; those of the 32-bit ABI included.
+    MULTIPLEXERS: u32 = 0;
     /// Offsets in `pt_regs` of the first four arguments of a call.
     REGS_FIRST: u32 = 0;
     /// See above.

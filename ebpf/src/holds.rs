@@ -1,6 +1,7 @@
-//! How long a thread keeps a mutex: from where it had it for certain to where it lets go. No probe is behind the moment at which it
-//! gets the mutex: that would make every hold longer. A call that takes a mutex is seen where it begins, and whatever
-//! is seen of its wait after that moves the beginning on: the end of a spin, the end of a wait in the kernel.
+//! How long a thread keeps a mutex: from where it had it for certain to where it lets go. No probe is behind the
+//! moment at which it gets the mutex: that would make every hold longer. A call that takes a mutex is seen where it
+//! begins, and each later event of its wait moves the beginning on: the end of a spin, the end of a wait
+//! in the kernel.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::Array};
 use pulse_trace_common::{

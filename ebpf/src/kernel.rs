@@ -167,7 +167,7 @@ impl Object {
         Self(self.0.wrapping_sub(u64::from(offset)))
     }
 
-    /// Whether both are the same.
+    /// True if both are the same.
     #[inline(always)]
     pub fn is(self, other: Self) -> bool {
         self.0 == other.0

@@ -58,7 +58,7 @@ fn lower_slowly(word: &mut u64, value: u64) {
     replace(word, value, |seen| seen == 0 || value < seen);
 }
 
-/// How often a word is tried to be replaced: each failure is a better value of another CPU.
+/// Tries to replace a word: each failure is a better value of another CPU.
 const TRIES: usize = 16;
 
 /// Replaces a word for as long as the value is better. Before Linux 5.12 userspace makes the exchange a plain store:

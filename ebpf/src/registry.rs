@@ -17,8 +17,8 @@ pub enum Entry {
     None,
 }
 
-/// The id of a key. Two CPUs that ask for the same key for the first time get the same id. What has a new id is made before
-/// anybody else can find it, and unmade where another CPU was faster.
+/// The id of a key. Two CPUs that ask for the same key for the first time get the same id. What has a new id is made
+/// before anybody else can find it, and unmade where another CPU was faster.
 #[inline(always)]
 pub fn fetch<K>(
     ids: &HashMap<K, u32>,

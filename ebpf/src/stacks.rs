@@ -1,4 +1,5 @@
-//! Copies a piece of the running thread's stack, for userspace to follow: a few of many, so that it costs next to nothing.
+//! Copies a piece of the running thread's stack, for userspace to follow: a few of many, so that it costs next to
+//! nothing.
 
 use aya_ebpf::{
     helpers::{
@@ -79,9 +80,9 @@ pub fn take(owner: u64, ip: u64, sp: u64, bp: u64, lr: u64) {
     }
 }
 
-/// Copies what is there: all of it, or what lies before the end of the first page. Tells how much. Above the first frame
-/// of a thread glibc keeps more than two KiB of its own, and the kernel the environment above that of a process: the second
-/// case is one of other stacks.
+/// Copies what is there: all of it, or what lies before the end of the first page. Tells how much. Above the first
+/// frame of a thread glibc keeps more than two KiB of its own, and the kernel the environment above that of a
+/// process: the second case is one of other stacks.
 ///
 /// # Safety
 /// There must be room for [`BYTES`].

@@ -101,10 +101,7 @@ fn meet(id: u64) -> Option<&'static mut Thread> {
     if tgid == config::OWN_TGID() || tid == 0 || !stage::has_begun() {
         return None;
     }
-    let process = match process_of(tgid) {
-        0 => open_process(tgid, 0),
-        row => row,
-    };
+    let process = known_or_new(tgid);
     join(tid, tgid, process, phase::FRESH);
     met(tid, process)
 }
@@ -116,10 +113,7 @@ fn retry(id: u64) -> Option<&'static mut Thread> {
     if !stage::has_begun() {
         return None;
     }
-    let process = match process_of(tgid) {
-        0 => open_process(tgid, 0),
-        row => row,
-    };
+    let process = known_or_new(tgid);
     if try_join(tid, tgid, process, phase::FRESH).is_none() {
         loss::count(Slot::UntrackedThread);
         return None;
@@ -127,7 +121,16 @@ fn retry(id: u64) -> Option<&'static mut Thread> {
     met(tid, process)
 }
 
-/// The running thread, which has its seat since this moment.
+/// The row of a process whose parent is not known, opened on first use.
+#[inline(always)]
+fn known_or_new(tgid: u32) -> u32 {
+    match process_of(tgid) {
+        0 => open_process(tgid, 0),
+        row => row,
+    }
+}
+
+/// The running thread, which has just got its slot.
 #[inline(always)]
 fn met(tid: u32, process: u32) -> Option<&'static mut Thread> {
     let thread = find(tid)?;
@@ -146,19 +149,19 @@ fn met(tid: u32, process: u32) -> Option<&'static mut Thread> {
 pub fn born(tid: u32, tgid: u32, parent: Object) {
     let id = bpf_get_current_pid_tgid();
     let Some(seat) = seat_of(id as u32).map(|seat| *seat) else { return };
-    let same_process = tgid == (id >> 32) as u32;
+    let parent_tgid = (id >> 32) as u32;
+    let same_process = tgid == parent_tgid;
     if seat == 0 && !same_process && config::FOLLOW_CHILDREN() != 0 && !stage::has_begun() {
         // Its parent may be a descendant of a target that has not been found yet.
         if tree::is_followed(parent) {
-            join(tid, tgid, open_process(tgid, (id >> 32) as u32), phase::FRESH);
-            name(tid);
+            join(tid, tgid, open_process(tgid, parent_tgid), phase::FRESH);
+            name_child(tid);
         }
         return;
     }
     if seat == 0 || !(same_process || config::FOLLOW_CHILDREN() != 0 || config::EVERYBODY() != 0) {
         return;
     }
-    let parent_tgid = (id >> 32) as u32;
     let (process, is_alone) = if seat == UNTRACKED {
         let process = process_of(parent_tgid);
         (process, process != 0 && !is_whole(process))
@@ -172,25 +175,31 @@ pub fn born(tid: u32, tgid: u32, parent: Object) {
     let process = if same_process { process } else { open_process(tgid, parent_tgid) };
     // One that was born before the session is like all that were found.
     join(tid, tgid, process, if stage::has_begun() { phase::BORN } else { phase::FRESH });
-    if !same_process || config::PER_THREAD() != 0 {
-        name(tid);
+    name_child(tid);
+}
+
+/// A child begins with the name of the running thread, its parent.
+#[inline(always)]
+fn name_child(tid: u32) {
+    if let Some(thread) = find(tid) {
+        rename(thread, bpf_get_current_comm().unwrap_or_default());
     }
 }
 
-/// Names the rows of a child of the running thread that was just born: a child begins with its parent's name.
+/// Names the row of a thread that has one, and its process's with its first thread's name.
 #[inline(always)]
-fn name(tid: u32) {
-    let Some(thread) = find(tid) else { return };
-    let comm = bpf_get_current_comm().unwrap_or_default();
-    rename(thread.row, comm);
+pub fn rename(thread: &Thread, comm: [u8; COMM_LEN]) {
     if thread.tid == thread.tgid {
-        rename(thread.process, comm);
+        name(thread.process, comm);
+    }
+    if thread.row != thread.process {
+        name(thread.row, comm);
     }
 }
 
 /// Names a row, unless many processes share it.
 #[inline(always)]
-pub fn rename(id: u32, comm: [u8; COMM_LEN]) {
+fn name(id: u32, comm: [u8; COMM_LEN]) {
     if let Some(row) = row(id).filter(|_| id != config::OTHERS()) {
         row.comm = comm;
     }
@@ -210,8 +219,8 @@ pub fn process_of(tgid: u32) -> u32 {
     id
 }
 
-/// A row for a process: where there is none left, that of all for which there was none, or 0. CPUs that open the same process
-/// at the same time get the same row.
+/// A row for a process: where there is none left, that of all for which there was none, or 0. CPUs that open the same
+/// process at the same time get the same row.
 #[inline(never)]
 pub fn open_process(tgid: u32, parent: u32) -> u32 {
     let Ok(Some(id)) = FREE_ROWS.pop() else { return share_row(tgid) };
@@ -340,7 +349,7 @@ pub fn leave(tid: u32) {
     let _ = FREE_THREADS.push(seat, 0);
 }
 
-/// Whether a row is of a process that is followed as a whole.
+/// True if a row is of a process that is followed as a whole.
 #[inline(always)]
 pub fn is_whole(id: u32) -> bool {
     id != 0 && row(id).is_some_and(|row| row.flags & row_flag::ALONE == 0)

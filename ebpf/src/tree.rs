@@ -1,5 +1,5 @@
-//! Which processes descend from a target while userspace still looks for those that were there already: one may fork, or end
-//! and leave its children to another parent, before it is found.
+//! Which processes descend from a target while userspace still looks for those that were there already: one may fork,
+//! or end and leave its children to another parent, before it is found.
 
 use crate::{config, kernel::Object, targets};
 
@@ -8,7 +8,7 @@ const GENERATIONS: usize = 32;
 /// Children of one ending thread that are looked at.
 const CHILDREN: usize = 64;
 
-/// Whether a task's process, or one that it descends from, is followed as a whole.
+/// True if a task's process, or one that it descends from, is followed as a whole.
 #[inline(never)]
 pub fn is_followed(task: Object) -> bool {
     let mut task = task;
@@ -28,8 +28,8 @@ pub fn is_followed(task: Object) -> bool {
     false
 }
 
-/// The running thread ends: opens rows for the processes that it has forked, which have another parent from now on. Userspace
-/// seats their threads.
+/// The running thread ends: opens rows for the processes that it has forked, which have another parent from now on.
+/// Userspace seats their threads.
 #[inline(always)]
 pub fn bequeath(tgid: u32) {
     let task = Object::current_task();

@@ -10,7 +10,7 @@ use std::{
 
 /// A requirement of a test: a condition, or a value that may be missing.
 pub trait Requirement {
-    /// What the test goes on with.
+    /// The value that the test goes on with.
     type Met;
 
     /// The value, or the cause of its absence where the requirement knows one.
@@ -43,7 +43,7 @@ impl<T, E: Display> Requirement for Result<T, E> {
 
 /// Leaves the test with a declared reason where a requirement is not met, and gives its value where it is.
 ///
-/// A reason tells what the machine lacks. What the tool under test reports is no reason: that is asserted.
+/// A reason names what the machine lacks. What the tool under test reports is no reason: that is asserted.
 #[macro_export]
 macro_rules! need {
     ($requirement:expr) => {
@@ -69,7 +69,7 @@ pub fn skip(reason: &str) {
     assert!(writeln!(stdout().lock(), "{line}").is_ok(), "cannot declare: {line}");
 }
 
-/// Whether a program is in the path.
+/// Looks for a program in the path.
 pub fn installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]).any(|dir| dir.join(program).is_file())

@@ -85,9 +85,9 @@ fn rounds_of_one_label_decide_and_a_threshold_fails() {
     assert_eq!(with(&["--match-all", "--fail-if", "syscalls > +5%"]).status.code(), Some(1));
     assert_eq!(with(&["--match-all", "--fail-if", "syscalls > +15%"]).status.code(), Some(0));
     assert_eq!(with(&["--match-all", "--fail-if", "nothing > 1"]).status.code(), Some(2));
-    // A condition that two rounds of each could never cross is no condition.
+    // A condition that two rounds of each cannot cross is no condition.
     let few = [&given[..4], &["--match-all", "--fail-if", "syscalls > +5%"]].concat();
-    refused_after_the_table(&few, "2 and 2 rounds could never cross it");
+    refused_after_the_table(&few, "2 and 2 rounds are too few to cross it");
 }
 
 /// Exit code 2 with the reason; the table is there all the same.

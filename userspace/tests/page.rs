@@ -10,8 +10,11 @@ use pulse_trace::{
     export::{html, json},
     files,
     model::{
-        session::Session,
+        frame::ProcessKey,
+        locks::{self, FutexStats, LockPlace, StackCount},
+        session::{Process, Session},
         synthetic::{self, Shape},
+        text,
     },
     record::Recorder,
     report,
@@ -30,9 +33,16 @@ const HOSTILE: &str = "</script><img src=x onerror=alert(1)>";
 
 fn session() -> Session {
     let mut session = synthetic::session(7, Shape { processes: 4, ..Shape::default() });
-    if let Some(process) = session.processes.values_mut().next() {
-        process.comm = HOSTILE.to_owned();
+    let process = session.processes.values_mut().next().unwrap();
+    process.comm = HOSTILE.to_owned();
+    // Processes without an id, of whose calls it is not known what they waited for.
+    let mut several = Process { syscalls: process.syscalls.clone(), threads: 30, ..Process::default() };
+    several.syscalls.values_mut().for_each(|stats| (stats.blocked_ns, stats.queued_ns) = (0, 0));
+    for (joined_ns, comm, folded) in [(0, "[others]", 0), (1, "make", 12), (2, "sh", 1)] {
+        let process = Process { comm: comm.to_owned(), folded, ..several.clone() };
+        session.processes.insert(ProcessKey { pid: 0, joined_ns }, process);
     }
+    session.ledger.degraded.insert("processes_shared".to_owned(), 5);
     session
 }
 
@@ -145,8 +155,11 @@ fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
         let rows = seen.rows("system-calls");
         let mut calls = 0;
         for process in truth["processes"].as_array().unwrap() {
+            let (pid, folded) = (&process["pid"], process["folded"].as_u64().unwrap_or(0));
+            let name = text::process(0, process["comm"].as_str().unwrap(), folded);
+            let process_key = if *pid == 0 { name } else { pid.to_string() };
             for call in process["syscalls"].as_array().unwrap() {
-                let key = format!("{}/{}", process["pid"], call["name"].as_str().unwrap());
+                let key = format!("{process_key}/{}", call["name"].as_str().unwrap());
                 let (_, shown) = rows.iter().find(|(of, _)| *of == key).unwrap();
                 let hist = &call["latency"];
                 let of = |hist: &str, lean: &str| {
@@ -171,6 +184,10 @@ fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
         }
         let text = seen.0["text"].as_str().unwrap();
         assert!(text.contains(HOSTILE), "names are text");
+        assert!(
+            text.contains("pulse-trace: 22 processes"),
+            "4 of their own, 13 that have ended, 5 that share: {text}"
+        );
         assert!(!findings.is_empty() && findings.iter().all(|it| text.contains(it)), "{findings:?}: {text}");
         // Other rows there have names of locks.
         let held: Vec<_> = seen
@@ -179,6 +196,52 @@ fn the_page_of_a_session_shows_the_figures_of_its_json_in_every_window() {
             .filter(|row| row.0.matches('/').count() == 3 && !row.0.contains(' '))
             .collect();
         assert_eq!(held, holders(&truth));
+    }
+}
+
+/// A process whose threads fight for CPython's lock, which is several futexes, and wait for one of their own.
+fn with_interpreter() -> Session {
+    let mut session = synthetic::session(7, Shape::default());
+    let process = session.processes.values_mut().next().unwrap();
+    process.futexes.clear();
+    for (address, op, frames) in [
+        (0xf0, "WAIT_BITSET", &["pthread_cond_timedwait", "take_gil", "eval"][..]),
+        (0x118, "WAIT", &["pthread_mutex_lock", "take_gil", "eval"]),
+        (0x148, "WAKE", &[]),
+        (0x900, "WAIT", &["sem_wait", "work"]),
+    ] {
+        let mut stats = FutexStats { count: address, ..FutexStats::default() };
+        if !frames.is_empty() {
+            (1..address).for_each(|value| stats.wait.record(value * value));
+            let frames = frames.iter().map(|frame| (*frame).to_owned()).collect();
+            stats.stacks = vec![StackCount { frames, caller: None, cut: None, count: address }];
+        }
+        process.futexes.insert((LockPlace::Private { address }, address, op.to_owned()), stats);
+    }
+    session
+}
+
+#[test]
+fn futexes_that_are_one_lock_are_one_row_as_in_the_report() {
+    let browser = need!(browser(), "chromium is not installed; `cargo xtask setup` brings it");
+    let session = with_interpreter();
+    let (key, process) = session.processes.iter().next().unwrap();
+    let window = WINDOWS[0];
+    let seen = Seen::of(&html::session(&session, &[]).unwrap(), window, browser);
+    seen.assert_fine(window);
+    let start = format!("{} 0x", key.pid);
+    let rows: Vec<_> = seen.rows("locks").into_iter().filter(|row| row.0.starts_with(&start)).collect();
+    let mut report = locks::ranked([(key, process)]);
+    report.sort_by_key(|lock| std::cmp::Reverse(lock.wait_ns()));
+    let names: Vec<&str> = rows.iter().map(|row| row.0.strip_prefix(&start).unwrap()).collect();
+    assert_eq!(names, ["900 WAIT", "f0 WAIT_BITSET, WAIT"]);
+    for ((name, shown), lock) in rows.iter().zip(&report) {
+        let wait = &lock.sum.wait;
+        assert_eq!(shown[..2], [wait.count(), wait.sum].map(|number| Some(number as f64)), "{name}");
+        for (shown, share) in shown[2..4].iter().zip([0.5, 0.99]) {
+            let wanted = wait.quantile(share).unwrap() as f64;
+            assert!((shown.unwrap() - wanted).abs() <= 1.0, "{name}: {shown:?} for {wanted}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 
-use crate::{bench, build, check, demo, dist, real, say, setup, test, vm};
+use crate::{bench, build, check, demo, dist, say, setup, test, vm};
 
 struct Verb {
     name: &'static str,
@@ -42,7 +42,7 @@ const VERBS: &[Verb] = &[
         name: "real",
         arguments: "[NAME...]",
         does: "trace servers and runtimes under load, beside bpftrace: every count has to be equal",
-        run: real::run,
+        run: test::real_only,
     },
     Verb {
         name: "soak",
@@ -115,7 +115,7 @@ pub fn flag(verb: &str, arguments: &[String], known: &str) -> Result<bool> {
     flags(verb, arguments, [known]).map(|[given]| given)
 }
 
-/// Which of the known flags are given; fails on any other argument.
+/// For each known flag, whether it is given; fails on any other argument.
 pub fn flags<const N: usize>(verb: &str, arguments: &[String], known: [&str; N]) -> Result<[bool; N]> {
     if let Some(argument) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         bail!("cannot {verb} `{argument}`: known is only `{}`; leave it out", known.join("`, `"));

@@ -93,6 +93,16 @@ pub fn quietly(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Sends a signal by its name, by the shell's own `kill`: not every system has a program of that name.
+pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
+    if pids.is_empty() {
+        return Ok(());
+    }
+    let mut kill = command("sh");
+    kill.args(["-c", "kill \"$@\"", "sh", &format!("-{name}")]);
+    quietly(kill.args(pids.iter().map(u32::to_string)))
+}
+
 /// Standard output of a command that must succeed; its error output is part of the error when it does not.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output =

@@ -178,7 +178,7 @@ pub struct Futex {
     pub histograms: [u32; 4],
     /// The kind of the mutex that was last found: the C library's bits.
     pub kind: u32,
-    /// Which use of the entry this is: raised when it is taken away from a futex, and when it is given to another one.
+    /// Number of the use of the entry: raised when it is taken away from a futex, and when it is given to another one.
     pub generation: u32,
     /// Ids of [`Holder`]s that were last found, each where its thread's id says.
     pub recent: [u32; HOLDERS],

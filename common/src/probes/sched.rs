@@ -108,7 +108,7 @@ pub struct Sched {
     pub comm: [u8; COMM_LEN],
     /// Time stopped by a signal or a tracer, or frozen.
     pub stopped_ns: u64,
-    /// Whether it left its CPU for that.
+    /// 1 if it left its CPU for that.
     pub stopped: u32,
     /// Fills the last cache line.
     pub reserved: [u32; 11],
@@ -163,7 +163,7 @@ pub mod context {
     pub const PROGRAM: u64 = 2;
 }
 
-/// What interrupts a CPU.
+/// Sources of interrupts.
 pub mod source {
     /// The function of a high-resolution timer.
     pub const TIMER: u32 = 1;
@@ -248,12 +248,10 @@ pub struct EndedRest {
     pub tid: u32,
     /// Process id.
     pub tgid: u32,
-    /// Its name.
-    pub comm: [u8; COMM_LEN],
     /// The seat that it had.
     pub seat: u32,
     /// Fills the last cache line.
-    pub reserved: [u32; 3],
+    pub reserved: [u32; 7],
 }
 
 const _: () = assert!(size_of::<Place>() == 16 && size_of::<Sched>() == 320 && size_of::<Ended>() == 384);

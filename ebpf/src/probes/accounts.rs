@@ -18,13 +18,13 @@ use crate::{
 #[map]
 static SCHED_ROWS: Array<SchedRow> = Array::with_max_entries(1, MMAPABLE);
 
-/// Whether it is known what a thread was doing of which no call was seen to begin: it was in one, or outside of any.
+/// True if it is known what a thread was doing of which no call was seen to begin: it was in one, or outside of any.
 #[inline(always)]
 pub fn was_asleep(sched: &Sched) -> bool {
     sched.initial != initial::NOTHING && sched.initial != initial::RUNNABLE
 }
 
-/// Whether the call that a thread is in has been, or will be, counted into [`Thread::in_calls_ns`].
+/// True if the call that a thread is in has been, or will be, counted into [`Thread::in_calls_ns`].
 #[inline(always)]
 pub fn is_in_call(thread: &Thread, call: u32) -> bool {
     thread.call != 0
@@ -96,7 +96,8 @@ pub fn unseen(sched: &mut Sched, ns: u64) {
     sched.unknown_ns += ns;
 }
 
-/// How long the running thread was blocked in the call that ends now, and how long it waited for a CPU in it.
+/// Takes the time that the running thread was blocked in the call that ends now, and the time that it waited for a
+/// CPU in it.
 #[inline(always)]
 pub fn take_off_cpu(thread: &mut Thread) -> (u64, u64) {
     let off = (thread.blocked_ns, thread.queued_ns);

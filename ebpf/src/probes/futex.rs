@@ -90,8 +90,8 @@ pub fn now(seat: u32) -> u64 {
     }
 }
 
-/// A call begins. Tells for what its stack is to be taken; 0 where it is not. Like [`exit`], part of its only hot caller: the
-/// return from a function costs more than what most of these do.
+/// A call begins. Tells for what its stack is to be taken; 0 where it is not. Like [`exit`], part of its only hot
+/// caller: the return from a function costs more than what most of these do.
 #[inline(always)]
 pub fn enter(thread: &Thread, address: u64, asked: u32, expected: u32) -> u64 {
     let Some(waiting) = begun(thread.seat) else { return 0 };
@@ -154,7 +154,8 @@ pub(super) fn stack_of(thread: &Thread, waiting: &mut Waiting) -> u64 {
     stack::owner(stack::kind::FUTEX, id, weight)
 }
 
-/// A random number of the thread's own: the next of a sequence that the kernel's begins, without a call into it each time.
+/// A random number of the thread's own: the next of a sequence that the kernel's begins, without a call into it each
+/// time.
 #[inline(always)]
 fn chance(waiting: &mut Waiting) -> u32 {
     if waiting.chance == 0 {
@@ -226,8 +227,8 @@ fn fetch(row: u32, op: u32, address: u64, free: &Queue<u32>) -> Entry {
     registry::fetch(&FUTEX_IDS, free, &key(row, op, address), make, unmake)
 }
 
-/// The entry of all futexes of a process and operation that have none of their own. Userspace, which takes entries from cold
-/// futexes, is called for the first such call, and then now and again.
+/// The entry of all futexes of a process and operation that have none of their own. Userspace, which takes entries
+/// from cold futexes, is called for the first such call, and then now and again.
 #[inline(never)]
 fn others(thread: &Thread, op: u32) -> u32 {
     let (Entry::Known(id) | Entry::New(id)) = fetch(thread.process, op, OTHERS, &FREE_OTHER_FUTEXES) else {

@@ -1,5 +1,5 @@
-//! The calls on futexes that came after `futex(2)`. Two of them name their futexes in an array, of which `futex_waitv` tells by
-//! its result which one it was about: where that counts is decided when it ends.
+//! The calls on futexes that came after `futex(2)`. Two of them name their futexes in an array, of which
+//! `futex_waitv` tells by its result which one it was about: where that counts is decided when it ends.
 
 use aya_ebpf::{macros::map, maps::Array};
 use pulse_trace_common::{
@@ -60,8 +60,8 @@ fn name(seat: u32, call: u32, array: u64, is_empty: bool) {
     *named = Named { array, first };
 }
 
-/// Such a call ends: from here on it is one on the futex at an index of its array, or on the first where that cannot be read.
-/// Tells for what its stack is to be taken.
+/// Such a call ends: from here on it is one on the futex at an index of its array, or on the first where that cannot
+/// be read. Tells for what its stack is to be taken.
 #[inline(never)]
 pub fn settle(thread: &Thread, index: u64) -> u64 {
     let (Some(waiting), Some(named)) = (futex::waiting(thread.seat), slot(&NAMED, thread.seat)) else {

@@ -76,7 +76,7 @@ fn end() {
     }
 }
 
-/// What interrupts this CPU's task; 0 for nothing.
+/// The source of the interrupt on top of this CPU's task; 0 for none.
 #[inline(always)]
 pub fn source() -> u32 {
     own(&INTERRUPTS).map_or(0, |levels| *levels as u32 & 0xffff)

@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use aya_log_ebpf::debug;
-use pulse_trace_common::target::{Finished, Row, Thread, phase, row_flag};
+use pulse_trace_common::target::{COMM_LEN, Finished, Row, Thread, phase, row_flag};
 
 use crate::{
     config, holds,
@@ -64,18 +64,21 @@ fn try_exec(old_tid: u32) -> Option<()> {
         thread.phase = phase::SEEN;
         sched::released(thread);
     }
-    let comm = bpf_get_current_comm().unwrap_or_default();
-    targets::rename(thread.process, comm);
+    rename(thread, bpf_get_current_comm().unwrap_or_default());
     let process = targets::row(thread.process)?;
     process.execs += 1;
     if old_tid != tid {
         process.flags |= row_flag::MOVED;
     }
     call_userspace(thread.process, thread.tgid);
-    if thread.row != thread.process {
-        targets::rename(thread.row, comm);
-    }
     Some(())
+}
+
+/// A thread has another name from now on.
+#[inline(always)]
+fn rename(thread: &Thread, comm: [u8; COMM_LEN]) {
+    sched::renamed(thread.seat, comm);
+    targets::rename(thread, comm);
 }
 
 /// `void (struct task_struct *task, const char *comm)`
@@ -85,14 +88,7 @@ fn try_exec(old_tid: u32) -> Option<()> {
 pub fn lifecycle_rename(ctx: RawTracePointContext) -> i32 {
     let task = Object::at(ctx.arg(0));
     if let Some(thread) = targets::find(task.word(config::TASK_PID())) {
-        let comm = Object::at(ctx.arg(1)).text();
-        sched::renamed(thread.seat, comm);
-        if thread.tid == thread.tgid {
-            targets::rename(thread.process, comm);
-        }
-        if thread.row != thread.process {
-            targets::rename(thread.row, comm);
-        }
+        rename(thread, Object::at(ctx.arg(1)).text());
     }
     0
 }
@@ -154,10 +150,7 @@ fn thread_exits(thread: &mut Thread) -> Option<(u32, u64)> {
     sched::died(thread, now);
     holds::died(thread.seat);
     if thread.row != thread.process {
-        let row = targets::row(thread.row)?;
-        // Threads are often named after they are born.
-        row.comm = bpf_get_current_comm().unwrap_or_default();
-        finish(thread.row, row, now);
+        finish(thread.row, targets::row(thread.row)?, now);
     }
     add32(&mut targets::row(thread.process)?.live, u32::MAX);
     Some((thread.process, now))

@@ -153,7 +153,8 @@ fn ended(mutex: &mut Mutex, id: u32, spinning: &mut Spinning) {
     }
 }
 
-/// The entry of a lock, made on first use; 0 where there is none left. A thread mostly passes several sites with one lock.
+/// The entry of a lock, made on first use; 0 where there is none left. A thread mostly passes several sites with one
+/// lock.
 #[inline(always)]
 fn entry(thread: &Thread, spinning: &mut Spinning, site: Site, address: u64) -> u32 {
     let which = which(site);

@@ -93,7 +93,7 @@ const STOPPED_STATES: u32 = 4 | 8 | 0x8000;
 const TRAP_FREEZE: u32 = 1 << 23;
 const INTERRUPTIBLE: u32 = 1;
 
-/// Whether a thread that leaves its CPU in this state is stopped, traced or frozen: it waits for nothing of its own.
+/// True if a thread that leaves its CPU in this state is stopped, traced or frozen: it waits for nothing of its own.
 #[inline(always)]
 fn is_stop(state: u32, task: Given) -> bool {
     state & STOPPED_STATES != 0
@@ -451,9 +451,8 @@ pub fn died(thread: &mut Thread, now: u64) {
         process: thread.process,
         tid: thread.tid,
         tgid: thread.tgid,
-        comm: bpf_get_current_comm().unwrap_or_default(),
         seat: thread.seat,
-        reserved: [0; 3],
+        reserved: [0; 7],
     };
     copy(&rest, ended.wrapping_byte_add(size_of::<Sched>()).cast::<EndedRest>());
     entry.submit(0);

@@ -49,7 +49,7 @@ pub fn note(thread: &Thread, sched: &mut Sched, name: impl Fn() -> [u64; 2]) {
     }
 }
 
-/// Whether a waker is told apart by its program only. Where every process is a target, all but the woken one's own are.
+/// True if a waker is told apart by its program only. Where every process is a target, all but the woken one's own are.
 #[inline(always)]
 fn is_stranger(tgid: u32, tid: u32, thread: &Thread) -> bool {
     tgid != thread.tgid && (config::EVERYBODY() != 0 || targets::seat(tid) == 0)

@@ -1,6 +1,8 @@
 //! The order of rounds: all variants once, in a random order, then all again in another, so that a machine that drifts hits
 //! all alike and nobody always follows the same one.
 
+use crate::model::random::Random;
+
 /// The variant of every round.
 #[must_use]
 pub fn order(variants: usize, rounds: usize, seed: u64) -> Vec<usize> {
@@ -9,23 +11,11 @@ pub fn order(variants: usize, rounds: usize, seed: u64) -> Vec<usize> {
     for _ in 0..rounds {
         let mut turn: Vec<usize> = (0..variants).collect();
         for from in (1..variants).rev() {
-            turn.swap(from, random.below(from + 1));
+            turn.swap(from, random.below(from as u64 + 1) as usize);
         }
         order.append(&mut turn);
     }
     order
-}
-
-/// `SplitMix64`: the same seed brings the same order.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ mixed >> 31) % bound as u64) as usize
-    }
 }
 
 #[cfg(test)]

@@ -202,8 +202,10 @@ fn assemble(
     let mut sample = Sample { notes, ..sample };
     if let Some(session) = session {
         let export = Export::from(session);
-        let selection = Selection { per, ..Selection::default() };
-        let (traced, theirs) = compare::measures(&export, selection).map_err(|error| error.to_string())?;
+        let of = |selection: Selection<'_>| {
+            compare::measures(&export, selection).map_err(|error| error.to_string())
+        };
+        let (traced, theirs) = of(Selection { per, ..Selection::default() })?;
         // Where the program and the tracer both know a number, the program's own is first and stays.
         let known = |key: &str, measures: &[Measure]| measures.iter().any(|measure| measure.key == key);
         for measure in traced {
@@ -212,11 +214,11 @@ fn assemble(
             }
         }
         distributions.extend(theirs);
-        for name in names(&export).into_iter().filter(|_| by_name) {
-            let (comms, prefix) = ([name.to_owned()], format!("{name}:"));
-            let selection = Selection { comms: Some(&comms), prefix: &prefix, per, ..Selection::default() };
+        let comms = export.processes.iter().filter(|_| by_name).map(|process| &process.comm);
+        for comm in comms.collect::<BTreeSet<&String>>() {
+            let (comms, prefix) = (std::slice::from_ref(comm), format!("{comm}:"));
             let (of_name, theirs) =
-                compare::measures(&export, selection).map_err(|error| error.to_string())?;
+                of(Selection { comms: Some(comms), prefix: &prefix, per, ..Selection::default() })?;
             measures.extend(of_name);
             distributions.extend(theirs);
         }
@@ -225,9 +227,4 @@ fn assemble(
         sample.notes.extend(session.notes.iter().cloned());
     }
     Ok(Sample { measures, distributions, ..sample })
-}
-
-/// The names of a session's processes.
-fn names(export: &Export) -> BTreeSet<&str> {
-    export.processes.iter().map(|process| process.comm.as_str()).collect()
 }

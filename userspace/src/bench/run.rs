@@ -122,7 +122,7 @@ pub async fn bench(plan: &Plan, progress: &mut dyn Progress) -> Result<Ended, Be
     Ok(Ended { comparison: build(frame, &variants), failure })
 }
 
-/// How it was measured.
+/// The method of measuring.
 fn method(plan: &Plan, start_unix_ns: u64, duration_ns: u64) -> Method {
     Method {
         command: plan.command.clone(),

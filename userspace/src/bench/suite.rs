@@ -42,7 +42,7 @@ pub struct Job {
     pub suite: Option<Suite>,
     /// Whether it counts all the same when it ends with another status than 0.
     pub may_fail: bool,
-    /// Whether processes of each name are also measured apart.
+    /// Processes of each name are also measured apart.
     pub by_name: bool,
 }
 

@@ -74,7 +74,7 @@ impl Outcome {
     /// Adds what a program counted, if it did.
     pub fn counts(&mut self, truth: &Value, section: Section, names: &[(&str, &str)]) {
         for (key, name) in names {
-            let measure = |value| Measure::exact(*key, *name, section, value).counted(1.0);
+            let measure = |value| Measure::exact(*key, *name, section, value).counted();
             self.measures.extend(number(truth, &format!("/{key}")).map(measure));
         }
     }

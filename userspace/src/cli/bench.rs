@@ -179,3 +179,13 @@ impl From<BenchError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_are_five_or_as_many_as_a_verdict_takes() {
+        assert_eq!([1, 2, 7, 8, 24, 25].map(usual_rounds), [5, 5, 5, 6, 6, 7]);
+    }
+}

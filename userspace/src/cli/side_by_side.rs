@@ -44,7 +44,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// Refuses conditions that so many rounds of so many variants could never cross, before they are run.
+    /// Refuses conditions that take more rounds than are to be run.
     pub fn validate(&self, rounds: u32, variants: usize) -> Result<(), Failure> {
         let least = stats::least_rounds_of_gates(self.fail_if.len() * variants.saturating_sub(1));
         // A single round goes by the difference itself.
@@ -52,7 +52,7 @@ impl Form {
             return Ok(());
         }
         Err(Failure::usage(format!(
-            "cannot check --fail-if: {rounds} rounds of each could never cross it, whatever their numbers; take --rounds {least}"
+            "cannot check --fail-if: {rounds} rounds of each are too few to cross it; take --rounds {least}"
         )))
     }
 }
@@ -93,13 +93,14 @@ impl Shown {
         let mut code = 0;
         for threshold in &form.fail_if {
             let checked = threshold.check(comparison, form.fail_if.len()).map_err(Failure::usage)?;
-            // The exit code says it too.
-            let mut say = |line: String| drop(writeln!(std::io::stderr().lock(), "pulse-trace: {line}"));
             if !checked.crossed.is_empty() {
                 code = CHECK;
             }
-            checked.crossed.iter().for_each(|crossed| say(format!("crossed: {crossed}")));
-            checked.notes.into_iter().for_each(&mut say);
+            let crossed = checked.crossed.into_iter().map(|crossed| format!("crossed: {crossed}"));
+            for line in crossed.chain(checked.notes) {
+                // The exit code says it too.
+                let _ = writeln!(std::io::stderr().lock(), "pulse-trace: {line}");
+            }
         }
         Ok(code)
     }
@@ -130,4 +131,25 @@ fn encode(comparison: &Comparison) -> Result<Vec<u8>, Failure> {
         .map_err(|cause| Failure::usage(format!("cannot write JSON: {cause}; leave --json out")))?;
     json.push(b'\n');
     Ok(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_that_take_more_rounds_are_refused_before_any_is_run() {
+        let refused = |rounds: u32, variants: usize, conditions: usize| {
+            let fail_if = vec!["wall > +5%".parse().unwrap(); conditions];
+            let form = Form { markdown: false, csv: false, html: None, all: false, histograms: 1, fail_if };
+            form.validate(rounds, variants).err().map(|failure| failure.to_string())
+        };
+        assert!(refused(2, 2, 1).unwrap().ends_with("take --rounds 3"));
+        assert!(refused(3, 2, 2).unwrap().ends_with("take --rounds 4"));
+        assert!(refused(3, 3, 1).unwrap().ends_with("take --rounds 4"));
+        // A single round goes by the difference, a single variant has none, and without a condition nothing is tested.
+        for (rounds, variants, conditions) in [(3, 2, 1), (1, 2, 1), (2, 1, 1), (2, 2, 0)] {
+            assert_eq!(refused(rounds, variants, conditions), None, "{rounds} {variants} {conditions}");
+        }
+    }
 }

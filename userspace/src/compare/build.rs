@@ -27,7 +27,7 @@ pub struct Frame {
     pub method: Method,
     /// Which variant the differences are to.
     pub reference: usize,
-    /// Why totals are not compared; `None` where they are.
+    /// Reason why totals are not compared; `None` where they are.
     pub uneven: Option<String>,
     /// Whether all rounds were done.
     pub finished: bool,
@@ -46,7 +46,7 @@ pub fn build(frame: Frame, variants: &[Variant]) -> Comparison {
     let method = Method {
         confidence_percent: stats::CONFIDENCE * 100.0,
         family: heads.len() * comparisons,
-        primary: heads.iter().filter(|head| head.is_primary()).count() * comparisons,
+        primary: heads.iter().filter(|head| head.section.is_primary()).count() * comparisons,
         least_rounds: stats::least_rounds(comparisons),
         ..frame.method
     };
@@ -93,7 +93,7 @@ struct Table<'a> {
     /// By row, by variant.
     values: Vec<Vec<Vec<f64>>>,
     reference: usize,
-    /// Whether totals are compared.
+    /// Totals are compared, too.
     totals: bool,
     variants: usize,
     pairs: BTreeMap<(usize, usize), Vec<Option<stats::Difference>>>,
@@ -121,7 +121,7 @@ impl<'a> Table<'a> {
                 let of = |variant: usize| -> &[f64] {
                     if head.total && !totals { &[] } else { &values[nth][variant] }
                 };
-                Pair { from: of(from), to: of(to), grain: head.grain, primary: head.is_primary() }
+                Pair { from: of(from), to: of(to), grain: head.grain, primary: head.section.is_primary() }
             };
             let pairs: Vec<Pair<'_>> = (0..heads.len()).map(pair).collect();
             stats::differences(&pairs, self.variants.saturating_sub(1))
@@ -150,7 +150,7 @@ impl<'a> Table<'a> {
             section: head.section,
             unit: head.unit,
             better: head.better,
-            primary: head.is_primary(),
+            primary: head.section.is_primary(),
             resolution: head.grain.share,
             step: head.grain.step,
             total: head.total,
@@ -173,10 +173,8 @@ impl<'a> Table<'a> {
         let reference = self.reference;
         let beaten = |other: usize| {
             // One table for both directions of a pair.
-            let (from, to) = match other {
-                other if leader == reference || (other != reference && leader < other) => (leader, other),
-                other => (other, leader),
-            };
+            let turned = other == reference || (leader != reference && other < leader);
+            let (from, to) = if turned { (other, leader) } else { (leader, other) };
             self.pair(from, to)[nth].is_some_and(|found| found.verdict == stats::Verdict::Real)
         };
         let others: Vec<usize> = means.iter().map(|(nth, _)| *nth).filter(|nth| *nth != leader).collect();

@@ -42,7 +42,7 @@ fn digits(number: f64) -> String {
     }
 }
 
-/// How long the rounds of each variant lasted.
+/// Durations of the rounds of each variant.
 #[must_use]
 pub fn durations(comparison: &Comparison) -> String {
     let of = |column: &Column| {

@@ -11,7 +11,7 @@ use crate::{
     stats::Grain,
 };
 
-/// How finely a quantile is read: half a bucket on either side, as a share of it.
+/// Resolution of a quantile: half a bucket on either side, as a share of it.
 pub const BUCKET: Grain = Grain { share: pulse_trace_common::hist::MAX_RELATIVE_ERROR / 2.0, step: 0.0 };
 /// Quantiles that are shown.
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)];
@@ -58,16 +58,14 @@ pub fn measures(
     Ok((found.measures, found.distributions))
 }
 
-/// Of a number of things those per second, of time its share of the time.
+/// Rate of a total: things per second, or time as its share of the time.
 fn rate(measure: &Measure, seconds: f64) -> Measure {
     let name = measure.name.strip_suffix(" count").unwrap_or(&measure.name);
     let (name, unit, per) = match measure.unit {
         Unit::Ns => (format!("{name}, of a CPU or thread"), Unit::Percent, seconds * 1e7),
         _ => (format!("{name} per second"), Unit::PerSecond, seconds),
     };
-    let step = measure.grain.step / per;
-    let grain = Grain { step, ..measure.grain };
-    Measure { key: rate_key(&measure.key), name, value: measure.value / per, unit, grain, ..measure.clone() }
+    Measure { key: rate_key(&measure.key), name, unit, ..measure.clone().divided(per) }
 }
 
 /// What was found so far.
@@ -80,13 +78,12 @@ struct Found<'a> {
 impl Found<'_> {
     /// A number of things, divided by what counts are given per; its rate, where the duration is known.
     fn count(&mut self, measure: Measure) {
-        let per = self.selection.per.unwrap_or(1.0);
-        let measure = if measure.unit == Unit::Count { measure.counted(per) } else { measure };
+        let measure = if measure.unit == Unit::Count { measure.counted() } else { measure };
         if let Some(seconds) = self.selection.duration_ns.filter(|ns| *ns > 0).map(|ns| ns as f64 / 1e9) {
             self.plain(rate(&measure, seconds));
         }
-        let total = self.selection.per.is_none();
-        self.plain(Measure { value: measure.value / per, total, ..measure });
+        let per = self.selection.per;
+        self.plain(Measure { total: per.is_none(), ..measure.divided(per.unwrap_or(1.0)) });
     }
 
     /// A number as it is.
@@ -118,5 +115,42 @@ impl Found<'_> {
 
     fn prefixed(&self, text: &str) -> String {
         format!("{}{text}", self.selection.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::json::Section;
+
+    fn counted(selection: Selection<'_>) -> Vec<Measure> {
+        let mut found = Found { selection, measures: Vec::new(), distributions: Vec::new() };
+        found.count(Measure::exact("read.count", "read count", Section::Syscalls, 100.0));
+        found.count(Measure::exact("cpu", "CPU time", Section::Cost, 1e9).in_unit(Unit::Ns));
+        found.measures
+    }
+
+    #[test]
+    fn totals_have_rates_beside_them_and_are_none_per_message() {
+        let shown = |it: &Measure| (it.key.clone(), it.value, it.grain.step, it.unit, it.total);
+        let of = |selection| counted(selection).iter().map(shown).collect::<Vec<_>>();
+        let row = |key: &str, value, step, unit, total| (key.to_owned(), value, step, unit, total);
+        let all = Selection { duration_ns: Some(4_000_000_000), ..Selection::default() };
+        assert_eq!(
+            of(all),
+            [
+                row("read.rate", 25.0, 0.25, Unit::PerSecond, false),
+                row("read.count", 100.0, 1.0, Unit::Count, true),
+                row("cpu.rate", 25.0, 0.0, Unit::Percent, false),
+                row("cpu", 1e9, 0.0, Unit::Ns, true),
+            ]
+        );
+        let per_message = Selection { per: Some(50.0), ..Selection::default() };
+        assert_eq!(
+            of(per_message),
+            [row("read.count", 2.0, 0.02, Unit::Count, false), row("cpu", 2e7, 0.0, Unit::Ns, false)]
+        );
+        assert_eq!(counted(all)[0].name, "read per second");
+        assert_eq!(counted(all)[2].name, "CPU time, of a CPU or thread");
     }
 }

@@ -19,9 +19,9 @@ pub struct Measure {
     pub unit: Unit,
     /// Which way is better.
     pub better: Option<Better>,
-    /// How finely it is read: the bucket of a quantile, the step of a count.
+    /// Its resolution: the bucket of a quantile, the step of a count.
     pub grain: Grain,
-    /// Whether it grows with the time that is traced.
+    /// It grows with the time that is traced.
     pub total: bool,
     /// The number.
     pub value: f64,
@@ -34,7 +34,7 @@ pub struct Distribution {
     pub key: String,
     /// Its name.
     pub name: String,
-    /// What the values are measured in.
+    /// Unit of the values.
     pub unit: Unit,
     /// The values.
     pub values: Hist,
@@ -104,22 +104,23 @@ impl Measure {
         }
     }
 
-    /// Whether it is what a comparison is about, not what explains it.
-    #[must_use]
-    pub fn is_primary(&self) -> bool {
-        matches!(self.section, Section::Throughput | Section::Latency)
-    }
-
     /// The same, measured in something else.
     #[must_use]
     pub fn in_unit(self, unit: Unit) -> Self {
         Self { unit, ..self }
     }
 
-    /// The same, counted in whole things and then divided by so many.
+    /// The same, counted in whole things.
     #[must_use]
-    pub fn counted(self, per: f64) -> Self {
-        Self { grain: Grain { step: 1.0 / per, ..self.grain }, ..self }
+    pub fn counted(self) -> Self {
+        Self { grain: Grain { step: 1.0, ..self.grain }, ..self }
+    }
+
+    /// The same per so many.
+    #[must_use]
+    pub fn divided(self, by: f64) -> Self {
+        let grain = Grain { step: self.grain.step / by, ..self.grain };
+        Self { value: self.value / by, grain, ..self }
     }
 
     /// The same, with another sense of better.

@@ -8,7 +8,7 @@ use super::{
 /// Variants, differences and warnings that a line names.
 const NAMED: usize = 3;
 
-/// Primary numbers, exploratory ones, and what speaks against believing them. Nothing of a single variant.
+/// A line each for primary numbers, exploratory ones, and reasons against believing them. Nothing for a single variant.
 pub fn lines(comparison: &Comparison) -> Vec<String> {
     if comparison.columns.len() < 2 {
         return Vec::new();
@@ -51,7 +51,7 @@ fn primary(comparison: &Comparison) -> String {
     format!("primary: {}{}", said.join("; "), more(others.len(), "variants"))
 }
 
-/// A claimed difference with its interval.
+/// A claimed difference and its direction.
 fn worded((row, it): &(&Row, Difference)) -> String {
     let verdict = match it.verdict {
         Verdict::Better => " better",

@@ -92,11 +92,11 @@ fn sample(variant: u64, ns: u64, round: u64, traced: bool) -> Sample {
             Measure::exact(format!("latency.{key}"), name, Section::Latency, value).in_unit(Unit::Ns);
         measures.push(Measure { grain: BUCKET, ..measure });
     }
-    measures.push(Measure::exact("lost", "messages lost", Section::Losses, 0.0).counted(1.0));
+    measures.push(Measure::exact("lost", "messages lost", Section::Losses, 0.0).counted());
     if traced {
-        let calls = 1.0 + variant as f64 * 0.1;
+        let calls = (MESSAGES + variant * MESSAGES / 10) as f64;
         let count = Measure::exact("write.count", "write calls", Section::Syscalls, calls);
-        measures.push(count.counted(MESSAGES as f64));
+        measures.push(count.counted().divided(MESSAGES as f64));
         measures.extend(anatomy_measures([0.2, 0.1, 0.3, 0.15, 0.25].map(|share| share * mean)));
     }
     let ledger = Ledger { counted: 3 * MESSAGES, ..Ledger::default() };

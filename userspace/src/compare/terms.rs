@@ -25,8 +25,8 @@ pub fn unequal(files: &[(&str, &Export)]) -> Vec<Warning> {
 /// per cent more of it is less than a comparison of few rounds can see.
 const EVEN: f64 = 0.01;
 
-/// Why totals of these files are not those of equal work; `None` where they are: sessions of equal length, or of the
-/// same command from its start to its end.
+/// Reason why totals of these files are not those of equal work; `None` where they are: sessions of equal length, or of
+/// the same command from its start to its end.
 pub fn uneven(files: &[(&str, &Export)]) -> Option<String> {
     let durations = || files.iter().map(|(_, export)| export.session.duration_ns);
     let (shortest, longest) = (durations().min()?, durations().max()?);

@@ -76,18 +76,12 @@ fn head(comparison: &Comparison, width: usize) -> String {
     if !comparison.finished {
         lines.push("stopped: before all rounds were done: this is what there was until then".to_owned());
     }
-    lines.extend(durations(comparison));
+    if method.duration_ns.is_none() && !comparison.columns.is_empty() {
+        lines.push(format!("durations: {}", format::durations(comparison)));
+    }
     let head: String = lines.iter().map(|line| wrapped(line, width)).collect();
     let summary: String = comparison.summary.iter().map(|line| wrapped(&printable(line), width)).collect();
     if summary.is_empty() { head } else { format!("{summary}\n{head}") }
-}
-
-/// How long the sessions of files lasted.
-fn durations(comparison: &Comparison) -> Option<String> {
-    if comparison.method.duration_ns.is_some() || comparison.columns.is_empty() {
-        return None;
-    }
-    Some(format!("durations: {}", format::durations(comparison)))
 }
 
 /// The reference and as many others as fit, again and again.
@@ -141,11 +135,9 @@ fn table(comparison: &Comparison, rows: &[&Row], block: &[usize], width: usize) 
 }
 
 fn title(section: Section, comparison: &Comparison) -> String {
-    let of_section = |row: &&Row| row.section == section;
-    let primary = comparison.rows.iter().find(of_section).is_some_and(|row| row.primary);
-    let others = !primary && comparison.method.primary > 0;
     let title = bare_title(section, comparison.method.per.as_deref());
-    if others { format!("{title} (exploratory)") } else { title }
+    let exploratory = !section.is_primary() && comparison.method.primary > 0;
+    if exploratory { format!("{title} (exploratory)") } else { title }
 }
 
 fn bare_title(section: Section, per: Option<&str>) -> String {
@@ -183,9 +175,9 @@ fn shortened(text: &str, room: usize) -> String {
 
 /// Whether a row belongs into the short table.
 fn is_shown(row: &Row, comparison: &Comparison) -> bool {
-    let rate = row.key.ends_with(".rate");
+    let (rate, uneven) = (row.key.ends_with(".rate"), comparison.uneven.is_some());
     // Rates take the place of totals that are not compared.
-    if if rate { comparison.uneven.is_none() } else { row.total && comparison.uneven.is_some() } {
+    if (rate && !uneven) || (row.total && uneven) {
         return false;
     }
     let counts = rate || row.key.ends_with(".count") || row.key.ends_with(".calls");

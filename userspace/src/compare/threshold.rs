@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::{
-    json::{Comparison, Difference, Row, Verdict},
+    json::{Comparison, Difference, Row},
     rate_key,
 };
 use crate::{
@@ -62,7 +62,7 @@ fn time(text: &str) -> Option<f64> {
 pub struct Checked {
     /// A sentence for each variant that crosses the limit.
     pub crossed: Vec<String>,
-    /// What stands in the way of an answer that may be trusted.
+    /// Reasons why the answer is another one than the difference alone suggests, or may be chance.
     pub notes: Vec<String>,
 }
 
@@ -91,19 +91,17 @@ impl Threshold {
             some = true;
             let label = &comparison.columns[nth].label;
             let said = format!("{}: {label} {}", self.text, super::format::sentence(difference, row.unit));
-            match self.tested(comparison, row, nth, tests)? {
-                None if beyond => checked.crossed.push(said),
-                Some(Gate::Beyond) => checked.crossed.push(said),
-                Some(_) if beyond => checked
-                    .notes
-                    .push(format!("not crossed: {said}; a difference of the limit is not excluded")),
-                _ => {}
-            }
-            if difference.verdict == Verdict::Unknown {
+            let answer = self.tested(comparison, row, nth, tests)?;
+            if answer.is_none() {
                 checked.notes.push(format!(
                     "{}: one round of a variant allows no test: the difference itself is compared, chance included",
                     self.text
                 ));
+            }
+            if answer.map_or(beyond, |answer| answer == Gate::Beyond) {
+                checked.crossed.push(said);
+            } else if beyond {
+                checked.notes.push(format!("not crossed: {said}; a difference of the limit is not excluded"));
             }
         }
         checked.notes.dedup();
@@ -130,7 +128,7 @@ impl Threshold {
         })
     }
 
-    /// Whether the difference itself lies beyond; `None` where there is no share of it.
+    /// Compares the difference itself with the limit; `None` where it is no share of the reference.
     fn is_beyond(&self, difference: &Difference) -> Option<bool> {
         let (size, limit) = match self.limit {
             Limit::Percent(limit) => (difference.percent?, limit),
@@ -162,7 +160,7 @@ impl Threshold {
         let grain = Grain { share: row.resolution, step: row.step };
         match stats::gate(&from, &to, bound, self.above, (grain, tests)) {
             Some(Gate::Undecidable) => Err(format!(
-                "cannot check {:?}: {} and {} rounds could never cross it, whatever their numbers; it takes {} of each",
+                "cannot check {:?}: {} and {} rounds are too few to cross it; it takes {} of each",
                 self.text,
                 from.len(),
                 to.len(),
@@ -175,7 +173,7 @@ impl Threshold {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Frame, build, synthetic};
+    use super::super::{Frame, build, json::Verdict, synthetic};
     use super::*;
 
     fn read(text: &str) -> Result<Threshold, String> {

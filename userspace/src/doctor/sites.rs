@@ -32,8 +32,8 @@ fn of_file(pid: u32, file: &CodeFile) -> Option<Finding> {
     }
     if attachable(&plan, Choice::default()).next().is_none() {
         let why = unprobed(&name, &plan);
-        let by_itself = || format!("{name}: {}", plan.refusals.join("; "));
-        return Some(refused(if why.is_empty() { by_itself() } else { why }));
+        let refusals = || format!("{name}: {}", plan.refusals.join("; "));
+        return Some(refused(if why.is_empty() { refusals() } else { why }));
     }
     let consequence = "contended locks can be probed there; without probes they are seen in the kernel";
     Some(Finding::ok("locks", format!("{name}: {}", found(&plan)), consequence))

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn count_times_mean_is_total_in_every_row_without_calls_that_have_no_latency() {
+    fn count_times_mean_is_total_in_every_row_but_for_calls_without_latency() {
         let session = synthetic::session(3, Shape { processes: 6, ..Shape::default() });
         let untimed = |stats: &CallStats| stats.untimed + stats.unreturned;
         let calls = session.processes.values().flat_map(|process| process.calls());

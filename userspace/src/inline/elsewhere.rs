@@ -29,7 +29,7 @@ impl Patch {
         Err(InlineError::refused(pid, "the counters are x86-64 code", "use `--probes futex`"))
     }
 
-    /// The same into a program that has just begun.
+    /// Puts counters into a program that has just begun.
     ///
     /// # Errors
     /// Always.

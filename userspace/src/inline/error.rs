@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// How the reason begins where there is no C library, or none yet.
+/// Beginning of the reason where there is no C library, or none yet.
 pub(super) const LACKS_LIBRARY: &str = "it has no C library mapped";
 
 /// Why not.
@@ -51,13 +51,13 @@ impl InlineError {
         matches!(self, Self::Permission { .. })
     }
 
-    /// Whether the process has no C library, or has not mapped it yet.
+    /// True where the process has no C library, or has not mapped it yet.
     #[must_use]
     pub fn lacks_library(&self) -> bool {
         matches!(self, Self::Refused { reason, .. } if reason.starts_with(LACKS_LIBRARY))
     }
 
-    /// Why not, without the process: many may be left alone for one reason.
+    /// The reason without the process: many may be left alone for one.
     #[must_use]
     pub fn reason(&self) -> String {
         match self {

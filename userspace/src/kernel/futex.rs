@@ -83,7 +83,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// How many futexes and operations have entries of their own at the same time.
+    /// Number of futexes and operations that have entries of their own at the same time.
     #[must_use]
     pub fn room_for_futexes(&self) -> usize {
         self.limits.futexes as usize
@@ -96,8 +96,8 @@ impl Kernel {
         in_calls.filter_map(|(seat, _)| Some(self.futex.waiting.read(seat as usize)?.entry)).collect()
     }
 
-    /// Takes an entry away from its futex. What calls add to it that have just looked it up is still to be read; after that, it
-    /// is given back.
+    /// Takes an entry away from its futex. What calls add to it that have just looked it up is still to be read;
+    /// after that, it is given back.
     pub fn retire_futex(&mut self, id: u32, futex: &Futex) {
         let _ = self.futex.ids.remove(&key(futex.row, futex.op, futex.address));
         self.next_use(id);

@@ -19,7 +19,7 @@ const AFFORDABLE_HISTOGRAMS: u32 = 3072;
 /// Most memory that is taken for what follows the number of processes and threads, unless limits are set by hand.
 const MEMORY: u64 = 256 << 20;
 
-/// What a key in a hash map of the kernel takes, about.
+/// Memory of a key in a hash map of the kernel, about, in bytes.
 const KEY: usize = 64;
 
 /// Capacities of the maps.
@@ -88,7 +88,7 @@ impl Limits {
         limits
     }
 
-    /// What all of it takes at most, about, in bytes.
+    /// Memory of all of it at most, about, in bytes.
     fn bytes(&self, cpus: u32) -> u64 {
         let row = size_of::<Row>() + size_of::<Directory>() + cpus as usize * size_of::<CpuTime>() + KEY;
         let thread = size_of::<Thread>() + size_of::<Sched>() + size_of::<Waiting>() + 2 * KEY;
@@ -158,8 +158,8 @@ impl Limits {
         })
     }
 
-    /// Notes the sizes of the tables that were full. Of threads that found no room it is not known which table had none:
-    /// that of processes, where all of its rows are in use.
+    /// Notes the sizes of the tables that were full. Of threads that found no room it is not known which table had
+    /// none: that of processes, where all of its rows are in use.
     pub fn note_full_tables(mut self, rows: impl Fn() -> usize, ledger: &mut Ledger) {
         for slot in ledger.lost.keys().chain(ledger.degraded.keys()) {
             let name = match grade::limit_of(slot) {

@@ -309,7 +309,7 @@ impl Kernel {
     }
 }
 
-/// What the programs know of the session.
+/// Constants that the programs are loaded with, as this session has them.
 fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'static str, u32); 12] {
     [
         ("LANE_MASK", limits.lanes - 1),

@@ -167,7 +167,7 @@ impl Kernel {
         (1..self.sched.seats.len()).filter(open).filter_map(|seat| self.account(seat))
     }
 
-    /// Whether a seat still belongs to the thread whose accounts began then. Where not, what it did until its end is
+    /// True if a seat still belongs to the thread whose accounts began then. If not, what it did until its end is
     /// among [`Self::ended_threads`] already.
     #[must_use]
     pub fn is_seated(&self, seat: u32, began_ns: u64) -> bool {
@@ -224,7 +224,7 @@ impl Kernel {
         })
     }
 
-    /// Whether so many programs are told apart among the wakers of a row that others are not.
+    /// True if so many programs are told apart among the wakers of a row that others are not.
     #[must_use]
     pub fn has_all_programs(&self, row: u32) -> bool {
         let programs = self.sched.rows.word(row as usize, offset_of!(SchedRow, programs));

@@ -55,8 +55,8 @@ pub struct Seat {
 }
 
 impl Kernel {
-    /// Opens a row for a process, and lets the kernel side find it by process id. One that the kernel side has opened already
-    /// is named and kept.
+    /// Opens a row for a process, and lets the kernel side find it by process id. One that the kernel side has opened
+    /// already is named and kept.
     pub fn open_process(&mut self, opening: Row) -> Option<u32> {
         let tgid = opening.tgid;
         if let Some(known) = self.process(tgid) {
@@ -83,12 +83,7 @@ impl Kernel {
 
     fn name_process(&self, id: u32, opening: &Row) -> u32 {
         if self.row(id).is_some_and(|row| row.comm[0] == 0) {
-            let at = offset_of!(Row, comm);
-            for (place, bytes) in opening.comm.as_chunks::<8>().0.iter().enumerate() {
-                if let Some(word) = self.rows.double(id as usize, at + 8 * place) {
-                    word.store(u64::from_ne_bytes(*bytes), Relaxed);
-                }
-            }
+            write_name(&self.rows, id, offset_of!(Row, comm), opening.comm);
         }
         id
     }
@@ -165,8 +160,9 @@ impl Kernel {
         }
     }
 
-    /// Writes down the name of a thread that was just seated, and its process's with the first thread's. Changes before it
-    /// was seated were not seen, so it is asked until it says what is written; a few times, since it may never stand still.
+    /// Writes down the name of a thread that was just seated, and its process's with the first thread's. Changes
+    /// before it was seated were not seen, so it is asked until it says what is written; a few times, since it may
+    /// never stand still.
     pub fn name(&self, seat: Seat, comm: impl Fn() -> [u8; COMM_LEN]) {
         let Some(thread) = self.threads.read(seat.id as usize) else { return };
         let mut written = None;
@@ -251,7 +247,7 @@ impl Kernel {
         }
     }
 
-    /// How many processes and threads told apart have rows of their own at the same time.
+    /// Number of processes, and of threads where these have rows, that have rows at the same time.
     #[must_use]
     pub fn room_for_rows(&self) -> usize {
         self.limits.rows as usize

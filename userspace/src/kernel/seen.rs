@@ -101,7 +101,7 @@ struct Seen {
     /// Their sum; wraps as they do.
     count: u32,
     sum: u64,
-    /// The smallest and the largest value since the beginning, as far as a look had a value in their bucket.
+    /// Minimum and maximum of the session, as of the last time that a value in their bucket was counted.
     extremes: [Option<u64>; 2],
     /// What a glance has found since, and the stamp then.
     ahead: Option<(u64, Quick)>,
@@ -145,29 +145,27 @@ impl Seen {
         change
     }
 
-    /// The kernel side keeps the extremes of all time: one that has moved is of these values, any other is theirs as far
-    /// as its bucket reaches. One that is not in the bucket of these values is older, or its value not counted yet.
+    /// The kernel side keeps the extremes of all time: one that has moved is of these values, any other is theirs as
+    /// far as its bucket reaches. One that is not in the bucket of these values is older, or its value not counted
+    /// yet.
     fn find_extremes(&mut self, change: &mut Hist, now: &HistogramNow) {
-        let (Some(first), Some(last)) = (change.buckets().first(), change.buckets().last()) else { return };
-        let (lowest, highest) = (usize::from(first.0), usize::from(last.0));
+        let Some((lower, upper)) = change.bounds() else { return };
         let [least, most] = &mut self.extremes;
-        let (lower, upper) = (hist::lower(lowest), hist::upper(highest) - 1);
-        // Nothing in the last bucket is above the sum.
-        let upper = if highest == hist::CLAMPED { change.sum.max(hist::CLAMP) } else { upper };
-        (change.min, change.min_is_bound) = extreme(lowest, lower, now.min, least);
-        (change.max, change.max_is_bound) = extreme(highest, upper, now.max, most);
-        if change.count() == 1 && hist::index(change.sum) == lowest {
+        (change.min, change.min_is_bound) = extreme(lower, now.min, least);
+        (change.max, change.max_is_bound) = extreme(upper, now.max, most);
+        if change.count() == 1 && hist::index(change.sum) == hist::index(lower) {
             (change.min, change.min_is_bound) = (Some(change.sum), false);
             (change.max, change.max_is_bound) = (Some(change.sum), false);
         }
     }
 }
 
-/// An extreme of values whose outermost bucket is known, and whether it is only a bound.
-fn extreme(bucket: usize, edge: u64, now: Option<u64>, known: &mut Option<u64>) -> (Option<u64>, bool) {
-    match now.filter(|now| hist::index(*now) == bucket) {
-        Some(now) => (Some(now), known.replace(now) == Some(now) && bucket >= hist::SUB_BUCKETS as usize),
-        None => (Some(edge), bucket >= hist::SUB_BUCKETS as usize),
+/// An extreme of values whose outermost bucket has this edge, and true if it is only a bound.
+fn extreme(edge: u64, now: Option<u64>, known: &mut Option<u64>) -> (Option<u64>, bool) {
+    let is_wide = edge >= hist::SUB_BUCKETS;
+    match now.filter(|now| hist::index(*now) == hist::index(edge)) {
+        Some(now) => (Some(now), known.replace(now) == Some(now) && is_wide),
+        None => (Some(edge), is_wide),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Constants that the BPF programs are loaded with.
 
+use pulse_trace_common::probes::syscalls::{COMPAT_FUTEX, COMPAT_FUTEX_TIME64};
+
 use super::btf::{Btf, BtfError};
 
 /// A constant's name in the object and its value.
@@ -35,7 +37,15 @@ pub fn offsets(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
         settings.push((name, btf.offset(structure, field)?));
     }
     settings.extend(machine(btf)?);
+    settings.push(("MULTIPLEXERS", multiplexers()));
     Ok(settings)
+}
+
+/// Bits of the calls that are told apart by operation. Other calls may share them: most do not.
+fn multiplexers() -> u32 {
+    let native = [libc::SYS_futex, libc::SYS_fcntl, libc::SYS_epoll_ctl].map(|nr| nr as u32);
+    let all = native.into_iter().chain([COMPAT_FUTEX, COMPAT_FUTEX_TIME64]);
+    all.fold(0, |bits, call| bits | 1 << (call % u32::BITS))
 }
 
 /// x86-64: a bit in `thread_info.status` is set while a call of the 32-bit ABI runs, whatever the program is.

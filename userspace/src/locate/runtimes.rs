@@ -158,8 +158,8 @@ fn site(image: &Image<'_>, row: &Row, entry: u64) -> Result<Site, String> {
     })
 }
 
-/// Length of the check at the beginning of a function of Go whether the stack has room for it. Where it has not, and
-/// where the scheduler asks the goroutine for its CPU, the function begins anew: a probe on the check counts twice.
+/// Length of the check for room on the stack at the beginning of a function of Go. Where there is none, and where the
+/// scheduler asks the goroutine for its CPU, the function begins anew: a probe on the check counts twice.
 fn stack_check(code: &[u8]) -> u64 {
     // `lea -N(%rsp),%r12` precedes it in functions with a large frame; g is in a register since Go 1.17.
     const FRAMES: [(&[u8], usize); 3] = [(b"", 0), (b"\x4c\x8d\x64\x24", 1), (b"\x4c\x8d\xa4\x24", 4)];

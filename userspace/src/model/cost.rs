@@ -4,11 +4,11 @@ use super::frame::{Overhead, ProgramCost};
 
 /// Programs whose names begin so run at every system call.
 const CALL_PROGRAMS: &str = "syscalls_";
-/// In them, a call of a target takes as long as so many of other processes (118 to 20 ns in `docs/results/overhead.md`): what
-/// the kernel tells of a program is the sum of both.
+/// Calls of other processes that take these programs as long as one of a target (118 to 20 ns in
+/// `docs/results/overhead.md`): the kernel's statistics have the sum of both.
 const TARGETS_WEIGHT: f64 = 6.0;
 
-/// Programs at system calls while the statistics were on.
+/// System calls while the statistics were on, and the time that they spent in our programs.
 struct Calls {
     /// Calls of targets.
     count: u64,
@@ -42,8 +42,8 @@ impl Overhead {
         Some(per_event * program.events? as f64 / self.measured_ns as f64)
     }
 
-    /// What the probes add to one system call of a target, begin and end together, ns; of any process, where it is not
-    /// known which were of targets.
+    /// Time that the probes add to one system call of a target, begin and end together, ns; to one of any process, where
+    /// the two are not told apart.
     #[must_use]
     pub fn ns_per_call(&self) -> Option<f64> {
         let of_targets = self.calls_ns().filter(|calls| calls.count > 0);
@@ -51,7 +51,7 @@ impl Overhead {
         of_targets.or_else(|| self.ns_per_pass(&[CALL_PROGRAMS]))
     }
 
-    /// Notes how many system calls targets made while the statistics were on, by their rate in the interval.
+    /// Notes the number of the targets' system calls while the statistics were on, by their rate in the interval.
     pub fn sample_calls(&mut self, counted: u64, span_ns: u64) {
         let calls = u128::from(counted) * u128::from(self.measured_ns) / u128::from(span_ns.max(1));
         self.sampled_calls = Some(calls as u64);

@@ -1,5 +1,5 @@
-//! Processes that have ended and did little, as one row per program: where processes come and go, what is kept of them must not
-//! grow with time.
+//! Processes that have ended and did little, as one row per program: where processes come and go, their rows must not
+//! grow in number with time.
 
 use std::collections::BTreeMap;
 
@@ -9,60 +9,79 @@ use super::{
     session::{Process, Session},
 };
 
-/// Ended processes that keep rows of their own at least, those with the most time in calls.
-pub const KEPT: usize = 1000;
-/// More than those that are kept, before the others are folded: not at each end.
+/// Ended processes that keep rows of their own, those with the most time in calls.
+const KEPT: usize = 1000;
+/// Ended processes beyond those before any is folded, so that it is not done at each end.
 const SLACK: usize = 250;
 /// Programs that have rows of their own.
 const PROGRAMS: usize = 500;
 /// Pairs of futex and operation of a process that have rows of their own.
 const FUTEXES: usize = 4096;
-/// The row of all further ones.
+/// Name of the row of all further ones.
 const FURTHER: &str = "[further programs]";
 
-impl Session {
-    /// Folds ended processes where there are too many of them.
-    pub(super) fn fold_ended(&mut self) {
-        if self.processes.len() <= KEPT + SLACK {
-            return;
-        }
-        let ended = self.processes.iter().filter(|(_, process)| process.can_be_folded());
-        let mut ended: Vec<(u64, ProcessKey)> =
-            ended.map(|(key, process)| (process.in_calls_ns(), *key)).collect();
-        if ended.len() <= KEPT + SLACK {
-            return;
-        }
-        ended.sort_unstable();
-        for (_, key) in &ended[..ended.len() - KEPT] {
-            if let Some(process) = self.processes.remove(key) {
-                self.row_of_program(&process.comm).absorb(process);
-            }
-        }
-    }
+/// What is kept of a process.
+pub trait Account: Default {
+    /// The name of its program.
+    fn comm(&mut self) -> &mut String;
+    /// True if it has ended and nothing more of it is to come.
+    fn can_be_folded(&self) -> bool;
+    /// Its time in calls.
+    fn in_calls_ns(&self) -> u64;
+    /// Adds an ended process of the same program.
+    fn absorb(&mut self, process: Self);
+}
 
-    /// The row of ended processes of a program.
-    fn row_of_program(&mut self, comm: &str) -> &mut Process {
-        let programs = ProcessKey::program(1)..ProcessKey::program(u64::MAX);
-        let known: BTreeMap<&str, ProcessKey> =
-            self.processes.range(programs).map(|(key, process)| (process.comm.as_str(), *key)).collect();
-        let name = if known.len() < PROGRAMS || known.contains_key(comm) { comm } else { FURTHER };
-        let key = known.get(name).copied().unwrap_or(ProcessKey::program(known.len() as u64 + 1));
-        self.processes.entry(key).or_insert_with(|| Process { comm: name.to_owned(), ..Process::default() })
+/// Joins ended processes by program where there are too many of them.
+pub fn fold_ended<A: Account>(accounts: &mut BTreeMap<ProcessKey, A>) {
+    if accounts.len() <= KEPT + SLACK {
+        return;
+    }
+    let ended = accounts.iter().filter(|(_, account)| account.can_be_folded());
+    let mut ended: Vec<(u64, ProcessKey)> =
+        ended.map(|(key, account)| (account.in_calls_ns(), *key)).collect();
+    if ended.len() <= KEPT + SLACK {
+        return;
+    }
+    ended.sort_unstable();
+    let programs = accounts.range_mut(ProcessKey::program(1)..ProcessKey::program(u64::MAX));
+    let mut rows: BTreeMap<String, ProcessKey> =
+        programs.map(|(key, account)| (account.comm().clone(), *key)).collect();
+    for (_, key) in &ended[..ended.len() - KEPT] {
+        let Some(mut account) = accounts.remove(key) else { continue };
+        let has_row = rows.len() < PROGRAMS || rows.contains_key(account.comm());
+        let comm = if has_row { account.comm().clone() } else { FURTHER.to_owned() };
+        let new = ProcessKey::program(rows.len() as u64 + 1);
+        let row = accounts.entry(*rows.entry(comm.clone()).or_insert(new)).or_default();
+        *row.comm() = comm;
+        row.absorb(account);
+    }
+}
+
+impl Session {
+    /// How many processes were seen, and how many of them have ended, as far as that is known.
+    #[must_use]
+    pub fn processes_seen(&self) -> (u64, u64) {
+        let own =
+            self.processes.iter().filter(|(key, _)| **key != ProcessKey::OTHERS).map(|(_, process)| process);
+        let shared = self.ledger.degraded.get("processes_shared").copied().unwrap_or(0);
+        let seen = own.clone().map(|process| process.folded.max(1)).sum::<u64>() + shared;
+        (seen, own.map(|process| process.folded.max(u64::from(process.exit.is_some()))).sum())
     }
 }
 
 impl ProcessKey {
-    /// Processes for which the kernel side had no row of their own.
+    /// All processes for which the kernel side had no row.
     pub const OTHERS: Self = Self { pid: 0, joined_ns: 0 };
 
-    /// Ended processes of one program, of which this is the number.
+    /// The ended processes of one program, by its number.
     const fn program(number: u64) -> Self {
         Self { pid: 0, joined_ns: number }
     }
 }
 
 impl Process {
-    /// Puts the futexes that were used least together with others where there are too many.
+    /// Joins the least used futexes where there are too many.
     pub(super) fn fold_futexes(&mut self) {
         if self.futexes.len() <= FUTEXES + FUTEXES / 4 {
             return;
@@ -76,8 +95,14 @@ impl Process {
             }
         }
     }
+}
 
-    /// Whether it has ended and nothing more of it is to come. What is read from outside may come later than the end.
+impl Account for Process {
+    fn comm(&mut self) -> &mut String {
+        &mut self.comm
+    }
+
+    /// What is read from outside may come after the end.
     fn can_be_folded(&self) -> bool {
         self.exit.is_some() && self.counters.is_none() && self.inline.is_empty()
     }
@@ -86,7 +111,7 @@ impl Process {
         self.syscalls.values().map(super::frame::CallStats::total_ns).sum()
     }
 
-    /// Adds an ended process. Threads are not told apart any more, nor locks in memory of its own.
+    /// Its threads become one, and so do locks in private memory.
     fn absorb(&mut self, process: Self) {
         self.folded += process.folded.max(1);
         self.threads = self.threads.saturating_add(process.threads);
@@ -100,6 +125,7 @@ impl Process {
             let (place, address) = LockPlace::of_program(place, *address);
             self.futexes.entry((place, address, op.clone())).or_default().merge(stats);
         }
+        self.fold_futexes();
         for ((place, address), mutex) in process.mutexes {
             let known = self.mutexes.entry(LockPlace::of_program(&place, address)).or_default();
             known.stats.merge(&mutex.stats);
@@ -109,7 +135,7 @@ impl Process {
 }
 
 impl LockPlace {
-    /// What many locks have together for which there is no row of their own.
+    /// The place of all locks without a row of their own.
     pub const OTHERS: Self = Self::Private { address: 0 };
 
     fn of_program(place: &Self, address: u64) -> (Self, u64) {
@@ -163,8 +189,7 @@ mod tests {
         made += churn(&mut session, 3000, 9000, 3);
         assert!(session.processes.len() <= KEPT + SLACK + 3);
         assert_eq!(calls(&session), made);
-        let folded: u64 = session.processes.values().map(|process| process.folded.max(1)).sum();
-        assert_eq!(folded, 8999);
+        assert_eq!(session.processes_seen(), (8999, 8999));
     }
 
     #[test]
@@ -176,6 +201,10 @@ mod tests {
             session.add(&Frame { processes: vec![alive], ..Frame::default() });
         }
         assert_eq!(session.processes.len(), 2999);
+        let others = ProcessFrame { key: ProcessKey::OTHERS, ..ProcessFrame::default() };
+        session.add(&Frame { processes: vec![others], ..Frame::default() });
+        session.ledger.degraded.insert("processes_shared".to_owned(), 48);
+        assert_eq!(session.processes_seen(), (3047, 0));
     }
 
     #[test]

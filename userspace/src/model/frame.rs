@@ -91,16 +91,15 @@ pub struct Call {
     pub abi: Abi,
     /// The number.
     pub nr: u32,
-    /// What an argument says that it does, where calls are told apart by that; [`Call::OTHER`] for what has no counter of
-    /// its own.
+    /// The operation, an argument, where each has counters of its own; [`Call::OTHER`] for all that have none.
     pub operation: Option<u32>,
 }
 
 impl Call {
-    /// All operations that have no counter of their own.
+    /// All operations without a counter of their own.
     pub const OTHER: u32 = u32::MAX;
 
-    /// A call that is not told apart by operation.
+    /// A call, all operations together.
     #[must_use]
     pub const fn whole(abi: Abi, nr: u32) -> Self {
         Self { abi, nr, operation: None }
@@ -140,9 +139,9 @@ pub struct CallStats {
     pub unreturned: u64,
     /// Failed calls by errno.
     pub errors: BTreeMap<u32, u64>,
-    /// For how long the calls that ended were blocked, where scheduling is followed: a part of their total time.
+    /// Part of the total time in which the calls were blocked, ns; 0 where scheduling is not followed.
     pub blocked_ns: u64,
-    /// For how long they waited for a CPU.
+    /// Part of it in which they waited for a CPU, ns.
     pub queued_ns: u64,
     /// Calls that were running when the session ended (set in its last frame only).
     pub in_flight: u64,
@@ -157,7 +156,7 @@ pub struct Lean {
     pub sum_ns: u64,
     /// The longest.
     pub max_ns: u64,
-    /// `max_ns` is a bound above the longest.
+    /// `max_ns` is only a bound above the longest.
     pub max_is_bound: bool,
 }
 
@@ -191,14 +190,13 @@ impl CallStats {
         self.latency.sum + self.lean.sum_ns
     }
 
-    /// Which shares of the total time were spent blocked and waiting for a CPU; `None` where neither is known.
+    /// Shares of the total time that the calls were blocked and waited for a CPU; `None` where neither is known.
     #[must_use]
     pub fn off_cpu_shares(&self) -> Option<[f64; 2]> {
-        let known = self.blocked_ns + self.queued_ns > 0 && self.total_ns() > 0;
+        let (parts, total) = ([self.blocked_ns, self.queued_ns], self.total_ns());
+        let known = parts != [0, 0] && total > 0;
         // Of an interval, a call's blocked time may be seen a moment before the call.
-        known.then(|| {
-            [self.blocked_ns, self.queued_ns].map(|ns| (ns as f64 / self.total_ns() as f64).min(1.0))
-        })
+        known.then(|| parts.map(|ns| (ns as f64 / total as f64).min(1.0)))
     }
 
     /// The longest call.
@@ -320,8 +318,8 @@ pub struct Overhead {
     pub tool_bytes: u64,
     /// What the kernel's statistics add to each measured run, ns: the time an empty program shows.
     pub empty_program_ns: Option<f64>,
-    /// System calls of targets while the statistics were on, by their rate in each interval; `None` where calls are not
-    /// counted.
+    /// The targets' system calls while the statistics were on, by their rate in each interval; `None` where calls are
+    /// not counted.
     pub sampled_calls: Option<u64>,
     /// Probes in the target's own code, where there are any.
     pub traps: Option<Traps>,

@@ -9,9 +9,9 @@ use super::{frame::Ledger, units};
 pub enum Grade {
     /// Every event is counted, with all of its details.
     Complete,
-    /// Every event is counted; of this share of those of one kind a detail is missing, where their number is known.
+    /// Every event is counted; this share of those of one kind lacks a detail, where their number is known.
     Partial(Option<f64>),
-    /// This share of the events of one kind is missing, where their number is known.
+    /// This share of those of one kind is missing, where their number is known.
     Lost(Option<f64>),
 }
 
@@ -26,6 +26,7 @@ const KINDS: [(&str, &str, &[&str]); 7] = [
         "system calls",
         &[
             "cells_full",
+            "cells_shared",
             "untracked_thread",
             "calls_left_out",
             "unmatched_exit",
@@ -37,7 +38,7 @@ const KINDS: [(&str, &str, &[&str]); 7] = [
     ),
     ("wakeups", "wakeups", &["wakeup_unseen", "wakers_full"]),
     ("context_switches", "context switches", &["switch_unseen"]),
-    ("futex_calls", "futex calls", &["futexes_full", "holders_full"]),
+    ("futex_calls", "futex calls", &["futexes_full", "futexes_shared", "holders_full"]),
     (
         "stacks",
         "stacks",
@@ -51,16 +52,17 @@ const KINDS: [(&str, &str, &[&str]); 7] = [
     ),
 ];
 
-/// The option that makes room for what an entry says that there was none for.
+/// The limit to raise for a table that was full.
 #[must_use]
 pub fn limit_of(slot: &str) -> Option<&'static str> {
     Some(match slot {
         "untracked_thread" | "targets_full" => "threads",
-        "cells_full" => "lean-cells",
+        "processes_shared" => "processes",
+        "cells_full" | "cells_shared" => "lean-cells",
         "histograms_full" => "histograms",
         "distributions_full" => "distributions",
         "wakers_full" => "wakers",
-        "futexes_full" => "futexes",
+        "futexes_full" | "futexes_shared" => "futexes",
         "holders_full" => "holders",
         "mutexes_full" => "mutexes",
         _ => return None,
@@ -71,7 +73,7 @@ pub fn limit_of(slot: &str) -> Option<&'static str> {
 const LARGEST_LIMIT: u64 = 1 << 20;
 
 impl Grade {
-    /// One word.
+    /// Its word.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -81,7 +83,7 @@ impl Grade {
         }
     }
 
-    /// The share that it is about.
+    /// The share of the events of one kind that is missing, or lacks a detail.
     #[must_use]
     pub const fn share(self) -> Option<f64> {
         match self {
@@ -99,7 +101,7 @@ impl Grade {
 }
 
 impl Ledger {
-    /// How complete it is: a loss outweighs details, and of several kinds of events the worst counts.
+    /// Its grade: a loss outweighs details, and of several kinds of events the worst counts.
     #[must_use]
     pub fn grade(&self) -> Grade {
         let filled = |slots: &BTreeMap<String, u64>| slots.values().any(|count| *count > 0);
@@ -110,7 +112,7 @@ impl Ledger {
         }
     }
 
-    /// A loss that makes the numbers doubtful, and how it is avoided; `None` where there is none above 1 %.
+    /// A loss above 1 % of one kind of events, and its remedy.
     #[must_use]
     pub fn grave_loss(&self) -> Option<String> {
         let worst = self.worst(&self.lost).filter(|worst| worst.share > GRAVE)?;
@@ -128,26 +130,21 @@ impl Ledger {
         Some(words)
     }
 
-    /// The options and the values that make room for what an entry says that there was none for.
+    /// The options that make room in the table that an entry names, with values.
     #[must_use]
     pub fn remedy(&self, slot: &str) -> Option<String> {
         let name = limit_of(slot)?;
-        // A thread finds no room where its process has none, either.
-        let both = ["processes", "threads"]
-            .into_iter()
-            .filter(|it| name == "threads" && self.room.contains_key(*it));
-        let mut names: Vec<&str> = both.collect();
-        if names.is_empty() {
-            names.push(name);
-        }
-        let option = |name: &&str| {
-            let Some(size) = self.room.get(*name) else { return format!("--limit {name}=N") };
+        let option = |name: &str| {
+            let Some(size) = self.room.get(name) else { return format!("--limit {name}=N") };
             // Of most tables it is not known how many found no room: twice as many are a beginning.
             let refused = self.degraded.get("targets_full").filter(|_| limit_of(slot) == Some("threads"));
             let more = refused.copied().unwrap_or(0).max(*size);
             format!("--limit {name}={}", (size + more).next_power_of_two().min(LARGEST_LIMIT))
         };
-        Some(names.iter().map(option).collect::<Vec<_>>().join(" "))
+        // A thread finds no room where its process has none, either.
+        let names = ["processes", "threads"].into_iter().filter(|it| self.room.contains_key(*it));
+        let options: Vec<String> = names.filter(|_| name == "threads").map(option).collect();
+        Some(if options.is_empty() { option(name) } else { options.join(" ") })
     }
 
     /// The kind of events of which the largest share is among these.
@@ -167,7 +164,7 @@ impl Ledger {
     }
 }
 
-/// What a grade rests on.
+/// The kind of events that decides a grade.
 struct Worst<'a> {
     share: f64,
     events: u64,
@@ -193,6 +190,8 @@ mod tests {
         let degraded = slots(&[("wakeup_unseen", 8), ("switch_unseen", 2), ("kernel_read", 0)]);
         let ledger = Ledger { degraded, ..ledger };
         assert_eq!((ledger.grade().words().as_str(), ledger.grave_loss()), ("partial (0.20%)", None));
+        let ledger = Ledger { degraded: slots(&[("cells_shared", 4000)]), ..ledger };
+        assert_eq!(ledger.grade().words(), "partial (4.0%)");
         let ledger = Ledger { degraded: slots(&[("kernel_read", 3)]), ..ledger };
         assert_eq!(ledger.grade(), Grade::Partial(None));
         assert_eq!(ledger.grade().words(), "partial");
@@ -237,6 +236,7 @@ mod tests {
         ledger.room.insert("mutexes".to_owned(), 1 << 20);
         assert_eq!(ledger.remedy("mutexes_full").as_deref(), Some("--limit mutexes=1048576"));
         assert_eq!(ledger.remedy("kernel_read"), None);
+        assert_eq!(ledger.remedy("processes_shared").as_deref(), Some("--limit processes=N"));
     }
 
     #[test]

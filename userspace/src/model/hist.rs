@@ -21,7 +21,7 @@ pub struct Hist {
     pub max_is_bound: bool,
 }
 
-/// The largest of some values, in the order in which it is merged: of equal ones the exact one wins.
+/// The largest of some values. Merging takes the greater one: of equal values the exact one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Largest {
     /// The value.
@@ -94,13 +94,19 @@ impl Hist {
         (self.max, self.max_is_bound) = (max.map(|max| max.value), max.is_some_and(|max| !max.exact));
     }
 
+    /// The smallest and the largest value that there may be, by the buckets.
+    #[must_use]
+    pub fn bounds(&self) -> Option<(u64, u64)> {
+        let (first, last) = (usize::from(self.buckets.first()?.0), usize::from(self.buckets.last()?.0));
+        // The last possible bucket has no upper edge, but no value is above the sum.
+        let upper = if last >= hist::CLAMPED { self.sum.max(hist::CLAMP) } else { hist::upper(last) - 1 };
+        Some((hist::lower(first), upper))
+    }
+
     /// Replaces extremes that lie outside of the buckets by the edges of these: recordings of earlier versions have those
     /// of the session in each interval.
     pub fn bound_by_buckets(&mut self) {
-        let (Some(first), Some(last)) = (self.buckets.first(), self.buckets.last()) else { return };
-        // No value lies above the last bucket.
-        let upper = |bucket: usize| if bucket >= hist::CLAMPED { u64::MAX } else { hist::upper(bucket) - 1 };
-        let (lower, upper) = (hist::lower(usize::from(first.0)), upper(usize::from(last.0)));
+        let Some((lower, upper)) = self.bounds() else { return };
         if self.min.is_some_and(|min| min < lower) {
             (self.min, self.min_is_bound) = (Some(lower), true);
         }

@@ -83,13 +83,13 @@ pub struct InlineCost {
     pub put_in_ns: u64,
     /// The same while they were taken out; 0 while they are in, and where the process had ended.
     pub taken_out_ns: u64,
-    /// Programs that they were put into; a process that becomes another program counts again.
+    /// Programs with counters; a process that becomes another program counts again.
     pub programs: u64,
-    /// Those of them that ran already when the session met them: started by a target, or what a target became.
+    /// Those of them that got theirs while running: started by a target, or by `exec` in one.
     pub late: u64,
     /// Most CPU time that one of those had used before, ns.
     pub late_cpu_ns: u64,
-    /// Programs that they could not be put into.
+    /// Programs that could not be given counters.
     pub left_alone: u64,
 }
 

@@ -9,9 +9,10 @@ mod verdict;
 mod view;
 
 pub use mutexes::{ContendedMutex, ranked_mutexes};
+pub use parts::{Parts, Wholes};
 pub use runtimes::{END_OF_A_THREAD, most};
 pub use spins::{Doubt, SpinMean, SpinSamples};
-pub use verdict::{LONG_NS, Verdict, tells_woken, waits, wakes};
+pub use verdict::{LONG_NS, Verdict, is_idle_only, tells_woken, waits, wakes};
 pub use view::{Lock, ranked};
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 pub mod cost;
 pub mod counters;
 pub mod errno;
-mod fold;
+pub mod fold;
 pub mod frame;
 pub mod glance;
 pub mod grade;
@@ -12,6 +12,7 @@ pub mod inline;
 pub mod locks;
 pub mod maps;
 pub mod merge;
+pub(crate) mod random;
 pub mod scatter;
 pub mod sched;
 pub mod session;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     frame::{Call, ThreadName},
     hist::Hist,
+    text,
 };
 
 /// A process in an interval, or one of its threads.
@@ -58,9 +59,9 @@ pub struct CpuShare {
 pub struct Waker {
     /// In which context.
     pub context: WakerContext,
-    /// The process, where it is a target; else 0: all processes of a program that is none are one waker.
+    /// Id of a target; 0 for an interrupt, and for all processes of another program.
     pub pid: u32,
-    /// Name of the process; empty for an interrupt, and for programs that are not told apart.
+    /// Name of the process; empty for an interrupt, and for the programs beyond the most frequent.
     pub comm: String,
 }
 
@@ -76,8 +77,8 @@ pub enum WakerContext {
     Unknown,
 }
 
-/// What an interrupt is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The purpose of an interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Interrupt {
     /// A timer.
     Timer,
@@ -85,13 +86,15 @@ pub enum Interrupt {
     Block,
     /// The network.
     Network,
-    /// Something else, or not known.
-    #[default]
+    /// Another one, or not known.
     Other,
 }
 
 impl Interrupt {
-    /// The word for it in files.
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Timer, Self::Block, Self::Network, Self::Other];
+
+    /// The word for it.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -101,28 +104,18 @@ impl Interrupt {
             Self::Other => "other",
         }
     }
-
-    /// The words for it on screens.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Timer => "interrupt (timer)",
-            Self::Block => "interrupt (block)",
-            Self::Network => "interrupt (network)",
-            Self::Other => "interrupt (other)",
-        }
-    }
 }
 
-/// The name of a waker, with the name of its process as it is shown.
-#[must_use]
-pub fn waker_name(waker: &Waker, comm: &str) -> String {
-    match (waker.context, waker.pid) {
-        (WakerContext::Interrupt(kind), _) => kind.name().to_owned(),
-        (WakerContext::Task, 0) if waker.comm.is_empty() => "other programs".to_owned(),
-        (WakerContext::Task, 0) => comm.to_owned(),
-        (WakerContext::Task, pid) => format!("{pid} {comm}"),
-        (WakerContext::Unknown, pid) => format!("{pid} {comm} or an interrupt"),
+impl Waker {
+    /// It as it is shown.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self.context {
+            WakerContext::Interrupt(kind) => format!("interrupt ({})", kind.word()),
+            WakerContext::Task if self.pid == 0 && self.comm.is_empty() => "other programs".to_owned(),
+            WakerContext::Task => text::process(self.pid, &self.comm, 0),
+            WakerContext::Unknown => format!("{} or an interrupt", text::process(self.pid, &self.comm, 0)),
+        }
     }
 }
 

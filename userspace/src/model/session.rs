@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     counters::Counters,
+    fold::fold_ended,
     frame::{
         Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName,
     },
     inline::{Inline, InlineKind},
     locks::{FutexStats, LockPlace, MutexFrame, MutexKind, MutexStats},
     sched::SchedStats,
+    text,
 };
 
 /// What is known when a session begins.
@@ -77,7 +79,7 @@ pub struct Process {
     pub threads: u32,
     /// How it ended, if it did.
     pub exit: Option<Exit>,
-    /// How many ended processes of this name this stands for; 0 where it is one.
+    /// How many ended processes of this name it stands for; 0 where it is one.
     pub folded: u64,
     /// System calls by thread; the key is `None` where threads are not told apart.
     pub syscalls: BTreeMap<(Option<u32>, Call), CallStats>,
@@ -135,7 +137,7 @@ impl Session {
                 mine.syscalls.entry(thread_and_call(call)).or_default().merge(&call.stats);
             }
         }
-        self.fold_ended();
+        fold_ended(&mut self.processes);
     }
 
     /// Adds the system calls of several intervals, whose other parts have been added: far less work than one by one
@@ -154,7 +156,7 @@ impl Session {
                 mine.syscalls.entry(call).or_default().merge(&CallStats::of_all(&all));
             }
         }
-        self.fold_ended();
+        fold_ended(&mut self.processes);
     }
 
     /// Adds everything of an interval but its system calls.
@@ -179,6 +181,12 @@ fn thread_and_call(frame: &CallFrame) -> (Option<u32>, Call) {
 }
 
 impl Process {
+    /// It as it is shown.
+    #[must_use]
+    pub fn shown(&self, key: ProcessKey) -> String {
+        text::process(key.pid, &self.comm, self.folded)
+    }
+
     fn add_all_but_calls(&mut self, frame: &ProcessFrame) {
         self.comm.clone_from(&frame.comm);
         self.parent = frame.parent.or(self.parent);

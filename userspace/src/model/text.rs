@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::units;
+
 /// The text with everything that a terminal could obey, or that would hide or reorder what follows, spelled out:
 /// `\n`, `\x1b`, `\u{202e}`. Backslashes stay as they are: the result is for reading, not for undoing.
 #[must_use]
@@ -20,6 +22,24 @@ pub fn printable(text: &str) -> String {
         }
     }
     shown
+}
+
+/// The name of a process or thread as it is shown.
+#[must_use]
+pub fn name(comm: &str) -> String {
+    if comm.is_empty() { "(no name)".to_owned() } else { printable(comm) }
+}
+
+/// A process as it is shown: its name behind its id; where it has no id, for how many ended processes it stands.
+#[must_use]
+pub fn process(pid: u32, comm: &str, folded: u64) -> String {
+    let name = name(comm);
+    match (pid, folded) {
+        (0, 0) => name,
+        (0, 1) => format!("{name}, 1 ended process"),
+        (0, folded) => format!("{name}, {} ended processes", units::count(folded)),
+        (pid, _) => format!("{pid} {name}"),
+    }
 }
 
 /// A name as the kernel has it: up to the first zero.
@@ -52,6 +72,14 @@ mod tests {
         assert_eq!(printable("\u{202e}txt.exe\u{200b}"), "\\u{202e}txt.exe\\u{200b}");
         let everything: String = (0..=0x2_ffff).filter_map(char::from_u32).collect();
         assert!(!printable(&everything).chars().any(|c| c.is_control() || invisible(c)));
+    }
+
+    #[test]
+    fn a_process_is_named_with_its_id_or_with_the_number_that_it_stands_for() {
+        assert_eq!(process(7, "", 0), "7 (no name)");
+        assert_eq!(process(0, "[others]", 0), "[others]");
+        assert_eq!(process(0, "make", 1), "make, 1 ended process");
+        assert_eq!(process(0, "make\n", 12), "make\\n, 12 ended processes");
     }
 
     #[test]

@@ -158,7 +158,7 @@ pub(super) fn call_of(index: u32) -> Call {
     }
 }
 
-/// The index of a call, whatever its operation.
+/// The index of a call, all operations together.
 const fn whole(of: Multiplexer) -> u32 {
     match of {
         Multiplexer::Futex => libc::SYS_futex as u32,
@@ -173,15 +173,16 @@ impl Seen {
     /// What a cell says that was not seen before.
     fn difference(&mut self, counts: CellCounts, errors: impl Iterator<Item = (u32, u32)>) -> CallStats {
         let seen = std::mem::replace(&mut self.counts, counts);
+        let count = counts.lean_count - seen.lean_count;
         let sum_ns = counts.lean_sum_ns - seen.lean_sum_ns;
         // The kernel side keeps the longest of all time. One that has not moved may be older; no call is longer than all.
         let moved = counts.lean_max_ns > seen.lean_max_ns;
         CallStats {
             lean: Lean {
-                count: counts.lean_count - seen.lean_count,
+                count,
                 sum_ns,
                 max_ns: if moved { counts.lean_max_ns } else { counts.lean_max_ns.min(sum_ns) },
-                max_is_bound: !moved,
+                max_is_bound: !moved && count > 1,
             },
             untimed: counts.untimed - seen.untimed,
             unreturned: counts.unreturned - seen.unreturned,
@@ -236,6 +237,7 @@ mod tests {
             untimed: 1,
             ..CellCounts::default()
         };
+        assert_eq!(seen.difference(CellCounts::default(), [].into_iter()).lean, Lean::default());
         let first = seen.difference(now, [].into_iter()).lean;
         assert_eq!(first, Lean { count: 5, sum_ns: 70, max_ns: 60, max_is_bound: false });
         assert_eq!(now.since(&seen.counts), Quick::default());
@@ -243,5 +245,9 @@ mod tests {
         assert_eq!(now.since(&seen.counts), Quick { count: 3, total_ns: 30 });
         let second = seen.difference(now, [].into_iter()).lean;
         assert_eq!(second, Lean { count: 2, sum_ns: 30, max_ns: 30, max_is_bound: true });
+        (now.lean_count, now.lean_sum_ns) = (8, 120);
+        let third = seen.difference(now, [].into_iter()).lean;
+        assert_eq!(third, Lean { count: 1, sum_ns: 20, max_ns: 20, max_is_bound: false });
+        assert_eq!(seen.difference(now, [].into_iter()).lean, Lean::default());
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{
 
 use super::{
     DEFAULT_TOP, Options, Sort,
-    layout::{Layout, Row, Tone, length, process_name, shown_name},
+    layout::{Layout, Row, Tone, length, shown_name},
     share::apportion,
 };
 
@@ -28,7 +28,7 @@ const WIDEST_NAME: usize = 28;
 struct Letters {
     /// Those of the places in which most time was spent.
     places: Vec<(Place, char, String)>,
-    /// Whether any thread was stopped: few are.
+    /// A thread was stopped: without any, the letter is left out.
     stopped: bool,
 }
 
@@ -49,7 +49,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     let shown = options.top.unwrap_or(DEFAULT_TOP).min(processes.len());
     let mut lines = Vec::new();
     for (key, process, sched) in processes.iter().take(shown) {
-        let name = process_name(**key, process);
+        let name = process.shown(**key);
         lines.push(Line { name, budget: &sched.budget, left_out: None });
         threads(process, options, &mut lines);
     }

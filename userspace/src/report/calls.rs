@@ -116,12 +116,12 @@ fn notes(stats: &CallStats) -> Vec<String> {
     notes
 }
 
-/// What the time of calls went to, where it is known.
+/// The parts of the calls' time, where they are known.
 fn off_cpu(stats: &CallStats) -> Option<String> {
-    let total = stats.total_ns();
-    let (blocked, queued) = (stats.blocked_ns.min(total), stats.queued_ns.min(total));
     stats.off_cpu_shares()?;
-    let percents = apportion(&[blocked, queued, total.saturating_sub(blocked + queued)], 100);
+    let [blocked, queued] = [stats.blocked_ns, stats.queued_ns];
+    let running = stats.total_ns().saturating_sub(blocked + queued);
+    let percents = apportion(&[blocked, queued, running], 100);
     let parts = ["blocked", "queued (waiting for a CPU)", "running"];
     let parts = parts.iter().zip(percents).filter(|(_, percent)| *percent > 0);
     Some(parts.map(|(name, percent)| format!("{percent}% {name}")).collect::<Vec<_>>().join(", "))

@@ -114,22 +114,21 @@ fn row(program: &ProgramCost, overhead: &Overhead) -> Row {
     Row { cells, notes: Vec::new() }
 }
 
-/// All of it in one number, and its parts.
+/// The whole cost and its parts.
 fn total(session: &Session) -> Option<String> {
     let overhead = &session.overhead;
     let all = overhead.total_cpu_share(session.duration_ns)?;
     let tool = overhead.tool_cpu_share(session.duration_ns);
-    let others = overhead.other_programs_cpu_share()?;
-    let calls = all - others - tool;
+    let rest = overhead.other_programs_cpu_share()?;
     let mut parts = match overhead.calls_cpu_shares() {
-        Some((of_targets, of_others)) => vec![
-            format!("{} in system calls of the targets", units::percent(of_targets)),
-            format!("{} in those of all other processes", units::percent(of_others)),
-        ],
-        None => vec![format!("{} in system calls of all processes", units::percent(calls.max(0.0)))],
+        Some((targets, others)) => {
+            vec![(targets, "in system calls of the targets"), (others, "in those of all other processes")]
+        }
+        None => vec![((all - rest - tool).max(0.0), "in system calls of all processes")],
     };
-    parts.push(format!("{} in other programs", units::percent(others)));
-    parts.push(format!("{} the tool itself", units::percent(tool)));
+    parts.extend([(rest, "in other programs"), (tool, "in the tool itself")]);
+    let parts: Vec<String> =
+        parts.iter().map(|(share, place)| format!("{} {place}", units::percent(*share))).collect();
     Some(format!("Tracing takes {} of a CPU: {}.", units::percent(all), parts.join(", ")))
 }
 

@@ -11,7 +11,7 @@ use crate::model::{
 
 use super::{
     budget::place_name,
-    layout::{Layout, process_name, shown_name},
+    layout::{Layout, shown_name},
     place,
     share::{percent, percent_words},
 };
@@ -24,7 +24,7 @@ const QUEUE_OF_THREAD: u64 = 20;
 const PLACE_OF_WALL: u64 = 30;
 /// Being stopped stands out from this share of the wall time, percent.
 const STOPPED_OF_WALL: u64 = 10;
-/// Waits of a process on futexes are idle from this share of those that are known, percent.
+/// Most of something, percent.
 const MOSTLY: u64 = 50;
 /// A lock stands out from this share of the session's time, spent waiting for it, percent; so do futex calls that fail,
 /// where all waits take as much, ...
@@ -86,14 +86,17 @@ fn budget_line(session: &Session, locks: &[Lock]) -> Option<String> {
     });
     let (_, key, process, clauses) =
         findings.max_by_key(|(ns, key, _, _)| (*ns, std::cmp::Reverse(**key)))?;
-    Some(format!("{}: {}", process_name(*key, process), clauses.join(", ")))
+    Some(format!("{}: {}", process.shown(*key), clauses.join(", ")))
 }
 
-/// Most of the time in which nothing was let run.
+/// Much of the wall time stopped.
 fn stopped(budget: &Budget) -> Option<(String, u64)> {
     let (stopped, whole) = (budget.stopped_ns, budget.parts_ns());
     let words = || {
-        format!("stopped by a signal, a tracer or the freezer {} of its time", percent_words(stopped, whole))
+        format!(
+            "stopped by a signal, a tracer or the freezer for {} of its wall time",
+            percent_words(stopped, whole)
+        )
     };
     (percent(stopped, whole) >= STOPPED_OF_WALL).then(|| (words(), stopped))
 }
@@ -148,12 +151,12 @@ fn queued(session: &Session, budget: &Budget) -> Option<(String, u64)> {
     Some((words, queue))
 }
 
-/// One thread that waited long for a CPU, among others that had nothing to do.
+/// The thread that waited longest for a CPU, where the others had nothing to do.
 fn queued_thread(process: &Process) -> Option<(String, u64)> {
     let queue = |thread: &SchedStats| thread.budget.run_queue_ns();
     let (tid, thread) = process.sched_threads.iter().max_by_key(|(_, thread)| queue(thread))?;
     let (queue, wall) = (queue(thread), thread.budget.parts_ns());
-    // Of a thread that hardly lived, any wait is much.
+    // The share of a thread that hardly lived says nothing.
     let of_process = process.sched_threads.values().map(|thread| thread.budget.parts_ns()).max()?;
     if percent(queue, wall) < QUEUE_OF_THREAD || percent(wall, of_process) < MOSTLY {
         return None;
@@ -370,6 +373,14 @@ mod tests {
         assert_eq!(found(&session), words);
         session.duration_ns = 0;
         assert_eq!(found(&session), words);
+    }
+
+    #[test]
+    fn time_in_which_a_process_was_stopped_is_found() {
+        let with = |stopped_ns| Budget { stopped_ns, ..budget(SECOND, 0, &[]) };
+        let words = "> 7 queue: stopped by a signal, a tracer or the freezer for 86% of its wall time\n";
+        assert_eq!(found(&session(Some(with(6 * SECOND)), None)), words);
+        assert_eq!(found(&session(Some(with(SECOND / 11)), None)), "");
     }
 
     #[test]

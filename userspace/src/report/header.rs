@@ -45,8 +45,7 @@ fn targets(session: &Session) -> String {
     if ids.len() > LISTED_TARGETS {
         listed.push(format!("and {} more", ids.len() - LISTED_TARGETS));
     }
-    let ended = session.processes.values().filter(|process| process.exit.is_some()).count();
-    let seen = session.processes.len();
+    let (seen, ended) = session.processes_seen();
     let noun = if seen == 1 { "process" } else { "processes" };
     let mut words = if listed.is_empty() { String::new() } else { format!("{}: ", listed.join(", ")) };
     words += &format!("{seen} {noun} seen");

@@ -26,7 +26,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
         .processes
         .iter()
         .flat_map(|(key, process)| {
-            let name = format!("{} {}", key.pid, printable(&process.comm));
+            let name = process.shown(*key);
             process.inline.iter().map(move |(kind, inline)| (name.clone(), *kind, inline))
         })
         .collect();
@@ -58,7 +58,7 @@ fn stops(cost: &InlineCost) -> String {
     format!("A process stood still for at most {} while they were put in{out}.", units::time(cost.put_in_ns))
 }
 
-/// Which programs are not in the numbers, or not from their beginning.
+/// The programs that are not in the numbers, or not from their beginning.
 fn coverage(cost: &InlineCost) -> String {
     let mut text = String::new();
     if cost.late > 0 {

@@ -1,6 +1,6 @@
 //! Lines that fit: colour, wrapping, tables.
 
-use crate::model::{frame::ProcessKey, session::Process, text::printable, units};
+pub use crate::model::text::name as shown_name;
 
 /// Narrower than this nothing can be laid out: lines grow longer than the terminal instead.
 const NARROWEST: usize = 60;
@@ -160,23 +160,6 @@ pub fn shortened(text: &str, limit: usize) -> String {
     let begin: String = text.chars().take(head).collect();
     let end: String = text.chars().skip(all - tail).collect();
     format!("{begin}..{end}")
-}
-
-/// The name of a process or thread, fit to be shown.
-#[must_use]
-pub fn shown_name(comm: &str) -> String {
-    if comm.is_empty() { "(no name)".to_owned() } else { printable(comm) }
-}
-
-/// A process as it is named in titles and rows: its id and name, or for how many ended ones it stands.
-pub fn process_name(key: ProcessKey, process: &Process) -> String {
-    let name = shown_name(&process.comm);
-    match (key.pid, process.folded) {
-        (0, 0) => name,
-        (0, 1) => format!("{name}, 1 ended process"),
-        (0, ended) => format!("{name}, {} ended processes", units::count(ended)),
-        (pid, _) => format!("{pid} {name}"),
-    }
 }
 
 #[cfg(test)]

@@ -102,8 +102,8 @@ fn meaning(name: &str) -> &'static str {
         }
         "in_flight_at_detach" => "calls still running when session or probe ended; not in the counts",
         "calls_left_out" => {
-            "calls of which the kernel may have left out both ends (Linux 7, where a thread is preempted in a program); at \
-             most as many, those of other processes included"
+            "calls of which the kernel may have left out both ends (Linux 7, where a thread is preempted in a program): at \
+             most so many, those of other processes included"
         }
         "recursion_misses" => {
             "runs of our programs that the kernel left out, for any process: a call that lost one end is counted, \
@@ -139,20 +139,17 @@ fn meaning(name: &str) -> &'static str {
     }
 }
 
-/// The same for what shares a row because there was none left.
+/// The same for entries about rows that several share.
 fn meaning_of_shared(name: &str) -> &'static str {
     match name {
         "processes_shared" => {
-            "processes that came when there was no row for them; what they did is counted, together as [others]. \
-             --limit processes=N makes room"
+            "processes that came when there was no row for them; what they did is counted, together as [others]"
         }
         "cells_shared" => {
-            "calls for which there was no room beside the others of their process; they are counted with [others]. \
-             --limit lean-cells=N makes room"
+            "calls for which there was no room beside the others of their process; they are counted with [others]"
         }
         "futexes_shared" => {
-            "calls on futexes that had no entry of their own at that time; counted as those of \"other locks\". \
-             --limit futexes=N makes room"
+            "calls on futexes that had no entry of their own at that time; counted as those of \"other locks\""
         }
         _ => meaning_of_locks(name),
     }

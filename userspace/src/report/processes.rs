@@ -12,7 +12,7 @@ use super::{
     DEFAULT_TOP, Options, Sort, budget,
     calls::{self, Named},
     counters, histogram,
-    layout::{Layout, Row, Tone, process_name, shown_name},
+    layout::{Layout, Row, Tone, shown_name},
 };
 
 /// A process with its calls, sorted.
@@ -87,12 +87,12 @@ fn overview(entries: &[Entry<'_>], shown: usize, session: &Session, layout: Layo
     let known = |number: String| if probed { number } else { "-".to_owned() };
     let row = |entry: &Entry<'_>| Row {
         cells: vec![
-            process_name(entry.key, entry.process),
+            entry.process.shown(entry.key),
             entry.process.threads.to_string(),
             known(units::count(entry.sum.count())),
             known(units::count(entry.sum.failed())),
             known(units::time(entry.sum.total_ns())),
-            state(entry.process, session),
+            state(entry, session),
         ],
         notes: Vec::new(),
     };
@@ -113,10 +113,12 @@ fn overview(entries: &[Entry<'_>], shown: usize, session: &Session, layout: Layo
     text
 }
 
-fn state(process: &Process, session: &Session) -> String {
-    match process.exit {
+fn state(entry: &Entry<'_>, session: &Session) -> String {
+    match entry.process.exit {
         Some(exit) => status::words(exit.status),
-        None if process.folded != 0 => "ended".to_owned(),
+        None if entry.process.folded != 0 => "ended".to_owned(),
+        // Some of them live, others have ended.
+        None if entry.key == ProcessKey::OTHERS => "-".to_owned(),
         None if session.finished => "alive".to_owned(),
         None => "alive when last seen".to_owned(),
     }
@@ -126,7 +128,7 @@ fn section(entry: &Entry<'_>, session: &Session, options: &Options, layout: Layo
     let Entry { key, process, .. } = entry;
     let threads =
         if process.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", process.threads) };
-    let mut title = format!("process {} ({threads}", process_name(*key, process));
+    let mut title = format!("process {} ({threads}", process.shown(*key));
     if let Some(parent) = process.parent {
         title += &format!(", child of {parent}");
     }

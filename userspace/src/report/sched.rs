@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::model::{
     frame::ProcessKey,
     hist::{Hist, Largest},
-    sched::{SchedStats, Waker, waker_name},
+    sched::{SchedStats, Waker},
     session::{Process, Session},
     units,
 };
@@ -14,7 +14,7 @@ use super::{
     DEFAULT_TOP, Options, Sort, budget,
     calls::QUANTILES,
     histogram,
-    layout::{Layout, Row, Tone, process_name, shown_name},
+    layout::{Layout, Row, Tone, shown_name},
     share::{apportion, percents_words},
 };
 
@@ -59,7 +59,7 @@ fn section(
     options: &Options,
     layout: Layout,
 ) -> String {
-    let title = format!("scheduling of {}", process_name(*key, process));
+    let title = format!("scheduling of {}", process.shown(*key));
     let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
     text += &layout.wrap("", &summary(sched));
     let waits = distributions(sched);
@@ -144,7 +144,7 @@ fn wakers(sched: &SchedStats, options: &Options, layout: Layout) -> String {
     let time = |ns: Option<u64>| ns.map_or(NONE.to_owned(), units::time);
     let row = |((waker, latency), share): (&(&Waker, &Hist), String)| Row {
         cells: vec![
-            waker_name(waker, &shown_name(&waker.comm)),
+            waker.shown(),
             units::count(latency.count()),
             share,
             time(latency.quantile(0.5)),

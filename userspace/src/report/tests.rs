@@ -110,6 +110,24 @@ fn the_end_of_a_process_is_told_in_words() {
 }
 
 #[test]
+fn rows_of_several_processes_are_named_and_counted_as_such() {
+    let mut session = one_call(CallStats { unreturned: 1, ..CallStats::default() }, None);
+    let like = session.processes.values().next().cloned().unwrap();
+    for (joined_ns, comm, folded) in [(0, "[others]", 0), (1, "make", 12), (2, "sh", 1)] {
+        let process = Process { comm: comm.to_owned(), folded, ..like.clone() };
+        session.processes.insert(ProcessKey { pid: 0, joined_ns }, process);
+    }
+    session.ledger.degraded.insert("processes_shared".to_owned(), 5);
+    let text = render(&session, &Options::default());
+    assert!(text.contains("19 processes seen, 13 ended meanwhile"), "{text}");
+    let state = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last());
+    assert_eq!(state("[others] "), Some("-"), "{text}");
+    assert_eq!(state("make, 12 ended processes "), Some("ended"), "{text}");
+    assert_eq!(state("sh, 1 ended process "), Some("ended"), "{text}");
+    assert_eq!(state("7 worker "), Some("alive"), "{text}");
+}
+
+#[test]
 fn a_quantile_below_the_cost_of_its_probe_is_warned_of() {
     let mut session = one_call(CallStats::default(), None);
     let stats = session.processes.values_mut().flat_map(|process| process.syscalls.values_mut());

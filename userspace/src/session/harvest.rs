@@ -23,8 +23,8 @@ pub struct Harvest {
 }
 
 impl Harvest {
-    /// Waits for a call of the kernel side or the end of a pause; tells whether it was a call. What is new is to get its probes even
-    /// in a pause.
+    /// Waits for a call of the kernel side or the end of a pause; tells whether it was a call. What is new is to get
+    /// its probes even in a pause.
     pub async fn next(&self, calls: &AsyncFd<OwnedFd>, is_probing: bool) -> io::Result<bool> {
         tokio::select! {
             ready = calls.readable(), if self.pause.is_none() || is_probing => {

@@ -36,8 +36,8 @@ impl Costs {
         }
     }
 
-    /// From here on the tool's CPU time counts, and what its programs miss: what came before was getting ready. The hooks
-    /// are in, and count nothing yet: system calls of the tool itself show what those of strangers cost.
+    /// From here on the tool's CPU time counts, and what its programs miss: what came before was getting ready. The
+    /// hooks are in, and count nothing yet: system calls of the tool itself show what those of strangers cost.
     pub fn begin(&mut self, kernel: &Kernel) {
         self.seen = kernel.run_stats().into_iter().collect();
         self.cpu_ns = host::own_cpu_ns();

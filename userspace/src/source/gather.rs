@@ -73,8 +73,8 @@ impl Gatherer {
         self.start_ns = start_ns;
     }
 
-    /// Reads all counters up to a time, for the last time or not, and gives finished rows back to the kernel side; tells how
-    /// many.
+    /// Reads all counters up to a time, for the last time or not, and gives finished rows back to the kernel side;
+    /// tells how many.
     pub fn collect(&mut self, kernel: &mut Kernel, now_ns: u64, is_last: bool) -> usize {
         // Noted before the counters are read: these rows have nothing more to come.
         let finished: HashSet<u32> =

@@ -65,8 +65,7 @@ pub fn cpus() -> u32 {
 }
 
 /// A list of CPUs such as `0-3,7`.
-#[must_use]
-pub fn cpu_list(list: &str) -> Vec<u32> {
+fn cpu_list(list: &str) -> Vec<u32> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         Some(first.parse().ok()?..=last.parse::<u32>().ok()?)

@@ -238,7 +238,8 @@ impl Live {
         self.inlining.meet_new(&self.kernel, &mut self.gatherer);
     }
 
-    /// Whether there are probes or counters in the targets' code: their cost is to be watched, and new code is to get them.
+    /// True if there are probes or counters in the targets' code: their cost is to be watched, and new code is to get
+    /// them.
     #[must_use]
     pub fn is_probing(&self) -> bool {
         self.probing.is_some() || self.inlining.follows()

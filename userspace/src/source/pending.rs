@@ -1,4 +1,5 @@
-//! What a process did since the last frame, with the places of its parts: thousands of threads add to it in every frame.
+//! What a process did since the last frame, with the places of its parts: thousands of threads add to it in every
+//! frame.
 
 use std::collections::HashMap;
 

@@ -36,15 +36,15 @@ impl Notes {
 fn nameless(pid: u32, runtime: Runtime) -> Option<String> {
     let remedy = runtime.remedy(pid)?;
     Some(format!(
-        "stacks: process {pid} makes code while it runs, and no file names its functions ([anon]); /tmp/perf-PID.map of \
-         the process does: {remedy}"
+        "stacks: process {pid} makes code while it runs, and no file names its functions ([anon]); /tmp/perf-PID.map \
+         of the process does: {remedy}"
     ))
 }
 
 fn of_go(pid: u32) -> String {
     format!(
-        "futex: process {pid} is a Go program: contention of sync.Mutex is not visible here, since goroutines wait for it \
-         without a system call; --probes auto,mutex counts it, unless the program is stripped"
+        "futex: process {pid} is a Go program: contention of sync.Mutex is not visible here, since goroutines wait for \
+         it without a system call; --probes auto,mutex counts it, unless the program is stripped"
     )
 }
 

@@ -57,7 +57,7 @@ impl<'a, 'b> Meter<'a, 'b> {
     }
 }
 
-/// What became of a target.
+/// Outcome of attaching to the threads of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seated {
     /// When it joined.

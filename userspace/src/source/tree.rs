@@ -1,8 +1,9 @@
-//! Taking in the processes that targets have forked before the session began. From the moment on at which a target has its row,
-//! the kernel side follows what any of its descendants forks, and opens rows for the children of one that ends: so what is to be
-//! found here are processes that were there before that moment, and none of them leaves the tree unseen.
+//! Taking in the processes that targets have forked before the session began. From the moment on at which a target
+//! has its row, the kernel side follows what any of its descendants forks, and opens rows for the children of one
+//! that ends: so what is to be found here are processes that were there before that moment, and none of them leaves
+//! the tree unseen.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use pulse_trace_common::target::row_flag;
 
@@ -15,7 +16,7 @@ use crate::{
     target::{self, Pinned},
 };
 
-/// What was taken in.
+/// Outcome of attaching to all targets.
 #[derive(Default)]
 pub struct Taken {
     /// When each target joined, then each of [`Self::found`].
@@ -137,17 +138,7 @@ fn members(kernel: &Kernel) -> Vec<(u32, u32)> {
     let of_processes = kernel.process_rows().map(|(_, row)| row).filter(|row| row.exited_ns == 0);
     let whole = of_processes.filter(|row| row.flags & row_flag::ALONE == 0);
     let mut known: Vec<(u32, u32)> = whole.map(|row| (row.tgid, row.parent)).collect();
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for (pid, parent) in target::parents() {
-        children.entry(parent).or_default().push(pid);
-    }
-    let me = std::process::id();
-    let mut seen: HashSet<u32> = known.iter().map(|(pid, _)| *pid).chain([me]).collect();
-    let mut at = 0;
-    while let Some((parent, _)) = known.get(at).copied() {
-        let of_it = children.get(&parent).into_iter().flatten();
-        known.extend(of_it.filter(|pid| seen.insert(**pid)).map(|pid| (*pid, parent)));
-        at += 1;
-    }
+    let roots: Vec<u32> = known.iter().map(|(pid, _)| *pid).collect();
+    known.extend(target::descendants(&roots));
     known
 }

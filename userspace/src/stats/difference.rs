@@ -1,15 +1,15 @@
 //! Differences between the rounds of two variants, over all rows of a table.
 
 use super::{
-    CONFIDENCE, Estimate, Grain, Interval, estimate, score::Score, splits::Splits, student, welch::Welch,
+    CONFIDENCE, Estimate, Grain, Interval, error_of_each, estimate,
+    score::{self, Score},
+    splits::{self, MOST_ROUNDS, Splits},
+    student,
+    welch::Welch,
 };
 
-/// More rounds than any benchmark runs.
-const MOST_ROUNDS: usize = 10_000;
 /// Share of the table's error that the primary numbers have among themselves.
 const PRIMARY: f64 = 0.8;
-/// Scores that differ by less are equal: sums are rounded.
-const EQUAL: f64 = 1e-6;
 
 /// Verdict on a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +50,9 @@ pub struct Pair<'a> {
     pub from: &'a [f64],
     /// Rounds of the second.
     pub to: &'a [f64],
-    /// How finely the number is read.
+    /// Resolution of the number.
     pub grain: Grain,
-    /// Whether it is one of the few that the comparison is about.
+    /// One of the few numbers that the comparison is about.
     pub primary: bool,
 }
 
@@ -106,7 +106,7 @@ struct Level {
 
 impl Level {
     fn new(pairs: &[Pair<'_>], comparisons: usize) -> Self {
-        let error = (1.0 - CONFIDENCE) / comparisons.max(1) as f64;
+        let error = error_of_each(comparisons);
         let vary = |primary: bool| {
             let rows = pairs.iter().filter(|pair| pair.primary == primary && !pair.from.is_empty());
             rows.filter(|pair| !pair.to.is_empty() && !agree(pair)).count()
@@ -137,7 +137,7 @@ impl Level {
             let middle = usize::midpoint(low, high);
             if decided(middle) { high = middle } else { low = middle }
         }
-        Some(high.max(least_for(self.error)) - have)
+        Some(high.max(splits::least_rounds(self.error / 2.0)) - have)
     }
 }
 
@@ -145,13 +145,7 @@ impl Level {
 /// `comparisons` is the number of pairs of variants that share one error.
 #[must_use]
 pub fn least_rounds(comparisons: usize) -> usize {
-    least_for((1.0 - CONFIDENCE) / comparisons.max(1) as f64)
-}
-
-fn least_for(error: f64) -> usize {
-    (2..MOST_ROUNDS)
-        .find(|rounds| 2.0 / super::splits::count(*rounds, *rounds) <= error * (1.0 + 1e-9))
-        .unwrap_or(MOST_ROUNDS)
+    splits::least_rounds(error_of_each(comparisons) / 2.0)
 }
 
 /// Rows whose difference chance brings to a table too rarely. The rounds are dealt out anew in all possible ways, every
@@ -163,6 +157,11 @@ fn claimed(pairs: &[Pair<'_>], estimates: &[Option<(Estimate, Estimate)>], level
     let Some((first, second)) = rounds.filter(|(first, second)| *first > 1 && *second > 1) else {
         return claimed;
     };
+    let splits = Splits::new(first, second);
+    let allowed = splits.allowed(level.error);
+    if allowed == 0 {
+        return claimed;
+    }
     let degrees = (first + second - 2) as f64;
     let [primary, rest] = [level.primary, level.rest].map(|error| student::critical(error, degrees));
     let rows: Vec<(usize, Score, f64)> = (0..pairs.len())
@@ -176,11 +175,6 @@ fn claimed(pairs: &[Pair<'_>], estimates: &[Option<(Estimate, Estimate)>], level
             (nth, Score::new(pair.from, pair.to, pair.grain), needed)
         })
         .collect();
-    let splits = Splits::new(first, second);
-    let allowed = splits.allowed(level.error);
-    if allowed == 0 {
-        return claimed;
-    }
     let most = |chosen: &Vec<usize>| {
         rows.iter().map(|(_, score, needed)| score.two_sided(chosen) / needed).fold(0.0, f64::max)
     };
@@ -188,13 +182,13 @@ fn claimed(pairs: &[Pair<'_>], estimates: &[Option<(Estimate, Estimate)>], level
     extremes.sort_by(|one, other| other.total_cmp(one));
     for (nth, score, needed) in &rows {
         let own = score.two_sided(&splits.chosen[0]) / needed;
-        let beyond = extremes.partition_point(|extreme| *extreme >= own * (1.0 - EQUAL));
+        let beyond = extremes.partition_point(|extreme| score::reaches(*extreme, own));
         claimed[*nth] = own > 0.0 && beyond <= allowed;
     }
     claimed
 }
 
-/// How much more often a value of the second is above one of the first than below it.
+/// Cliff's delta: how much more often a value of the second is above one of the first than below it.
 #[must_use]
 pub fn cliffs_delta(from: &[f64], to: &[f64]) -> f64 {
     let pairs = from.iter().flat_map(|first| to.iter().map(move |second| (first, second)));

@@ -1,13 +1,10 @@
-//! Whether a difference lies beyond a limit.
+//! Test of a difference against a limit.
 
 use super::{
-    CONFIDENCE, Grain,
-    score::Score,
+    Grain, error_of_each,
+    score::{self, Score},
     splits::{self, Splits},
 };
-
-/// Scores that differ by less are equal: sums are rounded.
-const EQUAL: f64 = 1e-6;
 
 /// A limit for a difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,8 +36,8 @@ pub enum Gate {
     Undecidable,
 }
 
-/// Whether the second variant lies beyond the first by more than a limit, with a one-sided test against a difference
-/// that is exactly the limit. `tests` is the number of tests that share one error. `None` without values.
+/// Tests whether the second variant lies beyond the first by more than a limit: one-sided, against a difference that is
+/// exactly the limit. `tests` is the number of tests that share one error. `None` without values.
 #[must_use]
 pub fn gate(
     from: &[f64],
@@ -53,39 +50,25 @@ pub fn gate(
         return None;
     }
     let splits = Splits::new(from.len(), to.len());
-    let allowed = allowed(&splits, tests);
+    let sign = if above { 1.0 } else { -1.0 };
+    // Mirror images count, too: to them the difference has the other sign.
+    let signs: &[f64] = if splits.halved { &[sign, -sign] } else { &[sign] };
+    let allowed = splits.allowed(error_of_each(tests) * signs.len() as f64);
     if allowed == 0 || from.len() < 2 || to.len() < 2 {
         return Some(Gate::Undecidable);
     }
-    let sign = if above { 1.0 } else { -1.0 };
-    let moved: Vec<f64> = from.iter().map(|value| sign * bound.moved(*value)).collect();
-    let to: Vec<f64> = to.iter().map(|value| sign * value).collect();
-    let score = Score::new(&moved, &to, grain);
-    let own = score.one_sided(&splits.chosen[0]);
-    let rest: Vec<usize> = (0..from.len() + to.len()).collect();
-    let mirrored = |chosen: &[usize]| -> Vec<usize> {
-        rest.iter().copied().filter(|round| !chosen.contains(round)).collect()
-    };
-    let reaches = |chosen: &[usize]| usize::from(score.one_sided(chosen) >= own - EQUAL * own.abs());
-    let beyond: usize = splits
-        .chosen
-        .iter()
-        .map(|chosen| reaches(chosen) + if splits.halved { reaches(&mirrored(chosen)) } else { 0 })
-        .sum();
+    let moved: Vec<f64> = from.iter().map(|value| bound.moved(*value)).collect();
+    let score = Score::new(&moved, to, grain);
+    let own = score.one_sided(&splits.chosen[0], sign);
+    let all = splits.chosen.iter().flat_map(|chosen| signs.iter().map(move |sign| (chosen, *sign)));
+    let beyond = all.filter(|(chosen, sign)| score::reaches(score.one_sided(chosen, *sign), own)).count();
     Some(if own > 0.0 && beyond <= allowed { Gate::Beyond } else { Gate::Within })
-}
-
-/// Divisions that may be as extreme as the measured one, mirror images counted.
-fn allowed(splits: &Splits, tests: usize) -> usize {
-    let error = (1.0 - CONFIDENCE) / tests.max(1) as f64;
-    splits.allowed(if splits.halved { 2.0 * error } else { error })
 }
 
 /// Rounds of each variant below which no gate can close.
 #[must_use]
 pub fn least_rounds_of_gates(tests: usize) -> usize {
-    let error = (1.0 - CONFIDENCE) / tests.max(1) as f64;
-    (2..).find(|rounds| 1.0 / splits::count(*rounds, *rounds) <= error * (1.0 + 1e-9)).unwrap_or(2)
+    splits::least_rounds(error_of_each(tests))
 }
 
 #[cfg(test)]
@@ -134,6 +117,29 @@ mod tests {
         let grain = Grain { share: 1.0 / 64.0, step: 0.0 };
         let one = |to: f64| gate(&[100.0; 5], &[to; 5], Bound::Share(0.1), true, (grain, 1));
         assert_eq!((one(112.0), one(116.0)), (Some(Gate::Within), Some(Gate::Beyond)));
+    }
+
+    /// Of equal variants, all ways to deal the same rounds out: one in twenty crosses a limit of zero, upwards as
+    /// downwards.
+    #[test]
+    fn of_all_ways_to_deal_the_same_rounds_out_one_in_twenty_crosses() {
+        let mut luck = Luck(23);
+        for (first, second, allowed) in [(3, 3, 1), (4, 4, 3), (4, 5, 6), (5, 5, 12)] {
+            let all: Vec<f64> = (0..first + second).map(|_| luck.normal()).collect();
+            let crossing = |above: bool| {
+                let ways = (0..1u32 << all.len()).filter(|way| way.count_ones() == first);
+                let crosses = |way: &u32| {
+                    let group = |side: u32| {
+                        let of = (0..all.len()).filter(move |round| way >> round & 1 == side);
+                        of.map(|round| all[round]).collect::<Vec<f64>>()
+                    };
+                    let test = (Grain::EXACT, 1);
+                    gate(&group(1), &group(0), Bound::Absolute(0.0), above, test) == Some(Gate::Beyond)
+                };
+                ways.filter(crosses).count()
+            };
+            assert_eq!([true, false].map(crossing), [allowed; 2], "{first} and {second} rounds");
+        }
     }
 
     /// A program that is slower by exactly what is allowed.

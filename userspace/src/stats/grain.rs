@@ -1,6 +1,6 @@
-//! How finely a number is read.
+//! Resolution of a number.
 
-/// How finely a number is read: rounds that agree to the grain may differ by less.
+/// Resolution of a number: rounds that agree to the grain may differ by less.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Grain {
     /// Half the width of a histogram's bucket, as a share of the value.

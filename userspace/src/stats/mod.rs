@@ -27,3 +27,8 @@ pub use rounds::{drifts, outliers};
 
 /// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
+
+/// Error of each of several tests that share that of a whole comparison.
+fn error_of_each(tests: usize) -> f64 {
+    (1.0 - CONFIDENCE) / tests.max(1) as f64
+}

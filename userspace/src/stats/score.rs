@@ -1,4 +1,4 @@
-//! How far apart two groups of rounds are, for any division into groups.
+//! Distance of two groups of rounds, for any division into groups.
 
 use super::Grain;
 
@@ -7,6 +7,14 @@ const ROUNDING: f64 = 1e-8;
 
 /// Share of a number below which two of them differ by rounding.
 const DIGITS: f64 = 1e-9;
+
+/// Share of a score below which two of them are equal: sums are rounded.
+const EQUAL: f64 = 1e-6;
+
+/// Compares scores: true for one that is as extreme as the other or more so.
+pub fn reaches(score: f64, other: f64) -> bool {
+    score >= other - EQUAL * other.abs()
+}
 
 /// All rounds of one number, ready to be divided.
 pub struct Score {
@@ -58,10 +66,10 @@ impl Score {
         if beyond > 0.0 { beyond / error } else { 0.0 }
     }
 
-    /// Difference above the grain, in standard errors; negative where it is not above.
-    pub fn one_sided(&self, chosen: &[usize]) -> f64 {
+    /// Difference in the direction of `sign` beyond the grain, in standard errors; negative where it is not beyond.
+    pub fn one_sided(&self, chosen: &[usize], sign: f64) -> f64 {
         let (difference, error) = self.difference(chosen);
-        let beyond = difference - self.slack;
+        let beyond = sign * difference - self.slack;
         if beyond == 0.0 { 0.0 } else { beyond / error }
     }
 }
@@ -75,7 +83,8 @@ mod tests {
         let score =
             Score::new(&[10.0, 12.0, 11.0, 13.0, 14.0], &[20.0, 22.0, 21.0, 23.0, 24.0], Grain::EXACT);
         assert!((score.two_sided(&[0, 1, 2, 3, 4]) - 10.0).abs() < 1e-5);
-        assert!((score.one_sided(&[5, 6, 7, 8, 9]) + 10.0).abs() < 1e-5);
+        assert!((score.one_sided(&[5, 6, 7, 8, 9], 1.0) + 10.0).abs() < 1e-5);
+        assert!((score.one_sided(&[5, 6, 7, 8, 9], -1.0) - 10.0).abs() < 1e-5);
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! Ways to deal the rounds of two variants out again: what chance alone can do.
 
+use crate::model::random::Random;
+
+/// More rounds than any benchmark runs.
+pub const MOST_ROUNDS: usize = 10_000;
+/// Probabilities that differ by less are equal: products are rounded.
+const ROUNDED: f64 = 1.0 + 1e-9;
 /// Splits, mirror images left out, up to which all are looked at; beyond, [`DRAWN`] of them.
 const ALL: usize = 2_000;
 /// Splits that are drawn where there are too many.
@@ -10,7 +16,7 @@ const DRAWN: usize = 1_999;
 pub struct Splits {
     /// Rounds of the first group, by their number among all.
     pub chosen: Vec<Vec<usize>>,
-    /// Whether the mirror image of each, which differs by the sign only, is left out.
+    /// The mirror image of each, which differs by the sign only, is left out.
     pub halved: bool,
 }
 
@@ -20,11 +26,10 @@ impl Splits {
         let all = first + second;
         let halved = first == second;
         if count(first, second) > if halved { 2.0 } else { 1.0 } * ALL as f64 {
-            let drawn = (0..DRAWN).scan(Dice(1), |dice, _| Some(dice.draw(first, all)));
-            return Self {
-                chosen: std::iter::once((0..first).collect()).chain(drawn).collect(),
-                halved: false,
-            };
+            let mut random = Random(1);
+            let drawn = (0..DRAWN).map(|_| draw(&mut random, first, all));
+            let chosen = std::iter::once((0..first).collect()).chain(drawn).collect();
+            return Self { chosen, halved: false };
         }
         let mut chosen = Vec::new();
         let mut next: Vec<usize> = (0..first).collect();
@@ -41,33 +46,27 @@ impl Splits {
     /// Splits that may be as extreme as the measured one, itself included, so that chance brings it with this
     /// probability at most.
     pub fn allowed(&self, probability: f64) -> usize {
-        (probability * self.chosen.len() as f64 * (1.0 + 1e-9)) as usize
+        (probability * self.chosen.len() as f64 * ROUNDED) as usize
     }
+}
+
+/// Rounds of each of two variants below which even a single split is not as rare as this.
+pub fn least_rounds(probability: f64) -> usize {
+    let rare = |rounds: &usize| count(*rounds, *rounds) * probability * ROUNDED >= 1.0;
+    (2..MOST_ROUNDS).find(rare).unwrap_or(MOST_ROUNDS)
 }
 
 /// Number of splits.
-pub fn count(first: usize, second: usize) -> f64 {
+fn count(first: usize, second: usize) -> f64 {
     (1..=first).map(|nth| (second + nth) as f64 / nth as f64).product()
 }
 
-/// Random numbers that are the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((u128::from(mixed ^ mixed >> 31) * limit as u128) >> 64) as usize
-    }
-
-    /// So many of all, each set with the same probability.
-    fn draw(&mut self, some: usize, all: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..all).collect();
-        (0..some).for_each(|at| order.swap(at, at + self.below(all - at)));
-        order.truncate(some);
-        order
-    }
+/// So many of all, each set with the same probability.
+fn draw(random: &mut Random, some: usize, all: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..all).collect();
+    (0..some).for_each(|at| order.swap(at, at + random.below((all - at) as u64) as usize));
+    order.truncate(some);
+    order
 }
 
 #[cfg(test)]

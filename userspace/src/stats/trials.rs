@@ -20,7 +20,7 @@ fn in_table(luck: &mut Luck, from: &[f64], to: &[f64], grain: Grain) -> Differen
         rounds(count, || match kind {
             0 => luck.poisson(12.0),
             1 => luck.round(0.03),
-            _ => [1000.0, 1031.25][usize::from(luck.next() < 0.5)],
+            _ => [1000.0, 1031.25][usize::from(luck.share() < 0.5)],
         })
     };
     let others: Vec<_> = (0..OTHERS)
@@ -99,7 +99,7 @@ fn fifty_microseconds_in_the_last_percent_only_are_found_in_its_quantile_and_now
     let quantile = |luck: &mut Luck, share: f64, later: f64| {
         let mut values: Vec<f64> = (0..2000)
             .map(|_| {
-                let at = luck.next();
+                let at = luck.share();
                 100_000.0 + 20_000.0 * at + if at > 0.985 { later } else { 0.0 }
             })
             .collect();
@@ -120,7 +120,7 @@ fn fifty_microseconds_in_the_last_percent_only_are_found_in_its_quantile_and_now
 
 /// Resampling the rounds, the usual way: what it promises and what it keeps.
 fn bootstrapped(luck: &mut Luck, values: &[f64]) -> (f64, f64) {
-    let draw = |luck: &mut Luck| values[(luck.next() * values.len() as f64) as usize];
+    let draw = |luck: &mut Luck| values[(luck.share() * values.len() as f64) as usize];
     let mut means: Vec<f64> =
         (0..500).map(|_| (0..values.len()).map(|_| draw(luck)).sum::<f64>() / values.len() as f64).collect();
     means.sort_by(f64::total_cmp);

@@ -1,8 +1,8 @@
-//! The caller of a place in code that no unwind information covers, from what the function does until it returns: on the
-//! way to its `ret` it gives back all stack that it has taken, and the registers that it has saved.
+//! The caller of a place in code that no unwind information covers, from the instructions until the function returns: on
+//! the way to its `ret` it gives back all stack that it has taken, and the registers that it has saved.
 //!
-//! musl's functions are built without unwind information. Code that never returns is followed, too, into what lies behind
-//! it; the shortest way to a `ret` avoids that, and what comes out counts only if a call stands before it.
+//! musl's functions are built without unwind information. Code that never returns is followed, too, into the code behind
+//! it; the shortest way to a `ret` avoids that, and a caller counts only if a call stands before it.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -18,13 +18,13 @@ const MOST: usize = 2048;
 const RBP: u16 = 6;
 const RSP: u16 = 7;
 
-/// What is given back on one way.
+/// Stack and registers that are given back on one way.
 #[derive(Clone)]
 struct Way {
     at: u64,
     /// Distance of the stack pointer from where it was at the place.
     depth: i64,
-    /// Where the frame pointer was saved; `None` while it is the caller's.
+    /// Place of the saved frame pointer; `None` while it is the caller's.
     frame_pointer: Option<i64>,
     /// The stack pointer is the frame pointer plus `depth`.
     by_frame_pointer: bool,

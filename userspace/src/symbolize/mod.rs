@@ -142,14 +142,14 @@ impl Symbolizer {
         self.modules.refused
     }
 
-    /// The runtime of a process, as far as one is known.
+    /// The runtime of a process.
     #[must_use]
     pub fn runtime(&self, pid: u32) -> Runtime {
         let mapped = self.processes.get(&pid).into_iter().flat_map(|process| process.modules());
         Runtime::of(&self.modules, mapped)
     }
 
-    /// Whether a stack leads through code that was made at run time and that nothing names.
+    /// True of a stack through code that was made at run time and has no names.
     #[must_use]
     pub fn lacks_names(&self, stack: &Stack) -> bool {
         stack.frames.iter().any(|spot| self.modules.get(spot.module).is_some_and(Module::lacks_names))
@@ -219,7 +219,7 @@ impl Symbolizer {
             return frames.clone();
         }
         let frames: Arc<[Frame]> = stack::frames_at(&mut self.modules, spot).into();
-        // What is made at run time may be named later, or become another function.
+        // Code that is made at run time may be named later, or become another function.
         if self.modules.get(spot.module).is_some_and(Module::is_made_at_run_time) {
             return frames;
         }

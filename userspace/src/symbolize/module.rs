@@ -37,9 +37,9 @@ pub struct Module {
     elf: OnceLock<Option<Elf>>,
     cfi: OnceLock<Option<Cfi>>,
     names: Option<Names>,
-    /// What its runtime says of code that was made at run time; of memory without a file.
+    /// Names that its runtime gives code made at run time; of memory without a file.
     perf_map: Option<PerfMap>,
-    /// The file of names has been looked at since the last rest.
+    /// True once the file of names has been looked at since the last rest.
     is_fresh: bool,
     rows: HashMap<u64, Option<Arc<Row>>>,
     rows_by_code: HashMap<u64, Option<Arc<Row>>>,
@@ -131,12 +131,12 @@ impl Module {
         }
     }
 
-    /// Whether its code is made at run time, and has its names from elsewhere.
+    /// True where its code is made at run time, and has its names from elsewhere.
     pub fn is_made_at_run_time(&self) -> bool {
         self.perf_map.is_some()
     }
 
-    /// Whether its code is made at run time and nothing names it.
+    /// True where its code is made at run time and has no names.
     pub fn lacks_names(&self) -> bool {
         self.perf_map.as_ref().is_some_and(PerfMap::is_empty)
     }

@@ -130,13 +130,13 @@ impl Modules {
         }
     }
 
-    /// Forgets what a process has made at run time: it is another program now.
+    /// Forgets the code that a process has made at run time: it is another program now.
     pub fn forget_memory(&mut self, pid: u32) {
         self.known.retain(|key, _| !matches!(key, Key::Memory(owner, _) if *owner == pid));
     }
 }
 
-/// Whether it is memory of the runtime of .NET, which writes its code through another mapping.
+/// True of memory of the runtime of .NET, which writes its code through another mapping.
 fn is_doubly_mapped(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:doublemapper")
 }

@@ -1,8 +1,8 @@
 //! Names of code that a process makes at run time, as its own runtime writes them down: `/tmp/perf-PID.map`.
 //!
-//! The file is the target's word about itself, in a directory that others may write to. It is read only if it is a regular
-//! file, no symbolic link, of the target's user or of root, not too large, and not older than the process, whose id another
-//! one may have had; its names are cleaned.
+//! The file is the target's word about itself, in a directory that others may write to. It is read only if it is a
+//! regular file, no symbolic link, of the target's user or of root, not too large, and not older than the process, whose
+//! id another one may have had; its names are cleaned.
 
 use std::{
     fs::{self, File},
@@ -31,7 +31,7 @@ pub struct PerfMap {
     directory: File,
     name: String,
     owner: u32,
-    /// When the process started, in seconds of the wall clock.
+    /// Start of the process, in seconds of the wall clock.
     started: i64,
     /// Inode, length and time of the last change of what was read.
     read: Option<(u64, u64, i64, i64)>,
@@ -87,7 +87,7 @@ impl PerfMap {
         }
     }
 
-    /// Whether it names nothing.
+    /// True where it has no names.
     pub fn is_empty(&self) -> bool {
         self.functions.is_empty()
     }
@@ -109,7 +109,7 @@ fn inner_pid_and_user(status: &str) -> Option<(u32, u32)> {
     Some((pid.parse().ok()?, user.parse().ok()?))
 }
 
-/// When a process started, in seconds of the wall clock.
+/// Start of a process, in seconds of the wall clock.
 fn started(pid: u32) -> Option<i64> {
     let booted = fs::read_to_string("/proc/stat").ok()?;
     let booted: i64 = booted.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
@@ -142,8 +142,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    const MAP: &str = "7f00 20 void Queue.put()\n7f20 10 LazyCompile:*take /a.js:1:2\nnonsense\n7f00 8 evil\x1b[2J name\n\
-                       9000 0 empty\nffffffffffffffff 2 beyond\n7f40 10 not whole";
+    const MAP: &str = "7f00 20 void Queue.put()\n7f20 10 LazyCompile:*take /a.js:1:2\nnonsense\n\
+                       7f00 8 evil\x1b[2J name\n9000 0 empty\nffffffffffffffff 2 beyond\n7f40 10 not whole";
 
     fn name(map: &PerfMap, address: u64) -> Option<String> {
         map.at_address(address).map(|(name, _)| name.to_string())

@@ -41,7 +41,7 @@ impl Process {
         (address < region.end).then(|| (region.module, address - region.start + region.offset))
     }
 
-    /// What it has mapped, by address.
+    /// Mapped modules, by address.
     pub fn modules(&self) -> impl Iterator<Item = ModuleId> + '_ {
         self.regions.iter().map(|region| region.module)
     }

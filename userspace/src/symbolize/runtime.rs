@@ -43,7 +43,7 @@ impl Runtime {
         }
     }
 
-    /// How to get the names of code that it makes, for a process; `None` where all of its code is in files.
+    /// The way to names of code that it makes, for a process; `None` where all of its code is in files.
     #[must_use]
     pub fn remedy(self, pid: u32) -> Option<String> {
         Some(match self {

@@ -55,7 +55,7 @@ pub trait Code {
     /// The row for an address; `None` where there is none.
     fn row(&mut self, address: u64) -> Option<Arc<Row>>;
 
-    /// The row for an address, by what its code does until it returns; `None` where that cannot be followed.
+    /// The row for an address, by its code until the return; `None` where that cannot be followed.
     fn row_by_code(&mut self, _address: u64) -> Option<Arc<Row>> {
         None
     }

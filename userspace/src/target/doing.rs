@@ -48,11 +48,11 @@ pub fn doing(tid: u32) -> Option<Doing> {
     parse(&text, || is_32_bit(tid))
 }
 
-/// Whether a thread sleeps where a frozen cgroup has it sleep: of the first version or of the second.
+/// True if a thread sleeps where a frozen cgroup has it sleep, of the first version or of the second.
 fn is_frozen(tid: u32) -> bool {
     let place = fs::read_to_string(format!("/proc/{tid}/wchan")).unwrap_or_default();
-    // Its function is a part of this one as compilers have it; whoever is stopped there by a signal has a state of its
-    // own.
+    // Its function is a part of this one as compilers have it; a thread that is stopped there by a signal has a state
+    // of its own.
     ["__refrigerator", "do_freezer_trap", "get_signal"].contains(&place.as_str())
 }
 

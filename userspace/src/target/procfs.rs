@@ -1,6 +1,9 @@
 //! What `/proc` says of processes and threads.
 
-use std::{fs, io};
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+};
 
 use pulse_trace_common::target::COMM_LEN;
 
@@ -109,16 +112,26 @@ pub fn processes() -> Result<Vec<u32>, TargetError> {
     numbers("/proc").map_err(|cause| TargetError::Procfs { path: "/proc".to_owned(), cause })
 }
 
+/// Processes that live and descend from one of these, each with its parent; the tool itself is none.
+pub fn descendants(roots: &[u32]) -> Vec<(u32, u32)> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for (pid, parent) in parents() {
+        children.entry(parent).or_default().push(pid);
+    }
+    let mut seen: HashSet<u32> = roots.iter().copied().chain([std::process::id()]).collect();
+    let (mut open, mut found) = (roots.to_vec(), Vec::new());
+    while let Some(parent) = open.pop() {
+        for pid in children.remove(&parent).into_iter().flatten().filter(|pid| seen.insert(*pid)) {
+            found.push((pid, parent));
+            open.push(pid);
+        }
+    }
+    found
+}
+
 /// A process, and all that descend from it and live.
 pub fn family(pid: u32) -> Vec<u32> {
-    let parents = parents();
-    let mut family = vec![pid];
-    let mut nth = 0;
-    while let Some(parent) = family.get(nth).copied() {
-        family.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(child, _)| *child));
-        nth += 1;
-    }
-    family
+    [pid].into_iter().chain(descendants(&[pid]).into_iter().map(|(pid, _)| pid)).collect()
 }
 
 /// All processes that live, each with its parent.
@@ -127,7 +140,7 @@ pub fn parents() -> Vec<(u32, u32)> {
     all.into_iter().filter_map(|pid| Some((pid, living(pid)?.parent))).collect()
 }
 
-/// How many threads each process has that lives and is none of the kernel's.
+/// Number of threads of each process that lives and is none of the kernel's.
 pub fn processes_of_users() -> impl Iterator<Item = usize> {
     let all = processes().unwrap_or_default().into_iter();
     let of_users = all.filter(|pid| living(*pid).is_some_and(|stat| !stat.is_kernel_thread()));

@@ -16,7 +16,10 @@ use std::{
 
 use crate::model::{frame::Frame, glance::Glance, session::Session};
 
-use super::sums::{Chosen, Sums};
+use super::{
+    joined::Joined,
+    sums::{Chosen, Sums},
+};
 
 /// How much is remembered.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +63,7 @@ pub struct History {
     slots: VecDeque<Slot>,
     limits: Limits,
     chosen: Chosen,
+    joined: Joined,
     /// What slots that are gone come to, since the last reset.
     gone: Sums,
     /// Everything since the last reset.
@@ -126,6 +130,7 @@ impl History {
             slots: VecDeque::new(),
             limits,
             chosen: Chosen::new(),
+            joined: Joined::default(),
             gone: Sums::default(),
             since: Arc::default(),
             since_narrowed: None,
@@ -172,9 +177,16 @@ impl History {
         self.add_to_session(&frame, frame_bytes);
         let sums = Sums::of(&frame, &Chosen::new());
         let narrowed = (!self.chosen.is_empty()).then(|| Sums::of(&frame, &self.chosen));
-        Arc::make_mut(&mut self.since).merge(&sums);
+        self.joined.add(&frame);
+        let add = |since: &mut Arc<Sums>, sums: &Sums| {
+            let since = Arc::make_mut(since);
+            since.merge(sums);
+            since.fold_ended();
+            self.joined.join(since);
+        };
+        add(&mut self.since, &sums);
         if let (Some((_, since)), Some(narrowed)) = (&mut self.since_narrowed, &narrowed) {
-            Arc::make_mut(since).merge(narrowed);
+            add(since, narrowed);
         }
         self.window.take();
         let ticks = self.close_ticks(&frame);
@@ -231,6 +243,7 @@ impl History {
                 self.forget_bytes(&slot);
                 if slot.from_ns >= self.reset_ns {
                     self.gone.merge(&slot.sums);
+                    self.gone.fold_ended();
                 }
                 if self.slots.len() < 2 {
                     break;
@@ -284,17 +297,24 @@ impl History {
             slot.narrowed = frame.map(|(frame, _)| Sums::of(frame, &self.chosen));
         }
         self.since_narrowed = (!self.chosen.is_empty()).then(|| {
-            if self.reset_ns == 0 {
-                return (0, Arc::new(Sums::of_session(&self.session(), &self.chosen)));
-            }
-            let mut sum = (self.newest_ns(), Sums::default());
-            for slot in self.slots.iter().rev().take_while(|slot| slot.from_ns >= self.reset_ns) {
-                let Some(narrowed) = &slot.narrowed else { break };
-                sum.1.merge(narrowed);
-                sum.0 = slot.from_ns;
-            }
-            (sum.0, Arc::new(sum.1))
+            let (from_ns, mut sums) = self.narrowed_since_reset();
+            self.joined.join(&mut sums);
+            (from_ns, Arc::new(sums))
         });
+    }
+
+    /// The chosen processes since the last reset, as far back as they can be told apart, and since when that is.
+    fn narrowed_since_reset(&self) -> (u64, Sums) {
+        if self.reset_ns == 0 {
+            return (0, Sums::of_session(&self.session(), &self.chosen));
+        }
+        let mut sum = (self.newest_ns(), Sums::default());
+        for slot in self.slots.iter().rev().take_while(|slot| slot.from_ns >= self.reset_ns) {
+            let Some(narrowed) = &slot.narrowed else { break };
+            sum.1.merge(narrowed);
+            sum.0 = slot.from_ns;
+        }
+        sum
     }
 
     /// Which processes are looked at.
@@ -374,7 +394,9 @@ impl History {
         if let Some(window) = last.as_ref().filter(|window| (window.first, window.end) == (first, end)) {
             return Arc::clone(&window.sums);
         }
-        let sums = Arc::new(self.sum(first, end));
+        let mut sums = self.sum(first, end);
+        self.joined.join(&mut sums);
+        let sums = Arc::new(sums);
         *last = Some(Window { first, end, sums: Arc::clone(&sums) });
         sums
     }
@@ -446,6 +468,7 @@ impl History {
                 None => (first, all) = (true, Sums::default()),
             }
         }
+        self.joined.join(&mut all);
         period.sums = Arc::new(all);
         period
     }

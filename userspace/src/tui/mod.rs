@@ -8,6 +8,7 @@ mod app;
 mod decode;
 mod heat;
 mod history;
+mod joined;
 pub mod keys;
 mod mailbox;
 mod palette;

@@ -1,12 +1,12 @@
 //! The rows of each view's table.
 
 use crate::model::{
-    frame::{CallStats, Overhead},
+    frame::{CallStats, Overhead, ProcessKey},
     hist::{Hist, Largest},
-    locks::LockPlace,
-    sched::{Waker, waker_name},
+    locks::{LockPlace, is_idle_only},
+    sched::Waker,
     status, syscalls,
-    text::printable,
+    text::{self, printable},
     units,
 };
 
@@ -113,11 +113,7 @@ pub fn calls(period: &Period, arch: &str, cumulated: bool) -> Table {
         cells.extend([0.5, 0.9, 0.99, 0.999].map(quantile));
         cells.push(largest(stats.longest()));
         let shares = stats.off_cpu_shares();
-        cells.extend(
-            [0, 1].map(|at| {
-                Cell::maybe(shares.map(|shares| (format!("{:.0}%", shares[at] * 100.0), shares[at])))
-            }),
-        );
+        cells.extend([0, 1].map(|at: usize| percent(shares.map(|shares| shares[at]))));
         Row { of: Item::Call(call), cells }
     };
     let some = period.sums.calls.iter().filter(|(_, stats)| !stats.is_empty());
@@ -137,7 +133,7 @@ pub fn wakers(sums: &Sums, unit: Unit) -> Table {
     let row = |(waker, latency): (&Waker, &Hist)| Row {
         of: Item::Other,
         cells: vec![
-            Cell::text(waker_name(waker, &shown::name(&waker.comm))),
+            Cell::text(waker.shown()),
             unit.count(latency.count()),
             time(latency.quantile(0.5)),
             time(latency.quantile(0.99)),
@@ -161,7 +157,8 @@ pub fn locks(sums: &Sums, unit: Unit) -> Table {
         Column::number("p50 wait", 4),
         Column::number("p99 wait", 1),
     ];
-    let rows = sums.locks.iter().map(|(key, lock)| {
+    let is_idle = |lock: &Lock| lock.mutex.is_none() && is_idle_only(lock.futexes.values());
+    let rows = sums.locks.iter().filter(|(_, lock)| !is_idle(lock)).map(|(key, lock)| {
         let waits = waits_of(lock);
         Row {
             of: Item::Lock(key.clone()),
@@ -243,8 +240,9 @@ pub fn processes(period: &Period, chosen: &Chosen, cumulated: bool, counted: boo
         Row {
             of: Item::Process(*key),
             cells: vec![
-                Cell::number(format!("{:>7}", key.pid), f64::from(key.pid)),
-                Cell::text(format!("{mark}{}", shown::name(&brief.comm))),
+                pid(*key),
+                // The id has a cell of its own.
+                Cell::text(format!("{mark}{}", text::process(0, &brief.comm, brief.folded))),
                 Cell::number(brief.threads.to_string(), f64::from(brief.threads)),
                 known(now.count(brief.calls + ahead.count)),
                 known(unit.count(brief.errors)),
@@ -257,6 +255,11 @@ pub fn processes(period: &Period, chosen: &Chosen, cumulated: bool, counted: boo
         }
     });
     Table { columns, rows: rows.collect() }
+}
+
+fn pid(key: ProcessKey) -> Cell {
+    let text = if key.pid == 0 { "-".to_owned() } else { key.pid.to_string() };
+    Cell::number(format!("{text:>7}"), f64::from(key.pid))
 }
 
 fn state(brief: &Brief) -> String {

@@ -1,6 +1,7 @@
 //! What is on screen, as plain values: the sums of the period, and the table of the view.
 
-use crate::model::{hist::Hist, text::printable};
+use crate::model::hist::Hist;
+pub use crate::model::text::name;
 
 use super::{
     app::App,
@@ -71,12 +72,6 @@ impl Shown {
         };
         shown
     }
-}
-
-/// The name of a process or thread, fit to be shown.
-#[must_use]
-pub fn name(comm: &str) -> String {
-    if comm.is_empty() { "(no name)".to_owned() } else { printable(comm) }
 }
 
 fn help() -> Table {

@@ -7,11 +7,13 @@ use std::{
 };
 
 use crate::model::{
+    fold::{self, Account},
     frame::{Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey},
     inline::{InlineFrame, InlineKind, InlineStats},
     locks::{FutexFrame, FutexStats, LockPlace, MutexFrame, MutexKind, MutexStats, Verdict, waits},
     sched::{Budget, SchedFrame, SchedStats},
     session::{Process, Session},
+    text,
 };
 
 /// The sum over some processes and some time.
@@ -85,6 +87,8 @@ pub struct Brief {
     pub threads: u32,
     /// How it ended.
     pub exit: Option<Exit>,
+    /// How many ended processes of this name it stands for; 0 where it is one.
+    pub folded: u64,
     /// System calls.
     pub calls: u64,
     /// Failed ones.
@@ -133,7 +137,7 @@ impl Sums {
         };
         for (key, process) in &session.processes {
             let frame = whole(*key, process);
-            sums.add_brief(*key, &Brief::of(&frame));
+            sums.add_brief(*key, &Brief { folded: process.folded, ..Brief::of(&frame) });
             if chosen.is_empty() || chosen.contains(key) {
                 sums.add_details(&frame);
             }
@@ -147,6 +151,12 @@ impl Sums {
         let mut sums = Self { span_ns, ..Self::default() };
         sums.add_details(&whole(key, process));
         sums
+    }
+
+    /// Joins ended processes by program where there are too many of them. Only sums that are never added to others may
+    /// be treated so: programs have other numbers there.
+    pub fn fold_ended(&mut self) {
+        fold::fold_ended(&mut self.processes);
     }
 
     /// Adds what follows.
@@ -292,7 +302,7 @@ fn sched_bytes(sched: &SchedStats) -> usize {
 }
 
 impl Lock {
-    fn merge(&mut self, next: &Self) {
+    pub(super) fn merge(&mut self, next: &Self) {
         if self.comm.is_empty() {
             self.comm.clone_from(&next.comm);
         }
@@ -392,6 +402,12 @@ impl Brief {
         brief
     }
 
+    /// It as it is shown.
+    #[must_use]
+    pub fn shown(&self, key: ProcessKey) -> String {
+        text::process(key.pid, &self.comm, self.folded)
+    }
+
     fn merge(&mut self, next: &Self) {
         if self.comm != next.comm {
             self.comm.clone_from(&next.comm);
@@ -399,6 +415,7 @@ impl Brief {
         self.parent = next.parent.or(self.parent);
         self.threads = self.threads.max(next.threads);
         self.exit = next.exit.or(self.exit);
+        self.folded = self.folded.max(next.folded);
         self.calls += next.calls;
         self.errors += next.errors;
         self.call_ns += next.call_ns;
@@ -406,6 +423,28 @@ impl Brief {
         if let Some(budget) = &next.budget {
             self.budget.get_or_insert_default().merge(budget);
         }
+    }
+}
+
+impl Account for Brief {
+    fn comm(&mut self) -> &mut String {
+        &mut self.comm
+    }
+
+    fn can_be_folded(&self) -> bool {
+        self.exit.is_some()
+    }
+
+    fn in_calls_ns(&self) -> u64 {
+        self.call_ns
+    }
+
+    fn absorb(&mut self, process: Self) {
+        self.folded += process.folded.max(1);
+        let threads = self.threads.saturating_add(process.threads);
+        let own = Self { comm: self.comm.clone(), parent: None, exit: None, folded: 0, ..process };
+        self.merge(&own);
+        self.threads = threads;
     }
 }
 

@@ -55,7 +55,7 @@ pub enum Item {
     Other,
 }
 
-/// A row: what it stands for, and its cells. The text of the first one is its identity.
+/// A row: what it stands for, and its cells. The text of the first one is its identity, or the key of a process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// What it is about.
@@ -125,7 +125,11 @@ impl TableState {
 
     /// Finds the selected row again.
     pub fn settle(&mut self, rows: &[Row]) {
-        let name = |row: &Row| row.cells.first().map(|cell| cell.text.clone());
+        let name = |row: &Row| match row.of {
+            // Rows of several processes have no id.
+            Item::Process(key) => Some(format!("{} {}", key.pid, key.joined_ns)),
+            _ => row.cells.first().map(|cell| cell.text.clone()),
+        };
         let place = |wanted: &String| rows.iter().position(|row| name(row).as_ref() == Some(wanted));
         self.selected = match self.row.as_ref().and_then(place) {
             Some(at) => at,
@@ -211,6 +215,22 @@ mod tests {
         rows[0].cells[1].weight = Some(1.0);
         state.arrange(&mut rows, &columns, "");
         assert_eq!((state.selected, rows[0].cells[0].text.as_str()), (0, "read"));
+    }
+
+    #[test]
+    fn processes_without_an_id_are_selected_apart() {
+        let row = |number, count: f64| Row {
+            of: Item::Process(ProcessKey { pid: 0, joined_ns: number }),
+            cells: vec![Cell::text("-"), Cell::number(count.to_string(), count)],
+        };
+        let (mut rows, columns) = (vec![row(1, 9.0), row(2, 5.0)], table().1);
+        let mut state = TableState::by(1);
+        state.arrange(&mut rows, &columns, "");
+        state.step(1);
+        for _ in 0..2 {
+            state.arrange(&mut rows, &columns, "");
+            assert_eq!(rows[state.selected], row(2, 5.0));
+        }
     }
 
     #[test]

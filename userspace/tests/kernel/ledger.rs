@@ -152,7 +152,7 @@ fn children_born_without_a_row_are_counted_together() {
     let mut trace = Trace::of(calls.pid(), &how);
     calls.go();
     while !calls.has_ended() {
-        // Nobody who died is read meanwhile, so that no row becomes free.
+        // No ended thread is read meanwhile, so that no row becomes free.
         thread::sleep(Duration::from_millis(5));
     }
     trace.step();

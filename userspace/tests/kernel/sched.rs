@@ -229,7 +229,7 @@ fn whoever_wakes_is_named() {
     let woken: u64 = sched.wakers.values().map(Hist::count).sum();
     let missing = session.ledger.degraded.get("wakeup_unseen").copied().unwrap_or(0);
     assert!(sched.wakeup_to_run.count().abs_diff(woken) <= missing, "{:?}", sched.wakers);
-    // The timer's interrupt comes on top of the idle task, of a program's own code, or of somebody inside the kernel,
+    // The timer's interrupt comes on top of the idle task, of a program's own code, or of a task inside the kernel,
     // who has nothing to do with it.
     let by_interrupt: u64 = sched
         .wakers

@@ -46,7 +46,7 @@ fn a_tree_that_forks_all_the_time_is_taken_as_it_is() {
     assert!(truth[0] > 10_000, "{truth:?}");
 }
 
-/// Whether a process has ended; nobody may have waited for it.
+/// True of a process that has ended, also while it is a zombie.
 fn trace_is_over(pid: u32) -> bool {
     stat(pid).is_none_or(|stat| stat.is_dead())
 }
@@ -92,7 +92,7 @@ fn children_of_a_target_that_are_there_already_are_traced_only_if_that_is_asked_
     assert!(session.processes.keys().all(|key| key.pid != between));
 }
 
-/// Children that come one after the other: every call of each is counted, whatever becomes of their rows.
+/// Children that come one after the other: every call of each is counted, also once their rows are used again.
 fn in_turn(by: &str, count: u64, probes: &[&str]) {
     let mut forks = Program::start("forks.c", &[by, &count.to_string()]);
     let pid = forks.pid();
@@ -126,7 +126,7 @@ fn processes_without_a_row_are_counted_together() {
     let mut trace = Trace::of(pid, &How { limits: &limits, ..HOW });
     forks.tell("go");
     while !trace_is_over(pid) {
-        // Nobody who died is read meanwhile, so that no row becomes free.
+        // No ended process is read meanwhile, so that no row becomes free.
         thread::sleep(Duration::from_millis(5));
     }
     trace.step();

@@ -244,6 +244,28 @@ fn a_musl_program_without_contended_paths_is_named() {
     assert!(notes.iter().any(|said| said == note), "{notes:?}");
 }
 
+/// One that ends before it had the time to map more.
+#[test]
+fn a_short_musl_program_that_begins_under_our_eyes_is_named() {
+    need!(installed("musl-gcc"), "musl-gcc is not installed");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "musl-gcc", "drowsy.c", &["-static", "-pthread"]).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"read line; exec "$0""#]).arg(&program).stdin(Stdio::piped());
+    let mut child = Reader(shell.spawn().unwrap());
+    let mut trace = Trace::of(child.0.id(), &How { probes: &PROBES, ..How::default() });
+    child.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    let exe = format!("/proc/{}/exe", child.0.id());
+    trace.until(|| fs::read_link(&exe).unwrap() == program);
+    trace.step();
+    // It waits for a byte, and none will come.
+    drop(child.0.stdin.take());
+    trace.until(|| child.0.try_wait().unwrap().is_some());
+    let session = trace.finish();
+    let note = "cannot find contended paths in drowsy: drowsy (musl): uncontended acquisitions pass";
+    assert!(said(&session, note), "{:?}", session.notes);
+}
+
 #[test]
 fn all_commands_judge_a_musl_program_alike() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
@@ -261,7 +283,7 @@ fn all_commands_judge_a_musl_program_alike() {
     program.go();
     trace.until(|| program.has_ended());
     let session = trace.finish();
-    // What waits is named all the same, though the library has no unwind information.
+    // Waits are named all the same, though the library has no unwind information.
     let locks = ranked(&session.processes);
     let mutexes: Vec<_> = locks.iter().filter(|lock| lock.runtime() == Some(("musl", "mutex"))).collect();
     let [mutex] = mutexes[..] else { panic!("{locks:?}") };
@@ -297,10 +319,10 @@ fn a_static_program_tells_of_its_rust_mutexes() {
     assert!(fought.is_some_and(|it| it.seen.runtime == "Rust std"), "{mutexes:?} {:?}", session.notes);
 }
 
-fn built_by_go(directory: &Path, name: &str, flags: &[&str]) -> PathBuf {
-    let program = directory.join(name);
+fn built_by_go(directory: &Path, flags: &[&str]) -> PathBuf {
+    let program = directory.join("mutex");
     let mut go = Command::new("go");
-    go.arg("build").args(flags).arg("-o").args([&program, &source(&format!("{name}.go"))]);
+    go.arg("build").args(flags).arg("-o").args([&program, &source("mutex.go")]);
     go.env("GOCACHE", directory.join("cache")).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
     assert!(go.status().unwrap().success());
     program
@@ -310,37 +332,25 @@ fn built_by_go(directory: &Path, name: &str, flags: &[&str]) -> PathBuf {
 fn a_go_program_without_symbols_is_refused_by_name() {
     need!(installed("go"), "go is not installed");
     let directory = tempfile::tempdir().unwrap();
-    let (code, notes) = attached_whole(&built_by_go(directory.path(), "mutex", &["-ldflags=-s -w"]));
+    let (code, notes) = attached_whole(&built_by_go(directory.path(), &["-ldflags=-s -w"]));
     assert_eq!(code, Some(0), "{notes:?}");
     let note = "mutex: cannot find spin sites in mutex: it is a Go program without symbols; showing tier 0";
     assert!(notes.iter().any(|said| said == note), "{notes:?}");
 }
 
-/// Contended acquisitions of a program of Go, from its first to its last.
-fn contended_in_go(name: &str) -> u64 {
-    let directory = tempfile::tempdir().unwrap();
-    let program = built_by_go(directory.path(), name, &[]);
-    let mut child = Reader::start(&program);
-    let mut trace = Trace::of(child.0.id(), &How { probes: &PROBES, ..How::default() });
-    child.go();
-    trace.until(|| child.0.try_wait().unwrap().is_some());
-    let session = trace.finish();
-    contended(&ranked_mutexes(&session.processes), "Go")
-}
-
+/// Where its stack has to grow first, the slow path begins anew, and is one acquisition all the same.
 #[test]
 fn a_go_program_tells_of_its_mutexes() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("go"), "go is not installed");
-    assert_eq!(contended_in_go("mutex"), TIMES);
-}
-
-/// Where its stack has to grow first, the slow path begins anew.
-#[test]
-fn a_slow_path_of_go_that_begins_anew_is_counted_once() {
-    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
-    need!(installed("go"), "go is not installed");
-    assert_eq!(contended_in_go("depths"), 100);
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = Reader::start(&built_by_go(directory.path(), &[]));
+    let mut trace = Trace::of(child.0.id(), &How { probes: &PROBES, ..How::default() });
+    child.go();
+    trace.until(|| child.0.try_wait().unwrap().is_some());
+    let session = trace.finish();
+    let mutexes = ranked_mutexes(&session.processes);
+    assert_eq!(contended(&mutexes, "Go"), 100, "{mutexes:?} {:?}", session.notes);
 }
 
 #[test]
@@ -348,7 +358,7 @@ fn that_mutexes_of_go_are_not_visible_is_said_and_idle_threads_are_no_locks() {
     need!(installed("go"), "go is not installed");
     let directory = tempfile::tempdir().unwrap();
     for flags in [&[][..], &["-ldflags=-s -w"]] {
-        let mut child = Reader::start(&built_by_go(directory.path(), "mutex", flags));
+        let mut child = Reader::start(&built_by_go(directory.path(), flags));
         let mut trace = Trace::of(child.0.id(), &How { probes: &["futex"], ..How::default() });
         child.go();
         trace.until(|| child.0.try_wait().unwrap().is_some());

@@ -238,8 +238,9 @@ fn page(twins: &[Twins], found: &[(&Injected, Vec<Trial>)], made: &str) -> Strin
             100.0 * chance
         );
     }
-    text += "\n*By chance*: how probable so many claiming comparisons or more are, if each claims with the 5 % it may; below 5 % the promise would be refuted. \
-             Fewer than four rounds carry no verdict.\n\n### Differences that are known\n\n";
+    text += "\n*By chance*: how probable so many claiming comparisons or more are, if each claims with the 5 % it may; \
+             below 5 %\nthe promise would be refuted. Fewer than four rounds carry no verdict.\n\n\
+             ### Differences that are known\n\n";
     text += "| injected | in | rounds | true | measured, each with its interval | found | truth inside | rest left alone |\n| --- | --- | ---: | ---: | --- | ---: | ---: | ---: |\n";
     for (injected, trials) in found {
         let count = |of: fn(&Trial) -> bool| {

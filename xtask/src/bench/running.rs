@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::readings::{Programs, Statistics, probes, ran};
-use crate::process::{command, quietly};
+use crate::process::{command, signal};
 
 /// Longest time that a tool has to begin or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,6 +31,10 @@ pub enum Ready {
     ProgramsRun,
     /// It says so.
     Says(&'static str),
+    /// It says this before it attaches, and then waits for events.
+    Waits(&'static str),
+    /// It is ours, and catches SIGINT: not before it counts.
+    Listens,
     /// It has put probes into the code of programs.
     ProbesIn,
     /// It has mapped the buffers of its perf events.
@@ -137,10 +141,14 @@ impl Running {
     fn counts(&self, ready: Ready) -> bool {
         match ready {
             Ready::Says(text) => self.left().text.contains(text),
-            Ready::BuffersMapped => {
-                let maps = fs::read_to_string(format!("/proc/{}/maps", self.pid())).unwrap_or_default();
-                maps.contains("[perf_event]")
+            Ready::Waits(text) => self.left().text.contains(text) && self.waits(),
+            Ready::Listens => {
+                let status = self.proc("status");
+                let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+                let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+                caught.is_some_and(|mask| mask & 0b10 != 0)
             }
+            Ready::BuffersMapped => self.proc("maps").contains("[perf_event]"),
             Ready::ProbesIn => probes(self.pid()) > 0,
             // Our own looking at it makes them run.
             Ready::ProgramsRun => {
@@ -150,6 +158,15 @@ impl Running {
                 ran(&before, &programs.runs()).iter().filter(|runs| runs.count > 10).count() >= 2
             }
         }
+    }
+
+    /// Whether it does nothing but wait, in `epoll_wait` or `epoll_pwait` of x86-64.
+    fn waits(&self) -> bool {
+        matches!(self.proc("syscall").split_whitespace().next(), Some("232" | "281"))
+    }
+
+    fn proc(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.pid())).unwrap_or_default()
     }
 
     fn left(&self) -> Left {
@@ -178,7 +195,7 @@ impl Running {
                 bail!("it does not heed an interrupt");
             }
             if interrupt_at <= Instant::now() {
-                quietly(command("sh").args(["-c", "kill -INT \"$1\"", "sh", &self.pid().to_string()]))?;
+                signal("INT", &[self.pid()])?;
                 interrupt_at += INSISTENCE;
             }
             thread::sleep(PAUSE);

@@ -121,7 +121,7 @@ impl Pair {
 impl Drop for Pair {
     fn drop(&mut self) {
         // Ours: it was started above.
-        let _ = process::quietly(command("kill").args(["-TERM", &self.pids[1].to_string()]));
+        let _ = process::signal("TERM", &self.pids[1..]);
         let _ = self.bench.kill();
         let _ = self.bench.wait();
     }

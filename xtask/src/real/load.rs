@@ -17,7 +17,7 @@ use crate::process::{capture, command};
 const CONNECTIONS: u32 = 4;
 const REQUESTS: u32 = 500;
 
-/// One connection's view of a protocol: sends a request and takes in its answer.
+/// Sends a request over a connection, and reads the answer.
 type Exchange = fn(&mut BufReader<TcpStream>) -> Result<()>;
 
 fn connect(port: u16) -> Result<BufReader<TcpStream>> {
@@ -47,30 +47,31 @@ fn requests(port: u16, exchange: Exchange) -> Result<()> {
     })
 }
 
+/// The next line of an answer.
+fn line(stream: &mut BufReader<TcpStream>) -> Result<String> {
+    let mut line = String::new();
+    if stream.read_line(&mut line)? == 0 {
+        bail!("cannot load the server: it hung up");
+    }
+    Ok(line)
+}
+
 /// GET requests of HTTP.
 pub fn http(server: &mut Server, _dir: &Path) -> Result<()> {
     requests(server.port, |stream| {
         stream.get_mut().write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-        let (mut line, mut length, mut chunked) = (String::new(), 0, false);
-        stream.read_line(&mut line)?;
-        if !line.contains(" 200 ") {
-            bail!("cannot load the server: it answers `{}`", line.trim());
+        let status = line(stream)?;
+        if !status.contains(" 200 ") {
+            bail!("cannot load the server: it answers `{}`", status.trim());
         }
-        while line != "\r\n" {
-            line.clear();
-            stream.read_line(&mut line)?;
-            let header = line.to_ascii_lowercase();
-            chunked |= header.starts_with("transfer-encoding: chunked");
+        let (mut header, mut length) = (status, 0);
+        while header != "\r\n" {
+            header = line(stream)?.to_ascii_lowercase();
             if let Some(value) = header.strip_prefix("content-length:") {
                 length = value.trim().parse()?;
             }
         }
-        if chunked {
-            // One chunk of five bytes and the empty one: `5\r\nhello\r\n0\r\n\r\n`.
-            length = 15;
-        }
-        stream.read_exact(&mut vec![0; length])?;
-        Ok(())
+        Ok(stream.read_exact(&mut vec![0; length])?)
     })
 }
 
@@ -78,33 +79,27 @@ pub fn http(server: &mut Server, _dir: &Path) -> Result<()> {
 pub fn memcached(server: &mut Server, _dir: &Path) -> Result<()> {
     requests(server.port, |stream| {
         stream.get_mut().write_all(b"set key 0 0 5\r\nhello\r\nget key\r\n")?;
-        let mut line = String::new();
-        while line != "END\r\n" {
-            line.clear();
-            if stream.read_line(&mut line)? == 0 {
-                bail!("cannot load memcached: it hung up");
-            }
-        }
+        while line(stream)? != "END\r\n" {}
         Ok(())
     })
 }
 
-/// What Redis brings along for this.
+/// Redis's own load generator.
 pub fn redis(server: &mut Server, _dir: &Path) -> Result<()> {
     let port = server.port.to_string();
     capture(command("redis-benchmark").args(["-p", &port, "-n", "10000", "-c", "8", "-t", "set,get", "-q"]))
         .map(drop)
 }
 
-/// What PostgreSQL brings along for this; each client is a process of the server.
+/// PostgreSQL's own load generator; each client is a process of the server.
 pub fn postgres(server: &mut Server, dir: &Path) -> Result<()> {
     let port = server.port.to_string();
-    let mut bench = command(super::subjects::postgres_program("pgbench")?);
+    let mut bench = command(super::subjects::program("pgbench")?);
     bench.arg("-h").arg(dir).args(["-p", &port, "-U", "postgres", "-n", "-c", "4", "-t", "150", "postgres"]);
     capture(&mut bench).map(drop)
 }
 
-/// A program that is its own load: its end.
+/// No load: the program loads itself until its end.
 pub fn itself(server: &mut Server, _dir: &Path) -> Result<()> {
     let status = server.child.wait().context("cannot wait for the program")?;
     if !status.success() {

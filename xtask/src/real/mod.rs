@@ -4,9 +4,8 @@
 //! of every call of every process has to be equal.
 
 mod load;
-mod oracle;
 mod subjects;
-mod tool;
+mod tracers;
 mod window;
 
 use std::{
@@ -17,52 +16,37 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, process, say, setup, test::tools, workspace};
-use subjects::{SUBJECTS, Subject};
+use crate::{process, say, test::tools, workspace};
+use subjects::SUBJECTS;
+pub use subjects::Subject;
 use window::Seen;
 
 /// For all programs together. One takes 3 to 8 s.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// What became of one program: a line of the table, or why it could not be tried here.
+/// A program under load.
 pub enum Outcome {
-    /// It ran, and both tracers saw the same, or not.
+    /// It ran; an error where the tracers differ.
     Ran(Result<(), String>),
-    /// It cannot run here.
+    /// It cannot run here, for this reason.
     Skipped(String),
 }
 
-/// The verb.
-pub fn run(arguments: &[String]) -> Result<()> {
-    let unknown = arguments.iter().find(|name| SUBJECTS.iter().all(|subject| subject.name != **name));
+/// The programs of these names, or all.
+pub fn chosen(names: &[String]) -> Result<Vec<&'static Subject>> {
+    let unknown = names.iter().find(|name| SUBJECTS.iter().all(|subject| subject.name != **name));
     if let Some(name) = unknown {
         let known: Vec<&str> = SUBJECTS.iter().map(|subject| subject.name).collect();
         bail!("cannot trace `{name}`: the programs are {}", known.join(", "));
     }
-    setup::ensure()?;
-    build::binaries(false)?;
-    let mut bad = 0;
-    for (name, outcome) in all(arguments) {
-        match outcome {
-            Outcome::Ran(Ok(())) => {}
-            Outcome::Ran(Err(why)) => {
-                bad += 1;
-                say::note(format_args!("{name}: {why}"));
-            }
-            Outcome::Skipped(reason) => say::out(format_args!("SKIP {name}: {reason}")),
-        }
-    }
-    if bad > 0 {
-        bail!("cannot call the numbers true: {bad} programs differ");
-    }
-    Ok(())
+    let is_named = |subject: &&Subject| names.is_empty() || names.iter().any(|name| name == subject.name);
+    Ok(SUBJECTS.iter().filter(is_named).collect())
 }
 
-/// Traces each program, or those named, and prints what was seen as a table.
-pub fn all(names: &[String]) -> Vec<(&'static str, Outcome)> {
+/// Traces each program, and prints a table.
+pub fn trace(chosen: &[&'static Subject]) -> Vec<(&'static str, Outcome)> {
     tools::ensure_servers();
     let since = Instant::now();
-    let chosen = SUBJECTS.iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name));
     let mut table = String::from(
         "| program | processes | calls | lost | equal | queued | first finding |\n| --- | --- | --- | --- | --- | --- | --- |",
     );
@@ -82,13 +66,14 @@ pub fn all(names: &[String]) -> Vec<(&'static str, Outcome)> {
     outcomes
 }
 
-/// Why a program cannot be tried here.
+/// The reason why a program cannot be tried here.
 fn missing(subject: &Subject) -> Option<String> {
     if !process::is_root() {
         return Some("loading BPF programs and stopping other users' processes need root".into());
     }
     let needed = ["bpftrace"].iter().chain(subject.programs);
-    let missing: Vec<&str> = needed.copied().filter(|program| process::which(program).is_none()).collect();
+    let missing: Vec<&str> =
+        needed.copied().filter(|program| subjects::installed(program).is_none()).collect();
     (!missing.is_empty()).then(|| format!("{} is not installed", missing.join(", ")))
 }
 

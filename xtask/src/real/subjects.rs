@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::{
     load,
@@ -18,11 +18,11 @@ use crate::{
     workspace,
 };
 
-/// A program that is none of ours.
+/// A program that other people wrote.
 pub struct Subject {
     /// Its name.
     pub name: &'static str,
-    /// What has to be installed.
+    /// Programs that it needs.
     pub programs: &'static [&'static str],
     /// Starts it, and waits until it serves.
     pub start: fn(&Path) -> Result<Server>,
@@ -40,7 +40,12 @@ pub const SUBJECTS: &[Subject] = &[
     },
     Subject { name: "memcached", programs: &["memcached"], start: memcached, load: load::memcached },
     Subject { name: "nginx", programs: &["nginx"], start: nginx, load: load::http },
-    Subject { name: "postgres", programs: &["psql", "setpriv"], start: postgres, load: load::postgres },
+    Subject {
+        name: "postgres",
+        programs: &["initdb", "postgres", "psql", "pgbench", "setpriv"],
+        start: postgres,
+        load: load::postgres,
+    },
     Subject { name: "python", programs: &["python3"], start: python, load: load::http },
     Subject { name: "node", programs: &["node"], start: node, load: load::http },
     Subject { name: "go", programs: &["go"], start: go, load: load::http },
@@ -91,16 +96,16 @@ fn nginx(dir: &Path) -> Result<Server> {
     serving(command("nginx").arg("-c").arg(&file), port)
 }
 
-/// A program of PostgreSQL, which Debian keeps out of the path.
-pub fn postgres_program(name: &str) -> Result<PathBuf> {
+/// Where a program is. Debian keeps PostgreSQL's out of the path, but for wrappers that know its own clusters only.
+pub fn installed(name: &str) -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin").join(name)).collect();
-    found.retain(|path| path.is_file());
-    found.sort();
-    found
-        .pop()
-        .or_else(|| which(name))
-        .with_context(|| format!("cannot find {name} of PostgreSQL; install postgresql"))
+    let programs = versions.map(|version| version.path().join("bin").join(name));
+    programs.filter(|path| path.is_file()).max().or_else(|| which(name))
+}
+
+/// The same of a program that is looked for before its subject is tried.
+pub fn program(name: &str) -> Result<PathBuf> {
+    installed(name).with_context(|| format!("cannot find {name}"))
 }
 
 /// PostgreSQL refuses to run as root.
@@ -115,10 +120,10 @@ fn as_postgres(program: &Path) -> Command {
 fn postgres(dir: &Path) -> Result<Server> {
     capture(command("chown").arg("postgres:postgres").arg(dir))?;
     let data = dir.join("data");
-    let mut create = as_postgres(&postgres_program("initdb")?);
+    let mut create = as_postgres(&program("initdb")?);
     capture(create.args(["--no-sync", "-A", "trust", "-U", "postgres", "-D"]).arg(&data))?;
     let port = free_port()?;
-    let mut postgres = as_postgres(&postgres_program("postgres")?);
+    let mut postgres = as_postgres(&program("postgres")?);
     postgres.arg("-D").arg(&data).arg("-k").arg(dir).args([
         "-c",
         "listen_addresses=",
@@ -127,8 +132,8 @@ fn postgres(dir: &Path) -> Result<Server> {
     ]);
     let server =
         Server { child: load::silent(&mut postgres).spawn().context("cannot start PostgreSQL")?, port };
-    let client = |program: &str| -> Result<Command> {
-        let mut client = command(postgres_program(program)?);
+    let client = |name: &str| -> Result<Command> {
+        let mut client = command(program(name)?);
         client.arg("-h").arg(dir).args(["-p", &port.to_string(), "-U", "postgres"]);
         Ok(client)
     };
@@ -175,9 +180,8 @@ fn java(dir: &Path) -> Result<Server> {
 fn stress(dir: &Path) -> Result<Server> {
     const WORDS: &str = "--pipe 1 --pipe-ops 20000 --futex 1 --futex-ops 3000 --switch 1 --switch-ops 5000 \
                          --fork 1 --fork-ops 100 --sigq 1 --sigq-ops 2000 --eventfd 1 --eventfd-ops 2000";
-    let Some(program) = which("stress-ng") else { bail!("cannot find stress-ng") };
     let mut stress = command("sh");
-    stress.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(program).args(WORDS.split_whitespace());
+    stress.args(["-c", "kill -STOP $$; exec \"$@\"", "sh", "stress-ng"]).args(WORDS.split_whitespace());
     let child = load::silent(stress.arg("--temp-path").arg(dir)).spawn().context("cannot start stress-ng")?;
     let stat = format!("/proc/{}/stat", child.id());
     wait("the shell to stop", || fs::read_to_string(&stat).is_ok_and(|text| text.contains(") T ")))?;

@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{oracle::Oracle, tool::Tool};
-use crate::process::{command, quietly};
+use super::tracers::{Traced, Tracers};
+use crate::process::signal;
 
 /// Longer than this nothing here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ pub struct Server {
 /// Puts a program under load, from first to last request.
 pub type Load = fn(&mut Server, &Path) -> Result<()>;
 
-/// What both tracers saw.
+/// Counts of both tracers, and the tool's first finding.
 pub struct Seen {
     /// Counts of the tool.
     pub ours: Counts,
@@ -58,13 +58,13 @@ impl Seen {
         let count = |counts: &Counts, key| counts.get(key).copied().unwrap_or(0);
         let pairs = keys.into_iter().map(|key| (key, count(&self.ours, key), count(&self.theirs, key)));
         let unequal = pairs.filter(|(_, ours, theirs)| ours != theirs);
-        let told = |((pid, nr), ours, theirs): (&(u32, u32), u64, u64)| {
+        let shown = |((pid, nr), ours, theirs): (&(u32, u32), u64, u64)| {
             format!("process {pid} call {nr}: {ours}, bpftrace {theirs}")
         };
-        unequal.map(told).chain(self.untrue_finding()).collect()
+        unequal.map(shown).chain(self.untrue_finding()).collect()
     }
 
-    /// What is wrong with the first finding, where it tells how long a process waited for a CPU.
+    /// The error of the first finding, where it tells how long a process waited for a CPU.
     fn untrue_finding(&self) -> Option<String> {
         let finding = self.finding.as_deref()?;
         let (before, _) = finding.split_once("% of the time it could run")?;
@@ -78,15 +78,13 @@ impl Seen {
 pub fn observe(server: &mut Server, load: Load, dir: &Path) -> Result<Seen> {
     let root = server.child.id();
     let pids = stopped(root)?;
-    let oracle = Oracle::start(&dir.join("calls.bt"), &pids)?;
-    let tool = Tool::attach(&dir.join("session.json"), &pids)?;
+    let tracers = Tracers::start(dir, &pids)?;
     let before = accounts(&pids);
     signal("CONT", &pids)?;
     load(server, dir)?;
     let pids = stopped(root)?;
     let after = accounts(&pids);
-    let (session, report) = tool.finish()?;
-    let theirs = oracle.finish()?;
+    let Traced { session, report, theirs } = tracers.finish()?;
     signal("CONT", &pids)?;
     let processes = session["processes"].as_array().context("the session has no processes")?;
     let mut ours = Counts::new();
@@ -190,14 +188,6 @@ fn states(pid: u32) -> impl Iterator<Item = char> {
     })
 }
 
-/// Sends a signal by name.
-pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
-    if pids.is_empty() {
-        return Ok(());
-    }
-    quietly(command("kill").arg(format!("-{name}")).args(pids.iter().map(u32::to_string)))
-}
-
 /// Waits for something to become true.
 pub fn wait(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
     let since = Instant::now();
@@ -223,9 +213,10 @@ impl Drop for Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::command;
 
     #[test]
-    fn only_unequal_counts_are_told() {
+    fn only_unequal_counts_are_reported() {
         let ours = Counts::from([((1, 0), 5), ((1, 1), 7)]);
         let theirs = Counts::from([((1, 0), 5), ((1, 1), 8), ((2, 9), 1)]);
         let seen = Seen { ours, theirs, processes: 1, lost: 0, finding: None, queued: BTreeMap::new() };

@@ -37,7 +37,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     cargo_tests::privileged(&mut tally, "kernel tests", &[]);
     tally.step("second build", no_op_rebuild);
     if with_real {
-        real_programs(&mut tally);
+        real_programs(&mut tally, &real::chosen(&[])?);
     }
     if with_kernels {
         kernels(&mut tally);
@@ -73,10 +73,20 @@ fn no_op_rebuild() -> Result<()> {
     Ok(())
 }
 
-fn real_programs(tally: &mut Tally) {
+/// The verb `real`: programs that other people wrote, and nothing else.
+pub fn real_only(arguments: &[String]) -> Result<()> {
+    let (chosen, since) = (real::chosen(arguments)?, Instant::now());
+    setup::ensure()?;
+    build::binaries(false)?;
+    let mut tally = Tally::default();
+    real_programs(&mut tally, &chosen);
+    conclude(&tally, since)
+}
+
+fn real_programs(tally: &mut Tally, chosen: &[&'static real::Subject]) {
     say::title("programs that other people wrote");
     let since = Instant::now();
-    for (name, outcome) in real::all(&[]) {
+    for (name, outcome) in real::trace(chosen) {
         match outcome {
             real::Outcome::Ran(verdict) => tally.test(&format!("real {name}"), verdict),
             real::Outcome::Skipped(reason) => tally.skip(&format!("real {name}"), &reason),
@@ -102,7 +112,7 @@ fn kernels(tally: &mut Tally) {
     }
 }
 
-/// Whether `PULSE_REQUIRE=all` makes a skip a failure.
+/// Reads `PULSE_REQUIRE`: `all` makes a skip a failure.
 pub fn everything_is_required() -> Result<bool> {
     match env::var("PULSE_REQUIRE") {
         Ok(value) if value == "all" => Ok(true),

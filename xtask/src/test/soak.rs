@@ -13,7 +13,7 @@ use super::{cargo_tests, conclude, libraries, tally::Tally, tools};
 use crate::{
     build,
     process::{capture, cargo},
-    say, setup, workspace,
+    setup, workspace,
 };
 
 const TIMES: u32 = 10;
@@ -35,7 +35,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let mut tally = Tally::default();
     let over = AtomicBool::new(false);
     let cpus = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
+    let built = thread::scope(|scope| {
+        let ends = Ends(&over);
         for _ in 0..cpus {
             scope.spawn(|| {
                 while !over.load(Relaxed) {
@@ -43,29 +44,34 @@ pub fn run(arguments: &[String]) -> Result<()> {
                 }
             });
         }
-        scope.spawn(|| builds(&over));
-        // The others would never hear of the end.
-        let rounds = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-            for round in 1..=times {
-                cargo_tests::privileged(&mut tally, &format!("kernel tests, round {round}"), filter);
-            }
-        }));
-        over.store(true, Relaxed);
-        rounds.unwrap_or_else(|cause| panic::resume_unwind(cause));
+        let builds = scope.spawn(|| builds(&over));
+        for round in 1..=times {
+            cargo_tests::privileged(&mut tally, &format!("kernel tests, round {round}"), filter);
+        }
+        drop(ends);
+        builds.join().unwrap_or_else(|cause| panic::resume_unwind(cause))
     });
+    tally.test("builds beside", built.map_err(|error| format!("{error:#}")));
     conclude(&tally, since)
 }
 
+/// Ends the load, also where a round panics: the scope waits for it.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// Builds the tool anew until the end, in a directory of its own.
-fn builds(over: &AtomicBool) {
-    let Ok(target) = workspace::target().map(|target| target.join("soak")) else { return };
+fn builds(over: &AtomicBool) -> Result<()> {
+    let target = workspace::target()?.join("soak");
     while !over.load(Relaxed) {
-        let own = |verb: &str| {
+        for verb in ["clean", "check"] {
             let mut cargo = cargo([verb, "--quiet", "--package", "pulse-trace", "--target-dir"]);
-            capture(cargo.arg(&target))
-        };
-        if let Err(error) = own("clean").and_then(|_| own("check")) {
-            return say::note(format_args!("{error:#}; going on without builds beside"));
+            capture(cargo.arg(&target))?;
         }
     }
+    Ok(())
 }

@@ -75,8 +75,8 @@ fn verdict(boot: &Boot, probes: &[Probe]) -> Result<(), String> {
 /// First report of a breakpoint in the kernel's own code.
 pub const INT3: &str = "int3: 0000 [#1]";
 
-/// Whether a kernel reports by a line of the console that something of it is broken. That a processor stood still is no
-/// such report: a busy host has the emulator wait.
+/// Recognises a line by which a kernel reports that something of it is broken. That a processor stood still is no such
+/// report: a busy host has the emulator wait.
 pub fn is_oops(line: &str) -> bool {
     const SIGNS: [&str; 6] =
         ["[ cut here ]", "BUG:", "Oops", INT3, "Kernel panic", "general protection fault"];

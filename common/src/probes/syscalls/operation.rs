@@ -98,7 +98,7 @@ impl Multiplexer {
     }
 }
 
-/// What is counted at an index: the call, and the operation where it has an index of its own. `None` below the operations.
+/// The call counted at an index, and the operation where it has an index of its own. `None` below the operations.
 #[must_use]
 pub fn operation_at(index: u32) -> Option<(Multiplexer, Option<u32>)> {
     let holds = |it: &Multiplexer| (it.first()..it.first() + it.count()).contains(&index);

@@ -27,15 +27,12 @@ pub const PARTS: Parts = Parts {
 };
 
 fn arguments(name: &str) -> Result<Vec<String>, String> {
-    let mut parts = name.split('/');
-    let (implementation, threads) = (parts.next().unwrap_or_default(), parts.next().unwrap_or("1"));
-    let order = parts.next();
-    if order.is_some_and(|order| implementation != "packed" || !["acq-rel", "seq-cst"].contains(&order))
-        || parts.next().is_some()
-    {
-        return Err("there is no such order of it".to_owned());
-    }
-    let order = order.unwrap_or("acq-rel");
+    let (implementation, rest) = name.split_once('/').unwrap_or((name, "1"));
+    let (threads, order) = match rest.split_once('/') {
+        None => (rest, "acq-rel"),
+        Some((threads, order @ ("acq-rel" | "seq-cst"))) if implementation == "packed" => (threads, order),
+        Some(_) => return Err("there is no such order of it".to_owned()),
+    };
     if !["standard", "locked", "packed"].contains(&implementation) {
         return Err("there is no such implementation".to_owned());
     }

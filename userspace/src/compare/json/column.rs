@@ -6,15 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::export::json::{Hist, Ledger};
 
-impl Column {
-    /// The shortest and the longest of its rounds, ns.
-    #[must_use]
-    pub fn durations(&self) -> Option<(u64, u64)> {
-        let of = || self.rounds.iter().map(|round| round.wall_ns);
-        Some((of().min()?, of().max()?))
-    }
-}
-
 /// A variant: its rounds, and what they add up to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -37,6 +28,15 @@ pub struct Column {
     pub tracer_cpu_percent: Option<f64>,
     /// What the tracer and the programs have to say.
     pub notes: Vec<String>,
+}
+
+impl Column {
+    /// The shortest and the longest of its rounds, ns.
+    #[must_use]
+    pub fn durations(&self) -> Option<(u64, u64)> {
+        let of = || self.rounds.iter().map(|round| round.wall_ns);
+        Some((of().min()?, of().max()?))
+    }
 }
 
 /// One round.

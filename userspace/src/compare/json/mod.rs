@@ -41,10 +41,10 @@ pub struct Comparison {
     pub warnings: Vec<Warning>,
     /// Whether all rounds that were asked for were done; false after Ctrl-C.
     pub finished: bool,
-    /// Why totals are not compared: sessions of unequal length; null where they are.
+    /// Reason why totals are not compared: sessions of unequal length; null where they are.
     #[serde(default)]
     pub uneven: Option<String>,
-    /// The result in three lines: primary numbers, exploratory ones, and what speaks against believing them.
+    /// The result in three lines: primary numbers, exploratory ones, and reasons against believing them.
     #[serde(default)]
     pub summary: Vec<String>,
 }

@@ -18,7 +18,7 @@ pub struct Row {
     pub unit: Unit,
     /// Which way is better; null where neither is.
     pub better: Option<Better>,
-    /// Whether it is a primary number: wall time, throughput, latency of the whole. The others are exploratory.
+    /// True in the sections of throughput (wall time, too) and latency; the others are exploratory.
     #[serde(default)]
     pub primary: bool,
     /// Half the width of the histogram's bucket that a quantile lies in, as a share of it; 0 for exact numbers.
@@ -27,7 +27,7 @@ pub struct Row {
     /// Distance between neighbouring values of a count; 0 where it has none.
     #[serde(default)]
     pub step: f64,
-    /// Whether it grows with the time that was traced.
+    /// It grows with the time that was traced.
     #[serde(default)]
     pub total: bool,
     /// One entry per column; null where the variant has no such number.
@@ -115,6 +115,14 @@ pub enum Section {
     Wakers,
     /// What the mean end-to-end time is made of.
     Anatomy,
+}
+
+impl Section {
+    /// The numbers that a comparison is about; the others explain them.
+    #[must_use]
+    pub const fn is_primary(self) -> bool {
+        matches!(self, Self::Throughput | Self::Latency)
+    }
 }
 
 /// What a number is measured in.

@@ -9,7 +9,7 @@ use crate::{
         json::{Section, Unit},
         values,
     },
-    export::json::Process,
+    export::json::{Process, Syscall},
     model::hist::Hist,
 };
 
@@ -21,19 +21,23 @@ struct Sum {
     latency: Hist,
 }
 
+impl Sum {
+    fn count(&mut self, call: &Syscall) {
+        self.count = self.count.saturating_add(call.count);
+        self.errors = call.errors.values().fold(self.errors, |all, more| all.saturating_add(*more));
+    }
+}
+
 /// All calls together, and each kind; of calls told apart by operation only what adds up over the operations.
 pub fn add(found: &mut Found<'_>, processes: &[&Process]) -> Result<(), HistError> {
     let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
     let mut mixed: BTreeMap<&str, Sum> = BTreeMap::new();
     for call in processes.iter().flat_map(|process| &process.syscalls) {
         if call.whole() != call.name {
-            let sum = mixed.entry(call.whole()).or_default();
-            sum.count = sum.count.saturating_add(call.count);
-            sum.errors = call.errors.values().fold(sum.errors, |all, more| all.saturating_add(*more));
+            mixed.entry(call.whole()).or_default().count(call);
         }
         let sum = sums.entry(&call.name).or_default();
-        sum.count = sum.count.saturating_add(call.count);
-        sum.errors = call.errors.values().fold(sum.errors, |all, more| all.saturating_add(*more));
+        sum.count(call);
         sum.total_ns = sum.total_ns.saturating_add(call.latency.sum).saturating_add(call.lean.sum_ns);
         sum.latency.merge(&values(&call.latency)?);
     }

@@ -7,13 +7,18 @@ use crate::{
     export::json::{Futex, Holder, Mutex, Place, Seen, SharedObject, SpinMean, Stack, Unit, Waits},
     model::{
         errno,
-        locks::{self, FutexStats, LockPlace, MutexSeen, StackCount, Verdict},
+        locks::{self, FutexStats, LockPlace, MutexSeen, Parts, StackCount, Verdict},
         session::{self, Header},
     },
 };
 
-/// One operation on one futex.
-pub fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats) -> Futex {
+/// Operations on futexes of a process.
+pub fn futexes(header: &Header, process: &session::Process) -> Vec<Futex> {
+    let wholes = Parts::of(process).wholes();
+    process.futexes.iter().map(|(key, stats)| futex(header, key, stats, wholes.of(&key.0))).collect()
+}
+
+fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats, lock: Option<u64>) -> Futex {
     let (place, address, op) = key;
     let unix = |at_ns: u64| header.start_unix_ns.saturating_add(at_ns);
     let waits = locks::waits(op);
@@ -22,6 +27,7 @@ pub fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats
         address: *address,
         place: sort,
         shared,
+        lock,
         op: op.clone(),
         count: stats.count,
         outcomes: outcomes(stats, waits),
@@ -126,4 +132,35 @@ fn stacks(stacks: &[StackCount]) -> Vec<Stack> {
     let mut stacks: Vec<Stack> = stacks.iter().map(stack).collect();
     stacks.sort_by_key(|stack| Reverse(stack.count));
     stacks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::frame::ProcessKey;
+
+    #[test]
+    fn parts_name_the_lock_that_the_report_has() {
+        let mut process = session::Process::default();
+        for (address, op, function) in [
+            (0xf0, "WAIT", "take_gil"),
+            (0x120, "WAKE", ""),
+            (0x180, "WAIT", "take_gil"),
+            (0x900, "WAIT", "main"),
+        ] {
+            let mut stats = FutexStats { count: 1, ..FutexStats::default() };
+            if locks::waits(op) {
+                let frames = vec!["pthread_cond_timedwait".to_owned(), function.to_owned()];
+                stats.stacks = vec![StackCount { frames, caller: None, cut: None, count: 1 }];
+                stats.wait.record(1000);
+            }
+            process.futexes.insert((LockPlace::Private { address }, address, op.to_owned()), stats);
+        }
+        let rows = futexes(&Header::default(), &process);
+        let named: Vec<_> = rows.iter().map(|futex| futex.lock).collect();
+        assert_eq!(named, [Some(0xf0), Some(0xf0), Some(0xf0), None]);
+        let report = locks::ranked([(&ProcessKey { pid: 7, joined_ns: 0 }, &process)]);
+        let places: Vec<_> = report.into_iter().map(|lock| lock.place).collect();
+        assert_eq!(places, [0xf0, 0x900].map(|address| LockPlace::Private { address }));
+    }
 }

@@ -62,7 +62,7 @@ fn process(header: &session::Header, key: frame::ProcessKey, process: &session::
         syscalls: calls.iter().map(|(call, stats)| syscall(&header.arch, *call, stats)).collect(),
         by_thread: header.per_thread.then(|| by_thread(header, process)),
         sched: process.sched.as_ref().map(|whole| sched::sched(&header.arch, whole, process)),
-        futex: process.futexes.iter().map(|(key, stats)| locks::futex(header, key, stats)).collect(),
+        futex: locks::futexes(header, process),
         mutex: process.mutexes.iter().map(|(key, mutex)| locks::mutex(key, mutex)).collect(),
         inline: process.inline.iter().map(|(kind, it)| inline::inline(*kind, it)).collect(),
         counters: process.counters.as_ref().map(Into::into),

@@ -9,9 +9,12 @@ function showComparison(data) {
   const rounds = data.columns.map((column) => column.rounds.length);
   document.querySelector("header").append(facts([
     ["rounds of each", [...new Set(rounds)].join(", ")], ["reference", labels[data.reference]], ["confidence", data.method.confidence_percent + "\u202f%"],
-    ["costs are per", data.method.per || "round"], ["durations", labels.map((label, at) => `${label} ${lasted(data.columns[at].rounds)}`).join(", ")], ["took", time(data.method.duration_ns)], ["started", date(data.method.start_unix_ns)],
+    ["costs are per", data.method.per || "round"],
+    ["durations", labels.map((label, at) => `${label} ${lasted(data.columns[at].rounds)}`).join(", ")],
+    ["took", time(data.method.duration_ns)], ["started", date(data.method.start_unix_ns)],
   ]));
-  if (data.summary && data.summary.length) document.querySelector("header").append(el("ul", { class: "summary" }, data.summary.map((line) => el("li", {}, clean(line)))));
+  const summary = (data.summary || []).map((line) => el("li", {}, clean(line)));
+  if (summary.length) document.querySelector("header").append(el("ul", { class: "summary" }, summary));
   document.querySelector("header").append(...notes(data.warnings.map((it) => (it.column === null ? "" : labels[it.column] + ": ") + it.text), "bad"));
   showRows(data, labels);
   showOverlay(data);
@@ -56,8 +59,8 @@ function showRows(data, labels) {
   for (const [key, title] of Object.entries(SECTIONS)) {
     const rows = data.rows.filter((row) => row.section === key);
     if (!rows.length) continue;
-    const explains = data.method.primary > 0 && !rows[0].primary;
-    const columns = [{ title: explains ? title + " (exploratory)" : title, name: true }, ...labels.map((label) => ({ title: label }))];
+    const note = data.method.primary > 0 && !rows[0].primary ? " (exploratory)" : "";
+    const columns = [{ title: title + note, name: true }, ...labels.map((label) => ({ title: label }))];
     const list = rows.map((row, at) => ({ key: row.key, cells: [cell(clean(row.name), at), ...labels.map((_, column) => reading(row, column))] }));
     node.append(el("div", { class: "even", style: `--columns:${labels.length}` }, table(columns, list, { sort: 0, up: true, rows: 16 }).node));
   }

@@ -10,9 +10,55 @@ const sum = (hist) => (hist.count > 0 ? hist.sum : null);
 
 const VERDICTS = ["contention", "unclear", "waiting", "idle"];
 
+/** Distributions as one. */
+function added(hists) {
+  const some = hists.filter((hist) => hist.count > 0);
+  if (some.length < 2) return some[0] || hists[0];
+  const of = (name) => some.map((hist) => hist[name]);
+  const total = (name) => of(name).reduce((sum, value) => sum + value, 0);
+  const buckets = new Map();
+  some.flatMap((hist) => hist.buckets).forEach(([low, high, n]) => {
+    buckets.set(low, [low, high, n + (buckets.has(low) ? buckets.get(low)[2] : 0)]);
+  });
+  const all = {
+    ...some[0], count: total("count"), sum: total("sum"), mean: total("sum") / total("count"),
+    min: Math.min(...of("min")), max: Math.max(...of("max")),
+    buckets: [...buckets.values()].sort((left, right) => left[0] - right[0]),
+  };
+  const shares = { p50: 0.5, p90: 0.9, p99: 0.99, p999: 0.999 };
+  Object.entries(shares).forEach(([name, share]) => { all[name] = valueAt(all, share); });
+  return all;
+}
+
+/** The parts of a lock as one. A thread that has a mutex inside of it does not have the lock. */
+function together(address, parts) {
+  const waits = parts.filter((futex) => futex.wait.count > 0);
+  const addresses = new Set(parts.map((futex) => futex.address));
+  const runtime = parts.map((futex) => futex.runtime).find(Boolean);
+  return {
+    address, shared: null, mutex: null, what: `(${runtime}, ${addresses.size} futex${addresses.size === 1 ? "" : "es"})`,
+    op: [...new Set(waits.map((futex) => futex.op))].join(", "),
+    waits: VERDICTS.find((verdict) => waits.some((futex) => futex.waits === verdict)),
+    wait: added(parts.map((futex) => futex.wait)),
+    stacks: parts.flatMap((futex) => futex.stacks).sort((left, right) => right.count - left.count),
+  };
+}
+
+/** Futexes of a process; those that are parts of one lock, such as CPython's GIL, together. */
+function locksOf(it) {
+  const wholes = new Map();
+  it.futex.filter((futex) => futex.lock).forEach((futex) => {
+    wholes.set(futex.lock, [...(wholes.get(futex.lock) || []), futex]);
+  });
+  const joined = [...wholes].map(([address, parts]) => together(address, parts));
+  return [...it.futex.filter((futex) => !futex.lock), ...joined];
+}
+
 function showLocks(all) {
-  const futexes = all.flatMap((it) => it.futex.filter((futex) => futex.wait.count > 0).map((futex) => ({
-    cells: [cell(clean(lockName(futex))), cell(clean(IDENTITY(it))), cell(futex.waits, VERDICTS.indexOf(futex.waits)), cell(futex.op), number(futex.wait.count, count),
+  const futexes = all.flatMap((it) => locksOf(it).filter((futex) => futex.wait.count > 0).map((futex) => ({
+    key: `${it.pid} ${lockName(futex)} ${futex.op}`,
+    cells: [cell(clean([lockName(futex), futex.what].filter(Boolean).join(" "))),
+      cell(clean(IDENTITY(it))), cell(futex.waits, VERDICTS.indexOf(futex.waits)), cell(futex.op), number(futex.wait.count, count),
       number(futex.wait.sum, time), number(futex.wait.p50, time), number(futex.wait.p99, time), meanSpins(futex.mutex), cell(clean(callers(futex)) || null)],
   })));
   const mutexes = all.flatMap((it) => it.mutex.map((mutex) => ({
@@ -45,7 +91,7 @@ function showLocks(all) {
 
 /** One row for each holder: "n of m known of w waits". */
 function holders(all) {
-  return all.flatMap((it) => it.futex.filter((futex) => futex.mutex).flatMap((futex) => {
+  return all.flatMap((it) => locksOf(it).filter((futex) => futex.mutex).flatMap((futex) => {
     const known = futex.mutex.holders.reduce((sum, holder) => sum + holder.count, 0);
     return futex.mutex.holders.map((holder) => ({ key: `${it.pid}/${futex.address}/${futex.op}/${holder.tid}`, cells: [cell(clean(lockName(futex))), cell(clean(IDENTITY(it))), cell(futex.op),
       cell(clean(`${holder.tid} ${holder.comm || "(no name)"}`)), number(holder.count, count), number(known, count), number(futex.wait.count, count)] }));

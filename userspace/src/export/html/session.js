@@ -1,8 +1,9 @@
 // The page of one session.
 
+/** A process by its name behind its id; where it has no id, with the number of ended ones that it stands for. */
 const IDENTITY = (it) => {
   const name = it.comm || "(no name)";
-  if (it.folded) return `${name}, ${it.folded} ended processes`;
+  if (it.folded) return `${name}, ${it.folded} ended process${it.folded === 1 ? "" : "es"}`;
   return it.pid ? `${it.pid} ${name}` : name;
 };
 
@@ -11,7 +12,9 @@ const counted = (data) => data.session.probes.length === 0 || data.session.probe
 
 function showSession(data) {
   const all = data.processes;
-  heading(`pulse-trace: ${all.length === 1 ? IDENTITY(all[0]) : all.length + " processes"}`, ledgerChip(data.ledger));
+  const own = all.filter((it) => it.pid || it.folded);
+  const seen = own.reduce((sum, it) => sum + (it.folded || 1), data.ledger.degraded.processes_shared || 0);
+  heading(`pulse-trace: ${all.length === 1 ? IDENTITY(all[0]) : seen + " processes"}`, ledgerChip(data.ledger));
   const calls = all.flatMap((it) => it.syscalls);
   document.querySelector("header").append(facts([
     ["traced for", time(data.session.duration_ns), data.session.duration_ns],
@@ -49,7 +52,7 @@ function series(data) {
       add(it, "stretch on CPU", it.sched.on_cpu, "sched");
       add(it, "stretch off CPU", it.sched.off_cpu, "sched");
     }
-    it.futex.forEach((futex) => add(it, `${futex.op} ${lockName(futex)}`, futex.wait, "locks"));
+    locksOf(it).forEach((futex) => add(it, `${futex.op} ${lockName(futex)}`, futex.wait, "locks"));
   }
   return list.sort((left, right) => right.hist.sum - left.hist.sum);
 }
@@ -87,7 +90,10 @@ function mark(entry, chosen) {
   return { text: clean(entry.label), value: entry.label, node: () => el("span", {}, chosen.has(entry) ? swatchLine(chosen.get(entry)) : "+ ", clean(entry.label)) };
 }
 
-const PARTS = [["user", "user code and page faults", "user"], ["kernel", "kernel", "kernel"], ["woken", "woken, waiting for a CPU", "queue"], ["preempted", "preempted, waiting for a CPU", "pushed"]];
+const PARTS = [
+  ["user", "user code and page faults", "user"], ["kernel", "kernel", "kernel"],
+  ["woken", "woken, waiting for a CPU", "queue"], ["preempted", "preempted, waiting for a CPU", "pushed"],
+];
 
 /** The parts of a budget: blocked time by call, the largest ones apart. */
 function budgetParts(budget) {
@@ -95,7 +101,7 @@ function budgetParts(budget) {
   const parts = PARTS.map(([key, name, colour]) => ({ key, name, value: values[key], colour }));
   const blocked = budget.blocked.reduce((sum, it) => sum + it.ns, 0);
   parts.push({ key: "blocked", name: "blocked", value: blocked, colour: "blocked" });
-  parts.push({ key: "stopped", name: "stopped", value: budget.stopped_ns || 0, colour: "other" });
+  parts.push({ key: "stopped", name: "stopped", value: budget.stopped_ns, colour: "other" });
   parts.push({ key: "unknown", name: "unknown", value: budget.unknown_ns, colour: "unknown" });
   return parts;
 }
@@ -117,7 +123,7 @@ function showBudgets(all) {
     table([{ title: "process", name: true }, { title: "place", name: true }, { title: "times" }, { title: "time" }], places, { sort: 3, rows: 8 }).node);
 }
 
-const share = (value) => Math.round(Math.min(value, 1) * 100) + "\u202f%";
+const share = (value) => (value === null ? null : percent(Math.min(value, 1) * 100));
 
 function showCalls(all) {
   const columns = [{ title: "system call", name: true }, { title: "process", name: true }, { title: "calls" }, { title: "errors", name: true }, { title: "total" },
@@ -128,18 +134,21 @@ function showCalls(all) {
     const total = hist.sum + call.lean.sum_ns;
     const offCpu = total > 0 && call.blocked_ns + call.queued_ns > 0;
     const errors = Object.entries(call.errors).map(([name, n]) => `${name} ${count(n)}`).join(", ");
-    return { key: `${it.pid}/${call.name}`, cells: [cell(call.name), cell(clean(IDENTITY(it))), number(call.count, count),
-      cell(errors || null), number(hist.count + call.lean.count > 0 ? total : null, time),
+    const times = [hist.mean, hist.p50, hist.p90, hist.p99, hist.p999, hist.max];
+    return { key: `${it.pid || IDENTITY(it)}/${call.name}`, cells: [
+      cell(call.name), cell(clean(IDENTITY(it))), number(call.count, count), cell(errors || null),
+      number(hist.count + call.lean.count > 0 ? total : null, time),
       number(offCpu ? call.blocked_ns / total : null, share), number(offCpu ? call.queued_ns / total : null, share),
-      number(hist.mean, time), number(hist.p50, time), number(hist.p90, time), number(hist.p99, time), number(hist.p999, time), number(hist.max, time)] };
+      ...times.map((value) => number(value, time)),
+    ] };
   }));
   if (rows.length) section("System calls", table(columns, rows, { sort: 4, rows: 15 }).node);
 }
 
 /** An interrupt by kind, a target with its id, any other program by name. */
 function wakerName(waker) {
-  if (waker.context === "interrupt") return `interrupt (${clean(waker.interrupt || "other")})`;
-  if (waker.pid === 0) return waker.comm ? clean(waker.comm) : "other programs";
+  if (waker.context === "interrupt") return `interrupt (${clean(waker.interrupt)})`;
+  if (waker.context === "task" && !waker.pid && !waker.comm) return "other programs";
   return clean(IDENTITY(waker)) + (waker.context === "task" ? "" : " or an interrupt");
 }
 
@@ -171,8 +180,15 @@ function showCounters(all) {
   section("Counters", table(columns, rows, { sort: 1 }).node, notes([...why].map(([cause, list]) => `Not counted: ${list.join(", ")}: ${cause}`)));
 }
 
+/** How it ended; of [others] some live and some have ended. */
+function ending(it) {
+  if (it.exit) return it.exit.text;
+  if (it.folded) return "ended";
+  return it.pid ? "was running at the end" : null;
+}
+
 function showProcesses(all, counted) {
   const rows = all.map((it) => ({ cells: [cell(clean(IDENTITY(it)), it.pid), number(it.threads, count), number(counted ? it.syscalls.reduce((sum, call) => sum + call.count, 0) : null, count),
-    cell(it.parent === null ? null : String(it.parent), it.parent), cell(it.exit ? it.exit.text : "was running at the end")] }));
+    cell(it.parent === null ? null : String(it.parent), it.parent), cell(ending(it))] }));
   section("Processes", table([{ title: "process", name: true }, { title: "threads" }, { title: "calls" }, { title: "parent" }, { title: "end", name: true }], rows, { sort: 2, rows: 10 }).node);
 }

@@ -14,9 +14,9 @@ pub struct Syscall {
     pub nr: u32,
     /// Which table the number belongs to.
     pub abi: Abi,
-    /// Its name, with the operation behind a colon where calls are told apart by that: `futex:WAIT`.
+    /// Its name; behind a colon the operation, where each has a row: `futex:WAIT`.
     pub name: String,
-    /// Its name without the operation; empty in files of older versions, which told none apart.
+    /// Its name without the operation; empty in files of older versions, which have none.
     #[serde(default)]
     pub call: String,
     /// Calls that ended, and calls that never will.
@@ -31,10 +31,10 @@ pub struct Syscall {
     pub untimed: u64,
     /// Calls that never return, because the thread ended in them; in `count`, not in `latency`.
     pub unreturned: u64,
-    /// For how long the calls of `latency` and `lean` were blocked; 0 where scheduling was not followed.
+    /// Time in which the calls of `latency` and `lean` were blocked, ns; 0 where scheduling was not followed.
     #[serde(default)]
     pub blocked_ns: u64,
-    /// For how long they waited for a CPU.
+    /// Time in which they waited for a CPU, ns.
     #[serde(default)]
     pub queued_ns: u64,
     /// Calls that were still running when the session ended; not in `count`.

@@ -43,7 +43,7 @@ pub struct Overhead {
     pub programs: Vec<Program>,
     /// Programs and tool together, percent of one CPU; null without run statistics.
     pub cpu_percent: Option<f64>,
-    /// Programs at system calls of the targets, percent of one CPU; null where these cannot be told from others.
+    /// Programs at system calls of the targets, percent of one CPU; null where system calls are not counted.
     #[serde(default)]
     pub target_calls_percent: Option<f64>,
     /// The same at system calls of all other processes.

@@ -32,16 +32,16 @@ pub struct InlineCost {
     pub put_in_ns: u64,
     /// The same while they were taken out, ns.
     pub taken_out_ns: u64,
-    /// Programs that they were put into; a process that becomes another program counts again.
+    /// Programs with counters; a process that becomes another program counts again.
     #[serde(default)]
     pub programs: u64,
-    /// Those of them that ran already: started by a target, or what a target became.
+    /// Those of them that got theirs while running: started by a target, or by `exec` in one.
     #[serde(default)]
     pub late: u64,
-    /// Most CPU time that one of those had used before, ns: what it acquired in it is not counted.
+    /// Most CPU time that one of those had used before, ns; its acquisitions in that time are not counted.
     #[serde(default)]
     pub late_cpu_ns: u64,
-    /// Programs that they could not be put into: nothing of them is counted.
+    /// Programs that could not be given counters: nothing of them is counted.
     #[serde(default)]
     pub left_alone: u64,
 }

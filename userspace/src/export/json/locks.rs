@@ -16,6 +16,10 @@ pub struct Futex {
     pub place: Place,
     /// The object that is mapped there; null for memory of one process, and where it could not be told.
     pub shared: Option<SharedObject>,
+    /// Address of the lock that it is a part of, by which report, CSV and dashboard name that lock: CPython's GIL consists
+    /// of several futexes, and so do Java's monitors; null for a futex that is a lock by itself.
+    #[serde(default)]
+    pub lock: Option<u64>,
     /// The operation as `futex(2)` names it, in upper case.
     pub op: String,
     /// Calls that ended.

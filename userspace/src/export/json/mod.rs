@@ -104,7 +104,8 @@ pub struct Process {
     pub parent: Option<u32>,
     /// Threads that were ever followed.
     pub threads: u32,
-    /// How many ended processes of this name it stands for, beyond those that have rows of their own; absent where it is one.
+    /// How many ended processes of this name it stands for, beyond those that have rows of their own; absent where it is
+    /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folded: Option<u64>,
     /// When it joined the session, ns since 1970.

@@ -84,13 +84,13 @@ pub struct CpuShare {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Waker {
-    /// The process, where it is a target; else 0: all processes of a program that is none are one waker.
+    /// Id of a target; 0 for an interrupt, and for all processes of another program.
     pub pid: u32,
-    /// Name of the process; empty for an interrupt, and for programs that are not told apart.
+    /// Name of the process; empty for an interrupt, and for the programs beyond the most frequent.
     pub comm: String,
     /// The context in which it did.
     pub context: WakerContext,
-    /// What the interrupt was for: `timer`, `block`, `network` or `other`.
+    /// Kind of an interrupt: `timer`, `block`, `network` or `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupt: Option<String>,
     /// How often.

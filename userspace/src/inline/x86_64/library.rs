@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf};
 
 use super::{InlineError, layout::WHOLE};
 use crate::{
+    inline::error::LACKS_LIBRARY,
     locate::{
         debug_file::Nowhere,
         plan::plan,
@@ -38,8 +39,7 @@ impl Library {
     /// Finds it, and what can be replaced in it.
     pub fn of(pid: u32) -> Result<Self, InlineError> {
         let maps = maps(pid)?;
-        let mut reason =
-            "it has no C library mapped: a static program, or one with a runtime of its own".to_owned();
+        let mut reason = format!("{LACKS_LIBRARY}: a static program, or one with a runtime of its own");
         let candidates = maps.all().iter().filter(|mapping| mapping.executable && is_candidate(mapping));
         let mut found: Vec<Self> = Vec::new();
         for mapping in candidates {
@@ -62,7 +62,7 @@ impl Library {
         }
     }
 
-    /// Whether the loader has mapped the last part of it, which is written to.
+    /// True once the loader has mapped the last part of it, which is writable.
     pub fn is_loaded(pid: u32) -> Result<bool, InlineError> {
         Ok(maps(pid)?.all().iter().any(|mapping| mapping.writable && is_candidate(mapping)))
     }

@@ -79,10 +79,10 @@ impl Patch {
         apart(pid, || Self::put_in_here(pid, detail))
     }
 
-    /// The same into a program that has just begun, if it has got so far.
+    /// Puts counters into a program that has just begun, once its loader has mapped the C library.
     ///
     /// # Errors
-    /// As for [`Patch::put_in`]; while its loader has not mapped the C library, that there is none.
+    /// As for [`Patch::put_in`]; before that, the one of a process without a C library.
     pub fn put_in_loaded(pid: u32, detail: Detail) -> Result<Self, InlineError> {
         if !Library::is_loaded(pid)? {
             return Err(InlineError::refused(pid, LACKS_LIBRARY, "leave --inline away"));

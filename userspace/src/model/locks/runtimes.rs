@@ -146,8 +146,9 @@ pub fn row_of(stack: &StackCount) -> Option<&'static Row> {
         .or_else(|| innermost(ROWS))
 }
 
-/// Whether a function without a name that a user of the GIL calls waits for a mutex or a condition. The interpreter itself
-/// has no other ones: its further locks are semaphores, and those of extensions lie in files of their own.
+/// True of a function without a name that a user of the GIL calls and that waits for a mutex or a condition. The
+/// interpreter itself has no other ones: its further locks are semaphores, and those of extensions lie in files of their
+/// own.
 fn takes_nameless_gil(stack: &StackCount) -> bool {
     let is_nameless = |frame: &&String| {
         let file = frame.rsplit_once("+0x").map(|(file, _)| file);

@@ -9,7 +9,7 @@ pub enum Verdict {
     Contention,
     /// It cannot be told.
     Unclear,
-    /// On a condition, an event or a timer, or so long that it looks like one; a lock that is built on one looks the same.
+    /// On a condition, an event or a timer, or so long that it looks like one; a lock built on one looks the same.
     Waiting,
     /// Threads had nothing to do, for certain: no lock is waited for in this way.
     Idle,
@@ -27,7 +27,7 @@ impl Verdict {
         }
     }
 
-    /// Whether it is more likely for something to do than for a lock.
+    /// True of waits that are more likely for work than for a lock.
     #[must_use]
     pub const fn is_for_work(self) -> bool {
         matches!(self, Self::Waiting | Self::Idle)
@@ -75,10 +75,12 @@ pub fn wakes(op: &str) -> bool {
 impl FutexStats {
     /// What the waits of one operation were; the first rule that applies decides.
     ///
-    /// 1. An operation that locks (`LOCK_PI`) is contention; one that waits for a condition (`WAIT_REQUEUE_PI`) is waiting.
+    /// 1. An operation that locks (`LOCK_PI`) is contention; one that waits for a condition (`WAIT_REQUEUE_PI`) is
+    ///    waiting.
     /// 2. Most waits found a mutex that somebody held: contention.
     /// 3. Sampled stacks, as far as they name anything: what most of them do. They take a lock: contention; wait for a
-    ///    condition: waiting; for the end of a thread: idle; for what may be either, such as a semaphore: unclear.
+    ///    condition: waiting; for the end of a thread: idle; for what may be either, such as a semaphore: unclear, and so
+    ///    are two of the others that are equally frequent.
     /// 4. It never looked like a mutex, and at least half of the waits timed out, or the median of a wait is at least
     ///    [`LONG_NS`]: waiting.
     /// 5. Anything else is unclear: nothing is guessed.
@@ -106,23 +108,28 @@ impl FutexStats {
     }
 }
 
-/// What most stacks are about; `None` where they do not say.
-pub fn by_stacks(stacks: &[StackCount]) -> Option<Verdict> {
-    let mut counts = [0_u64; 4];
+/// Meaning of most stacks; `None` where they tell nothing.
+fn by_stacks<'a>(stacks: impl IntoIterator<Item = &'a StackCount>) -> Option<Verdict> {
+    const ALL: [Verdict; 4] = [Verdict::Contention, Verdict::Unclear, Verdict::Waiting, Verdict::Idle];
+    let mut counts = [0_u64; ALL.len()];
     for stack in stacks {
         if let Some(row) = row_of(stack) {
             counts[row.meaning as usize] += stack.count;
         }
     }
-    let unclear = counts[Verdict::Unclear as usize];
-    let known = [Verdict::Contention, Verdict::Waiting, Verdict::Idle];
-    let most = known.map(|verdict| counts[verdict as usize]).into_iter().max().unwrap_or(0);
-    let mut found = known.into_iter().filter(|verdict| counts[*verdict as usize] == most);
+    let unclear = std::mem::take(&mut counts[Verdict::Unclear as usize]);
+    let most = counts.into_iter().max().filter(|most| most + unclear > 0)?;
+    let mut found = ALL.into_iter().filter(|verdict| counts[*verdict as usize] == most);
     match (found.next(), found.next()) {
-        _ if most == 0 && unclear == 0 => None,
         (Some(verdict), None) if unclear <= most => Some(verdict),
         _ => Some(Verdict::Unclear),
     }
+}
+
+/// True of a lock that is only threads without work, none of whose waits has ended: there is nothing to show.
+pub fn is_idle_only<'a>(operations: impl Iterator<Item = &'a FutexStats> + Clone) -> bool {
+    operations.clone().all(|stats| stats.wait.count() == 0)
+        && by_stacks(operations.flat_map(|stats| &stats.stacks)) == Some(Verdict::Idle)
 }
 
 #[cfg(test)]

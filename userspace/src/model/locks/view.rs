@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     FutexStats, LockPlace, MutexKind, StackCount,
-    parts::{Whole, wholes},
+    parts::Parts,
     runtimes,
-    verdict::{Verdict, by_stacks, waits, wakes},
+    verdict::{Verdict, is_idle_only, waits, wakes},
 };
 use crate::model::{frame::ProcessKey, session::Process};
 
@@ -88,50 +88,37 @@ impl Lock {
 /// without work whose waits have not ended.
 #[must_use]
 pub fn ranked<'a>(processes: impl IntoIterator<Item = (&'a ProcessKey, &'a Process)>) -> Vec<Lock> {
-    let mut locks: BTreeMap<Key, Lock> = BTreeMap::new();
+    let mut locks: BTreeMap<(Option<ProcessKey>, LockPlace), Lock> = BTreeMap::new();
     for (key, process) in processes {
-        let wholes = wholes(process);
+        let wholes = Parts::of(process).wholes();
         for ((place, address, op), stats) in &process.futexes {
             let owner = (!matches!(place, LockPlace::Shared { .. })).then_some(*key);
-            let whole = owner.and_then(|_| wholes.get(address));
-            let lock = match whole {
-                Some(whole) => locks.entry(Key::Whole(*key, whole.clone())),
-                None => locks.entry(Key::Futex(owner, place.clone())),
-            };
-            let lock = lock.or_insert_with(|| Lock::new(place.clone(), (key.pid, *address)));
-            if whole.is_none() {
-                lock.users.insert((key.pid, *address));
-            }
+            let whole = wholes.of(place);
+            let place = whole.map_or_else(|| place.clone(), |address| LockPlace::Private { address });
+            let lock = locks.entry((owner, place.clone())).or_insert_with(|| Lock::new(place));
+            lock.users.insert((key.pid, whole.unwrap_or(*address)));
             lock.parts.insert((key.pid, *address));
             let operation = lock.operations.entry(op.clone()).or_default();
             operation.merge(stats);
             if whole.is_some() {
-                // Who has the mutex inside of a lock does not have the lock.
+                // A thread that has the mutex inside of a lock does not have the lock.
                 operation.mutex = None;
             }
         }
     }
-    let mut locks: Vec<Lock> = locks.into_values().map(Lock::summed).filter(Lock::is_worth_a_row).collect();
+    locks.retain(|_, lock| !is_idle_only(lock.operations.values()));
+    let mut locks: Vec<Lock> = locks.into_values().map(Lock::summed).collect();
     locks.sort_by_cached_key(|lock| {
         (lock.verdict, Reverse(lock.wait_ns()), Reverse(lock.sum.count), lock.users.clone())
     });
     locks
 }
 
-/// What makes a row.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    /// A futex, of one process or of all that map it.
-    Futex(Option<ProcessKey>, LockPlace),
-    /// Several of one process.
-    Whole(ProcessKey, Whole),
-}
-
 impl Lock {
-    fn new(place: LockPlace, user: (u32, u64)) -> Self {
+    fn new(place: LockPlace) -> Self {
         Self {
             place,
-            users: BTreeSet::from([user]),
+            users: BTreeSet::new(),
             parts: BTreeSet::new(),
             operations: BTreeMap::new(),
             sum: FutexStats::default(),
@@ -145,12 +132,6 @@ impl Lock {
         self.verdict = waiting.map(|(op, stats)| stats.verdict(op)).min().unwrap_or(Verdict::Unclear);
         self.operations.values().for_each(|stats| self.sum.merge(stats));
         self
-    }
-
-    /// Without an ended wait, threads that have no work are nothing to show.
-    fn is_worth_a_row(&self) -> bool {
-        let idle = || by_stacks(&self.sum.stacks) == Some(Verdict::Idle);
-        self.sum.wait.count() > 0 || !idle()
     }
 }
 

@@ -1,22 +1,10 @@
-//! Random numbers that a seed brings back.
+//! Random numbers of synthetic sessions.
+
+pub use crate::model::random::Random;
 
 use crate::model::hist::Hist;
 
-/// `SplitMix64`: passes for random in every bit, in three lines.
-pub struct Random(pub u64);
-
 impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
     /// Below a power of two that is itself random: small values are the frequent ones.
     pub fn skewed(&mut self, octaves: u64) -> u64 {
         let bound = 1 << self.below(octaves);

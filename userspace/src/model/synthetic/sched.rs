@@ -97,8 +97,6 @@ fn budget(random: &mut Random, role: &[u64; 11]) -> Budget {
     budget
 }
 
-const INTERRUPTS: [Interrupt; 4] = [Interrupt::Timer, Interrupt::Network, Interrupt::Block, Interrupt::Other];
-
 fn waker(random: &mut Random, shape: Shape, index: u32) -> Waker {
     let neighbour = (index + 1) % shape.processes;
     let named = |context, process: u32| Waker {
@@ -111,7 +109,7 @@ fn waker(random: &mut Random, shape: Shape, index: u32) -> Waker {
         3..=4 => named(WakerContext::Task, neighbour),
         5 => named(WakerContext::Unknown, index),
         _ => Waker {
-            context: WakerContext::Interrupt(INTERRUPTS[index as usize % 4]),
+            context: WakerContext::Interrupt(Interrupt::ALL[index as usize % 4]),
             pid: 0,
             comm: String::new(),
         },

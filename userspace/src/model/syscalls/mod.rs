@@ -19,7 +19,7 @@ pub const X32_CALLS: &str = "x32_call";
 
 type Runs = &'static [(u32, &'static str)];
 
-/// The name of a call and, behind a colon, of its operation where calls are told apart by that (`futex:WAIT`).
+/// The name of a call and, behind a colon, of its operation, if it has one (`futex:WAIT`).
 #[must_use]
 pub fn name(arch: &str, call: Call) -> Cow<'static, str> {
     let whole = whole_name(arch, call);
@@ -29,7 +29,7 @@ pub fn name(arch: &str, call: Call) -> Cow<'static, str> {
     }
 }
 
-/// The name of a call, whatever its operation, on an architecture as the kernel names it (`x86_64`, `aarch64`). Calls of
+/// The name of a call without its operation, on an architecture as the kernel names it (`x86_64`, `aarch64`). Calls of
 /// the 32-bit ABI carry its name in front (`i386:read`); a number that the table does not hold is shown as `syscall_471`.
 #[must_use]
 pub fn whole_name(arch: &str, call: Call) -> Cow<'static, str> {

@@ -166,7 +166,8 @@ impl Futexes {
         self.samples.take_note()
     }
 
-    /// Takes entries away from cold futexes where few are free; what those do later counts as others do. Tells what was given back.
+    /// Takes entries away from cold futexes where few are free; what those do later counts as others do. Tells what
+    /// was given back.
     pub fn make_room(&mut self, kernel: &mut Kernel, now_ns: u64) -> FreedFutexes {
         let freed = self.retired.give_back(kernel, |retired| now_ns.saturating_sub(retired.at_ns) > GRACE_NS);
         self.forget_entries(&freed);

@@ -8,7 +8,7 @@ use pulse_trace_common::probes::futex::{Futex, OTHERS};
 
 use crate::kernel::{FreedFutexes, Kernel};
 
-/// How long an entry is still read. A program of the kernel side runs for microseconds.
+/// Time for which an entry is still read. A program of the kernel side runs for microseconds.
 pub const GRACE_NS: u64 = 50_000_000;
 
 /// An entry that was taken away.
@@ -43,8 +43,8 @@ impl Retired {
         kernel.free_entries(&due)
     }
 
-    /// Takes entries away from the futexes that were used longest ago where less than a quarter is free, until half is. What a
-    /// thread waits for now keeps its entry.
+    /// Takes entries away from the futexes that were used longest ago where less than a quarter is free, until half
+    /// is. What a thread waits for now keeps its entry.
     pub fn retire(&mut self, kernel: &mut Kernel, now_ns: u64) {
         let room = kernel.room_for_futexes();
         let used = kernel.futexes().filter(|(_, futex)| futex.address != OTHERS).count() + self.0.len();

@@ -30,8 +30,8 @@ pub const SPEC: Spec = Spec {
     hooks: &["uprobe:contended paths of the lock library"],
     needs: "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; Linux 5.15, from 6.10 on the probes are out at once; x86-64",
     default: false,
-    cost: "a trap per contended acquisition, and as many again where it had to wait; out above --budget, of which 200 ms \
-           may be drawn in advance: a hot lock took up to 2.4 times as long until then",
+    cost: "a trap per contended acquisition, and as many again where it had to wait; out above --budget, of which \
+           200 ms may be drawn in advance: a hot lock took up to 2.4 times as long until then",
 };
 
 /// Whose code a site lies in, and how that counts.

@@ -1,8 +1,8 @@
-//! Why nothing is attached to in a file that has locks.
+//! Reasons for not attaching to a file that has locks.
 
 use crate::locate::site::{FilePlan, Role};
 
-/// How a refusal begins that is reported as soon as a file is met.
+/// Beginning of a refusal that is reported as soon as a file is met.
 pub const REFUSED: &str = "cannot find spin sites";
 
 /// The reason, by the name of the file; empty where it is a refusal that is reported by itself.

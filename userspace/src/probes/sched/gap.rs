@@ -30,7 +30,7 @@ impl Sched {
                 continue;
             }
             let totals = accounts::totals(&sched, Calls::from(&thread), now);
-            self.add_thread(&mut changes, (seat, sched.began_ns), &thread_of(&thread, &sched.comm), totals);
+            self.add_thread(&mut changes, (seat, sched.began_ns), thread_of(&thread, &sched.comm), totals);
             gap.seats.insert(seat, thread.tid);
         }
         self.drain_rows(kernel, &mut changes);

@@ -105,7 +105,7 @@ impl Sched {
                 continue;
             }
             let totals = accounts::totals(&sched, Calls::from(&thread), end);
-            self.add_thread(&mut changes, (seat, sched.began_ns), &thread_of(&thread, &sched.comm), totals);
+            self.add_thread(&mut changes, (seat, sched.began_ns), thread_of(&thread, &sched.comm), totals);
         }
         self.add_ended(&mut changes, ended);
         for life in gone {
@@ -127,8 +127,8 @@ impl Sched {
             let (rest, closed) = (it.rest, Accounts { state: state::RUNNING, ..it.sched });
             let calls = Calls { in_calls_ns: rest.in_calls_ns, ..Calls::default() };
             let totals = accounts::totals(&closed, calls, rest.at_ns);
-            let (life, thread) = ((rest.seat, closed.began_ns), name_of(rest.tid, &rest.comm));
-            self.add_thread(changes, life, &(rest.process, thread), totals);
+            let (life, thread) = ((rest.seat, closed.began_ns), name_of(rest.tid, &closed.comm));
+            self.add_thread(changes, life, (rest.process, thread), totals);
             self.threads.remove(&life);
         }
     }
@@ -137,12 +137,12 @@ impl Sched {
         &mut self,
         changes: &mut SchedChanges,
         life: Life,
-        (process, thread): &(u32, ThreadName),
+        (process, thread): (u32, ThreadName),
         totals: SchedStats,
     ) {
         let stats = accounts::difference(&totals, self.threads.get(&life).unwrap_or(&SchedStats::default()));
         self.threads.insert(life, totals);
-        changes.threads.push(ThreadChange { process: *process, thread: thread.clone(), stats });
+        changes.threads.push(ThreadChange { process, thread, stats });
     }
 
     fn drain_rows(&mut self, kernel: &mut Kernel, changes: &mut SchedChanges) {

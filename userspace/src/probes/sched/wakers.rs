@@ -16,7 +16,7 @@ use crate::{
 /// A program that has not woken a row for so many looks makes room for another one.
 const PATIENCE: u32 = 8;
 
-/// What is remembered of wakers.
+/// State of the wakers' accounts between two readings.
 #[derive(Default)]
 pub struct Wakers {
     interrupts: Interrupts,

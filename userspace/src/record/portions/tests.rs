@@ -118,7 +118,7 @@ fn joined(portions: Vec<Vec<Process>>) -> Vec<ProcessFrame> {
 
 #[test]
 fn what_is_too_large_for_a_line_is_divided_and_comes_back_whole() {
-    let heavy = |hist: &mut Hist| hist.sum = 1 << 60;
+    let heavy = |hist: &mut Hist| (hist.sum, hist.min, hist.max) = (1 << 60, Some(1 << 60), Some(1 << 60));
     let mut sched = many_wakers(100);
     [&mut sched.stats.on_cpu, &mut sched.stats.off_cpu].into_iter().for_each(heavy);
     sched.stats.wakers.values_mut().for_each(heavy);

@@ -17,7 +17,7 @@ pub struct Syscall {
     #[serde(default, skip_serializing_if = "is_default")]
     pub compat: bool,
     pub nr: u32,
-    /// The operation, where calls are told apart by that.
+    /// The operation, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op: Option<u32>,
     #[serde(default, skip_serializing_if = "is_default")]

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{
     frame::{Abi, Call},
-    sched::{self, CpuShare, SchedFrame, SchedStats},
+    sched::{self, CpuShare, Interrupt, SchedFrame, SchedStats},
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,8 +45,9 @@ pub struct Sched {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Waker {
     pub context: Context,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub interrupt: Interrupt,
+    /// The kind of an interrupt, in a word; none for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupt: Option<String>,
     pub pid: u32,
     pub comm: String,
     pub latency: Hist,
@@ -58,17 +59,6 @@ pub enum Context {
     Task,
     Interrupt,
     Unknown,
-}
-
-/// What kind of interrupt; of no meaning in other contexts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interrupt {
-    Timer,
-    Block,
-    Network,
-    #[default]
-    Other,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -144,7 +134,7 @@ impl From<&SchedFrame> for Sched {
         let stats = &frame.stats;
         let waker = |(waker, latency): (&sched::Waker, &_)| Waker {
             context: waker.context.into(),
-            interrupt: waker.context.into(),
+            interrupt: word_of(waker.context),
             pid: waker.pid,
             comm: waker.comm.clone(),
             latency: Hist::from(latency),
@@ -186,7 +176,7 @@ impl TryFrom<Sched> for SchedFrame {
             ..SchedStats::default()
         };
         for Waker { context, interrupt, pid, comm, latency } in read.wakers {
-            let waker = sched::Waker { context: context_of(context, interrupt), pid, comm };
+            let waker = sched::Waker { context: context_of(context, interrupt)?, pid, comm };
             stats.wakers.insert(waker, latency.try_into()?);
         }
         Ok(Self { thread: read.thread.map(Into::into), stats })
@@ -254,27 +244,19 @@ impl From<sched::WakerContext> for Context {
     }
 }
 
-impl From<sched::WakerContext> for Interrupt {
-    fn from(context: sched::WakerContext) -> Self {
-        match context {
-            sched::WakerContext::Interrupt(sched::Interrupt::Timer) => Self::Timer,
-            sched::WakerContext::Interrupt(sched::Interrupt::Block) => Self::Block,
-            sched::WakerContext::Interrupt(sched::Interrupt::Network) => Self::Network,
-            _ => Self::Other,
-        }
+fn word_of(context: sched::WakerContext) -> Option<String> {
+    match context {
+        sched::WakerContext::Interrupt(kind) if kind != Interrupt::Other => Some(kind.word().to_owned()),
+        _ => None,
     }
 }
 
-fn context_of(context: Context, interrupt: Interrupt) -> sched::WakerContext {
-    let interrupt = match interrupt {
-        Interrupt::Timer => sched::Interrupt::Timer,
-        Interrupt::Block => sched::Interrupt::Block,
-        Interrupt::Network => sched::Interrupt::Network,
-        Interrupt::Other => sched::Interrupt::Other,
-    };
-    match context {
+fn context_of(context: Context, interrupt: Option<String>) -> Result<sched::WakerContext, Impossible> {
+    let kind = interrupt.map(|word| Interrupt::ALL.into_iter().find(|kind| kind.word() == word));
+    let kind = kind.unwrap_or(Some(Interrupt::Other)).ok_or(Impossible("an interrupt of an unknown kind"))?;
+    Ok(match context {
         Context::Task => sched::WakerContext::Task,
-        Context::Interrupt => sched::WakerContext::Interrupt(interrupt),
+        Context::Interrupt => sched::WakerContext::Interrupt(kind),
         Context::Unknown => sched::WakerContext::Unknown,
-    }
+    })
 }

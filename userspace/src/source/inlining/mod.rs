@@ -7,6 +7,8 @@ mod started;
 
 use std::collections::BTreeMap;
 
+use pulse_trace_common::target::Row;
+
 use super::gather::Gatherer;
 use crate::{
     inline::{Detail, Everything, InlineError, LARGEST, Own, Patch, Removal, TARGET},
@@ -38,7 +40,7 @@ pub struct Inlining {
     cost: Option<InlineCost>,
     notes: Vec<String>,
     missing: Missing,
-    /// How finely it is counted; `None` where it is not.
+    /// The detail of counting; `None` without `--inline`.
     detail: Option<Detail>,
     started: Started,
     ended: bool,
@@ -93,7 +95,7 @@ impl Inlining {
         });
     }
 
-    /// Whether programs that begin are to be counted in.
+    /// True where programs that begin get counters.
     pub fn follows(&self) -> bool {
         self.detail.is_some()
     }
@@ -101,21 +103,19 @@ impl Inlining {
     /// Puts counters into programs that have begun since the last look.
     pub fn meet_new(&mut self, kernel: &Kernel, gatherer: &mut Gatherer) {
         let Some(detail) = self.detail.filter(|_| !self.ended) else { return };
-        for (_, row) in kernel.rows().filter(|(_, row)| row.tid == 0 && row.execs > 0) {
-            let key = ProcessKey { pid: row.tgid, joined_ns: row.joined_ns };
-            let program = Program { key, execs: row.execs, alive: row.live > 0 };
-            if !self.started.is_new(program) {
-                continue;
+        let program = |row: Row| Program {
+            key: ProcessKey { pid: row.tgid, joined_ns: row.joined_ns },
+            execs: row.execs,
+            is_alive: row.live > 0,
+            comm: row.comm,
+        };
+        let programs = kernel.process_rows().map(|(_, row)| row).filter(|row| row.execs > 0).map(program);
+        for program in self.started.new_among(programs) {
+            let cost = self.cost.get_or_insert_default();
+            if let Some(patch) = self.started.put_in(&program, detail, cost) {
+                gatherer.expect_counters(program.key, &program.comm);
+                self.add(program.key, patch, detail);
             }
-            let before = self.started.refused();
-            if let Some((patch, late_cpu_ns)) = self.started.put_in(program, detail) {
-                gatherer.expect_counters(key, &row.comm);
-                self.add(key, patch, detail);
-                let cost = InlineCost { late: 1, late_cpu_ns, ..InlineCost::default() };
-                self.cost.get_or_insert_default().merge(&cost);
-            }
-            let left_alone = self.started.refused() - before;
-            self.cost.get_or_insert_default().left_alone += left_alone;
         }
     }
 

@@ -6,88 +6,100 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pulse_trace_common::target::COMM_LEN;
+
 use crate::{
     inline::{Detail, InlineError, Patch},
-    model::frame::ProcessKey,
+    model::{frame::ProcessKey, inline::InlineCost},
     target,
 };
 
 /// Most programs that are counted in: each has memory of its own until the session ends.
 const MOST: usize = 256;
-/// How long a new program is given to map its C library, at one look.
+/// Time in which a new program may map its C library, at one look.
 const PATIENCE: Duration = Duration::from_millis(5);
 const PAUSE: Duration = Duration::from_micros(100);
 /// Looks after which a program without a C library is taken for one that has none.
 const LOOKS: u32 = 8;
 
-/// Programs by process and number of its `exec`s.
+/// Programs that were met, by process.
 #[derive(Default)]
 pub struct Started {
-    settled: BTreeMap<ProcessKey, u32>,
-    waited_for: BTreeMap<ProcessKey, u32>,
+    known: BTreeMap<ProcessKey, Known>,
     put_in: usize,
-    /// Why programs are not counted in, and how many for that reason.
+    /// Reasons why programs are not counted in, each with their number.
     refused: BTreeMap<String, u64>,
 }
 
+/// What has been done about a process.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// Number of the newest `exec` that is done with.
+    settled: u32,
+    /// Looks at a newer one, which has no C library yet.
+    looks: u32,
+}
+
 /// A process and its newest program.
-#[derive(Clone, Copy)]
 pub struct Program {
     /// The process.
     pub key: ProcessKey,
-    /// How many programs it had before.
+    /// The number of the program's `exec`.
     pub execs: u32,
-    /// Whether it lives.
-    pub alive: bool,
+    /// False once the process has ended.
+    pub is_alive: bool,
+    /// Its name.
+    pub comm: [u8; COMM_LEN],
 }
 
 impl Started {
     /// Notes a program that the counters are in.
     pub fn settle(&mut self, key: ProcessKey, execs: u32) {
-        self.settled.insert(key, execs);
+        self.known.insert(key, Known { settled: execs, looks: 0 });
     }
 
-    /// Whether there is something to be done about a program.
-    pub fn is_new(&self, program: Program) -> bool {
-        program.execs > self.settled.get(&program.key).copied().unwrap_or(0)
+    /// The programs that are not settled; forgets all processes but these.
+    pub fn new_among(&mut self, programs: impl Iterator<Item = Program>) -> Vec<Program> {
+        let before = std::mem::take(&mut self.known);
+        let mut is_new = |program: &Program| {
+            let known = before.get(&program.key).copied().unwrap_or_default();
+            self.known.insert(program.key, known);
+            program.execs > known.settled
+        };
+        programs.filter(|program| is_new(program)).collect()
     }
 
-    /// Puts counters into a program that runs already. `None` where that is not possible, or not yet; else also the CPU time
-    /// that its process had used before.
-    pub fn put_in(&mut self, program: Program, detail: Detail) -> Option<(Patch, u64)> {
-        let Program { key, execs, alive } = program;
-        let looks = self.waited_for.entry(key).or_default();
-        *looks += 1;
-        let done = match (alive, *looks) {
-            (false, _) => Err("it had ended".to_owned()),
-            _ if self.put_in == MOST => Err(format!("{MOST} others were before it")),
-            (_, looks) => match attempt(key.pid, detail) {
-                Err(error) if error.lacks_library() && looks < LOOKS => return None,
+    /// Puts counters into a program that runs already; `None` where that is not possible, or not yet.
+    pub fn put_in(&mut self, program: &Program, detail: Detail, cost: &mut InlineCost) -> Option<Patch> {
+        let Program { key, execs, is_alive, .. } = *program;
+        let known = self.known.entry(key).or_default();
+        known.looks += 1;
+        let done = match is_alive {
+            false => Err("it had ended".to_owned()),
+            true if self.put_in == MOST => Err(format!("{MOST} others were before it")),
+            true => match attempt(key.pid, detail) {
+                Err(error) if error.lacks_library() && known.looks < LOOKS => return None,
                 done => done.map_err(|error| error.reason()),
             },
         };
-        self.waited_for.remove(&key);
-        self.settled.insert(key, execs);
+        self.settle(key, execs);
         match done {
-            Ok(patch) => {
+            Ok((patch, late_cpu_ns)) => {
                 self.put_in += 1;
+                cost.merge(&InlineCost { late: 1, late_cpu_ns, ..InlineCost::default() });
                 Some(patch)
             }
             Err(reason) => {
                 *self.refused.entry(reason).or_default() += 1;
+                cost.left_alone += 1;
                 None
             }
         }
     }
 
-    /// How many programs are not counted in.
-    pub fn refused(&self) -> u64 {
-        self.refused.values().sum()
-    }
-
     /// A note about programs that are not counted in.
     pub fn note(&self) -> Option<String> {
-        let count = self.refused();
+        let count: u64 = self.refused.values().sum();
         let reasons = self.refused.iter().map(|(reason, count)| format!("{reason} ({count})"));
         let (programs, are) = if count == 1 { ("program", "is") } else { ("programs", "are") };
         (count > 0).then(|| {
@@ -99,6 +111,7 @@ impl Started {
     }
 }
 
+/// Puts the counters in as soon as the C library is there, and tells how much CPU time the process had used before.
 fn attempt(pid: u32, detail: Detail) -> Result<(Patch, u64), InlineError> {
     let since = Instant::now();
     loop {

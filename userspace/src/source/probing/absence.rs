@@ -1,4 +1,4 @@
-//! What is said of a process in whose code nothing can be probed.
+//! Notes on processes in whose code nothing can be probed.
 
 use super::{Probing, host};
 use crate::locate::plan::TIER_0;
@@ -23,16 +23,17 @@ impl Probing {
     pub(super) fn judge(&mut self, pid: u32, is_over: bool) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let has_had_time = is_over || host::monotonic_ns() >= process.young_until_ns;
-        if process.is_known || process.is_judged || process.program.is_empty() || !has_had_time {
+        let is_known = || process.mapped.iter().any(|id| matches!(self.files.get(id), Some(Some(_))));
+        if process.is_judged || process.program.is_empty() || !has_had_time || is_known() {
             return;
         }
-        // It ended before its libraries had to be there: what it maps nobody knows.
-        if !process.is_settled {
+        let reasons: Vec<&str> =
+            process.mapped.iter().filter_map(|id| Some(self.hopeless.get(id)?.as_str())).collect();
+        // It ended before its libraries had to be there: with none seen, it may have had any.
+        if !process.is_settled && reasons.is_empty() {
             return;
         }
         process.is_judged = true;
-        let reasons: Vec<&str> =
-            process.files.iter().filter_map(|id| Some(self.hopeless.get(id)?.as_str())).collect();
         if reasons.contains(&"") {
             return;
         }

@@ -110,9 +110,9 @@ struct Observed {
     next_look_ns: u64,
     /// Its CPU time when it was last asked for.
     cpu_ns: u64,
-    /// What it is called, and whether anything that it maps can be probed.
+    /// Its first file, and all that its present program maps.
     program: String,
-    is_known: bool,
+    mapped: HashSet<FileId>,
     is_judged: bool,
     /// Whether all that it maps when it begins has been looked at.
     is_settled: bool,
@@ -230,9 +230,14 @@ impl Probing {
                 (key, row.execs, row.flags & row_flag::MOVED != 0)
             })
             .collect();
-        self.processes.retain(|pid, known| {
-            rows.iter().any(|(key, ..)| key.pid == *pid && key.joined_ns <= known.joined_ns)
-        });
+        let living: HashMap<u32, u64> = rows.iter().map(|(key, ..)| (key.pid, key.joined_ns)).collect();
+        let lives = |pid: &u32, known: &Observed| living.get(pid).is_some_and(|at| *at <= known.joined_ns);
+        let ended: Vec<u32> =
+            self.processes.iter().filter(|(pid, known)| !lives(pid, known)).map(|(pid, _)| *pid).collect();
+        for pid in ended {
+            self.judge(pid, true);
+            self.processes.remove(&pid);
+        }
         // Whatever they do until their probes are in is missed.
         rows.sort_by_key(|(key, execs, _)| (!self.is_new(key.pid, *execs), Reverse(key.joined_ns)));
         for (key, execs, moved) in rows {
@@ -268,9 +273,10 @@ impl Probing {
             process.young_until_ns = now + YOUNG_NS;
             process.execs = execs;
             process.joined_ns = key.joined_ns;
-            (process.is_known, process.is_judged) = (false, false);
+            process.is_judged = false;
             process.is_settled = !self.has_begun;
             process.program.clear();
+            process.mapped.clear();
         }
         process.is_settled |= now >= process.young_until_ns;
         let probes = process.probes.len();
@@ -317,13 +323,13 @@ impl Probing {
         self.put(kernel, pid, id);
     }
 
-    /// Notes what the process is called, by its first file, and whether it maps code that is known.
+    /// Notes a file that a process maps; the first one gives it its name.
     fn note(&mut self, pid: u32, id: FileId, path: &str) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         if process.program.is_empty() {
             path.rsplit('/').next().unwrap_or(path).clone_into(&mut process.program);
         }
-        process.is_known |= matches!(self.files.get(&id), Some(Some(_)));
+        process.mapped.insert(id);
     }
 
     /// What to attach to in a file; `None` where there is nothing.

@@ -1,7 +1,7 @@
 //! Which time is looked at, and what is known of it.
 
 use super::{App, WINDOWS_NS};
-use crate::tui::{history::Period, shown, sums::Sums};
+use crate::tui::{history::Period, sums::Sums};
 
 impl App {
     /// The end of what is shown, ns since the session began.
@@ -69,9 +69,8 @@ impl App {
         let session = self.history.session();
         let mut chosen = self.history.chosen().iter().filter_map(|key| {
             let process = session.processes.get(key)?;
-            let name = format!("{} {}", key.pid, shown::name(&process.comm));
             let sums = Sums::of_process(*key, process, session.duration_ns).into();
-            Some((name, Period { from_ns: 0, to_ns: session.duration_ns, sums, ahead: None }))
+            Some((process.shown(*key), Period { from_ns: 0, to_ns: session.duration_ns, sums, ahead: None }))
         });
         [chosen.next(), chosen.next()]
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::{
+    frame::{CallStats, Exit, ProcessFrame, ProcessKey},
     glance::Quick,
     synthetic::{self, Shape},
 };
@@ -29,6 +30,29 @@ fn memory_is_bounded_and_no_count_is_lost() {
     // The last frame of a synthetic session ends a little later than its length says.
     let pairs = history.slots.iter().zip(history.slots.iter().skip(1));
     assert!(pairs.take(history.slots.len() - 2).all(|(left, right)| left.to_ns == right.from_ns));
+}
+
+#[test]
+fn processes_that_have_ended_do_not_fill_the_memory() {
+    let mut history = filled(3, Shape { frames: 1, ..SHAPE }, Limits { slots: 40, ..Limits::LIVE });
+    let exit = Some(Exit { status: Some(0), at_ns: 1 });
+    let like = synthetic::frames(3, SHAPE).remove(0).processes.remove(0);
+    for pid in 10_000..14_000 {
+        let key = ProcessKey { pid, joined_ns: 1 };
+        let process = ProcessFrame { key, exit, comm: "make".to_owned(), ..like.clone() };
+        let at_ns = history.newest_ns() + 1_000_000;
+        history.push(Frame { processes: vec![process], at_ns, span_ns: 1_000_000, ..Frame::default() });
+    }
+    let session = history.session();
+    let calls = session.processes.values().flat_map(|it| it.syscalls.values());
+    let calls: u64 = calls.map(CallStats::count).sum();
+    let newest = history.cumulated(u64::MAX).sums;
+    assert_eq!(newest.processes.values().map(|brief| brief.calls).sum::<u64>(), calls);
+    let made = newest.processes.values().filter(|brief| brief.comm == "make");
+    assert_eq!(made.map(|brief| brief.folded.max(1)).sum::<u64>(), 4000);
+    for sums in [&*newest, &history.gone] {
+        assert!(sums.processes.len() < 1300, "{}", sums.processes.len());
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use crate::{
         app::{App, WINDOWS_NS},
         keys::{BINDINGS, View},
         palette::{Look, Tone},
-        shown,
     },
 };
 
@@ -78,18 +77,19 @@ fn whom(app: &App) -> Vec<String> {
     let session = app.history.outline();
     let chosen = app.history.chosen();
     let mut some = session.processes.iter().filter(|(key, _)| chosen.is_empty() || chosen.contains(key));
-    let many = if chosen.is_empty() { session.processes.len() } else { chosen.len() };
+    let (seen, _) = session.processes_seen();
+    let many = if chosen.is_empty() { seen } else { chosen.len() as u64 };
     match (some.next(), many) {
         (Some((key, process)), 1) => {
             let threads = process.threads;
-            let name = format!("{} {}", key.pid, shown::name(&process.comm));
+            let name = process.shown(*key);
             let noun = if threads == 1 { "thread" } else { "threads" };
             vec![format!("{name}, {threads} {noun}"), name, key.pid.to_string()]
         }
         (None, _) => vec!["no process yet".to_owned()],
         _ if chosen.is_empty() => vec![format!("{many} processes")],
         _ => {
-            let of = format!("{many} of {}", session.processes.len());
+            let of = format!("{many} of {seen}");
             vec![format!("{of} processes"), of]
         }
     }

@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use crate::{
     model::{
         errno,
-        locks::{FutexStats, MutexSeen, MutexStats, SpinMean},
+        locks::{FutexStats, MutexSeen, MutexStats, SpinMean, most},
         text::printable,
         units,
     },
@@ -45,13 +45,22 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     parts::table(buf, look, list, &app.shown.table, Some(app.table()));
     let Some(Item::Lock(key)) = app.selected().filter(|_| detail > 0) else { return };
     let Some(lock) = app.shown.period.sums.locks.get(key) else { return };
-    let kind = lock.kind.map_or(String::new(), |kind| kind.name());
-    let runtime = lock.runtime.as_deref().map_or(String::new(), |it| format!("{} ", printable(it)));
     let area = below(area, area.height - detail);
-    let area = heading(buf, look, area, &rows::lock_name(key), &format!("{runtime}{kind}"));
+    let area = heading(buf, look, area, &rows::lock_name(key), &kind(lock));
     let (left, right) = beside(area, area.width / 2);
     waits(lock, look, buf, left);
     facts(lock, look, buf, right);
+}
+
+/// Runtime and kind of a lock, by its probes and its memory, else by its stacks.
+fn kind(lock: &Lock) -> String {
+    let runtime = lock.runtime.as_deref().map(printable);
+    let kind = lock.kind.map(|kind| kind.name());
+    if runtime.is_some() || kind.is_some() {
+        return [runtime, kind].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    }
+    let by_stacks = most(lock.futexes.values().flat_map(|stats| &stats.stacks));
+    by_stacks.map_or(String::new(), |(runtime, what)| format!("{runtime} {what}"))
 }
 
 /// What counters inside of the processes saw, in one line for each kind of mutex; the rest of the area.

@@ -8,7 +8,7 @@ use crate::{
         app::{App, LOCK_ORDER},
         palette::{Look, Tone},
         rows::{self, Unit},
-        shown::{self, Table},
+        shown::Table,
         sums::{Brief, Sums},
         tables::TableState,
     },
@@ -153,7 +153,7 @@ fn time(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     for (at, (key, brief)) in processes.iter().enumerate().take(usize::from(area.height.saturating_sub(1))) {
         let Some(budget) = &brief.budget else { continue };
         let area = row(area, at as u16 + 1);
-        let x = label(look, buf, area, key.pid, brief);
+        let x = label(look, buf, area, **key, brief);
         charts::budget_bar(buf, look, Rect { x, width: area.right().saturating_sub(x), ..area }, budget);
     }
 }
@@ -161,8 +161,8 @@ fn time(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
 /// Width of a process's name in front of its bar.
 const NAME: usize = 22;
 
-fn label(look: Look, buf: &mut Buffer, area: Rect, pid: u32, brief: &Brief) -> u16 {
-    let name: String = format!("{pid} {}", shown::name(&brief.comm)).chars().take(NAME).collect();
+fn label(look: Look, buf: &mut Buffer, area: Rect, key: ProcessKey, brief: &Brief) -> u16 {
+    let name: String = brief.shown(key).chars().take(NAME).collect();
     line(buf, look, area, &[(&format!("{name:<NAME$} "), Tone::Plain)])
 }
 
@@ -176,7 +176,7 @@ fn in_calls(
 ) {
     let unit = Unit::of(app.cumulated, app.shown.period.calls_span_ns());
     let value = format!("{:>9} ", unit.time(time).text);
-    let x = label(look, buf, area, key.pid, brief);
+    let x = label(look, buf, area, *key, brief);
     let x = text(buf, area, x, &value, look.style(Tone::Title));
     let room = f64::from(area.right().saturating_sub(x));
     let cells = if peak == 0 { 0.0 } else { time as f64 / peak as f64 * room };

@@ -29,7 +29,7 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
 fn threads(app: &App, look: Look, buf: &mut Buffer, area: Rect, key: &ProcessKey) {
     let session = app.history.session();
     let Some(process) = session.processes.get(key) else { return };
-    let title = format!("Threads of {} {}", key.pid, shown::name(&process.comm));
+    let title = format!("Threads of {}", process.shown(*key));
     let area = heading(buf, look, area, &title, "sums since the start");
     let used = counters(look, buf, area, process);
     let area = below(area, used);

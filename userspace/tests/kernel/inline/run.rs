@@ -57,7 +57,8 @@ fn what_a_command_starts_or_becomes_is_named() {
     assert!(!told.notes.iter().any(|note| note.starts_with("inline:")), "{:?}", told.notes);
 }
 
-/// Becomes the program, starts it, or starts what becomes it: whatever it acquires once its counters are in is counted.
+/// A command becomes the program, starts it, or starts a process that becomes it: all that it acquires once its counters
+/// are in is counted.
 #[test]
 fn programs_that_a_command_starts_or_becomes_are_counted_in() {
     need!(installed("gcc"), "gcc is not installed");
@@ -81,7 +82,7 @@ fn programs_that_a_command_starts_or_becomes_are_counted_in() {
     }
 }
 
-/// A static program has no library to count in, and is named for it.
+/// A static program has no library to count in, and a note gives that reason.
 #[test]
 fn programs_without_counters_are_told_of() {
     need!(installed("gcc"), "gcc is not installed");

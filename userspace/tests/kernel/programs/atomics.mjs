@@ -1,16 +1,17 @@
-// A mutex made with Atomics.wait that two workers fight for. Says how often one of them slept for it.
+// A mutex made with Atomics.wait that two workers fight for. Prints how often one of them slept for it.
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import fs from "node:fs";
 
 const TIMES = 50;
 const [FREE, TAKEN, WANTED] = [0, 1, 2];
 
-/** Sleeps until the lock is had; how often it was woken. */
+/** Takes the lock; returns the number of times that it was woken on the way. */
 function lock(word) {
   let slept = 0;
   let found = Atomics.compareExchange(word, 0, FREE, TAKEN);
   while (found !== FREE) {
-    if (found === WANTED || Atomics.compareExchange(word, 0, TAKEN, WANTED) !== FREE) slept += Atomics.wait(word, 0, WANTED) === "ok" ? 1 : 0;
+    const isTaken = found === WANTED || Atomics.compareExchange(word, 0, TAKEN, WANTED) !== FREE;
+    if (isTaken && Atomics.wait(word, 0, WANTED) === "ok") slept++;
     found = Atomics.compareExchange(word, 0, FREE, WANTED);
   }
   return slept;

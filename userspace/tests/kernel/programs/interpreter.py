@@ -1,5 +1,5 @@
-"""Two threads that fight for the interpreter, or one that waits for work in a queue. Says how long its threads lived, and
-how much CPU time they had, in seconds."""
+"""Two threads that fight for the interpreter, or one that waits for work in a queue. Prints the lives and the CPU time of
+its threads, in seconds."""
 
 import json
 import os

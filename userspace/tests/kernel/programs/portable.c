@@ -18,7 +18,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static volatile pid_t other_tid;
 static volatile int turn;
 
-/* Whether the other thread waits for a futex that is a part of the mutex. */
+/* True while the other thread waits for a futex that is a part of the mutex. */
 static int sleeps(void)
 {
 	char path[64];

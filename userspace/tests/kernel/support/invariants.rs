@@ -1,13 +1,12 @@
-//! What holds in every session, whatever was traced.
+//! Invariants of every session.
 
 use pulse_trace::{export::json::Export, model::session::Session};
 
-/// Programs that still run while their hooks are let go may read the clock after the session's end.
+/// Programs that run while their hooks are detached may read the clock after the session's end.
 const IN_FLIGHT_NS: u64 = 1_000_000;
 
-/// Fails where a number contradicts another one of the same session. `found` is how many threads may have been running
-/// when their accounts were opened: the stretch in which each of them was found has no length, and is no entry of a
-/// histogram.
+/// Fails where a number contradicts another one of the same session. So many threads may have been `found` running when
+/// their accounts were opened: the interval in which each of them was found has no length, and is no entry of a histogram.
 pub fn assert_consistent(session: &Session, found: u64) {
     let (mut switches, mut stretches) = (0, 0);
     for (key, process) in &session.processes {
@@ -38,7 +37,7 @@ pub fn assert_consistent(session: &Session, found: u64) {
     }
 }
 
-/// The same of what was exported, as far as it can be seen there.
+/// Fails where the wall time of a thread in an export exceeds the session.
 pub fn assert_consistent_export(export: &Export) {
     let life = export.session.duration_ns + IN_FLIGHT_NS;
     for (process, sched) in export.processes.iter().filter_map(|it| Some((it.pid, it.sched.as_ref()?))) {

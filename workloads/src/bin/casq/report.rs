@@ -136,7 +136,7 @@ fn counts(text: &mut String, sweep: &Sweep) {
     }
 }
 
-/// What `perf stat` prints below its counters.
+/// Elapsed time and CPUs utilised, which `perf stat` prints below its counters.
 fn elapsed(text: &mut String, sweep: &Sweep) {
     let title = key_head();
     let _ = writeln!(text, "{title}{:>12}{:>16}", "elapsed ms", "CPUs utilised");

@@ -10,7 +10,7 @@ use crate::case::Case;
 use crate::stats::Run;
 use crate::sweep::Sweep;
 
-/// What a sign of a bar stands for.
+/// Percent for each sign of a bar.
 const PERCENT_PER_SIGN: f64 = 5.0;
 /// The published contention bars: threads, and percent of one thread of the mutex and of the packed design.
 const PUBLISHED: [(u32, u32, u32); 5] = [(1, 100, 100), (2, 85, 97), (4, 60, 94), (8, 35, 91), (16, 20, 88)];

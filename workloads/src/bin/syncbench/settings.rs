@@ -37,7 +37,7 @@ pub struct Settings {
     pub seed: u64,
     /// Whether this is a first look.
     pub quick: bool,
-    /// Whether each lap has one of the baseline beside it.
+    /// Each lap has one of the baseline beside it.
     #[serde(default)]
     pub baseline_here: bool,
     /// Operations done on top of those counted, percent.

@@ -115,7 +115,7 @@ impl Change {
         Self { change: new / old - 1.0, interval, noise, trend: Trend::of(interval, noise) }
     }
 
-    /// Compares laps with the one beside each: whatever the machine does to both is in neither's favour.
+    /// Compares laps with the one beside each: what disturbs one of a pair disturbs both.
     pub fn paired(before: &[Vec<f64>], after: &[Vec<f64>], bootstrap: &Bootstrap, allowed: f64) -> Self {
         let ratios = |(old, new): (&Vec<f64>, &Vec<f64>)| {
             old.iter().zip(new).map(|(old, new)| new / old).collect::<Vec<f64>>()

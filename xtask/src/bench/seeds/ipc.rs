@@ -66,7 +66,7 @@ fn producers(truth: &Value, session: &Value) -> Result<Calls> {
         }
         for call in process["syscalls"].as_array().into_iter().flatten() {
             // Published figures do not tell operations apart.
-            let name = call["call"].as_str().or_else(|| call["name"].as_str()).unwrap_or_default().to_owned();
+            let name = call["call"].as_str().unwrap_or_default().to_owned();
             let entry = calls.entry(name).or_default();
             entry.0 += call["count"].as_u64().unwrap_or_default();
             entry.1.push(call["latency"].clone());
