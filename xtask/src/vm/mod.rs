@@ -4,6 +4,7 @@ mod contend;
 mod cpio;
 mod initramfs;
 mod kernels;
+mod monitor;
 mod qemu;
 mod report;
 
@@ -19,7 +20,7 @@ use crate::{
 use report::Column;
 
 /// Boots of a kernel after one that the emulator broke.
-const AGAIN: u32 = 2;
+const AGAIN: u32 = 3;
 
 /// How the matrix went.
 pub enum Outcome {

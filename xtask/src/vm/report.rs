@@ -137,7 +137,7 @@ mod tests {
 
     fn column(release: &str, console: &str, trouble: Option<&str>) -> Column {
         let kernel = Kernel { release: release.into(), image: PathBuf::new() };
-        let boot = Boot { console: console.into(), trouble: trouble.map(str::to_owned) };
+        let boot = Boot { console: console.into(), trouble: trouble.map(str::to_owned), is_stale: false };
         Column::read(&kernel, &boot)
     }
 
