@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod locate;
 pub mod model;
 pub mod probes;
+mod random;
 pub mod record;
 pub mod report;
 pub mod selftest;

@@ -1,11 +1,16 @@
 //! What the reader must know before believing a comparison.
 
+use std::{cmp::Ordering::Equal, collections::BTreeSet};
+
 use super::{
     build::Frame,
     json::{Environment, Warning, WarningKind},
     sample::{Sample, Variant, WHOLE},
 };
-use crate::stats;
+use crate::{
+    model::{frame::Ledger, grade::Grade},
+    stats,
+};
 
 /// Rounds below which intervals are so wide that they rarely decide.
 const FEW: usize = 5;
@@ -133,19 +138,25 @@ fn perturbed(variant: &Variant) -> Found {
 }
 
 fn incomplete(variant: &Variant) -> Found {
-    let short = |round: &&Sample| round.ledger.as_ref().is_some_and(|ledger| !ledger.complete());
-    let count = variant.rounds.iter().filter(short).count();
     let ledgers = variant.rounds.iter().filter_map(|round| round.ledger.as_ref());
-    let books = ledgers.flat_map(|ledger| ledger.lost.iter().chain(&ledger.degraded));
-    let names: std::collections::BTreeSet<&str> =
-        books.filter(|(_, count)| **count > 0).map(|(name, _)| name.as_str()).collect();
+    let doubtful: Vec<(Grade, &Ledger)> =
+        ledgers.map(|ledger| (ledger.grade(), ledger)).filter(|(grade, _)| grade.is_doubtful()).collect();
+    let severity = |grade: Grade| (matches!(grade, Grade::Lost(_)), grade.share().unwrap_or(0.0));
+    let (worst, _) = doubtful
+        .iter()
+        .max_by(|(one, _), (other, _)| severity(*one).partial_cmp(&severity(*other)).unwrap_or(Equal))?;
+    let slots = doubtful.iter().flat_map(|(_, ledger)| ledger.lost.iter().chain(&ledger.degraded));
+    let names: BTreeSet<&str> =
+        slots.filter(|(_, count)| **count > 0).map(|(name, _)| name.as_str()).collect();
     let text = format!(
-        "{count} of {} rounds of {} have events that are lost or lack a detail ({})",
+        "{} of {} rounds of {} are incomplete, the worst is {}: {}",
+        doubtful.len(),
         variant.rounds.len(),
         variant.label,
+        worst.words(),
         names.into_iter().collect::<Vec<_>>().join(", ")
     );
-    (count > 0).then_some((WarningKind::Incomplete, text))
+    Some((WarningKind::Incomplete, text))
 }
 
 fn failed(variant: &Variant) -> Found {
@@ -188,6 +199,25 @@ mod tests {
         let calm = Environment { governor: Some("performance".to_owned()), throttled: Some(0), ..machine };
         let calm = Environment { stolen_percent: Some(1.0), others_percent: None, ..calm };
         assert_eq!(slowed(&calm).count(), 0);
+    }
+
+    #[test]
+    fn a_few_details_of_thousands_that_are_missing_need_no_warning() {
+        let mut variants = synthetic::variants(6);
+        let missing = |variants: &mut [Variant], switches| {
+            let ledger = variants[0].rounds[2].ledger.as_mut().unwrap();
+            ledger.events.insert("context_switches".to_owned(), 1000);
+            ledger.degraded.insert("switch_unseen".to_owned(), switches);
+        };
+        missing(&mut variants, 10);
+        assert_eq!(kinds(&variants), []);
+        missing(&mut variants, 11);
+        let warnings = all(&Frame::default(), &variants);
+        let texts: Vec<&str> = warnings.iter().map(|warning| warning.text.as_str()).collect();
+        let label = &variants[0].label;
+        let text =
+            format!("1 of 6 rounds of {label} are incomplete, the worst is partial (1.1%): switch_unseen");
+        assert_eq!(texts, [text]);
     }
 
     #[test]

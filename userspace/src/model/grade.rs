@@ -15,7 +15,7 @@ pub enum Grade {
     Lost(Option<f64>),
 }
 
-/// A loss above this share stands above everything else.
+/// A loss above this share stands above everything else; details that are missing in fewer events change no comparison.
 const GRAVE: f64 = 0.01;
 
 /// Events of one kind: the name of their number in [`Ledger::events`] (empty for system calls), and the entries that
@@ -89,6 +89,17 @@ impl Grade {
         match self {
             Self::Complete => None,
             Self::Partial(share) | Self::Lost(share) => share,
+        }
+    }
+
+    /// True where a comparison may be wrong by it: of anything that is missing, and of a detail that is missing in more
+    /// than 1 % of the events.
+    #[must_use]
+    pub fn is_doubtful(self) -> bool {
+        match self {
+            Self::Complete => false,
+            Self::Partial(share) => share.is_none_or(|share| share > GRAVE),
+            Self::Lost(_) => true,
         }
     }
 

@@ -12,7 +12,6 @@ pub mod inline;
 pub mod locks;
 pub mod maps;
 pub mod merge;
-pub(crate) mod random;
 pub mod scatter;
 pub mod sched;
 pub mod session;

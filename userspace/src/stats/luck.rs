@@ -1,6 +1,6 @@
 //! Random numbers of the trials.
 
-pub use crate::model::random::Random as Luck;
+pub use crate::random::Random as Luck;
 
 impl Luck {
     /// From 0 to 1.

@@ -1,6 +1,6 @@
 //! Ways to deal the rounds of two variants out again: what chance alone can do.
 
-use crate::model::random::Random;
+use crate::random::Random;
 
 /// More rounds than any benchmark runs.
 pub const MOST_ROUNDS: usize = 10_000;

@@ -1,6 +1,6 @@
 //! Random numbers of synthetic sessions.
 
-pub use crate::model::random::Random;
+pub use crate::random::Random;
 
 use crate::model::hist::Hist;
 
