@@ -6,7 +6,7 @@ pub mod soak;
 mod tally;
 pub mod tools;
 
-use std::{env, time::Instant};
+use std::{env, thread, time::Instant};
 
 use anyhow::{Result, bail};
 
@@ -23,15 +23,23 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let since = Instant::now();
     setup::ensure()?;
     tools::ensure(tools::ALL);
-    libraries::ensure();
     // One test is of a static program in Rust; without this it says so itself.
     let _ = dist::ensure_target("x86_64-unknown-linux-musl");
     let mut tally = Tally::default();
-    tally.step("format", || process::run(&mut cargo(["fmt", "--all", "--check"])));
-    tally.step("clippy", clippy);
-    tally.step("clippy of the BPF programs", clippy_bpf);
-    tally.step("build", || build::binaries(false));
-    tally.step("check", || check::run(&[]));
+    // Packages are fetched beside: that takes time, and hardly any of a processor's.
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            libraries::ensure();
+            if with_kernels {
+                vm::fetch_ahead();
+            }
+        });
+        tally.step("format", || process::run(&mut cargo(["fmt", "--all", "--check"])));
+        tally.step("clippy", clippy);
+        tally.step("clippy of the BPF programs", clippy_bpf);
+        tally.step("build", || build::binaries(false));
+        tally.step("check", || check::run(&[]));
+    });
     cargo_tests::unprivileged(&mut tally);
     cargo_tests::interleavings(&mut tally);
     cargo_tests::privileged(&mut tally, "kernel tests", &[]);

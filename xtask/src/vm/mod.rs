@@ -65,6 +65,13 @@ pub fn all() -> Vec<String> {
     kernels::KNOWN.iter().map(|(version, _)| (*version).to_owned()).collect()
 }
 
+/// Fetches what the matrix boots; it reports what cannot be had.
+pub fn fetch_ahead() {
+    if let (Ok(target), Ok(known)) = (workspace::target(), kernels::known(&all())) {
+        let _ = kernels::fetch(&target.join("vm"), &known);
+    }
+}
+
 /// Boots every version and prints the table of kernels and probes.
 pub fn matrix(versions: &[String]) -> Result<Outcome> {
     let known = kernels::known(versions)?;
@@ -83,7 +90,7 @@ pub fn matrix(versions: &[String]) -> Result<Outcome> {
         Ok(fetched) => fetched,
         Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
     };
-    let binary = dist::build_static("x86_64-unknown-linux-musl", "release")?;
+    let binary = dist::build_static("x86_64-unknown-linux-musl", "guest")?;
     let initramfs = initramfs::build(&dir, &fetched.busybox, &binary)?;
     let mut columns = Vec::new();
     for kernel in &fetched.kernels {

@@ -165,7 +165,7 @@ mod tests {
     fn only_producers_are_counted() {
         let truth = json!({"processes": [{"pid": 7}, {"pid": 8}]});
         let call =
-            |count: u64| json!({"name": "write", "count": count, "latency": {"buckets": [[4, 5, count]]}});
+            |count: u64| json!({"call": "write", "count": count, "latency": {"buckets": [[4, 5, count]]}});
         let session = json!({"processes": [
             {"pid": 6, "syscalls": [call(100)]}, {"pid": 7, "syscalls": [call(2)]}, {"pid": 8, "syscalls": [call(3)]},
         ]});
