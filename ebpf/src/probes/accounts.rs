@@ -101,7 +101,10 @@ pub fn unseen(sched: &mut Sched, ns: u64) {
 #[inline(always)]
 pub fn take_off_cpu(thread: &mut Thread) -> (u64, u64) {
     let off = (thread.blocked_ns, thread.queued_ns);
-    (thread.blocked_ns, thread.queued_ns) = (0, 0);
+    // Both stores become one call of `memset`, which takes 20 ns: only where there is something to clear.
+    if off != (0, 0) {
+        (thread.blocked_ns, thread.queued_ns) = (0, 0);
+    }
     off
 }
 
