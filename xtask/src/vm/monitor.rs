@@ -47,7 +47,10 @@ impl Monitor {
         self.command("log int")?;
         thread::sleep(SAMPLE);
         self.command("log none")?;
-        fs::read_to_string(&self.log).ok()
+        let exceptions = fs::read_to_string(&self.log).ok();
+        // It is long, and the next sample is one of its own.
+        let _ = fs::remove_file(&self.log);
+        exceptions
     }
 
     fn command(&self, command: &str) -> Option<String> {
