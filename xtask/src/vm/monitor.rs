@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{Read as _, Write as _},
+    fs::{self, File},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
@@ -25,9 +25,10 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Gives an emulator a monitor.
+    /// Gives an emulator a monitor, and an empty log.
     pub fn new(dir: &Path, qemu: &mut Command) -> Self {
         let monitor = Self { socket: dir.join("monitor"), log: dir.join("exceptions.log") };
+        let _ = fs::remove_file(&monitor.log);
         qemu.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.socket.display()));
         qemu.arg("-D").arg(&monitor.log);
         monitor
@@ -44,13 +45,16 @@ impl Monitor {
     }
 
     fn exceptions(&self) -> Option<String> {
+        // The emulator keeps the file open, and goes on where it stopped.
+        let before = fs::metadata(&self.log).map_or(0, |log| log.len());
         self.command("log int")?;
         thread::sleep(SAMPLE);
         self.command("log none")?;
-        let exceptions = fs::read_to_string(&self.log).ok();
-        // It is long, and the next sample is one of its own.
-        let _ = fs::remove_file(&self.log);
-        exceptions
+        let mut log = File::open(&self.log).ok()?;
+        log.seek(SeekFrom::Start(before)).ok()?;
+        let mut exceptions = String::new();
+        log.read_to_string(&mut exceptions).ok()?;
+        Some(exceptions)
     }
 
     fn command(&self, command: &str) -> Option<String> {
