@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod export;
 pub mod files;
 pub mod inline;
+mod input;
 pub mod kernel;
 pub mod locate;
 pub mod model;

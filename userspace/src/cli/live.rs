@@ -11,7 +11,7 @@ use super::{
     output::Outputs,
 };
 use crate::{
-    inline::Detail,
+    inline::{Detail, Hands},
     model::session::Header,
     probes,
     session::{self, Scope, kernel_setup},
@@ -153,7 +153,7 @@ fn start(
     let targets: Vec<Target<'_>> = targets.iter().map(|pinned| Target { pinned, held }).collect();
     let mut live = Live::start_watched(&setup, options.wish(), &targets, onlooker)?;
     if let Some(detail) = inline {
-        live.count_inline(&targets, detail)?;
+        live.count_inline(&targets, (detail, Hands::Helper))?;
     }
     Ok(live)
 }

@@ -24,7 +24,7 @@ use std::{ffi::OsString, io::Write as _};
 
 use clap::{Parser, Subcommand};
 
-use crate::{selftest as selftest_caller, target};
+use crate::{inline, selftest as selftest_caller, target};
 use failure::Failure;
 
 /// Shows where a process's communication time goes: system calls, their latencies and errors, counted in the kernel,
@@ -63,6 +63,9 @@ pub fn main(arguments: &[OsString]) -> u8 {
     if text(1) == Some(target::HOLD) {
         let rest: Vec<OsString> = arguments[2..].to_vec();
         return say(&target::hold_and_exec(&rest), failure::CANNOT_EXECUTE);
+    }
+    if text(1) == Some(inline::HELPER) {
+        return inline::serve();
     }
     if text(1) == Some(selftest_caller::CALLER) {
         return match selftest_caller::make_calls(text(2).unwrap_or_default()) {

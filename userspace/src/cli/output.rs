@@ -9,6 +9,7 @@ use crate::{
     model::{
         frame::Frame,
         glance::Glance,
+        inline::LEFT_INSIDE,
         session::{Header, Session},
     },
     record::Recorder,
@@ -82,6 +83,12 @@ impl Outputs {
         // A full disk is no reason to keep the numbers from the one who waits for them.
         if !options.quiet && !matches!(exported, Ok(true)) {
             print(&report::render(&self.session, &options.view.report(options.threads)))?;
+        } else {
+            // What is left in a target is said, whatever was asked for.
+            let left = self.session.notes.iter().filter(|note| note.starts_with(LEFT_INSIDE));
+            left.for_each(|note| {
+                super::say(note, 0);
+            });
         }
         recorded.and(exported.map(drop)).and(shown).and(watched.map_err(Failure::usage))
     }

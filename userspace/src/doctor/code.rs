@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    input,
     model::maps::{Mapping, Maps},
     target,
 };
@@ -45,19 +46,13 @@ impl CodeFile {
 
     /// The very file that is mapped, whatever its path leads to by now.
     fn open(&self) -> io::Result<File> {
-        File::open(format!("/proc/{}/map_files/{:x}-{:x}", self.pid, self.mapping.start, self.mapping.end))
+        let Mapping { start, end, .. } = self.mapping;
+        input::regular(format!("/proc/{}/map_files/{start:x}-{end:x}", self.pid).as_ref())
     }
 
     /// All of it.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        let file = self.open()?;
-        let length = file.metadata()?.len();
-        if length > LARGEST {
-            return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
-        }
-        let mut bytes = vec![0; length as usize];
-        file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes)
+        input::binary(&self.open()?, LARGEST)
     }
 
     /// Its code as the process runs it, and as the file has it.

@@ -1,7 +1,7 @@
 //! Removes what a killed tool left inside of a target.
 
 use super::{Finding, Verdict};
-use crate::inline;
+use crate::inline::{self, InlineError};
 
 const SUBJECT: &str = "counters inside";
 
@@ -26,6 +26,11 @@ pub fn repair(pid: u32) -> Finding {
                 done.restored
             ),
             "the process is as it was",
+        ),
+        Err(InlineError::Owned { owner, .. }) => Finding::ok(
+            SUBJECT,
+            format!("process {pid} has those of a pulse-trace that runs (process {owner})"),
+            "they are its own to remove; nothing was changed",
         ),
         Err(error) => Finding::bad(
             SUBJECT,

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::layout::{
-    ALL_LOCKS, AREA, FIRST, MOST_PROCESSES, NUMBERS, ROW, ROW_SHIFT, ROW_TOTALS, ROWS, SPINS, SPREAD, STRIPE,
-    THREAD_BITS, TOTALS, word,
+    ALL_LOCKS, COMMON, FIRST, LARGE, MOST_PROCESSES, NOWHERE, NUMBERS, ROW, ROW_SHIFT, ROW_TOTALS, ROWS,
+    SPINS, STRIPE, THREAD_BITS, TOTALS, area_len, word,
 };
 use crate::locate::replaceable::Passing;
 
@@ -95,12 +95,35 @@ pub struct Everything {
 pub const TARGET: u16 = FIRST as u16;
 
 /// The shared memory. It stays readable when the target is gone.
-pub struct Counters(pub File);
+pub struct Counters {
+    file: File,
+    len: u64,
+}
 
 /// Bytes that are read at once.
 const CHUNK: usize = ROW as usize;
 
 impl Counters {
+    /// Makes shared memory that a process has made as large as it has to be, with room for so many rows. Every page is
+    /// there from then on, and no limit of the process's is touched: a write to it can neither fail nor be refused.
+    pub fn furnish(file: File, rows: u64) -> io::Result<Self> {
+        use rustix::fs::{FallocateFlags, SealFlags, fallocate, fcntl_add_seals};
+        let len = area_len(rows);
+        fallocate(&file, FallocateFlags::empty(), 0, len)?;
+        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        Ok(Self { file, len })
+    }
+
+    /// Shared memory that was furnished already.
+    pub fn of(file: File, rows: u64) -> Self {
+        Self { file, len: area_len(rows) }
+    }
+
+    /// The memory, for another process that reads it.
+    pub fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// What the process counted that they were put into.
     pub fn read(&self) -> io::Result<Counts> {
         let mut all = self.read_all()?;
@@ -112,16 +135,16 @@ impl Counters {
         let mut all = Everything::default();
         let mut at = 0;
         let mut bytes = [0; CHUNK];
-        while at < AREA {
-            let Some(data) = next_data(&self.0, at)? else { break };
+        while at < self.len {
+            let Some(data) = next_data(&self.file, at)? else { break };
             at = data - data % CHUNK as u64;
-            if at >= AREA {
+            if at >= self.len {
                 break;
             }
-            self.0.read_exact_at(&mut bytes, at)?;
+            self.file.read_exact_at(&mut bytes, at)?;
             let words = bytes.chunks_exact(8).map(|chunk| chunk.try_into().map_or(0, u64::from_le_bytes));
             match at {
-                at if at < NUMBERS => all.add_stripe(at / 8, words),
+                at if at < NUMBERS => all.add_stripe(at, words),
                 at if at < ROWS => all.add_numbers((at - NUMBERS) / 8, words),
                 _ => all.add_row(&words.collect::<Vec<u64>>()),
             }
@@ -134,17 +157,21 @@ impl Counters {
 
     /// What tells this memory from any other: device and inode.
     pub fn identity(&self) -> io::Result<(u64, u64)> {
-        self.0.metadata().map(|it| (it.dev(), it.ino()))
+        self.file.metadata().map(|it| (it.dev(), it.ino()))
     }
 }
 
 impl Everything {
     fn add_stripe(&mut self, from: u64, words: impl Iterator<Item = u64>) {
-        for (place, value) in (from..).zip(words) {
-            let (stripe, word) = (place / (STRIPE / 8), place % (STRIPE / 8));
+        let (begin, len, whose) = match from {
+            from if from < COMMON => (0, STRIPE, &mut self.outside),
+            from if from < NOWHERE => (COMMON, LARGE, &mut self.outside),
+            _ => (NOWHERE, LARGE, &mut self.nobodys),
+        };
+        for (place, value) in ((from - begin) / 8..).zip(words) {
+            let word = place % (len / 8);
             // The first word of a stripe is whose it is.
             if word > 0 && value > 0 {
-                let whose = if stripe < SPREAD + 2 { &mut self.outside } else { &mut self.nobodys };
                 whose.add(word, value);
             }
         }

@@ -1,23 +1,14 @@
 //! Where the machine code is another one than x86-64: nothing is ever put into a process.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, fs::File, io, sync::Arc};
 
-use super::{Counts, Detail, Everything, InlineError, Removal};
-use crate::locate::site::Generation;
+use super::{About, Counts, Detail, Everything, Helper, InlineError, Removal};
 
 /// Counters in a process; there are none here.
 pub struct Patch {
     none: Infallible,
-    /// How long the process stood still for it.
-    pub stopped: Duration,
-    /// How its library's spin counts.
-    pub generation: Option<Generation>,
-    /// What is not counted, and why.
-    pub left_out: Vec<String>,
-    /// Whether counters of a tool that was killed were found and removed first.
-    pub repaired: bool,
-    /// What the process calls itself.
-    pub own_id: u32,
+    /// What there is to know of them.
+    pub about: About,
 }
 
 impl Patch {
@@ -35,6 +26,16 @@ impl Patch {
     /// Always.
     pub fn put_in_loaded(pid: u32, detail: Detail) -> Result<Self, InlineError> {
         Self::put_in(pid, detail)
+    }
+
+    /// Those that a helper has put in.
+    pub(super) fn of_helper(about: About, _: File, _: Arc<Helper>) -> Result<Self, InlineError> {
+        Self::put_in(about.pid, Detail::Kinds)
+    }
+
+    /// The shared memory.
+    pub(super) fn counters_file(&self) -> io::Result<File> {
+        match self.none {}
     }
 
     /// What was counted.
@@ -62,6 +63,12 @@ impl Patch {
     /// What the memory of a mutex says of its kind.
     #[must_use]
     pub fn kind(&self, _: u64) -> Option<u32> {
+        match self.none {}
+    }
+
+    /// Whether somebody else has taken them out.
+    #[must_use]
+    pub fn has_vanished(&self) -> bool {
         match self.none {}
     }
 

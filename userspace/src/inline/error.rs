@@ -1,6 +1,6 @@
 //! Why a process cannot be counted in.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 /// Beginning of the reason where there is no C library, or none yet.
 pub(super) const LACKS_LIBRARY: &str = "it has no C library mapped";
@@ -16,7 +16,17 @@ pub enum InlineError {
         /// Why not.
         reason: String,
         /// What to do.
-        remedy: &'static str,
+        remedy: Cow<'static, str>,
+    },
+    /// Another tool that lives counts inside of it.
+    #[error(
+        "cannot count inside of process {pid}: pulse-trace (process {owner}) counts inside of it already; wait until that has ended"
+    )]
+    Owned {
+        /// The process.
+        pid: u32,
+        /// The tool, by the id that it knows itself by.
+        owner: u32,
     },
     /// This user may not.
     #[error(
@@ -35,7 +45,7 @@ pub enum InlineError {
         /// The process.
         pid: u32,
         /// Which step.
-        step: &'static str,
+        step: Cow<'static, str>,
         /// Why.
         cause: io::Error,
     },
@@ -62,6 +72,7 @@ impl InlineError {
     pub fn reason(&self) -> String {
         match self {
             Self::Refused { reason, .. } => reason.clone(),
+            Self::Owned { owner, .. } => format!("pulse-trace (process {owner}) counts inside of it already"),
             Self::Permission { cause, .. } => format!("it can be neither read nor stopped ({cause})"),
             Self::Step { step, cause, .. } => format!("{step} failed: {cause}"),
             Self::Gone(_) => "it had ended".to_owned(),
@@ -69,7 +80,7 @@ impl InlineError {
     }
 
     pub(super) fn refused(pid: u32, reason: impl Into<String>, remedy: &'static str) -> Self {
-        Self::Refused { pid, reason: reason.into(), remedy }
+        Self::Refused { pid, reason: reason.into(), remedy: remedy.into() }
     }
 
     /// Something of it could not be read or opened.
@@ -85,7 +96,7 @@ impl InlineError {
         move |cause| match cause.kind() {
             io::ErrorKind::NotFound => Self::Gone(pid),
             _ if cause.raw_os_error() == Some(libc::ESRCH) => Self::Gone(pid),
-            _ => Self::Step { pid, step, cause },
+            _ => Self::Step { pid, step: step.into(), cause },
         }
     }
 }

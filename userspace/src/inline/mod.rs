@@ -9,11 +9,19 @@ mod counters;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 mod error;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "there are no steps"))]
+mod fault;
+mod helper;
 mod layout;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::locate::{replaceable::JUMP, site::Generation};
+pub use helper::{HELPER, Helper, serve};
 
 pub use counters::{Counts, Everything, LARGEST, Own, TARGET};
 #[cfg(not(target_arch = "x86_64"))]
@@ -23,7 +31,7 @@ pub use error::InlineError;
 pub use x86_64::{Patch, bring_to_entry, repair, replaced};
 
 /// How finely it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Detail {
     /// All mutexes of a kind together.
     Kinds,
@@ -31,13 +39,55 @@ pub enum Detail {
     Locks,
 }
 
+/// An address and the instruction that leads from there to a pad.
+type Jump = (u64, [u8; JUMP]);
+
+/// What there is to know of counters in a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The process.
+    pub pid: u32,
+    layout: layout::Layout,
+    jumps: Vec<Jump>,
+    /// How long the process stood still for it.
+    pub stopped: Duration,
+    /// Threads whose call with a time limit returned `EINTR` for it.
+    pub cut_short: usize,
+    /// How its library's spin counts.
+    pub generation: Option<Generation>,
+    /// What is not counted, and why.
+    pub left_out: Vec<String>,
+    /// Whether counters of a tool that was killed were found and removed first.
+    pub repaired: bool,
+    /// What the process calls itself; 0 where that is not known.
+    pub own_id: u32,
+}
+
+impl About {
+    /// Whether it is what lies at a place in a process.
+    fn is_at(&self, pid: u32, base: u64) -> bool {
+        (self.pid, self.layout.base) == (pid, base)
+    }
+}
+
+/// Who puts counters in and takes them out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hands {
+    /// This process: what it leaves when it is killed stays.
+    Own,
+    /// A process of their own, which takes them out even then.
+    Helper,
+}
+
 /// What was done to take counters out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
     /// How long the process stood still, the longest time at a stretch.
     pub stopped: Duration,
     /// Instructions that are the original ones again.
     pub restored: usize,
+    /// Threads whose call with a time limit returned `EINTR` for it.
+    pub cut_short: usize,
     /// The memory could not be taken away, since something on a stack may lead back to it. It is harmless.
     pub memory_left: bool,
     /// Processes that were forked from it and are as they were too.

@@ -1,14 +1,15 @@
 //! Where the debug information of a file is: in it, or in a file of its own.
 
 use std::{
-    fs,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
 use super::elf::Image;
+use crate::input;
 
-/// Nobody's debug file is larger; a length that says more is not believed.
-const LARGEST: u64 = 4 << 30;
+/// Most of a debug file that is read: those of C libraries have 5 to 10 MB.
+const LARGEST: u64 = 512 << 20;
 
 /// What a debug file is asked for by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub struct Directories {
 
 impl DebugFiles for Directories {
     fn candidates(&self, wanted: &Wanted) -> Vec<Vec<u8>> {
-        self.paths(wanted).iter().filter_map(|path| read(path)).collect()
+        self.paths(wanted).iter().filter_map(|path| read(path, wanted)).collect()
     }
 }
 
@@ -67,9 +68,18 @@ impl Directories {
     }
 }
 
-fn read(path: &Path) -> Option<Vec<u8>> {
-    let about = fs::metadata(path).ok()?;
-    (about.is_file() && about.len() <= LARGEST).then(|| fs::read(path).ok())?
+/// All of a file that may be the one: what has another build id is not read.
+fn read(path: &Path, wanted: &Wanted) -> Option<Vec<u8>> {
+    let file = input::regular(path).ok()?;
+    if let Some(wanted) = &wanted.build_id {
+        let found = input::build_id(&file)?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        return (found == *wanted).then(|| input::binary(&file, LARGEST).ok())?;
+    }
+    // The checksum is that of all of it.
+    let len = file.metadata().ok()?.len();
+    let mut bytes = Vec::new();
+    (len <= LARGEST).then(|| file.take(len).read_to_end(&mut bytes).ok())??;
+    Some(bytes)
 }
 
 /// What to ask for.

@@ -1,8 +1,11 @@
 //! Which C library a process uses.
 
-use std::{fs, io};
+use std::{fs, io, path::Path};
 
-use object::Object as _;
+use crate::{
+    input,
+    model::maps::{Mapping, Maps},
+};
 
 /// A C library, as it is mapped into a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,35 +23,29 @@ pub struct Libc {
 /// # Errors
 /// When this user may not look.
 pub fn find(pid: u32) -> io::Result<Option<Libc>> {
-    let maps = fs::read(format!("/proc/{pid}/maps"))?;
-    // Paths of other files may be no UTF-8.
-    let maps = String::from_utf8_lossy(&maps);
-    let Some((path, family)) = maps.lines().find_map(library) else { return Ok(None) };
-    // Through the process's own root: inside a container the path leads elsewhere.
-    let bytes = fs::read(format!("/proc/{pid}/root{path}")).unwrap_or_default();
-    Ok(Some(Libc { path: path.to_owned(), family, build_id: build_id(&bytes) }))
+    let maps = Maps::parse(&fs::read(format!("/proc/{pid}/maps"))?);
+    let libraries = maps.all().iter().filter(|mapping| mapping.inode != 0);
+    let Some((mapping, path, family)) = libraries.filter_map(library).next() else { return Ok(None) };
+    let file = input::mapped(pid, (mapping.start, mapping.end), path, mapping.identity());
+    let build_id = file.ok().and_then(|file| input::build_id(&file));
+    let in_hexadecimal = |id: Vec<u8>| id.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Some(Libc { path: path.display().to_string(), family, build_id: build_id.map(in_hexadecimal) }))
 }
 
-/// Path and family, if a line of `/proc/PID/maps` is of a C library.
-fn library(line: &str) -> Option<(&str, &'static str)> {
-    let path = line.get(line.find('/')?..)?.trim_end_matches(" (deleted)");
-    let name = path.rsplit('/').next()?;
-    let family = match name {
-        _ if name.starts_with("libc.so.6") || (name.starts_with("libc-2.") && name.ends_with(".so")) => {
+/// Path and family, if a mapping is of a C library.
+fn library(mapping: &Mapping) -> Option<(&Mapping, &Path, &'static str)> {
+    let path = mapping.path()?;
+    let name = mapping.name();
+    let family = match name.as_str() {
+        name if name.starts_with("libc.so.6") || (name.starts_with("libc-2.") && name.ends_with(".so")) => {
             "glibc"
         }
         // glibc's file of this name is a script for the linker.
         "libc.so" => "musl",
-        _ if name.starts_with("ld-musl-") || name == "libc.musl-x86_64.so.1" => "musl",
+        name if name.starts_with("ld-musl-") || name == "libc.musl-x86_64.so.1" => "musl",
         _ => return None,
     };
-    Some((path, family))
-}
-
-fn build_id(bytes: &[u8]) -> Option<String> {
-    let file = object::File::parse(bytes).ok()?;
-    let id = file.build_id().ok()??;
-    Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some((mapping, path, family))
 }
 
 #[cfg(test)]
@@ -57,23 +54,24 @@ mod tests {
 
     #[test]
     fn libraries_are_told_by_their_names() {
-        let line = |path: &str| format!("7f00-7f01 r-xp 00000000 fe:00 123   {path}");
-        let family = |path: &str| library(&line(path)).map(|(_, family)| family);
+        let found = |path: &str| {
+            let maps = Maps::parse(format!("7f00-7f01 r-xp 00000000 fe:00 123   {path}\n").as_bytes());
+            let found = library(&maps.all()[0]);
+            found.map(|(_, path, family)| (path.display().to_string(), family))
+        };
+        let family = |path: &str| found(path).map(|(_, family)| family);
         assert_eq!(family("/usr/lib/x86_64-linux-gnu/libc.so.6"), Some("glibc"));
         assert_eq!(family("/lib/x86_64-linux-gnu/libc-2.31.so"), Some("glibc"));
         assert_eq!(family("/lib/ld-musl-x86_64.so.1"), Some("musl"));
         assert_eq!(family("/usr/lib/x86_64-linux-musl/libc.so"), Some("musl"));
         assert_eq!(family("/usr/lib/libcrypt.so.1"), None);
-        assert_eq!(
-            library(&line("/lib/libc.so.6 (deleted)")).map(|(path, _)| path.to_owned()),
-            Some("/lib/libc.so.6".into())
-        );
-        assert_eq!(library("7f00-7f01 rw-p 00000000 00:00 0"), None);
+        assert_eq!(found("/lib/libc.so.6 (deleted)"), Some(("/lib/libc.so.6".into(), "glibc")));
+        assert_eq!(family(""), None);
     }
 
     #[test]
-    fn noise_has_no_build_id() {
-        assert_eq!(build_id(b""), None);
-        assert_eq!(build_id(b"\x7fELF and then nothing"), None);
+    fn this_process_has_one_with_a_build_id() {
+        let found = find(std::process::id()).unwrap().unwrap();
+        assert!(found.build_id.is_some_and(|id| id.len() >= 16), "{}", found.path);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{combine::Check, instruction::Class, register::Reg, usdt::Mark};
 
 /// What happens when control passes a site.
@@ -59,7 +61,7 @@ pub enum Wait {
 }
 
 /// How a spin counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Generation {
     /// One for each attempt.
     Linear,

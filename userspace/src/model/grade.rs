@@ -48,7 +48,13 @@ const KINDS: [(&str, &str, &[&str]); 7] = [
     (
         "acquisitions",
         "acquisitions",
-        &["inline_nobodys", "inline_without_lock", "inline_contended_without_lock", "inline_spins_clamped"],
+        &[
+            "inline_nobodys",
+            "inline_removed",
+            "inline_without_lock",
+            "inline_contended_without_lock",
+            "inline_spins_clamped",
+        ],
     ),
 ];
 

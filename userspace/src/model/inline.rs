@@ -2,6 +2,9 @@
 
 use super::hist::Hist;
 
+/// How a note begins that tells what stays in a target.
+pub const LEFT_INSIDE: &str = "inline: left inside: ";
+
 /// Kinds of mutexes that are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InlineKind {

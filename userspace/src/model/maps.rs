@@ -85,6 +85,12 @@ impl Mapping {
         (self.start..self.end).contains(&address)
     }
 
+    /// What tells its file from every other: the device, in two parts, and the inode.
+    #[must_use]
+    pub fn identity(&self) -> ((u32, u32), u64) {
+        ((self.device.major, self.device.minor), self.inode)
+    }
+
     /// Where in the file an address lies.
     #[must_use]
     pub fn file_offset(&self, address: u64) -> u64 {

@@ -178,6 +178,7 @@ fn meaning_of_locks(name: &str) -> &'static str {
             "stacks of programs that had ended before their code was known: they have no names"
         }
         "inline_spins_clamped" => "spin counts too large to be told apart; counted as the largest that is",
+        "inline_removed" => "processes whose counters another program has removed; a note says when",
         "inline_unread" => {
             "times that counters inside of a process could not be read; the next time has it all"
         }

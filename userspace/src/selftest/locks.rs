@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    inline::Detail,
+    inline::{Detail, Hands},
     model::{
         inline::InlineKind,
         locks::ranked_mutexes,
@@ -85,7 +85,7 @@ fn trace(child: &mut Child, tier: Tier) -> Result<Session, Box<dyn std::error::E
     let wish = Wish { choice: Choice::default(), budget_percent: None };
     let mut live = Live::start_with(&setup, wish, &targets)?;
     if tier == Tier::Inline {
-        live.count_inline(&targets, Detail::Kinds)?;
+        live.count_inline(&targets, (Detail::Kinds, Hands::Own))?;
     }
     child.stdin.take().ok_or("no pipe to the program")?.write_all(b"go\n")?;
     child.wait()?;

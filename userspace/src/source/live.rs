@@ -20,7 +20,7 @@ use super::{
     tree::take_in,
 };
 use crate::{
-    inline::{Detail, InlineError, bring_to_entry},
+    inline::{Detail, Hands, InlineError, bring_to_entry},
     kernel::{Attached, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Setup, give_back, lacks_cookies},
     model::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
@@ -175,7 +175,7 @@ impl Live {
     ///
     /// # Errors
     /// Why one of them is left alone; then all are.
-    pub fn count_inline(&mut self, targets: &[Target<'_>], detail: Detail) -> Result<(), InlineError> {
+    pub fn count_inline(&mut self, targets: &[Target<'_>], how: (Detail, Hands)) -> Result<(), InlineError> {
         let mut keys: Vec<(ProcessKey, u32)> = Vec::with_capacity(targets.len());
         for Target { pinned, held } in targets {
             if *held && !bring_to_entry(pinned.pid)? {
@@ -191,7 +191,7 @@ impl Live {
                 keys.push(key);
             }
         }
-        self.inlining.begin(&keys, detail)
+        self.inlining.begin(&keys, how)
     }
 
     /// When the session began, on the monotonic clock.

@@ -1,22 +1,17 @@
 //! The files that code was loaded from, shared by all processes that map them and open for as long as this lives: what
 //! was removed, replaced, or belonged to a process that is gone can still be read.
 
-use std::{
-    collections::HashMap,
-    fs::{self, File, OpenOptions},
-    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
-    path::Path,
-    sync::Arc,
-};
-
-use rustix::fs::OFlags;
+use std::{collections::HashMap, fs::File, os::unix::fs::FileExt as _, path::Path, sync::Arc};
 
 use super::{
     bytes::{Blob, Pool},
     module::Module,
     process::{Process, Region},
 };
-use crate::model::maps::{Backing, Device, Mapping, Maps};
+use crate::{
+    input,
+    model::maps::{Backing, Device, Mapping, Maps},
+};
 
 /// Names a module for as long as its `Modules` live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,7 +106,7 @@ impl Modules {
             Backing::File { path, .. } if is_doubly_mapped(path) => self.files += module.name_by(pid),
             Backing::File { .. } if self.files >= MOST_FILES => self.refused += 1,
             Backing::File { path, .. } => {
-                let file = mapped_file(pid, mapping).or_else(|| file_at(pid, path, mapping));
+                let file = input::mapped(pid, (mapping.start, mapping.end), path, mapping.identity()).ok();
                 if let Some(blob) = file.and_then(|file| Blob::file(file, &self.pool)) {
                     self.files += 1;
                     module.open(pid, blob);
@@ -139,30 +134,6 @@ impl Modules {
 /// True of memory of the runtime of .NET, which writes its code through another mapping.
 fn is_doubly_mapped(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:doublemapper")
-}
-
-/// The very file that is mapped, wherever it lies and whatever became of its path. Takes `CAP_CHECKPOINT_RESTORE`.
-fn mapped_file(pid: u32, mapping: &Mapping) -> Option<File> {
-    open_regular(Path::new(&format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end)))
-}
-
-/// The file by its path in the process's own root, if it is the one that is mapped.
-fn file_at(pid: u32, path: &Path, mapping: &Mapping) -> Option<File> {
-    let inside = path.strip_prefix("/").ok()?;
-    let file = open_regular(&Path::new(&format!("/proc/{pid}/root")).join(inside))?;
-    let found = file.metadata().ok()?;
-    let device = Device { major: rustix::fs::major(found.dev()), minor: rustix::fs::minor(found.dev()) };
-    (found.ino() == mapping.inode && device == mapping.device).then_some(file)
-}
-
-/// Opens a file and nothing else: not a pipe that would hold us up, nor a device that would take notice.
-pub fn open_regular(path: &Path) -> Option<File> {
-    if !fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).ok()?;
-    file.metadata().ok()?.is_file().then_some(file)
 }
 
 fn image(pid: u32, mapping: &Mapping) -> Option<Arc<[u8]>> {

@@ -1,6 +1,8 @@
 //! Counters inside of a process count every acquisition, and leave nothing behind.
 
 mod foreign;
+mod harm;
+mod killed;
 mod kin;
 mod oracle;
 mod per_lock;
@@ -12,7 +14,7 @@ mod storm;
 mod truth;
 
 use pulse_trace::{
-    inline::{Detail, InlineError, Patch, repair},
+    inline::{Detail, InlineError, Patch},
     locate::{debug_file::Nowhere, glibc::MUTEX_LOCK, plan::plan, site::Role},
     model::{
         inline::{InlineKind, InlineStats},
@@ -157,33 +159,6 @@ fn nothing_stays_behind_however_often() {
         assert_eq!(mappings(pids[0]), Vec::<String>::new());
     }
     // It checks every message itself, and fails if one is lost, torn or out of order.
-    let truth: Value = serde_json::from_str(program.output().lines().last().unwrap()).unwrap();
-    assert_eq!(truth["cells"][0]["faults"].as_array().unwrap().len(), 0);
-}
-
-#[test]
-fn a_tool_that_is_killed_at_any_step_leaves_a_target_that_is_right() {
-    let (mut program, pids) = sides("2000");
-    let before = code(pids[0]);
-    let stride = std::env::var("PULSE_INLINE_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(9);
-    let mut step = 0;
-    loop {
-        let mut tool = std::process::Command::new(env!("CARGO_BIN_EXE_pulse-trace"));
-        tool.args(["attach", "--inline", "--probes", "syscalls", "--plain", "-q", "-d", "10ms", "-p"]);
-        tool.arg(pids[0].to_string()).env("PULSE_INLINE_DIE_AT", step.to_string());
-        let status = tool.status().unwrap();
-        let alive = std::fs::read(format!("/proc/{}/maps", pids[0])).is_ok_and(|maps| !maps.is_empty());
-        assert!(alive, "killed at step {step}, it took the target along");
-        if status.success() {
-            break;
-        }
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "step {step}");
-        step += stride;
-    }
-    assert!(step > 20, "only {step} steps");
-    repair(pids[0]).unwrap();
-    assert!(code(pids[0]) == before, "the code is not what it was");
-    program.go();
     let truth: Value = serde_json::from_str(program.output().lines().last().unwrap()).unwrap();
     assert_eq!(truth["cells"][0]["faults"].as_array().unwrap().len(), 0);
 }

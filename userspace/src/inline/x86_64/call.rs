@@ -1,14 +1,18 @@
 //! System calls that a stopped thread makes for us.
 //!
 //! The thread's state is put on its own stack as the frame of a signal handler, and what it executes ends in the return
-//! from that handler. So it finds its way back by itself should the tool be killed in the middle.
+//! from that handler. So it finds its way back by itself should the tool be killed in the middle. Only a thread that
+//! stands on a stack of its own is made to do that: below its stack pointer nothing is kept. Below that of a goroutine or
+//! a fibre something else may lie.
 
 use super::{
     InlineError,
     halt::Halted,
     memory::Memory,
     ptrace::{self, Event, Regs},
+    sequence,
 };
+use crate::model::maps::{Backing, Maps};
 
 /// Code of the C library that is made use of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,20 +79,39 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Takes one of the threads.
+    /// Takes one of the threads: `None` where none stands so that it can be made to do anything now.
     pub fn of(
         halted: &'a mut Halted,
         pid: u32,
         memory: &'a Memory,
+        maps: &Maps,
         gadgets: Gadgets,
+    ) -> Result<Option<Self>, InlineError> {
+        let failed = InlineError::step(pid, "looking at a thread");
+        for tid in halted.helpers() {
+            memory.through(tid);
+            let extended = ptrace::extended_state(tid).map_err(&failed)?;
+            let room = (extended.len() + 64 + 4 + UCONTEXT + 64) as u64;
+            let regs = ptrace::registers(tid).map_err(&failed)?;
+            if !stands_on_own_stack(maps, &regs, RED_ZONE + room + 64) {
+                continue;
+            }
+            if let Some(saved) = sequence::left(tid, memory, regs).map_err(&failed)? {
+                return Self::with(halted, pid, memory, gadgets, (tid, saved, extended, room)).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn with(
+        halted: &'a mut Halted,
+        pid: u32,
+        memory: &'a Memory,
+        gadgets: Gadgets,
+        (tid, saved, extended, room): (u32, Regs, Vec<u8>, u64),
     ) -> Result<Self, InlineError> {
         let failed = InlineError::step(pid, "looking at a thread");
-        let tid = halted.helper().ok_or(InlineError::Gone(pid))?;
-        memory.through(tid);
-        let saved = ptrace::registers(tid).map_err(&failed)?;
         let mask = ptrace::signal_mask(tid).map_err(&failed)?;
-        let extended = ptrace::extended_state(tid).map_err(&failed)?;
-        let room = (extended.len() + 64 + 4 + UCONTEXT + 64) as u64;
         let frame = (saved.rsp.saturating_sub(RED_ZONE + room)) & !63;
         // The kernel expects the vector registers at a multiple of 64.
         let state_at = (frame + 8 + UCONTEXT as u64 + 63) & !63;
@@ -219,6 +242,16 @@ impl Drop for Caller<'_> {
     }
 }
 
+/// Whether a thread's stack pointer is in the stack that it was born with, and so much of that is below. The C library has
+/// the thread's own data at the upper end of the stack, but for the first thread.
+fn stands_on_own_stack(maps: &Maps, regs: &Regs, room: u64) -> bool {
+    maps.at(regs.rsp).is_some_and(|here| {
+        let first = here.backing == Backing::Named("[stack]".to_owned());
+        let born = here.contains(regs.fs_base) && regs.rsp < regs.fs_base;
+        here.writable && (first || born) && regs.rsp - here.start > room
+    })
+}
+
 /// What the return from a signal handler restores: registers as they were, but for a system call that was interrupted,
 /// which is made anew as the kernel would.
 fn context(regs: &Regs, mask: u64, state_at: u64, is_extended: bool) -> Vec<u8> {
@@ -266,4 +299,30 @@ fn with_software_bytes(mut state: Vec<u8>) -> Vec<u8> {
     bytes[16..20].copy_from_slice(&size.to_le_bytes());
     state.extend(MAGIC_2.to_le_bytes());
     state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAPS: &str = "\
+7f0000000000-7f0000800000 rw-p 00000000 00:00 0
+c000000000-c000400000 rw-p 00000000 00:00 0
+7fff00000000-7fff00020000 rw-p 00000000 00:00 0 [stack]
+";
+
+    #[test]
+    fn only_a_thread_on_the_stack_that_it_was_born_with_can_be_made_use_of() {
+        let maps = Maps::parse(MAPS.as_bytes());
+        // SAFETY: the structure consists of integers, for which zero is a value.
+        let zero: Regs = unsafe { std::mem::zeroed() };
+        let can = |rsp, fs_base| stands_on_own_stack(&maps, &Regs { rsp, fs_base, ..zero }, 4096);
+        assert!(can(0x7f00_007f_0000, 0x7f00_007f_f700));
+        assert!(can(0x7fff_0001_0000, 0x7f12_0000_0000));
+        // A goroutine's, a fibre's above the thread's data, and one with too little below.
+        assert!(!can(0xc0_0001_0000, 0x7f00_007f_f700));
+        assert!(!can(0x7f00_007f_f800, 0x7f00_007f_f700));
+        assert!(!can(0x7f00_0000_0800, 0x7f00_007f_f700));
+        assert!(!can(0x1000, 0x7f00_007f_f700));
+    }
 }

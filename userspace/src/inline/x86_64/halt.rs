@@ -8,7 +8,9 @@ use std::{
 
 use super::{
     InlineError,
+    memory::Memory,
     ptrace::{self, Event},
+    resume::{self, Resumed},
 };
 use crate::target;
 
@@ -25,12 +27,36 @@ pub struct Halted {
     /// With the signal that each was about to take.
     threads: BTreeMap<u32, i32>,
     since: Instant,
+    /// Calls with a time limit that ended for it.
+    cut_short: usize,
+}
+
+/// What it meant for a process to stand still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stood {
+    /// How long.
+    pub time: Duration,
+    /// Threads whose call with a time limit returned `EINTR` for it.
+    pub cut_short: usize,
 }
 
 impl Halted {
+    /// Stops those of these threads that still live.
+    pub fn only(pid: u32, threads: &[u32]) -> Result<Self, InlineError> {
+        let mut halted = Self::none(pid);
+        let seized = halted.seize(threads)?;
+        halted.since = Instant::now();
+        halted.stop(&seized)?;
+        Ok(halted)
+    }
+
+    fn none(pid: u32) -> Self {
+        Self { pid, threads: BTreeMap::new(), since: Instant::now(), cut_short: 0 }
+    }
+
     /// Stops every thread, those included that are born meanwhile.
     pub fn all(pid: u32) -> Result<Self, InlineError> {
-        let mut halted = Self { pid, threads: BTreeMap::new(), since: Instant::now() };
+        let mut halted = Self::none(pid);
         let mut first = true;
         loop {
             let new: Vec<u32> =
@@ -43,10 +69,7 @@ impl Halted {
             if seized.is_empty() {
                 break;
             }
-            for tid in &seized {
-                let _ = ptrace::interrupt(*tid);
-            }
-            halted.await_all(&seized)?;
+            halted.stop(&seized)?;
         }
         if halted.threads.is_empty() { Err(InlineError::Gone(pid)) } else { Ok(halted) }
     }
@@ -65,6 +88,13 @@ impl Halted {
             }
         }
         Ok(seized)
+    }
+
+    fn stop(&mut self, seized: &[u32]) -> Result<(), InlineError> {
+        for tid in seized {
+            let _ = ptrace::interrupt(*tid);
+        }
+        self.await_all(seized)
     }
 
     fn await_all(&mut self, seized: &[u32]) -> Result<(), InlineError> {
@@ -95,15 +125,22 @@ impl Halted {
         Ok(())
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The threads.
     pub fn threads(&self) -> impl Iterator<Item = u32> {
         self.threads.keys().copied()
     }
 
-    /// A thread that can be made to do something: best one that is not about to take a signal.
-    pub fn helper(&self) -> Option<u32> {
-        let free = self.threads.iter().find(|(_, signal)| **signal == 0);
-        free.or_else(|| self.threads.iter().next()).map(|(tid, _)| *tid)
+    /// The threads, those first that are not about to take a signal.
+    pub fn helpers(&self) -> Vec<u32> {
+        let mut helpers: Vec<(bool, u32)> =
+            self.threads.iter().map(|(tid, signal)| (*signal != 0, *tid)).collect();
+        helpers.sort_unstable();
+        helpers.into_iter().map(|(_, tid)| tid).collect()
     }
 
     /// Notes that a thread is about to take another signal.
@@ -111,14 +148,18 @@ impl Halted {
         self.threads.insert(tid, signal);
     }
 
-    /// Lets all of them go on; how long they stood still.
-    pub fn release(mut self) -> Duration {
+    /// Lets all of them go on.
+    pub fn release(mut self) -> Stood {
         self.let_go();
-        self.since.elapsed()
+        Stood { time: self.since.elapsed(), cut_short: self.cut_short }
     }
 
     fn let_go(&mut self) {
+        let memory = Memory::open(self.pid).ok();
         for (tid, signal) in std::mem::take(&mut self.threads) {
+            if signal == 0 && resume::resume(tid, memory.as_ref()) == Resumed::CutShort {
+                self.cut_short += 1;
+            }
             if ptrace::detach(tid, signal).is_err() && ptrace::interrupt(tid).is_ok() {
                 // It had not stopped yet: it can only be let go once it has.
                 let deadline = Instant::now() + PATIENCE;
@@ -137,7 +178,8 @@ impl Drop for Halted {
     }
 }
 
-fn is_over(tid: u32) -> bool {
+/// Whether a thread has ended, though it may still be listed.
+pub fn is_over(tid: u32) -> bool {
     target::thread_stat(tid).is_none_or(|stat| stat.is_dead())
 }
 

@@ -1,10 +1,11 @@
 //! The C library of a target: what can be replaced in it, and where it lies.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
-use super::{InlineError, layout::WHOLE};
+use super::InlineError;
 use crate::{
     inline::error::LACKS_LIBRARY,
+    input,
     locate::{
         debug_file::Nowhere,
         plan::plan,
@@ -13,6 +14,9 @@ use crate::{
     },
     model::maps::{Backing, Mapping, Maps},
 };
+
+/// Most of a C library that is read: the largest known is 3 MB.
+const LARGEST: u64 = 64 << 20;
 
 /// It.
 pub struct Library {
@@ -74,11 +78,9 @@ impl Library {
         if !name.starts_with("lib") {
             return Err("its C library is musl, which does not spin adaptively".to_owned());
         }
-        let inside = PathBuf::from(format!("/proc/{pid}/root{}", path.display()));
-        let direct = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
-        let gone = matches!(mapping.backing, Backing::File { deleted: true, .. });
-        let bytes = fs::read(if gone { PathBuf::from(direct) } else { inside });
-        let bytes = bytes.map_err(|_| format!("its {name} cannot be read"))?;
+        let file = input::mapped(pid, (mapping.start, mapping.end), path, mapping.identity());
+        let bytes = file.and_then(|file| input::binary(&file, LARGEST));
+        let bytes = bytes.map_err(|cause| format!("its {name} cannot be read ({cause})"))?;
         let plan = plan(&bytes, &Nowhere);
         let replacements = replaceable::find(&bytes, &plan);
         let Some(code) = replacements.code.first() else {
@@ -114,26 +116,30 @@ fn is_candidate(mapping: &Mapping) -> bool {
 /// Farthest that a jump may lead, with room for the code itself.
 const REACH: u64 = (2 << 30) - (64 << 20);
 
-/// A hole near the library that everything fits into, with a page to spare on either side.
-pub fn hole(maps: &Maps, text: (u64, u64)) -> Option<u64> {
+/// End of what a process can map.
+const TOP: u64 = 0x7fff_ffff_f000;
+/// Room that the heap and the stack of the first thread may grow into.
+const GROWTH: u64 = 1 << 30;
+
+/// A place near the library for so many bytes that nothing is mapped at, with a page to spare on either side: at the upper
+/// or the lower end of a gap, whichever is nearest.
+pub fn hole(maps: &Maps, text: (u64, u64), len: u64) -> Option<u64> {
     const SPARE: u64 = 0x1000;
     const LOWEST: u64 = 0x10000;
-    let mut below = LOWEST;
-    let mut best: Option<u64> = None;
-    for mapping in maps.all() {
-        let stack = mapping.backing == Backing::Named("[stack]".to_owned());
-        if mapping.start.saturating_sub(below) >= WHOLE + 2 * SPARE && !stack {
-            let base = mapping.start - WHOLE - SPARE;
-            let farthest =
-                text.1.abs_diff(base).max(text.0.abs_diff(base)).max(text.1.abs_diff(base + WHOLE));
-            let nearer = best.is_none_or(|best| text.0.abs_diff(base) < text.0.abs_diff(best));
-            if farthest < REACH && nearer {
-                best = Some(base);
-            }
+    let named = |mapping: &Mapping, name: &str| matches!(&mapping.backing, Backing::Named(it) if it == name);
+    let is_stack = |start: u64| maps.at(start).is_some_and(|it| named(it, "[stack]"));
+    let is_heap = |end: u64| maps.at(end - 1).is_some_and(|it| named(it, "[heap]"));
+    let (mut below, mut candidates) = (LOWEST, Vec::new());
+    for (start, end) in maps.all().iter().map(|it| (it.start, it.end)).chain([(TOP, TOP)]) {
+        let from = below + if is_heap(below) { GROWTH } else { SPARE };
+        let to = start.min(TOP).saturating_sub(if is_stack(start) { GROWTH } else { SPARE });
+        if to.saturating_sub(from) >= len {
+            candidates.extend([from, to - len]);
         }
-        below = below.max(mapping.end);
+        below = below.max(end);
     }
-    best
+    let farthest = |base: u64| text.1.abs_diff(base).max(text.0.abs_diff(base + len));
+    candidates.into_iter().filter(|base| farthest(*base) < REACH).min_by_key(|base| farthest(*base))
 }
 
 #[cfg(test)]
@@ -156,19 +162,48 @@ mod tests {
         assert!(matches!(Library::of(child.id()).err().unwrap(), InlineError::Gone(_)));
     }
 
-    #[test]
-    fn the_nearest_hole_that_is_large_enough_is_taken() {
-        let text = "\
+    const LEN: u64 = 6 << 20;
+    const TEXT: (u64, u64) = (0x7f00_2000_2000, 0x7f00_2010_0000);
+    const MAPS: &str = "\
 7f0000000000-7f0000001000 r--p 00000000 00:00 0
 7f0020000000-7f0020001000 r--p 00000000 00:00 0
 7f0020002000-7f0020100000 r-xp 00000000 fe:00 1 /lib/libc.so.6
 7fff00000000-7fff00001000 rw-p 00000000 00:00 0 [stack]
 ";
-        let maps = Maps::parse(text.as_bytes());
-        let base = hole(&maps, (0x7f00_2000_2000, 0x7f00_2010_0000)).unwrap();
-        assert_eq!(base + WHOLE + 0x1000, 0x7f00_2000_0000);
+
+    fn found(text: &str) -> Option<u64> {
+        hole(&Maps::parse(text.as_bytes()), TEXT, LEN)
+    }
+
+    #[test]
+    fn the_nearest_hole_that_is_large_enough_is_taken() {
+        // Right above the library, which is nearer to its beginning than what lies below is to its end.
+        assert_eq!(found(MAPS), Some(0x7f00_2010_1000));
+        // Something right above it: right below it is nearest.
+        let walled =
+            MAPS.replace("7fff00000000", "7f0020100000-7f0100000000 r--p 00000000 00:00 0\n7fff00000000");
+        assert_eq!(found(&walled), Some(0x7f00_2000_0000 - 0x1000 - LEN));
+    }
+
+    #[test]
+    fn the_lower_end_of_a_gap_is_as_good_as_the_upper() {
+        // Whatever lies below reaches down for 4 GiB, and the gap above is larger than a jump.
+        let java = MAPS.replace("7f0000000000-7f0000001000", "7e0000000000-7f001fffffff");
+        assert_eq!(found(&java), Some(0x7f00_2010_1000));
         // Nothing else is within reach.
-        let crowded = text.replace("7f0000000000-7f0000001000", "7e0000000000-7f001ff00000");
-        assert_eq!(hole(&Maps::parse(crowded.as_bytes()), (0x7f00_2000_2000, 0x7f00_2010_0000)), None);
+        let crowded =
+            java.replace("7fff00000000", "7f0020100000-7f0200000000 r--p 00000000 00:00 0\n7fff00000000");
+        assert_eq!(found(&crowded), None);
+    }
+
+    #[test]
+    fn stack_and_heap_keep_room_to_grow() {
+        let below_stack = MAPS.replace("7fff00000000-7fff00001000", "7f0030000000-7f0030001000");
+        assert_eq!(found(&below_stack), Some(0x7f00_2000_0000 - 0x1000 - LEN));
+        let above_heap = "\
+7f001f000000-7f0020000000 rw-p 00000000 00:00 0 [heap]
+7f0020002000-7f0020100000 r-xp 00000000 fe:00 1 /lib/libc.so.6
+";
+        assert_eq!(found(above_heap), Some(0x7f00_2010_1000));
     }
 }

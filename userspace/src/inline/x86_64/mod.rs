@@ -4,21 +4,24 @@
 mod call;
 mod code;
 mod entry;
-mod fault;
 mod halt;
 mod heirs;
 mod library;
 mod memory;
+mod owner;
 mod pad;
 mod patch;
 mod presence;
 mod ptrace;
 mod refusal;
 mod removal;
+mod resume;
 mod row;
+mod sequence;
+mod sharers;
 mod stub;
 
-use super::{Counts, Detail, Everything, InlineError, Removal, counters, layout};
+use super::{About, Counts, Detail, Everything, Helper, InlineError, Jump, Removal, counters, fault, layout};
 
 pub use entry::bring_to_entry;
 pub use patch::Patch;

@@ -2,7 +2,9 @@
 
 use super::{
     code::{Code, Label},
-    layout::{FIRST, Layout, SPINS, SPREAD, STRIPE, THREAD_BITS, TOTALS, word},
+    layout::{
+        COMMON, FIRST, Layout, NOWHERE, SPINS, SPREAD, STRIPE, STRIPE_SPINS, THREAD_BITS, TOTALS, word,
+    },
     row,
 };
 use crate::locate::{
@@ -106,13 +108,17 @@ fn stripe(code: &mut Code, passing: Passing, layout: Layout, done: Label) {
     code.with(&[0x48, 0x69, 0xc9], STRIPE as u32);
     // lea area(%rip),%rsi; add %rsi,%rcx
     code.to(&[0x48, 0x8d, 0x35], layout.area()).raw(&[0x48, 0x01, 0xf1]);
+    if word(passing).is_none() {
+        // cmp $STRIPE_SPINS,%edx; jae shared
+        code.with(&[0x81, 0xfa], STRIPE_SPINS as u32).branch(&[0x0f, 0x83], shared);
+    }
     // cmp %rax,(%rcx); je ours; cmpq $0,(%rcx); je claim; then the neighbour's.
     code.raw(&[0x48, 0x39, 0x01]).branch(&[0x0f, 0x84], ours);
     code.raw(&[0x48, 0x83, 0x39, 0]).branch(&[0x0f, 0x84], claim);
     code.with(&[0x48, 0x81, 0xc1], STRIPE as u32);
     code.raw(&[0x48, 0x39, 0x01]).branch(&[0x0f, 0x84], ours);
     code.raw(&[0x48, 0x83, 0x39, 0]).branch(&[0x0f, 0x84], claim);
-    code.set(shared).with(&[0x48, 0x8d, 0x8e], ((SPREAD + 1) * STRIPE) as u32);
+    code.set(shared).with(&[0x48, 0x8d, 0x8e], COMMON as u32);
     count(code, passing, true);
     code.branch(&[0xe9], done);
     // push %rdx; mov %rax,%rdx; xor %eax,%eax; lock cmpxchg %rdx,(%rcx); mov %rdx,%rax; pop %rdx
@@ -127,13 +133,13 @@ fn stripe(code: &mut Code, passing: Passing, layout: Layout, done: Label) {
 /// Counts where everybody may who finds room nowhere else.
 fn nowhere_else(code: &mut Code, passing: Passing, layout: Layout) {
     // lea last(%rip),%rcx
-    code.to(&[0x48, 0x8d, 0x0d], layout.area() + (SPREAD + 2) * STRIPE);
+    code.to(&[0x48, 0x8d, 0x0d], layout.area() + NOWHERE);
     count(code, passing, true);
 }
 
 /// Adds one, in the stripe at `rcx`.
 fn count(code: &mut Code, passing: Passing, locked: bool) {
-    if word(passing).is_none() {
+    if locked && word(passing).is_none() {
         // cmp $last,%edx; jb +5; mov $last,%edx
         let last = (SPINS - 1) as u32;
         code.with(&[0x81, 0xfa], last).raw(&[0x72, 5]).with(&[0xba], last);

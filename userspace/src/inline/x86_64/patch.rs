@@ -3,46 +3,38 @@
 use std::{
     fs::{File, OpenOptions},
     io,
+    sync::Arc,
+    thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::{
-    Counts, Detail, Everything, InlineError, Removal,
+    About, Counts, Detail, Everything, Helper, InlineError, Jump, Removal,
     call::{Caller, Gadgets},
     code::{Code, jump},
     counters::Counters,
     halt::{Halted, apart},
     heirs::Inheritance,
-    layout::{self, Entry, Layout},
+    layout::{self, Entry, Header, Layout},
     library::{self, Library},
     memory::Memory,
+    owner,
     pad::{Setting, pad},
-    ptrace, refusal, removal,
+    ptrace, refusal, removal, sharers,
     stub::{self, Stub},
 };
-use crate::{
-    inline::error::LACKS_LIBRARY,
-    locate::{replaceable::JUMP, site::Generation},
-};
+use crate::{inline::error::LACKS_LIBRARY, locate::replaceable::JUMP};
 
 /// Counters in a process, until [`Patch::remove`].
 pub struct Patch {
-    pid: u32,
+    /// What there is to know of them.
+    pub about: About,
     memory: Memory,
-    layout: Layout,
     counters: Counters,
-    /// How long the process stood still for it.
-    pub stopped: Duration,
-    /// How its library's spin counts.
-    pub generation: Option<Generation>,
-    /// What is not counted, and why.
-    pub left_out: Vec<String>,
-    /// Whether counters of a tool that was killed were found and removed first.
-    pub repaired: bool,
-    /// What the process calls itself; 0 where that is not known.
-    pub own_id: u32,
+    /// The process that has put them in and takes them out, where that is another one.
+    helper: Option<Arc<Helper>>,
     removed: bool,
 }
 
@@ -69,6 +61,9 @@ impl Leader {
 }
 
 const PR_GET_MDWE: u64 = 66;
+/// How often it is tried to find a thread that can be made to do something.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
 
 impl Patch {
     /// Puts them in.
@@ -103,24 +98,59 @@ impl Patch {
             let reason = format!("{} has no code to make calls with", library.name);
             InlineError::refused(pid, reason, "leave --inline away")
         })?;
-        // As little as possible is done while it stands still.
-        let mut halted = Halted::all(pid)?;
-        let leader = Leader::of(pid, &halted, &memory, library.replacements.thread_id);
-        let made = make(pid, &mut halted, &memory, &library, gadgets, (detail, leader.address));
-        let stopped = halted.release();
-        let (layout, counters) = made?;
-        Ok(Self {
-            pid,
-            memory,
-            layout,
-            counters,
-            stopped,
-            generation: library.generation,
-            left_out: library.replacements.left_out,
-            repaired,
-            own_id: leader.id,
-            removed: false,
-        })
+        let rows = if detail == Detail::Locks { layout::LOCK_ROWS } else { layout::KIND_ROWS };
+        refusal::check_limits(pid, layout::whole(rows))?;
+        let mut cut_short = 0;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                thread::sleep(PAUSE);
+            }
+            // As little as possible is done while it stands still.
+            let mut halted = Halted::all(pid)?;
+            let leader = Leader::of(pid, &halted, &memory, library.replacements.thread_id);
+            let made = make(pid, &mut halted, &memory, &library, gadgets, (detail, rows, leader.address));
+            let stood = halted.release();
+            cut_short += stood.cut_short;
+            let Some((layout, counters, jumps)) = made? else { continue };
+            let about = About {
+                pid,
+                layout,
+                jumps,
+                stopped: stood.time,
+                cut_short,
+                generation: library.generation,
+                left_out: library.replacements.left_out,
+                repaired,
+                own_id: leader.id,
+            };
+            return Ok(Self { about, memory, counters, helper: None, removed: false });
+        }
+        let reason = "none of its threads stands on a stack of its own and outside of restartable sequences";
+        Err(InlineError::refused(pid, reason, "try again, or leave --inline away"))
+    }
+
+    /// Those that a helper has put in.
+    pub(in crate::inline) fn of_helper(
+        about: About,
+        counters: File,
+        helper: Arc<Helper>,
+    ) -> Result<Self, InlineError> {
+        let memory = Memory::open(about.pid).map_err(InlineError::unreadable(about.pid))?;
+        let counters = Counters::of(counters, about.layout.rows);
+        Ok(Self { about, memory, counters, helper: Some(helper), removed: false })
+    }
+
+    /// The shared memory, for another process that reads it.
+    pub(in crate::inline) fn counters_file(&self) -> io::Result<File> {
+        self.counters.file()
+    }
+
+    /// Whether somebody else has taken it out, of the program that it was put into.
+    #[must_use]
+    pub fn has_vanished(&self) -> bool {
+        let differs =
+            |(address, jump): &Jump| self.memory.bytes(*address, JUMP).is_ok_and(|there| there != jump);
+        self.about.jumps.iter().any(differs)
     }
 
     /// What was counted until now.
@@ -155,7 +185,7 @@ impl Patch {
 
     fn inheritance(&self) -> Option<Inheritance> {
         let (_, inode) = self.counters.identity().ok()?;
-        Some(Inheritance { layout: self.layout, inode })
+        Some(Inheritance { layout: self.about.layout, inode })
     }
 
     /// Takes everything out again, of processes that were forked since too. The counters stay readable.
@@ -164,8 +194,12 @@ impl Patch {
     /// Why that was not possible; what is left is harmless.
     pub fn remove(&mut self) -> Result<Removal, InlineError> {
         self.removed = true;
-        let done = apart(self.pid, || removal::remove(self.pid, &self.memory, self.layout));
-        let heirs = apart(self.pid, || Ok(self.inheritance().map_or((0, 0), Inheritance::remove)));
+        let About { pid, layout, .. } = self.about;
+        if let Some(done) = self.helper.as_ref().and_then(|helper| helper.remove(pid, layout.base)) {
+            return done;
+        }
+        let done = apart(pid, || removal::remove(pid, &self.memory, layout));
+        let heirs = apart(pid, || Ok(self.inheritance().map_or((0, 0), Inheritance::remove)));
         let (heirs, heirs_left) = heirs?;
         done.map(|done| Removal { heirs, heirs_left, ..done })
     }
@@ -186,28 +220,33 @@ fn make(
     memory: &Memory,
     library: &Library,
     gadgets: Gadgets,
-    how: (Detail, u64),
-) -> Result<(Layout, Counters), InlineError> {
+    (detail, rows, leader): (Detail, u64, u64),
+) -> Result<Option<(Layout, Counters, Vec<Jump>)>, InlineError> {
     is_as_expected(pid, library, memory)?;
+    if let Some(other) = sharers::of(pid) {
+        let reason = format!("process {other} has the same memory (CLONE_VM)");
+        return Err(InlineError::refused(pid, reason, "leave --inline away"));
+    }
     let maps = library::maps(pid)?;
-    let base = library::hole(&maps, library.text).ok_or_else(|| {
+    let base = library::hole(&maps, library.text, layout::whole(rows)).ok_or_else(|| {
         InlineError::refused(pid, "there is no room within reach of its C library", "leave --inline away")
     })?;
-    let layout = Layout { base };
-    let mut caller = Caller::of(halted, pid, memory, gadgets)?;
+    let layout = Layout { base, rows };
+    let Some(mut caller) = Caller::of(halted, pid, memory, &maps, gadgets)? else { return Ok(None) };
     may(pid, &mut caller)?;
     map_code(pid, &mut caller, layout)?;
     let made = furnish(pid, &mut caller, memory, layout).and_then(|counters| {
         caller.finish()?;
-        write_jumps(pid, memory, library, layout, how)?;
-        Ok(counters)
+        write_jumps(pid, memory, library, layout, (detail, leader)).map(|jumps| (layout, counters, jumps))
     });
     match made {
-        Ok(counters) => Ok((layout, counters)),
+        Ok(made) => Ok(Some(made)),
         Err(cause) => {
-            let mut caller = Caller::of(halted, pid, memory, gadgets)?;
-            removal::unmap(pid, &mut caller, layout)?;
-            caller.finish()?;
+            // The same thread can do it that has done the rest.
+            if let Some(mut caller) = Caller::of(halted, pid, memory, &maps, gadgets)? {
+                removal::unmap(pid, &mut caller, layout)?;
+                caller.finish()?;
+            }
             Err(cause)
         }
     }
@@ -291,7 +330,7 @@ fn map_code(pid: u32, caller: &mut Caller<'_>, layout: Layout) -> Result<(), Inl
 
 fn failed(pid: u32, step: &'static str, answer: i64) -> InlineError {
     let errno = i32::try_from(-answer).unwrap_or(0);
-    InlineError::Step { pid, step, cause: std::io::Error::from_raw_os_error(errno) }
+    InlineError::Step { pid, step: step.into(), cause: io::Error::from_raw_os_error(errno) }
 }
 
 /// Has the target make memory for the counters, and opens it here too.
@@ -303,7 +342,8 @@ fn furnish(
 ) -> Result<Counters, InlineError> {
     let writing = InlineError::step(pid, "writing code");
     let Stub { bytes, entry, results, shared, end } = stub::stub(layout.base + layout::STUB, layout);
-    memory.write(layout.base, &layout::header(&[])).map_err(&writing)?;
+    let header = Header { layout, owner: owner::me(), entries: Vec::new() };
+    memory.write(layout.base, &header.bytes()).map_err(&writing)?;
     memory.write(entry - stub::NAME.len() as u64, &stub::NAME).map_err(&writing)?;
     memory.write(entry, &bytes).map_err(&writing)?;
     let mut counters = None;
@@ -316,9 +356,10 @@ fn furnish(
             wrong.get_or_insert_with(|| failed(pid, step, answer));
         }
         if regs.rip == shared && wrong.is_none() {
-            match descriptor(pid, regs.r15) {
-                Ok(file) => counters = Some(Counters(file)),
-                Err(cause) => wrong = Some(InlineError::Step { pid, step: "opening shared memory", cause }),
+            let furnished = descriptor(pid, regs.rax).and_then(|file| Counters::furnish(file, layout.rows));
+            match furnished {
+                Ok(furnished) => counters = Some(furnished),
+                Err(cause) => wrong = Some(InlineError::step(pid, "making room for counters")(cause)),
             }
         }
     })?;
@@ -336,7 +377,7 @@ fn write_jumps(
     library: &Library,
     layout: Layout,
     (detail, leader): (Detail, u64),
-) -> Result<(), InlineError> {
+) -> Result<Vec<Jump>, InlineError> {
     let writing = InlineError::step(pid, "writing code");
     let number = layout::FIRST << layout::THREAD_BITS;
     memory.write(layout.number(), &number.to_le_bytes()).map_err(&writing)?;
@@ -363,9 +404,9 @@ fn write_jumps(
         return Err(InlineError::refused(pid, "its library has too many places", "report this"));
     }
     memory.write(layout.base + layout::PADS, &code.finish()).map_err(&writing)?;
-    memory.write(layout.base, &layout::header(&entries)).map_err(&writing)?;
-    for (address, bytes) in jumps {
-        memory.write(address, &bytes).map_err(&writing)?;
+    memory.write(layout.base, &Header { layout, owner: owner::me(), entries }.bytes()).map_err(&writing)?;
+    for (address, bytes) in &jumps {
+        memory.write(*address, bytes).map_err(&writing)?;
     }
-    Ok(())
+    Ok(jumps)
 }

@@ -86,6 +86,27 @@ fn register_set(tid: u32, set: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What a thread has told the kernel of its restartable sequences (`rseq(2)`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restartable {
+    /// Address of its `struct rseq`; 0 where it has none.
+    pub address: u64,
+    /// What stands before the code that a sequence is aborted to.
+    pub signature: u32,
+}
+
+/// What a thread has told of its restartable sequences. Kernels before 5.13 do not tell.
+pub fn restartable(tid: u32) -> io::Result<Restartable> {
+    const GET_RSEQ_CONFIGURATION: i64 = 0x420f;
+    /// `struct ptrace_rseq_configuration`: address, size, signature, flags, padding.
+    const LEN: usize = 24;
+    let mut bytes = [0; LEN];
+    request(GET_RSEQ_CONFIGURATION, tid, LEN, ptr::from_mut(&mut bytes) as usize)?;
+    let word = |at: usize| bytes[at..at + 4].try_into().map_or(0, u32::from_le_bytes);
+    let address = u64::from(word(0)) | u64::from(word(4)) << 32;
+    Ok(Restartable { address, signature: word(12) })
+}
+
 /// Writes eight bytes, at any address.
 pub fn write_word(tid: u32, address: u64, word: u64) -> io::Result<()> {
     request(libc::PTRACE_POKEDATA, tid, address as usize, word as usize)

@@ -1,9 +1,12 @@
 //! Processes that are left alone, each for a reason with a name.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _};
+use std::{
+    fs, io,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
+};
 
-use super::InlineError;
-use crate::target;
+use super::{InlineError, layout::PAGE};
+use crate::{input, target};
 
 /// Looks at a process from outside.
 pub fn check(pid: u32) -> Result<(), InlineError> {
@@ -25,13 +28,55 @@ pub fn check(pid: u32) -> Result<(), InlineError> {
             return refuse(refusal);
         }
     }
-    match fs::read(format!("/proc/{pid}/exe")) {
-        Ok(bytes) if bytes.get(4) == Some(&1) => refuse((
+    let mut head = [0; 5];
+    match input::regular(format!("/proc/{pid}/exe").as_ref()).and_then(|exe| exe.read_exact_at(&mut head, 0))
+    {
+        Ok(()) if head[4] == 1 => refuse((
             "it is a 32-bit program".to_owned(),
             "only 64-bit ones can be counted in; leave --inline away",
         )),
         _ => Ok(()),
     }
+}
+
+/// Looks whether a process's own limits leave room for so many bytes of counters: nothing is tried that one forbids.
+pub fn check_limits(pid: u32, len: u64) -> Result<(), InlineError> {
+    let read = |file: &str| target::text(&format!("/proc/{pid}/{file}")).map_err(|_| InlineError::Gone(pid));
+    let (limits, status) = (read("limits")?, read("status")?);
+    // Of somebody else's process without the right to look: then the process itself fails to open one.
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count() as u64);
+    match by_limits(&limits, &status, open, len) {
+        None => Ok(()),
+        Some(reason) => {
+            Err(InlineError::refused(pid, reason, "raise it with `prlimit -p PID`, or leave --inline away"))
+        }
+    }
+}
+
+/// The limit that leaves no room, in words.
+fn by_limits(limits: &str, status: &str, open: u64, len: u64) -> Option<String> {
+    const CAP_IPC_LOCK: u32 = 14;
+    let limit = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().next()?.parse::<u64>().ok()
+    };
+    let used = |name: &str| {
+        let words = field(status, name).unwrap_or_default().split_ascii_whitespace().next()?;
+        words.parse::<u64>().ok().map(|kib| kib << 10)
+    };
+    let locks = field(status, "CapEff:").and_then(|all| u64::from_str_radix(all, 16).ok());
+    let may_lock = locks.is_some_and(|all| all >> CAP_IPC_LOCK & 1 == 1);
+    let locked = used("VmLck:").filter(|used| *used > 0 && !may_lock);
+    let checks = [
+        ("Max address space", "address space (ulimit -v)", used("VmSize:"), len),
+        ("Max data size", "data (ulimit -d)", used("VmData:"), PAGE),
+        ("Max locked memory", "locked memory (ulimit -l)", locked, len),
+        ("Max open files", "open files (ulimit -n)", Some(open), 1),
+    ];
+    let exceeded = checks.into_iter().find(|(name, _, used, more)| {
+        limit(name).zip(*used).is_some_and(|(limit, used)| used.saturating_add(*more) > limit)
+    });
+    exceeded.map(|(_, words, ..)| format!("its limit of {words} leaves no room for counters"))
 }
 
 /// Whether one of its threads may be forbidden system calls.
@@ -90,6 +135,29 @@ mod tests {
     #[test]
     fn a_plain_process_is_not_refused() {
         assert_eq!(by_status(PLAIN, 1000), None);
+    }
+
+    #[test]
+    fn a_limit_that_leaves_no_room_has_its_name() {
+        const LIMITS: &str = "\
+Limit                     Soft Limit           Hard Limit           Units     
+Max file size             0                    0                    bytes     
+Max data size             unlimited            unlimited            bytes     
+Max open files            20                   20000                files     
+Max locked memory         8388608              8388608              bytes     
+Max address space         104857600            unlimited            bytes     
+";
+        let status =
+            "VmSize:\t   90000 kB\nVmLck:\t       0 kB\nVmData:\t    4000 kB\nCapEff:\t0000000000000000\n";
+        let reason =
+            |status: &str, open: u64, len: u64| by_limits(LIMITS, status, open, len).unwrap_or_default();
+        assert_eq!(reason(status, 19, 6 << 20), "");
+        assert!(reason(status, 19, 18 << 20).contains("address space"));
+        assert!(reason(status, 20, 6 << 20).contains("open files"));
+        let locked = status.replace("VmLck:\t       0", "VmLck:\t    4096");
+        assert!(reason(&locked, 19, 6 << 20).contains("locked memory"));
+        // Who may lock as much as there is has no such limit.
+        assert_eq!(reason(&locked.replace("0000000000000000", "0000000000004000"), 19, 6 << 20), "");
     }
 
     #[test]

@@ -6,10 +6,10 @@ use super::{
     InlineError, Removal,
     call::{Caller, Gadgets},
     halt::{Halted, apart},
-    layout::{self, AREA, CODE, Entry, HEADER, Layout, PAGE},
+    layout::{CODE, Entry, HEADER, Header, Layout, PAGE},
     library,
     memory::Memory,
-    presence, refusal,
+    owner, presence, refusal, sharers,
 };
 use crate::{
     locate::replaceable::JUMP,
@@ -21,45 +21,72 @@ const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Removes what lies at a place. After an `exec` or the end of the process there is nothing to be removed.
+///
+/// Every thread is stopped once, while the instructions are written back. From then on only those can be inside that were
+/// there then, so only they are stopped again.
 pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, InlineError> {
     let mut done = Removal::default();
-    let Some(entries) = entries(memory, layout) else { return Ok(done) };
+    let Some(Header { entries, .. }) = header(memory, layout.base) else { return Ok(done) };
     let gadgets = gadgets(memory, &library::maps(pid)?, &entries).ok_or_else(|| {
         InlineError::refused(pid, "its C library is not where it was", "what is left is harmless")
     })?;
-    for attempt in 0..ATTEMPTS {
-        let mut halted = match Halted::all(pid) {
+    let mut suspects: Option<Vec<u32>> = None;
+    for _ in 0..ATTEMPTS {
+        let halted = match suspects.as_deref() {
+            Some(threads) if !threads.is_empty() => Halted::only(pid, threads),
+            _ => Halted::all(pid),
+        };
+        let mut halted = match halted {
             Err(InlineError::Gone(_)) => return Ok(done),
             halted => halted?,
         };
-        halted.helper().inspect(|tid| memory.through(*tid));
-        if attempt == 0 {
+        if let Some(tid) = halted.helpers().first() {
+            memory.through(*tid);
+        }
+        if suspects.is_none() {
+            if let Some(other) = sharers::of(pid) {
+                let reason = format!("process {other} has the same memory (CLONE_VM)");
+                return Err(InlineError::refused(pid, reason, "what is left is harmless"));
+            }
             done.restored = restore(pid, memory, layout, &entries)?;
         }
         let maps = library::maps(pid)?;
-        let inside = layout.base..layout.base + CODE;
+        let inside = presence::inside(&halted, memory, &maps, &(layout.base..layout.base + CODE));
         // Who has forbidden itself system calls since can give nothing back, now or later.
         let filtered = refusal::has_filter(pid);
-        let empty = !filtered && !presence::anybody_in(&halted, memory, &maps, &inside);
-        if empty {
-            let mut caller = Caller::of(&mut halted, pid, memory, gadgets)?;
-            unmap(pid, &mut caller, layout)?;
-            caller.finish()?;
-        }
-        done.stopped = done.stopped.max(halted.release());
-        if empty {
+        let is_empty = inside.is_empty() && !filtered;
+        let removed = is_empty && give_back(pid, &mut halted, memory, &maps, (gadgets, layout))?;
+        let stood = halted.release();
+        done.stopped = done.stopped.max(stood.time);
+        done.cut_short += stood.cut_short;
+        if removed {
             return Ok(done);
         }
         if filtered {
             break;
         }
+        suspects = Some(inside);
         thread::sleep(PAUSE);
     }
     done.memory_left = true;
     Ok(done)
 }
 
-/// Removes what a tool left that was killed; `None` where there is nothing.
+/// Has a thread give the memory back; `false` where none can be made to now.
+fn give_back(
+    pid: u32,
+    halted: &mut Halted,
+    memory: &Memory,
+    maps: &Maps,
+    (gadgets, layout): (Gadgets, Layout),
+) -> Result<bool, InlineError> {
+    let Some(mut caller) = Caller::of(halted, pid, memory, maps, gadgets)? else { return Ok(false) };
+    unmap(pid, &mut caller, layout)?;
+    caller.finish()?;
+    Ok(true)
+}
+
+/// Removes what a tool left that was killed; `None` where there is nothing. What a living one reads is left alone.
 ///
 /// # Errors
 /// Why that was not possible.
@@ -76,11 +103,11 @@ pub fn repair_here(pid: u32) -> Result<Option<Removal>, InlineError> {
     }
     let memory = Memory::open(pid).map_err(InlineError::unreadable(pid))?;
     let mut found = None;
-    for base in candidates {
-        let layout = Layout { base };
-        if entries(&memory, layout).is_some() {
-            found = Some(remove(pid, &memory, layout)?);
+    for Header { layout, owner, .. } in candidates.into_iter().filter_map(|base| header(&memory, base)) {
+        if owner::is_alive(owner) {
+            return Err(InlineError::Owned { pid, owner: owner.pid });
         }
+        found = Some(remove(pid, &memory, layout)?);
     }
     Ok(found)
 }
@@ -88,9 +115,8 @@ pub fn repair_here(pid: u32) -> Result<Option<Removal>, InlineError> {
 /// Where the instructions stood that counters have replaced, of whichever tool; nothing is stopped or changed.
 pub fn replaced(pid: u32) -> Vec<u64> {
     let (Ok(maps), Ok(memory)) = (library::maps(pid), Memory::open(pid)) else { return Vec::new() };
-    let code = maps.all().iter().filter(|it| is_code(it)).map(|it| Layout { base: it.start });
-    let entries = code.filter_map(|layout| entries(&memory, layout));
-    entries.flatten().map(|entry| entry.address).collect()
+    let headers = maps.all().iter().filter(|it| is_code(it)).filter_map(|it| header(&memory, it.start));
+    headers.flat_map(|header| header.entries).map(|entry| entry.address).collect()
 }
 
 fn is_code(mapping: &Mapping) -> bool {
@@ -99,8 +125,8 @@ fn is_code(mapping: &Mapping) -> bool {
     anonymous && modes == (true, false, true, false) && mapping.end - mapping.start == CODE
 }
 
-fn entries(memory: &Memory, layout: Layout) -> Option<Vec<Entry>> {
-    layout::parse(&memory.bytes(layout.base, HEADER).ok()?).map(|(_, entries)| entries)
+fn header(memory: &Memory, base: u64) -> Option<Header> {
+    Header::parse(base, &memory.bytes(base, HEADER).ok()?)
 }
 
 /// Writes the original instructions back, where a jump of ours stands.
@@ -146,7 +172,7 @@ pub fn unmap(pid: u32, caller: &mut Caller<'_>, layout: Layout) -> Result<(), In
     let mut parts = Vec::new();
     let shared = maps.at(layout.area()).filter(|it| it.name().starts_with("memfd:pulse-trace"));
     if shared.is_some_and(|it| it.start == layout.area()) {
-        parts.push((layout.area(), AREA));
+        parts.push((layout.area(), layout.area_len()));
     }
     let own = maps.at(layout.number()).filter(|it| it.writable && it.backing == Backing::Anonymous);
     if own.is_some_and(|it| it.start == layout.number() && it.end == layout.area()) {
@@ -157,7 +183,7 @@ pub fn unmap(pid: u32, caller: &mut Caller<'_>, layout: Layout) -> Result<(), In
         let answer = caller.call(libc::SYS_munmap, [address, len, 0, 0, 0, 0])?;
         if answer != 0 {
             let cause = std::io::Error::from_raw_os_error(i32::try_from(-answer).unwrap_or(0));
-            return Err(InlineError::Step { pid, step: "giving memory back", cause });
+            return Err(InlineError::step(pid, "giving memory back")(cause));
         }
     }
     Ok(())

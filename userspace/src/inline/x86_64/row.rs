@@ -6,8 +6,7 @@
 use super::{
     code::{Code, Label},
     layout::{
-        MOST_PROCESSES, MOST_ROWS, NUMBERS, ROW, ROW_SHIFT, ROW_SPINS, ROW_TOTALS, ROWS, STEPS, THREAD_BITS,
-        word,
+        MOST_PROCESSES, NUMBERS, ROW, ROW_SHIFT, ROW_SPINS, ROW_TOTALS, ROWS, STEPS, THREAD_BITS, word,
     },
     pad::{LOCK, Setting},
 };
@@ -17,9 +16,11 @@ use crate::locate::{register::Reg, replaceable::Passing};
 const SPREADING: [u32; 3] = [0x9e37_79b1, 0x85eb_ca6b, 0xc2b2_ae35];
 /// Bits of a place among the rows that are below the number of the row.
 const BELOW: u32 = ROW.ilog2();
-const WITHIN: u32 = ((MOST_ROWS - 1) * ROW) as u32;
-/// A hash has 32 bits; its upper ones are the best.
-const DOWN: u8 = (32 - MOST_ROWS.ilog2() - BELOW) as u8;
+
+/// Bits of a place among the rows that say which one it is.
+fn within(setting: Setting) -> u32 {
+    ((setting.layout.rows - 1) * ROW) as u32
+}
 
 /// Registers that are made use of besides those that every pad saves: `push %rdi; push %r8`.
 pub fn save(code: &mut Code) {
@@ -41,7 +42,7 @@ pub fn count(code: &mut Code, passing: Passing, setting: Setting, full: Label, d
     number(code, setting, full);
     // add %rcx,%rax
     code.raw(&[0x48, 0x01, 0xc8]);
-    first_place(code);
+    first_place(code, setting);
     find(code, setting, full);
     match word(passing) {
         // incq 8 * word(%rsi)
@@ -95,15 +96,16 @@ fn newborn(code: &mut Code, setting: Setting, look: Label) {
 }
 
 /// Where to look first, to `ecx`: from the lock in `rdi`, the number in `r8` and the thread in `rax`.
-fn first_place(code: &mut Code) {
+fn first_place(code: &mut Code, setting: Setting) {
     let [lock, thread, process] = SPREADING;
     // imul $lock,%edi,%ecx; imul $process,%r8d,%r8d; add %r8d,%ecx
     code.with(&[0x69, 0xcf], lock).with(&[0x45, 0x69, 0xc0], process).raw(&[0x44, 0x01, 0xc1]);
     // mov %rax,%r8; shr $12,%r8; imul $thread,%r8d,%r8d; add %r8d,%ecx
     code.raw(&[0x49, 0x89, 0xc0]).raw(&[0x49, 0xc1, 0xe8, 12]);
     code.with(&[0x45, 0x69, 0xc0], thread).raw(&[0x44, 0x01, 0xc1]);
-    // shr $down,%ecx; and $within,%ecx
-    code.raw(&[0xc1, 0xe9, DOWN]).with(&[0x81, 0xe1], WITHIN);
+    // shr $down,%ecx; and $within,%ecx: the upper bits of a hash are the best.
+    let down = 32 - setting.layout.rows.ilog2() - BELOW;
+    code.raw(&[0xc1, 0xe9, down as u8]).with(&[0x81, 0xe1], within(setting));
 }
 
 /// The row, to `rsi`.
@@ -116,7 +118,7 @@ fn find(code: &mut Code, setting: Setting, full: Label) {
     code.set(look).raw(&[0x48, 0x39, 0x3c, 0x0e]).branch(&[0x0f, 0x84], same);
     code.raw(&[0x48, 0x83, 0x3c, 0x0e, 0]).branch(&[0x0f, 0x84], claim);
     // add $row,%ecx; and $within,%ecx; dec %r8d; jne look; jmp full
-    code.set(next).with(&[0x81, 0xc1], ROW as u32).with(&[0x81, 0xe1], WITHIN);
+    code.set(next).with(&[0x81, 0xc1], ROW as u32).with(&[0x81, 0xe1], within(setting));
     code.raw(&[0x41, 0xff, 0xc8]).branch(&[0x0f, 0x85], look).branch(&[0xe9], full);
     // push %rax; xor %eax,%eax; lock cmpxchg %rdi,(%rsi,%rcx); pop %rax; jne look; mov %rax,8(%rsi,%rcx); jmp ours
     code.set(claim).raw(&[0x50, 0x31, 0xc0, LOCK, 0x48, 0x0f, 0xb1, 0x3c, 0x0e, 0x58]);

@@ -3,7 +3,7 @@
 
 use super::{
     code::Code,
-    layout::{AREA, Layout, PAGE},
+    layout::{Layout, PAGE},
 };
 use crate::locate::register::Reg;
 
@@ -15,7 +15,7 @@ pub struct Stub {
     pub entry: u64,
     /// After each of these system calls, the result is looked at.
     pub results: Vec<(u64, &'static str)>,
-    /// The shared memory has a descriptor now, in `r15`.
+    /// The shared memory has a descriptor now, in `rax`; it is empty still.
     pub shared: u64,
     /// All is done; next is the return.
     pub end: u64,
@@ -31,7 +31,7 @@ pub fn stub(entry: u64, layout: Layout) -> Stub {
     let name_at = entry - 16;
     let read_write = (libc::PROT_READ | libc::PROT_WRITE) as u64;
     let fixed = libc::MAP_FIXED_NOREPLACE as u64;
-    let private = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as u64 | fixed;
+    let private = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64 | fixed;
     let shared = libc::MAP_SHARED as u64 | fixed;
     let none = Some(0);
     call(
@@ -46,23 +46,24 @@ pub fn stub(entry: u64, layout: Layout) -> Stub {
         &[Some(layout.number()), Some(PAGE), Some(libc::MADV_WIPEONFORK as u64)],
     );
     results.push((code.here(), "having memory wiped on fork"));
-    call(&mut code, libc::SYS_memfd_create, &[Some(name_at), Some(libc::MFD_CLOEXEC.into())]);
-    results.push((code.here(), "making shared memory"));
+    // The tool makes it as large as it has to be, under its own limits. If the tool is killed first it stays empty, and so
+    // does what is mapped next: no jump leads to what counts there.
+    let how = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    call(&mut code, libc::SYS_memfd_create, &[Some(name_at), Some(how.into())]);
+    let shared_made = code.here();
+    results.push((shared_made, "making shared memory"));
     code.copy64(FD, Reg::Rax);
-    call(&mut code, libc::SYS_ftruncate, &[None, Some(AREA)]);
-    results.push((code.here(), "making shared memory large enough"));
     call(
         &mut code,
         libc::SYS_mmap,
-        &[Some(layout.area()), Some(AREA), Some(read_write), Some(shared), None, none],
+        &[Some(layout.area()), Some(layout.area_len()), Some(read_write), Some(shared), None, none],
     );
     results.push((code.here(), "mapping shared memory"));
-    let shared = code.here();
     call(&mut code, libc::SYS_close, &[None]);
     results.push((code.here(), "closing a descriptor"));
     let end = code.here();
     code.with(&[0xb8], libc::SYS_rt_sigreturn as u32).raw(&[0x0f, 0x05]);
-    Stub { bytes: code.finish(), entry, results, shared, end }
+    Stub { bytes: code.finish(), entry, results, shared: shared_made, end }
 }
 
 /// A system call; `None` among its arguments is the descriptor.

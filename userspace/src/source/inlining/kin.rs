@@ -44,7 +44,7 @@ impl Kin {
         // Alive it can be asked. When it has ended, it is known if its first thread was born with it.
         let threads = [own.leader, own.thread];
         let alive = threads.into_iter().filter(|tid| *tid != 0).find_map(|tid| patch.process(number, tid));
-        let gone = || self.is_itself(own, patch.own_id, gatherer).then_some(own.leader);
+        let gone = || self.is_itself(own, patch.about.own_id, gatherer).then_some(own.leader);
         let pid = alive.or_else(gone)?;
         let (target, name) = parent;
         let comm = alive.and_then(target::comm).map_or_else(|| name.to_owned(), |comm| of_comm(&comm));

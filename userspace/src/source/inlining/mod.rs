@@ -5,15 +5,19 @@ mod locks;
 mod numbers;
 mod started;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use pulse_trace_common::target::Row;
 
 use super::gather::Gatherer;
 use crate::{
-    inline::{Detail, Everything, InlineError, LARGEST, Own, Patch, Removal, TARGET},
+    inline::{Detail, Everything, Hands, Helper, InlineError, LARGEST, Own, Patch, Removal, TARGET},
     kernel::Kernel,
-    model::{frame::ProcessKey, inline::InlineCost, text::of_comm},
+    model::{
+        frame::ProcessKey,
+        inline::{InlineCost, LEFT_INSIDE},
+        text::of_comm,
+    },
     target,
 };
 use kin::Kin;
@@ -31,6 +35,9 @@ struct Counted {
     kin: Kin,
     /// Where locks are told apart.
     locks: Option<Locks>,
+    /// Whether somebody else has removed them.
+    vanished: bool,
+    since: Instant,
 }
 
 /// Those that are counted in.
@@ -43,6 +50,8 @@ pub struct Inlining {
     /// The detail of counting; `None` without `--inline`.
     detail: Option<Detail>,
     started: Started,
+    /// What puts counters in and takes them out; `None` where this process does.
+    helper: Option<Arc<Helper>>,
     ended: bool,
 }
 
@@ -53,6 +62,8 @@ struct Missing {
     clamped: u64,
     /// Processes whose counters could not be read.
     unread: u64,
+    /// Processes whose counters another program has removed.
+    removed: u64,
     /// Acquisitions that are in no mutex's numbers, and those of them that found it taken.
     without_lock: [u64; 2],
     /// Acquisitions that are in no process's numbers.
@@ -61,10 +72,20 @@ struct Missing {
 
 impl Inlining {
     /// Puts counters into processes, each with the number of its `exec`s: into all or into none.
-    pub fn begin(&mut self, targets: &[(ProcessKey, u32)], detail: Detail) -> Result<(), InlineError> {
+    pub fn begin(
+        &mut self,
+        targets: &[(ProcessKey, u32)],
+        (detail, hands): (Detail, Hands),
+    ) -> Result<(), InlineError> {
         self.detail = Some(detail);
+        if let Some((key, _)) = targets.first().filter(|_| hands == Hands::Helper) {
+            self.helper = Some(Helper::start(key.pid)?);
+        }
         for (key, execs) in targets {
-            let patch = Patch::put_in(key.pid, detail)?;
+            let patch = match &self.helper {
+                Some(helper) => helper.put_in(key.pid, detail, false)?,
+                None => Patch::put_in(key.pid, detail)?,
+            };
             self.started.settle(*key, *execs);
             self.add(*key, patch, detail);
         }
@@ -72,16 +93,17 @@ impl Inlining {
     }
 
     fn add(&mut self, key: ProcessKey, patch: Patch, detail: Detail) {
-        let put_in_ns = u64::try_from(patch.stopped.as_nanos()).unwrap_or(u64::MAX);
+        let put_in_ns = u64::try_from(patch.about.stopped.as_nanos()).unwrap_or(u64::MAX);
         let cost = InlineCost { put_in_ns, programs: 1, ..InlineCost::default() };
         self.cost.get_or_insert_default().merge(&cost);
-        if patch.repaired {
+        if patch.about.repaired {
             let pid = key.pid;
             self.notes.push(format!(
                 "inline: process {pid} still had the counters of a tool that was killed; they were removed first"
             ));
         }
-        for what in &patch.left_out {
+        self.notes.extend(cut_short(key.pid, patch.about.cut_short));
+        for what in &patch.about.left_out {
             self.notes.push(format!("inline: cannot count in {what}"));
         }
         let comm = target::comm(key.pid).map(|comm| of_comm(&comm)).unwrap_or_default();
@@ -92,6 +114,8 @@ impl Inlining {
             before: Everything::default(),
             kin: Kin::of(key.pid),
             locks: (detail == Detail::Locks).then(|| Locks::of(key.pid)),
+            vanished: false,
+            since: Instant::now(),
         });
     }
 
@@ -112,7 +136,7 @@ impl Inlining {
         let programs = kernel.process_rows().map(|(_, row)| row).filter(|row| row.execs > 0).map(program);
         for program in self.started.new_among(programs) {
             let cost = self.cost.get_or_insert_default();
-            if let Some(patch) = self.started.put_in(&program, detail, cost) {
+            if let Some(patch) = self.started.put_in(&program, detail, self.helper.as_ref(), cost) {
                 gatherer.expect_counters(program.key, &program.comm);
                 self.add(program.key, patch, detail);
             }
@@ -122,6 +146,15 @@ impl Inlining {
     /// Reads them.
     pub fn collect(&mut self, gatherer: &mut Gatherer) {
         for counted in &mut self.counted {
+            if !self.ended && !counted.vanished && counted.patch.has_vanished() {
+                counted.vanished = true;
+                self.missing.removed += 1;
+                let (pid, after) = (counted.key.pid, counted.since.elapsed().as_secs_f64());
+                self.notes.push(format!(
+                    "inline: the counters of process {pid} were found removed by another program {after:.1} s after they were \
+                     put in: what it acquired since is not counted"
+                ));
+            }
             match counted.patch.read_all() {
                 Ok(now) => counted.take(now, self.ended, gatherer, &mut self.missing),
                 Err(_) => self.missing.unread += 1,
@@ -140,8 +173,19 @@ impl Inlining {
                     let cost = InlineCost { taken_out_ns, ..InlineCost::default() };
                     self.cost.get_or_insert_default().merge(&cost);
                     self.notes.extend(left(counted.key.pid, done));
+                    self.notes.extend(cut_short(counted.key.pid, done.cut_short));
                 }
-                Err(error) => self.notes.push(format!("inline: {error}")),
+                Err(InlineError::Gone(_)) => {}
+                Err(error) => {
+                    let goes_on = self.helper.as_ref().filter(|_| target::living(counted.key.pid).is_some());
+                    let goes_on = goes_on.map_or_else(String::new, |helper| {
+                        format!(
+                            "; a helper (process {}) goes on trying as long as the process lives",
+                            helper.pid
+                        )
+                    });
+                    self.notes.push(format!("{LEFT_INSIDE}{error}{goes_on}"));
+                }
             }
         }
         self.ended = true;
@@ -167,6 +211,7 @@ impl Inlining {
         let degraded = [
             ("inline_spins_clamped", missing.clamped),
             ("inline_unread", missing.unread),
+            ("inline_removed", missing.removed),
             ("inline_without_lock", acquisitions),
             ("inline_contended_without_lock", contended),
         ];
@@ -209,7 +254,7 @@ impl Counted {
         gatherer: &mut Gatherer,
         missing: &mut Missing,
     ) {
-        let generation = self.patch.generation;
+        let generation = self.patch.about.generation;
         let before = self.before.processes.entry(number).or_default();
         let new = own.all.since(&before.all);
         missing.clamped += new.spins.get(LARGEST as usize).copied().unwrap_or(0);
@@ -227,12 +272,20 @@ impl Counted {
     }
 }
 
+/// A note about calls that returned for the sake of the counters.
+fn cut_short(pid: u32, threads: usize) -> Option<String> {
+    let of = if threads == 1 { "1 thread" } else { &format!("{threads} threads") };
+    (threads > 0).then(|| {
+        format!("inline: a system call with a time limit of {of} of process {pid} returned EINTR, since the process was stopped")
+    })
+}
+
 /// What stayed behind.
 fn left(pid: u32, done: Removal) -> Vec<String> {
     let mut notes = Vec::new();
     if done.memory_left {
         notes.push(format!(
-            "inline: process {pid} keeps the memory of its counters, since something on a stack may lead back to it or a \
+            "{LEFT_INSIDE}process {pid} keeps the memory of its counters, since something on a stack may lead back to it or a \
              seccomp filter forbids it to give it back; it is harmless, and `doctor -p PID --repair` removes it"
         ));
     }
@@ -242,7 +295,7 @@ fn left(pid: u32, done: Removal) -> Vec<String> {
             _ => ("processes", "keep", "they are", "them"),
         };
         notes.push(format!(
-            "inline: {} {processes} that process {pid} has forked {keep} counters that nobody reads any more; {they} harmless, \
+            "{LEFT_INSIDE}{} {processes} that process {pid} has forked {keep} counters that nobody reads any more; {they} harmless, \
              and `doctor -p PID --repair` removes {them}",
             done.heirs_left
         ));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -9,7 +10,7 @@ use std::{
 use pulse_trace_common::target::COMM_LEN;
 
 use crate::{
-    inline::{Detail, InlineError, Patch},
+    inline::{Detail, Helper, InlineError, Patch},
     model::{frame::ProcessKey, inline::InlineCost},
     target,
 };
@@ -70,14 +71,20 @@ impl Started {
     }
 
     /// Puts counters into a program that runs already; `None` where that is not possible, or not yet.
-    pub fn put_in(&mut self, program: &Program, detail: Detail, cost: &mut InlineCost) -> Option<Patch> {
+    pub fn put_in(
+        &mut self,
+        program: &Program,
+        detail: Detail,
+        helper: Option<&Arc<Helper>>,
+        cost: &mut InlineCost,
+    ) -> Option<Patch> {
         let Program { key, execs, is_alive, .. } = *program;
         let known = self.known.entry(key).or_default();
         known.looks += 1;
         let done = match is_alive {
             false => Err("it had ended".to_owned()),
             true if self.put_in == MOST => Err(format!("{MOST} others were before it")),
-            true => match attempt(key.pid, detail) {
+            true => match attempt(key.pid, detail, helper) {
                 Err(error) if error.lacks_library() && known.looks < LOOKS => return None,
                 done => done.map_err(|error| error.reason()),
             },
@@ -112,11 +119,15 @@ impl Started {
 }
 
 /// Puts the counters in as soon as the C library is there, and tells how much CPU time the process had used before.
-fn attempt(pid: u32, detail: Detail) -> Result<(Patch, u64), InlineError> {
+fn attempt(pid: u32, detail: Detail, helper: Option<&Arc<Helper>>) -> Result<(Patch, u64), InlineError> {
     let since = Instant::now();
     loop {
         let used = cpu_ns(pid);
-        match Patch::put_in_loaded(pid, detail) {
+        let done = match helper {
+            Some(helper) => helper.put_in(pid, detail, true),
+            None => Patch::put_in_loaded(pid, detail),
+        };
+        match done {
             Err(error) if error.lacks_library() && since.elapsed() < PATIENCE => thread::sleep(PAUSE),
             done => return done.map(|patch| (patch, used.max(cpu_ns(pid)))),
         }

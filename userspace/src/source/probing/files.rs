@@ -2,12 +2,12 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
+    io,
     path::{Path, PathBuf},
 };
 
 use crate::{
+    input,
     locate::{
         debug_file::Directories,
         maps::{Candidate, Mapping, candidates},
@@ -22,7 +22,7 @@ use crate::{
 const LARGEST: u64 = 2 << 30;
 
 /// A file by device and number.
-pub type FileId = ((u32, u32), u64);
+pub type FileId = input::Identity;
 
 /// The files of a process; empty where it cannot be looked at.
 pub fn of_process(pid: u32) -> Vec<Candidate> {
@@ -69,13 +69,8 @@ pub fn examine(pid: u32, candidate: &Candidate) -> io::Result<Examined> {
 }
 
 /// Reads an open file that has this path below a root.
-pub fn read(mut file: File, path: &Path, root: &str) -> io::Result<Examined> {
-    let about = file.metadata()?;
-    if !about.is_file() || about.len() > LARGEST {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+pub fn read(file: File, path: &Path, root: &str) -> io::Result<Examined> {
+    let bytes = input::binary(&file, LARGEST)?;
     let inside = |path: &Path| PathBuf::from(format!("{root}{}", path.display()));
     let debug = Directories {
         roots: vec![inside(Path::new("/usr/lib/debug")), "/usr/lib/debug".into()],
@@ -89,20 +84,14 @@ pub fn read(mut file: File, path: &Path, root: &str) -> io::Result<Examined> {
 fn open(pid: u32, candidate: &Candidate) -> io::Result<File> {
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
     for source in candidate.sources(pid) {
-        match File::open(&source) {
+        match input::regular(source.as_ref()) {
             Ok(file) if source.starts_with(format!("/proc/{pid}/map_files")) => return Ok(file),
-            Ok(file) if is_same(&file, candidate) => return Ok(file),
+            Ok(file) if input::is(&file, id(candidate))? => return Ok(file),
             Ok(_) => {}
             Err(error) => refused = error,
         }
     }
     Err(refused)
-}
-
-fn is_same(file: &File, candidate: &Candidate) -> bool {
-    let (major, minor) = candidate.device;
-    file.metadata()
-        .is_ok_and(|about| (about.dev(), about.ino()) == (rustix::fs::makedev(major, minor), candidate.inode))
 }
 
 /// The release of the GNU C library, as that says it itself, or else the file's name.
@@ -137,7 +126,7 @@ mod tests {
         let files = of_process(own);
         let program = std::env::current_exe().unwrap();
         let found = files.iter().find(|file| Path::new(&file.path) == program).unwrap();
-        assert!(is_same(&open(own, found).unwrap(), found));
+        assert!(input::is(&open(own, found).unwrap(), id(found)).unwrap());
         let other = Candidate { inode: found.inode + 1, range: (0, 1), ..found.clone() };
         assert!(open(own, &other).is_err());
     }

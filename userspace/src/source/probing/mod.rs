@@ -32,6 +32,7 @@ use self::{
 };
 use super::{gather::Gatherer, host};
 use crate::{
+    input,
     kernel::{Kernel, LoadError, Spot, TrapCosts, Uprobes, process_cpu_ns},
     locate::{
         glibc::MUTEX_LOCK,
@@ -474,9 +475,6 @@ impl Probing {
 
 /// A library at a usual place, if there is one.
 fn usual(path: &Path) -> Option<(FileId, Examined)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let file = File::open(path).ok()?;
-    let about = file.metadata().ok()?;
-    let device = (rustix::fs::major(about.dev()), rustix::fs::minor(about.dev()));
-    Some(((device, about.ino()), files::read(file, path, "").ok()?))
+    let file = input::regular(path).ok()?;
+    Some((input::identity(&file).ok()?, files::read(file, path, "").ok()?))
 }

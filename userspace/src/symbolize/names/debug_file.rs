@@ -5,10 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::symbolize::{
-    bytes::{Blob, Pool},
-    elf::Elf,
-    modules::open_regular,
+use crate::{
+    input,
+    symbolize::{
+        bytes::{Blob, Pool},
+        elf::Elf,
+    },
 };
 
 /// Where a file lies, to look beside it.
@@ -35,7 +37,7 @@ pub fn find(elf: &Elf, blob: &Arc<Blob>, beside: &Beside<'_>, pool: &Pool) -> Op
 }
 
 fn opened(path: &Path, pool: &Pool) -> Option<(Elf, Arc<Blob>)> {
-    let blob = Blob::file(open_regular(path)?, pool)?;
+    let blob = Blob::file(input::regular(path).ok()?, pool)?;
     Some((Elf::parse(&blob)?, blob))
 }
 

@@ -88,7 +88,7 @@ impl Counted {
 
     /// The least spin count of those that gave up, as the library's source has it.
     fn limit(&self) -> u64 {
-        match self.0[0].1.generation {
+        match self.0[0].1.about.generation {
             Some(Generation::Linear) => 101,
             _ => 100,
         }

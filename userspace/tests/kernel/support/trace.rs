@@ -6,7 +6,7 @@ use std::{
 };
 
 use pulse_trace::{
-    inline::Detail,
+    inline::{Detail, Hands},
     model::session::{Header, Session},
     probes::AUTO,
     session::{Request, Scope, kernel_setup},
@@ -92,7 +92,7 @@ impl Trace {
         let targets: Vec<Target<'_>> = pinned.iter().map(|pinned| Target { pinned, held: false }).collect();
         let mut live = Live::start_watched(&setup, how.wish, &targets, onlooker).unwrap();
         if how.inline {
-            live.count_inline(&targets, Detail::Kinds).unwrap();
+            live.count_inline(&targets, (Detail::Kinds, Hands::Own)).unwrap();
         }
         let header = Header { arch: host::arch(), per_thread: how.per_thread, ..Header::default() };
         // Those that are born until the first frame are among them: none too few.

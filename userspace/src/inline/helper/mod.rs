@@ -1,0 +1,197 @@
+//! The process that puts counters in and takes them out, so that the end of the tool is not the end of that work.
+//!
+//! It is the tool, started once more, in a session of its own: no key of the terminal reaches it, and the signals that end
+//! or stop the tool do not stop it half-way. When the tool ends, however it does, the socket between them is closed, and the
+//! helper takes out what is still in. When the helper is killed, the tool does it.
+
+mod wire;
+
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt as _,
+    },
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    thread,
+    time::Duration,
+};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use signal_hook::consts::signal;
+
+use super::{Detail, InlineError, Patch, Removal, fault, repair};
+use crate::target;
+use wire::{Reply, Request};
+
+/// First argument of the helper process.
+pub const HELPER: &str = "__counters";
+
+/// The helper process, as the tool sees it. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Helper {
+    socket: Mutex<OwnedFd>,
+    /// Its process id.
+    pub pid: u32,
+}
+
+impl Helper {
+    /// Starts it, to count inside of a process first of all.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start(pid: u32) -> Result<Arc<Self>, InlineError> {
+        let failed = InlineError::step(pid, "starting a helper process");
+        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (mine, its) = pair.map_err(|errno| failed(errno.into()))?;
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("pulse-trace").arg(HELPER);
+        let child = command.stdin(its).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
+        Ok(Arc::new(Self { socket: Mutex::new(mine), pid: child.id() }))
+    }
+
+    /// Has counters put into a process; `loaded`: into a program that has just begun, once its C library is mapped.
+    ///
+    /// # Errors
+    /// As for [`Patch::put_in`].
+    pub fn put_in(self: &Arc<Self>, pid: u32, detail: Detail, loaded: bool) -> Result<Patch, InlineError> {
+        match self.ask(&Request::PutIn { pid, detail, loaded }) {
+            Ok((Reply::PutIn(about), Some(counters))) => Patch::of_helper(about, counters, Arc::clone(self)),
+            // As a parent the tool may trace what another process of the same user may not.
+            Ok((Reply::Failed(failed), _)) => match failed.into_error(pid) {
+                InlineError::Permission { .. } if loaded => Patch::put_in_loaded(pid, detail),
+                InlineError::Permission { .. } => Patch::put_in(pid, detail),
+                error => Err(error),
+            },
+            Ok(_) => {
+                Err(InlineError::step(pid, "asking the helper process")(io::ErrorKind::InvalidData.into()))
+            }
+            Err(cause) => {
+                // It has been killed, maybe half-way.
+                repair(pid)?;
+                Err(InlineError::step(pid, "asking the helper process")(cause))
+            }
+        }
+    }
+
+    /// Has them taken out again; `None` where there is no helper any more.
+    pub(super) fn remove(&self, pid: u32, base: u64) -> Option<Result<Removal, InlineError>> {
+        match self.ask(&Request::Remove { pid, base }) {
+            Ok((Reply::Removed(removal), _)) => Some(Ok(removal)),
+            Ok((Reply::Failed(failed), _)) => Some(Err(failed.into_error(pid))),
+            _ => None,
+        }
+    }
+
+    fn ask(&self, request: &Request) -> io::Result<(Reply, Option<File>)> {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        wire::send(socket.as_fd(), request, None)?;
+        wire::receive(socket.as_fd())?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Everything that ends or stops a process by default, but for what cannot be caught and faults of its own.
+const SIGNALS: [i32; 19] = [
+    signal::SIGHUP,
+    signal::SIGINT,
+    signal::SIGQUIT,
+    signal::SIGABRT,
+    signal::SIGTRAP,
+    signal::SIGUSR1,
+    signal::SIGUSR2,
+    signal::SIGPIPE,
+    signal::SIGALRM,
+    signal::SIGTERM,
+    signal::SIGTSTP,
+    signal::SIGTTIN,
+    signal::SIGTTOU,
+    signal::SIGXCPU,
+    signal::SIGXFSZ,
+    signal::SIGVTALRM,
+    signal::SIGPROF,
+    signal::SIGIO,
+    signal::SIGSYS,
+];
+
+/// The helper process: obeys until the tool ends, then takes out what is still in.
+#[must_use]
+pub fn serve() -> u8 {
+    fault::in_helper();
+    let _ = rustix::process::setsid();
+    let heard = Arc::new(AtomicBool::new(false));
+    for number in SIGNALS {
+        let _ = signal_hook::flag::register(number, Arc::clone(&heard));
+    }
+    let mut patches: Vec<Patch> = Vec::new();
+    let input = io::stdin();
+    while let Ok(Some((request, _))) = wire::receive::<Request>(input.as_fd()) {
+        let (reply, counters) = obey(request, &mut patches);
+        if wire::send(input.as_fd(), &reply, counters.as_ref()).is_err() {
+            break;
+        }
+    }
+    clear(patches);
+    0
+}
+
+fn obey(request: Request, patches: &mut Vec<Patch>) -> (Reply, Option<File>) {
+    let put_in = |pid, detail, loaded| match loaded {
+        true => Patch::put_in_loaded(pid, detail),
+        false => Patch::put_in(pid, detail),
+    };
+    match request {
+        Request::PutIn { pid, detail, loaded } => {
+            let done = put_in(pid, detail, loaded).and_then(|patch| {
+                let counters = patch.counters_file().map_err(InlineError::step(pid, "sharing counters"))?;
+                Ok((patch, counters))
+            });
+            match done {
+                Ok((patch, counters)) => {
+                    let about = patch.about.clone();
+                    patches.push(patch);
+                    (Reply::PutIn(about), Some(counters))
+                }
+                Err(error) => (Reply::Failed((&error).into()), None),
+            }
+        }
+        Request::Remove { pid, base } => {
+            let Some(at) = patches.iter().position(|patch| patch.about.is_at(pid, base)) else {
+                return (Reply::Removed(Removal::default()), None);
+            };
+            let done = patches[at].remove();
+            if matches!(done, Ok(Removal { memory_left: false, .. }) | Err(InlineError::Gone(_))) {
+                patches.remove(at);
+            }
+            let reply = match done {
+                Ok(removal) => Reply::Removed(removal),
+                Err(error) => Reply::Failed((&error).into()),
+            };
+            (reply, None)
+        }
+    }
+}
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Tries to give memory back that something on a stack may lead back to.
+const TRIES: u32 = 50;
+
+/// Takes everything out. A process that stands still is waited for as long as it lives: as soon as it can be stopped, what
+/// is in it goes.
+fn clear(mut patches: Vec<Patch>) {
+    let mut tries = 0;
+    loop {
+        patches.retain_mut(|patch| match patch.remove() {
+            Ok(removal) => removal.memory_left && tries < TRIES,
+            Err(InlineError::Gone(_)) => false,
+            Err(_) => target::living(patch.about.pid).is_some(),
+        });
+        if patches.is_empty() {
+            return;
+        }
+        tries += 1;
+        thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,164 @@
+//! Files of others, opened and read so that none of them can hold the tool up or fill its memory: regular files only, the
+//! very one that is mapped, and of a binary what its own headers speak of.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use object::{
+    Endianness,
+    elf::{FileHeader64, SHT_NOBITS},
+    read::{
+        ReadCache,
+        elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _},
+    },
+};
+use rustix::fs::OFlags;
+
+/// What tells a file from every other, as `/proc/PID/maps` has it: its device, in two parts, and its inode.
+pub type Identity = ((u32, u32), u64);
+
+/// Opens a file and nothing else: no pipe, which would hold the tool up, and no device, which would take notice.
+///
+/// # Errors
+/// When there is none, or it is something else.
+pub fn regular(path: &Path) -> io::Result<File> {
+    let is_file = |about: fs::Metadata| about.is_file().then_some(()).ok_or(io::ErrorKind::InvalidInput);
+    is_file(fs::metadata(path)?)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    is_file(file.metadata()?)?;
+    Ok(file)
+}
+
+/// Opens the file that a process has mapped from one address to another, whatever became of its path. By the mapping
+/// itself that takes `CAP_CHECKPOINT_RESTORE`; by its path inside of the process's root the file must be the same.
+///
+/// # Errors
+/// When it cannot be had in either way.
+pub fn mapped(pid: u32, (start, end): (u64, u64), path: &Path, identity: Identity) -> io::Result<File> {
+    regular(Path::new(&format!("/proc/{pid}/map_files/{start:x}-{end:x}"))).or_else(|_| {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let file = regular(&Path::new(&format!("/proc/{pid}/root")).join(inside))?;
+        is(&file, identity)?.then_some(file).ok_or_else(|| io::ErrorKind::NotFound.into())
+    })
+}
+
+/// Whether a file is the one. File systems of several devices (btrfs, overlayfs) tell of one of their own (major 0) here and
+/// of another in `maps`: there the inode decides.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn is(file: &File, (device, inode): Identity) -> io::Result<bool> {
+    let (found, its_inode) = identity(file)?;
+    Ok(its_inode == inode && (found == device || found.0 == 0))
+}
+
+/// What tells an open file from every other.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn identity(file: &File) -> io::Result<Identity> {
+    let about = file.metadata()?;
+    Ok(((rustix::fs::major(about.dev()), rustix::fs::minor(about.dev())), about.ino()))
+}
+
+/// Reads a binary as far as its headers reach: a file that was made longer is not read farther.
+///
+/// # Errors
+/// When it cannot be read, or is larger than it may be.
+pub fn binary(file: &File, largest: u64) -> io::Result<Vec<u8>> {
+    let len = file.metadata()?.len();
+    let len = extent(file).unwrap_or(len).min(len);
+    if len > largest {
+        return Err(io::Error::other(format!("it is larger than {} MiB", largest >> 20)));
+    }
+    let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// Where the last thing ends that the headers of a 64-bit ELF file speak of; `None` where it is none.
+fn extent(file: &File) -> Option<u64> {
+    let cache = ReadCache::new(file);
+    let header = FileHeader64::<Endianness>::parse(&cache).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, &cache).ok()?;
+    let sections = header.sections(endian, &cache).ok()?;
+    let of_segments = segments.iter().map(|it| it.p_offset(endian).saturating_add(it.p_filesz(endian)));
+    let has_bytes = |it: &&object::elf::SectionHeader64<Endianness>| it.sh_type(endian) != SHT_NOBITS;
+    let of_sections = sections.iter().filter(has_bytes);
+    let of_sections = of_sections.map(|it| it.sh_offset(endian).saturating_add(it.sh_size(endian)));
+    let table =
+        |offset: u64, size: u16, count: u64| offset.saturating_add(u64::from(size).saturating_mul(count));
+    let tables = [
+        table(header.e_phoff(endian), header.e_phentsize(endian), segments.len() as u64),
+        table(header.e_shoff(endian), header.e_shentsize(endian), sections.len() as u64),
+    ];
+    of_segments.chain(of_sections).chain(tables).max()
+}
+
+/// The build id of a 64-bit ELF file, without reading more of it than that takes.
+#[must_use]
+pub fn build_id(file: &File) -> Option<Vec<u8>> {
+    use object::Object as _;
+    let cache = ReadCache::new(file);
+    let file = object::File::parse(&cache).ok()?;
+    file.build_id().ok()?.map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, process::Command};
+
+    use super::*;
+
+    #[test]
+    fn pipes_devices_directories_and_what_leads_to_them_are_refused_at_once() {
+        let shop = tempfile::tempdir().unwrap();
+        let pipe = shop.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let link = shop.path().join("link");
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        for path in [pipe.as_path(), &link, Path::new("/dev/zero"), shop.path(), Path::new("/nonexistent")] {
+            assert!(regular(path).is_err(), "{}", path.display());
+        }
+        assert!(regular(&std::env::current_exe().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_binary_that_was_made_longer_is_read_as_far_as_its_headers_reach() {
+        let shop = tempfile::tempdir().unwrap();
+        let path = shop.path().join("binary");
+        fs::copy("/bin/sh", &path).unwrap();
+        let before = fs::read(&path).unwrap();
+        let longer = OpenOptions::new().write(true).open(&path).unwrap();
+        longer.set_len(8 << 30).unwrap();
+        let read = binary(&regular(&path).unwrap(), 64 << 20).unwrap();
+        assert!(read.len() <= before.len() && read == before[..read.len()]);
+        let whole = object::File::parse(&*before).unwrap();
+        let part = object::File::parse(&*read).unwrap();
+        use object::Object as _;
+        assert_eq!(whole.sections().count(), part.sections().count());
+        assert_eq!(build_id(&regular(&path).unwrap()), whole.build_id().unwrap().map(<[u8]>::to_vec));
+        // No ELF file: nothing tells how much of it there is.
+        let mut plain = File::create(&path).unwrap();
+        plain.write_all(b"text").unwrap();
+        assert_eq!(binary(&regular(&path).unwrap(), 64 << 20).unwrap(), b"text");
+        plain.set_len(8 << 30).unwrap();
+        assert!(binary(&regular(&path).unwrap(), 64 << 20).is_err());
+        assert_eq!(build_id(&regular(&path).unwrap()), None);
+    }
+
+    #[test]
+    fn the_file_at_a_path_must_be_the_one_that_is_mapped() {
+        let own = std::env::current_exe().unwrap();
+        let wanted = identity(&File::open(&own).unwrap()).unwrap();
+        let nowhere = (1, 2);
+        assert!(mapped(std::process::id(), nowhere, &own, wanted).is_ok());
+        assert!(mapped(std::process::id(), nowhere, Path::new("/bin/sh"), wanted).is_err());
+    }
+}

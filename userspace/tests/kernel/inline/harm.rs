@@ -1,0 +1,220 @@
+//! Programs that a clumsy tracer hurts, and that these counters do not.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::{FileExt as _, MetadataExt as _},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use pulse_trace::{
+    inline::{Detail, InlineError, Patch, repair, replaced},
+    locate::replaceable::Passing,
+};
+
+use super::{code, mappings, program::Program};
+use crate::support::{installed, need};
+
+/// What a program answers.
+#[derive(Clone, Copy, Debug)]
+struct Truth {
+    acquired: u64,
+    sequences: u64,
+    torn: u64,
+    aborted: u64,
+    /// Waits without and with a time limit that returned `EINTR`.
+    cut: [u64; 2],
+}
+
+fn start(mode: &str) -> Program {
+    let mut program = Program::start("harm.c", &[mode]);
+    assert_eq!(program.line(), "ready");
+    program
+}
+
+fn ask(program: &mut Program) -> Truth {
+    program.tell("ask");
+    let numbers: Vec<u64> = program.line().split(' ').map(|word| word.parse().unwrap()).collect();
+    let [acquired, sequences, torn, aborted, endless, limited] = numbers[..] else { panic!("{numbers:?}") };
+    Truth { acquired, sequences, torn, aborted, cut: [endless, limited] }
+}
+
+/// Counters in a program and out of it again, which acquires meanwhile; how large they were.
+fn counted(program: &mut Program) -> u64 {
+    let pid = program.pid();
+    let (before, descriptors) = (code(pid), fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count());
+    let mut patch = Patch::put_in(pid, Detail::Kinds).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let line = maps.lines().find(|line| line.contains("memfd:pulse-trace")).unwrap();
+    let range = line.split_once(' ').unwrap().0;
+    // Every page is there: a first touch cannot fail.
+    let (start, end) = range.split_once('-').unwrap();
+    let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
+    let there = fs::metadata(format!("/proc/{pid}/map_files/{range}")).unwrap();
+    assert!(there.blocks() * 512 >= end - start && there.len() == end - start);
+    let first = ask(program).acquired;
+    thread::sleep(Duration::from_millis(50));
+    let last = ask(program).acquired;
+    let seen = patch.read().unwrap().of(Passing::NormalAttempt);
+    assert!(last > first && seen >= last - first, "{seen} of {first} to {last}");
+    assert!(!patch.remove().unwrap().memory_left);
+    assert_eq!(mappings(pid), Vec::<String>::new());
+    assert!(code(pid) == before, "the code is not what it was");
+    assert_eq!(fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count(), descriptors);
+    ask(program);
+    end - start
+}
+
+#[test]
+fn no_limit_of_the_targets_own_is_touched() {
+    need!(installed("gcc"), "gcc is not installed");
+    for mode in ["file-size", "no-file-size", "locked", "walled"] {
+        let mut program = start(mode);
+        let len = counted(&mut program);
+        assert!(len < 6 << 20, "{mode}: {len}");
+        assert!(program.end().success(), "{mode}");
+    }
+    for (mode, reason) in
+        [("address-space", "address space (ulimit -v)"), ("open-files", "open files (ulimit -n)")]
+    {
+        let mut program = start(mode);
+        let before = code(program.pid());
+        let said = Patch::put_in(program.pid(), Detail::Kinds).err().unwrap().to_string();
+        assert!(said.contains(reason), "{said}");
+        assert!(code(program.pid()) == before && mappings(program.pid()).is_empty());
+        ask(&mut program);
+        assert!(program.end().success(), "{mode}");
+    }
+}
+
+#[test]
+fn a_restartable_sequence_begins_anew_and_is_never_torn() {
+    need!(installed("gcc"), "gcc is not installed");
+    const CYCLES: u64 = 60;
+    let mut program = start("sequence");
+    let pid = program.pid();
+    // What the machine itself tears, by taking a processor away unseen, in as long a time.
+    let quiet = ask(&mut program);
+    let mut idle = Duration::ZERO;
+    let mut work = Duration::ZERO;
+    for _ in 0..CYCLES {
+        let since = std::time::Instant::now();
+        let mut patch = Patch::put_in(pid, Detail::Kinds).unwrap();
+        assert!(!patch.remove().unwrap().memory_left);
+        work += since.elapsed();
+    }
+    let traced = ask(&mut program);
+    while idle < work {
+        thread::sleep(Duration::from_millis(20));
+        idle += Duration::from_millis(20);
+    }
+    let after = ask(&mut program);
+    let (torn, unseen) = (traced.torn - quiet.torn, after.torn - traced.torn);
+    assert!(torn <= unseen + CYCLES / 10, "{torn} torn, {unseen} without any tool: {traced:?}");
+    assert!(
+        traced.aborted - quiet.aborted >= CYCLES && traced.sequences > quiet.sequences,
+        "{quiet:?} {traced:?}"
+    );
+    assert!(program.end().success());
+}
+
+#[test]
+fn endless_waits_do_not_end_and_limited_ones_that_do_are_told() {
+    need!(installed("gcc"), "gcc is not installed");
+    let mut program = start("waits");
+    let pid = program.pid();
+    thread::sleep(Duration::from_millis(100));
+    let mut told = 0;
+    for _ in 0..20 {
+        let mut patch = Patch::put_in(pid, Detail::Kinds).unwrap();
+        told += patch.about.cut_short as u64;
+        thread::sleep(Duration::from_millis(2));
+        told += patch.remove().unwrap().cut_short as u64;
+        thread::sleep(Duration::from_millis(2));
+    }
+    thread::sleep(Duration::from_millis(100));
+    let [endless, limited] = ask(&mut program).cut;
+    assert_eq!(endless, 0);
+    assert_eq!(limited, told);
+    assert!((1..=40).contains(&limited), "{limited}");
+    assert!(program.end().success());
+}
+
+#[test]
+fn memory_that_another_process_has_too_is_left_alone() {
+    need!(installed("gcc"), "gcc is not installed");
+    let mut program = start("shared");
+    let said = Patch::put_in(program.pid(), Detail::Kinds).err().unwrap().to_string();
+    assert!(said.contains("has the same memory (CLONE_VM)"), "{said}");
+    ask(&mut program);
+    assert!(program.end().success());
+}
+
+#[test]
+fn the_stack_of_a_fibre_is_not_borrowed() {
+    need!(installed("gcc"), "gcc is not installed");
+    let program = start("fibre");
+    let before = code(program.pid());
+    let said = Patch::put_in(program.pid(), Detail::Kinds).err().unwrap().to_string();
+    assert!(said.contains("stands on a stack of its own"), "{said}");
+    assert!(code(program.pid()) == before && mappings(program.pid()).is_empty());
+}
+
+#[test]
+fn counters_of_a_living_tool_are_respected() {
+    need!(installed("gcc"), "gcc is not installed");
+    let program = start("plain");
+    let pid = program.pid();
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_pulse-trace"))
+        .args([
+            "attach",
+            "--inline",
+            "--probes",
+            "syscalls",
+            "--plain",
+            "-d",
+            "1500ms",
+            "-p",
+            &pid.to_string(),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    crate::support::within(Duration::from_secs(20), "the counters", || !replaced(pid).is_empty());
+    for error in [Patch::put_in(pid, Detail::Kinds).err().unwrap(), repair(pid).err().unwrap()] {
+        assert!(matches!(error, InlineError::Owned { .. }), "{error}");
+    }
+    let doctor = Command::new(env!("CARGO_BIN_EXE_pulse-trace"))
+        .args(["doctor", "--repair", "-p", &pid.to_string()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("has those of a pulse-trace that runs"), "{said}");
+    assert!(!replaced(pid).is_empty());
+    assert!(tool.wait().unwrap().success());
+    assert!(replaced(pid).is_empty());
+    assert!(program.end().success());
+}
+
+#[test]
+fn places_that_another_program_restores_are_noticed() {
+    need!(installed("gcc"), "gcc is not installed");
+    let program = start("plain");
+    let pid = program.pid();
+    let before = code(pid);
+    let mut patch = Patch::put_in(pid, Detail::Kinds).unwrap();
+    assert!(!patch.has_vanished());
+    let place = replaced(pid)[0];
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let line = maps.lines().find(|line| line.contains("r-xp") && line.contains("libc.so.6")).unwrap();
+    let start = u64::from_str_radix(line.split_once('-').unwrap().0, 16).unwrap();
+    let at = (place - start) as usize;
+    let memory = OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).unwrap();
+    memory.write_all_at(&before[at..at + 5], place).unwrap();
+    assert!(patch.has_vanished());
+    assert!(!patch.remove().unwrap().memory_left);
+    assert!(code(pid) == before);
+    assert!(program.end().success());
+}
