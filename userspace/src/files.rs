@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::{
@@ -13,6 +14,13 @@ use rustix::{
     process::{Gid, Uid},
 };
 use thiserror::Error;
+
+/// Has a write beyond the limit of a file's size fail, as on a full disk, where it would kill the process (SIGXFSZ).
+/// Programs that it starts have the signal as it was.
+pub fn outlive_size_limit() {
+    // If it cannot be heard, the limit kills as before.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
 
 /// Where a path leads to: equal places are one file, also where it is not there yet.
 #[must_use]

@@ -20,11 +20,11 @@ mod selftest;
 mod side_by_side;
 mod sites;
 
-use std::{ffi::OsString, io::Write as _};
+use std::{ffi::OsString, io::Write as _, thread};
 
 use clap::{Parser, Subcommand};
 
-use crate::{inline, selftest as selftest_caller, target};
+use crate::{files, inline, model::text, selftest as selftest_caller, target};
 use failure::Failure;
 
 /// Shows where a process's communication time goes: system calls, their latencies and errors, counted in the kernel,
@@ -59,30 +59,43 @@ enum Command {
 /// Runs a command line; the exit code.
 #[must_use]
 pub fn main(arguments: &[OsString]) -> u8 {
-    let text = |at: usize| arguments.get(at).and_then(|argument| argument.to_str());
-    if text(1) == Some(target::HOLD) {
+    files::outlive_size_limit();
+    let word = |at: usize| arguments.get(at).and_then(|argument| argument.to_str());
+    if word(1) == Some(target::HOLD) {
         let rest: Vec<OsString> = arguments[2..].to_vec();
         return say(&target::hold_and_exec(&rest), failure::CANNOT_EXECUTE);
     }
-    if text(1) == Some(inline::HELPER) {
+    if word(1) == Some(inline::HELPER) {
         return inline::serve();
     }
-    if text(1) == Some(selftest_caller::CALLER) {
-        return match selftest_caller::make_calls(text(2).unwrap_or_default()) {
+    if word(1) == Some(selftest_caller::CALLER) {
+        return match selftest_caller::make_calls(word(2).unwrap_or_default()) {
             Ok(()) => 0,
             Err(cause) => {
                 say(&format!("cannot make calls: {cause}; this is a part of __selftest"), failure::CHECK)
             }
         };
     }
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
-    };
-    match dispatch(cli.command) {
-        Ok(code) => code,
-        Err(failure) => say(&failure.to_string(), failure.code()),
-    }
+    on_known_stack(|| {
+        let cli = match Cli::try_parse_from(arguments) {
+            Ok(cli) => cli,
+            Err(error) => return usage(&error),
+        };
+        match dispatch(cli.command) {
+            Ok(code) => code,
+            Err(failure) => say(&failure.to_string(), failure.code()),
+        }
+    })
+}
+
+/// Does it on a stack of a known size, whatever limit the caller has set for that of the first thread.
+fn on_known_stack(work: impl Fn() -> u8 + Sync) -> u8 {
+    const STACK: usize = 8 << 20;
+    thread::scope(|scope| match thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &work) {
+        Ok(worker) => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        // Without room for another thread the one that there is has to do.
+        Err(_) => work(),
+    })
 }
 
 fn dispatch(command: Command) -> Result<u8, Failure> {
@@ -120,7 +133,7 @@ fn print(text: &str) -> Result<(), Failure> {
 fn say(message: &str, code: u8) -> u8 {
     if !message.is_empty() {
         // As above.
-        let _ = writeln!(std::io::stderr().lock(), "pulse-trace: {message}");
+        let _ = writeln!(std::io::stderr().lock(), "pulse-trace: {}", text::message(message));
     }
     code
 }

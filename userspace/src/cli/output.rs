@@ -11,6 +11,7 @@ use crate::{
         glance::Glance,
         inline::LEFT_INSIDE,
         session::{Header, Session},
+        text, units,
     },
     record::Recorder,
     report,
@@ -25,6 +26,8 @@ pub struct Outputs {
     page: Option<Page>,
     unopened: Option<OutputFile>,
     recorder: Option<Recorder>,
+    /// Why the recording has ended before the session.
+    unrecorded: Option<String>,
     dashboard: Option<Dashboard>,
 }
 
@@ -49,7 +52,15 @@ impl Outputs {
             None => None,
         };
         let page = options.html.as_deref().map(Page::create).transpose()?;
-        Ok(Self { session: Session::default(), json, page, unopened, recorder: None, dashboard: None })
+        Ok(Self {
+            session: Session::default(),
+            json,
+            page,
+            unopened,
+            recorder: None,
+            unrecorded: None,
+            dashboard: None,
+        })
     }
 
     /// Notes what is known at the start.
@@ -68,7 +79,10 @@ impl Outputs {
         options: &TraceOptions,
         ran: &Result<Ending, SessionError>,
     ) -> Result<(), Failure> {
-        let recorded = self.recorder.map_or(Ok(()), Recorder::finish).map_err(Failure::usage);
+        let recorded = match self.unrecorded {
+            Some(cause) => Err(Failure::usage(cause)),
+            None => self.recorder.map_or(Ok(()), Recorder::finish).map_err(Failure::usage),
+        };
         let mut watched = Ok(());
         if let Some(dashboard) = self.dashboard {
             dashboard.end(match ran {
@@ -111,7 +125,7 @@ pub fn encode(session: &Session) -> Result<String, Failure> {
         Failure::usage(format!("cannot write JSON: {cause}; leave --json out and read the report"))
     };
     let bytes = export::json::encode(session).map_err(|cause| failed(&cause))?;
-    String::from_utf8(bytes).map_err(|cause| failed(&cause))
+    String::from_utf8(bytes).map(text::quiet_json).map_err(|cause| failed(&cause))
 }
 
 /// Reads a recording as the session that it was.
@@ -120,17 +134,19 @@ pub fn replay(path: &Path) -> Result<crate::record::Replay, Failure> {
 }
 
 impl Sink for Outputs {
-    fn take(&mut self, frame: Frame) -> Result<(), String> {
-        let recorded = match &mut self.recorder {
-            Some(recorder) => recorder.frame(&frame).map_err(|error| error.to_string()),
-            None => Ok(()),
-        };
+    fn take(&mut self, mut frame: Frame) -> Result<(), String> {
+        if let Some(Err(error)) = self.recorder.as_mut().map(|recorder| recorder.frame(&frame)) {
+            // A full disk ends the recording, and neither what is traced nor the other outputs.
+            frame.notes.push(format!("the recording ends before {}: {error}", units::time(frame.at_ns)));
+            self.unrecorded = Some(error.to_string());
+            self.recorder = None;
+        }
         match &self.dashboard {
             // It adds up itself: twice would be twice the work.
             Some(dashboard) => dashboard.take(frame),
             None => self.session.add(&frame),
         }
-        recorded
+        Ok(())
     }
 
     fn glance(&mut self, glance: Glance) {

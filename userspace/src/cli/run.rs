@@ -53,17 +53,23 @@ impl Run {
         };
         let traced = live::trace_command(&self.options, scope, &mut held, inline, wanted);
         beside.iter().for_each(Beside::free);
-        let ended = traced.and_then(|()| {
-            held.wait().map_err(|cause| {
-                Failure::usage(format!(
-                    "cannot learn how the command ended: {cause}; it ran to its end all the same"
-                ))
-            })
-        });
+        if let (Err(failure), None) = (&traced, held.released()) {
+            // The command has not begun.
+            return Err(Failure::new(failure.to_string(), failure.code()));
+        }
+        // Whatever has become of the tracing, the command goes on, and its status is passed on.
+        let ended = held.wait();
         if let Some(beside) = beside {
             beside.end();
         }
-        let status = ended?;
+        if let Err(failure) = traced {
+            super::say(&failure.to_string(), failure.code());
+        }
+        let status = ended.map_err(|cause| {
+            Failure::usage(format!(
+                "cannot learn how the command ended: {cause}; it ran to its end all the same"
+            ))
+        })?;
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         Ok(code.unwrap_or(1) as u8)
     }

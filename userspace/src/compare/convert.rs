@@ -17,6 +17,9 @@ pub enum HistError {
     /// More values than buckets hold, or fewer.
     #[error("a histogram does not add up")]
     Sum,
+    /// Extremes that no values have.
+    #[error("a histogram has a minimum or a maximum that its buckets cannot hold")]
+    Extremes,
 }
 
 /// The values of an exported distribution.
@@ -39,7 +42,10 @@ pub fn values(exported: &Hist) -> Result<hist::Hist, HistError> {
     }
     // Far above what any session holds; sums of several files must not overflow.
     let sane = count <= LARGEST && exported.sum <= LARGEST;
-    if sane && count == exported.count { Ok(values) } else { Err(HistError::Sum) }
+    if !sane || count != exported.count {
+        return Err(HistError::Sum);
+    }
+    if values.has_possible_extremes() { Ok(values) } else { Err(HistError::Extremes) }
 }
 
 #[cfg(test)]
@@ -66,5 +72,20 @@ mod tests {
         let mut short = distribution(&some(), Unit::Ns);
         short.count += 1;
         assert_eq!(values(&short), Err(HistError::Sum));
+    }
+
+    #[test]
+    fn extremes_that_no_values_have_are_refused() {
+        for (min, max) in [
+            (Some(2000), Some(1000)),
+            (Some(0), None),
+            (None, Some(5)),
+            (Some(1), Some(u64::MAX)),
+            (Some(40), Some(50)),
+        ] {
+            let mut damaged = distribution(&some(), Unit::Ns);
+            (damaged.min, damaged.max) = (min, max);
+            assert_eq!(values(&damaged), Err(HistError::Extremes), "{min:?} {max:?}");
+        }
     }
 }

@@ -63,9 +63,10 @@ fn number(value: Option<u64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-/// Quoted where it has to be.
+/// Quoted where it has to be, and with an apostrophe in front where a spreadsheet would take it for a formula.
 fn field(text: &str) -> String {
     let text = printable(text);
+    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
     if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -109,6 +110,8 @@ mod tests {
     fn names_cannot_break_out_of_their_cell() {
         assert_eq!(field("a,\"b\"\n"), "\"a,\"\"b\"\"\\n\"");
         assert_eq!(field("nginx: worker"), "nginx: worker");
+        assert_eq!(field("=HYPERLINK(1,2)"), "\"'=HYPERLINK(1,2)\"");
+        assert_eq!([field("-x"), field("+x"), field("@x")], ["'-x", "'+x", "'@x"]);
     }
 
     #[test]

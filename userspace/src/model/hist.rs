@@ -103,6 +103,15 @@ impl Hist {
         Some((hist::lower(first), upper))
     }
 
+    /// Whether there can be values with this minimum and this maximum: both in the buckets, or neither where there are none.
+    #[must_use]
+    pub fn has_possible_extremes(&self) -> bool {
+        match (self.bounds(), self.min.zip(self.max)) {
+            (Some((lower, upper)), Some((min, max))) => lower <= min && min <= max && max <= upper,
+            (bounds, _) => bounds.is_none() == (self.min.is_none() && self.max.is_none()) && bounds.is_none(),
+        }
+    }
+
     /// Replaces extremes that lie outside of the buckets by the edges of these: recordings of earlier versions have those
     /// of the session in each interval.
     pub fn bound_by_buckets(&mut self) {

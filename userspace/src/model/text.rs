@@ -24,6 +24,44 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// Longest message that is shown: names and paths of strangers may have any length.
+const LONGEST_MESSAGE: usize = 4000;
+
+/// A message for a terminal: line breaks stay, everything else that a terminal could obey is spelled out, and what is too
+/// long is cut.
+#[must_use]
+pub fn message(text: &str) -> String {
+    let mut shown = text.split('\n').map(printable).collect::<Vec<_>>().join("\n");
+    if let Some((at, _)) = shown.char_indices().nth(LONGEST_MESSAGE) {
+        let more = shown.len() - at;
+        shown.truncate(at);
+        push(&mut shown, format_args!("... ({more} more bytes)"));
+    }
+    shown
+}
+
+/// JSON in which nothing is left that a terminal could obey: such characters are only in strings, where they can be spelled
+/// out without another meaning.
+#[must_use]
+pub fn quiet_json(json: String) -> String {
+    let speaks = |c: char| (c.is_control() && !matches!(c, '\n' | '\t' | '\r')) || invisible(c);
+    if !json.chars().any(speaks) {
+        return json;
+    }
+    let mut quiet = String::with_capacity(json.len() + 64);
+    let mut units = [0; 2];
+    for c in json.chars() {
+        if speaks(c) {
+            c.encode_utf16(&mut units)
+                .iter()
+                .for_each(|unit| push(&mut quiet, format_args!("\\u{unit:04x}")));
+        } else {
+            quiet.push(c);
+        }
+    }
+    quiet
+}
+
 /// The name of a process or thread as it is shown.
 #[must_use]
 pub fn name(comm: &str) -> String {
@@ -72,6 +110,26 @@ mod tests {
         assert_eq!(printable("\u{202e}txt.exe\u{200b}"), "\\u{202e}txt.exe\\u{200b}");
         let everything: String = (0..=0x2_ffff).filter_map(char::from_u32).collect();
         assert!(!printable(&everything).chars().any(|c| c.is_control() || invisible(c)));
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines_and_has_an_end() {
+        assert_eq!(message("cannot open \x1b[2Jx:\n  no\u{202e}t"), "cannot open \\x1b[2Jx:\n  no\\u{202e}t");
+        let long = message(&"\u{e9}".repeat(50_000));
+        assert!(
+            long.len() < 9000 && long.ends_with("... (92000 more bytes)"),
+            "{}",
+            &long[long.len() - 40..]
+        );
+    }
+
+    #[test]
+    fn quiet_json_means_what_it_did() {
+        let everything: String = (0..=0x10_ffff).filter_map(char::from_u32).collect();
+        let quiet = quiet_json(serde_json::to_string(&everything).unwrap());
+        assert!(!quiet.chars().any(|c| c.is_control() || invisible(c)));
+        assert_eq!(serde_json::from_str::<String>(&quiet).unwrap(), everything);
+        assert_eq!(quiet_json("{\n  \"a\": 1\n}".to_owned()), "{\n  \"a\": 1\n}");
     }
 
     #[test]

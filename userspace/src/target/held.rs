@@ -7,7 +7,7 @@ use std::{
     cell::Cell,
     env,
     ffi::{OsStr, OsString},
-    fs,
+    fs, io,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -17,10 +17,13 @@ use std::{
 use rustix::{
     fs::{Gid, Uid},
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, set_parent_process_death_signal, waitid},
-    thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
+    thread::{
+        CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
+        set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    },
 };
 
-use super::{Pinned, TargetError};
+use super::{Pinned, TargetError, user};
 
 /// First argument of the process that holds.
 pub const HOLD: &str = "__hold";
@@ -172,37 +175,75 @@ pub fn hold_and_exec(arguments: &[OsString]) -> String {
     format!("cannot run {name:?}: {cause}; check that it is a program for this machine")
 }
 
-/// Under sudo, the command is to run as the user who typed it.
-fn become_invoker() -> std::io::Result<()> {
-    let id = |name| env::var(name).ok().and_then(|id: String| id.parse::<u32>().ok());
-    let (Some(uid), Some(gid)) = (id("SUDO_UID"), id("SUDO_GID")) else { return Ok(()) };
-    if !rustix::process::geteuid().is_root() || uid == 0 {
+/// Gives up what the tool has and the command is not to have: under sudo it runs as the user who typed it, with that user's
+/// groups, and capabilities that the tool was lent pass to it in no case.
+fn become_invoker() -> io::Result<()> {
+    clear_ambient_capability_set()?;
+    if let Ok(held) = capabilities(None) {
+        set_capabilities(None, CapabilitySets { inheritable: CapabilitySet::empty(), ..held })?;
+    }
+    let Some((uid, gid)) = invoker(|name| env::var_os(name))? else { return Ok(()) };
+    if !rustix::process::geteuid().is_root() || uid.is_root() {
         return Ok(());
     }
-    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    set_thread_groups(&groups_of_invoker(gid))?;
+    set_thread_groups(&user::groups(uid, gid)?)?;
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
     Ok(())
 }
 
-fn groups_of_invoker(primary: Gid) -> Vec<Gid> {
-    let user = env::var("SUDO_USER").unwrap_or_default();
-    let database = fs::read_to_string("/etc/group").unwrap_or_default();
-    let mut groups = vec![primary];
-    for line in database.lines() {
-        let mut fields = line.split(':');
-        let (Some(id), Some(members)) = (fields.nth(2), fields.next()) else { continue };
-        if members.split(',').any(|member| member == user) {
-            groups.extend(id.parse().ok().map(Gid::from_raw));
+/// Who typed `sudo`, as that says; `None` where nothing does. What cannot be read is not taken for nobody.
+fn invoker(variable: impl Fn(&str) -> Option<OsString>) -> io::Result<Option<(Uid, Gid)>> {
+    let id = |name: &str| {
+        let text = variable(name);
+        let number = text.as_ref().map(|text| text.to_str().and_then(|text| text.parse::<u32>().ok()));
+        match number {
+            None => Ok(None),
+            // The largest number stands for "leave it as it is".
+            Some(Some(id)) if id != u32::MAX => Ok(Some(id)),
+            Some(_) => {
+                Err(io::Error::other(format!("{name}={} is no id", text.unwrap_or_default().display())))
+            }
+        }
+    };
+    match (id("SUDO_UID")?, id("SUDO_GID")?) {
+        (Some(uid), Some(gid)) => Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid)))),
+        (None, None) => Ok(None),
+        (uid, _) => {
+            let (is, is_not) =
+                if uid.is_some() { ("SUDO_UID", "SUDO_GID") } else { ("SUDO_GID", "SUDO_UID") };
+            Err(io::Error::other(format!("{is} is set and {is_not} is not")))
         }
     }
-    groups
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_invoker_is_whom_sudo_names_and_nothing_else_will_do() {
+        let of = |uid: Option<&str>, gid: Option<&str>| {
+            let value = |name: &str| if name == "SUDO_UID" { uid } else { gid };
+            let found = invoker(|name| value(name).map(OsString::from));
+            found
+                .map(|found| found.map(|(uid, gid)| (uid.as_raw(), gid.as_raw())))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(of(None, None), Ok(None));
+        assert_eq!(of(Some("1000"), Some("100")), Ok(Some((1000, 100))));
+        for (uid, gid) in [
+            (Some("1000"), None),
+            (None, Some("100")),
+            (Some("root"), Some("100")),
+            (Some(""), Some("100")),
+            (Some("-1"), Some("100")),
+            (Some("4294967295"), Some("100")),
+            (Some("1000"), Some("4294967296")),
+        ] {
+            assert!(of(uid, gid).is_err(), "{uid:?} {gid:?}");
+        }
+    }
 
     #[test]
     fn commands_are_found_or_refused_by_name() {

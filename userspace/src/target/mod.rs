@@ -8,6 +8,7 @@ mod pinned;
 mod places;
 mod procfs;
 mod select;
+mod user;
 
 pub use candidates::{Candidate, candidates};
 pub use doing::{Doing, doing};
