@@ -30,7 +30,7 @@ fn remedy(capability: &str) -> String {
     let name = capability.to_lowercase();
     let set =
         if USUAL.split(',').any(|one| one == name) { USUAL.to_owned() } else { format!("{USUAL},{name}") };
-    format!("run with sudo, or `setcap {set}+ep` on the binary")
+    privileges::advice(&set)
 }
 
 fn statistics() -> Finding {

@@ -82,15 +82,18 @@ pub enum LoadError {
     Btf(#[from] BtfError),
     /// The object or a map was refused.
     #[error(
-        "cannot load the BPF object: {}; Linux 5.10 or newer is needed, `pulse-trace doctor` tells what is missing",
-        causes(.0)
+        "cannot load the BPF object: {}; {}",
+        causes(.0),
+        remedy(.0)
     )]
     Object(#[from] aya::EbpfError),
     /// A program was refused.
     #[error(
-        "cannot load BPF program {name}: {}; this kernel refuses it, please report that with the output of \
-         `pulse-trace doctor`",
-        verdict(cause)
+        "cannot load BPF program {name}: {}; {}",
+        verdict(cause),
+        out_of_something(cause).unwrap_or(
+            "this kernel refuses it, please report that with the output of `pulse-trace doctor`"
+        )
     )]
     Program {
         /// Which.
@@ -162,6 +165,36 @@ fn causes(error: &dyn Error) -> String {
     text
 }
 
+/// The system's own error behind another.
+fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let behind =
+        |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> { (*error).source() };
+    std::iter::successors(Some(error), behind).find_map(|error| error.downcast_ref())
+}
+
+/// What to do where the machine or a limit has no room for more; `None` where it is not that.
+fn out_of_something(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    match system_error(error)?.raw_os_error()? {
+        libc::EMFILE | libc::ENFILE => Some("the limit of open files is reached: raise it with `ulimit -n`"),
+        libc::ENOMEM => {
+            Some("the machine or its cgroup is out of memory: trace less, or set less room with --limit")
+        }
+        _ => None,
+    }
+}
+
+/// What to do where the object cannot be loaded.
+fn remedy(error: &(dyn Error + 'static)) -> &'static str {
+    const FORBIDDEN: &str =
+        "a security policy, a seccomp filter or lockdown forbids it: `pulse-trace doctor` tells what it sees";
+    let is_forbidden =
+        || system_error(error).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    out_of_something(error).unwrap_or_else(|| match is_forbidden() {
+        true => FORBIDDEN,
+        false => "Linux 5.10 or newer is needed, `pulse-trace doctor` tells what is missing",
+    })
+}
+
 /// What the verifier objects to: the line before its statistics.
 fn verdict(cause: &ProgramError) -> String {
     let ProgramError::LoadError { io_error, verifier_log } = cause else { return causes(cause) };
@@ -178,24 +211,21 @@ impl LoadError {
     /// Whether a missing privilege is the cause.
     #[must_use]
     pub fn is_permission(&self) -> bool {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
-        let mut refused = false;
-        while let Some(error) = cause {
-            let io = error.downcast_ref::<io::Error>();
-            refused |= io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-            cause = error.source();
-        }
-        refused && !privileges::missing().is_empty()
+        let refused = system_error(self).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        refused && (!privileges::missing().is_empty() || !privileges::in_initial_user_namespace())
     }
 
     /// What to say when a privilege is missing.
     #[must_use]
     pub fn privilege_sentence(&self) -> String {
-        format!(
-            "cannot load BPF programs: this user lacks {}; run it with sudo, or grant them with \
-             `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the binary",
-            privileges::missing().join(" and ")
-        )
+        if !privileges::in_initial_user_namespace() {
+            return "cannot load BPF programs: this is a user namespace, and the kernel lets nobody trace from within one; \
+                    run it on the host, or in a container without a user namespace of its own"
+                .to_owned();
+        }
+        let missing = privileges::missing().join(" and ");
+        let advice = privileges::advice("cap_bpf,cap_perfmon,cap_sys_ptrace");
+        format!("cannot load BPF programs: this user lacks {missing}; {advice}")
     }
 }
 

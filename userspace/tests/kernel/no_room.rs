@@ -45,3 +45,20 @@ fn a_small_stack_is_enough() {
     assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).contains("ledger"));
 }
+
+#[test]
+fn what_forbids_or_hinders_it_is_named_and_no_kernel_is_blamed() {
+    let attach = ["attach", "--plain", "-d", "100ms", "-p", &std::process::id().to_string()];
+    let few = under("-n 12", &attach);
+    let error = String::from_utf8_lossy(&few.stderr).into_owned();
+    assert!(!few.status.success() && error.contains("ulimit -n") && !error.contains("Linux 5.10"), "{error}");
+    // Root there, with every capability, and not of the machine.
+    let inside = Command::new("unshare")
+        .args(["--user", "--map-root-user", env!("CARGO_BIN_EXE_pulse-trace")])
+        .args(attach)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&inside.stderr).into_owned();
+    assert_eq!(inside.status.code(), Some(3), "{error}");
+    assert!(error.contains("user namespace") && !error.contains("Linux 5.10"), "{error}");
+}

@@ -45,55 +45,50 @@ static pthread_t begin(void *(*body)(void *)) {
     return thread;
 }
 
-/* A thread that is always inside of a restartable sequence. The sequence commits how long it took: one that was
-   interrupted for long and went on all the same is torn. */
+/* A thread that is always inside of a restartable sequence. As its last step the sequence notes which one the kernel takes
+   it to be in: where that is none, the thread was made to run elsewhere, and put back into the middle. */
 static volatile uint64_t sequences, torn, aborted;
-static volatile int pausing;
 
-static int sequence(uint64_t *took) {
+static int sequence(uint64_t *current) {
     struct rseq *area = (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
     asm volatile goto(
         ".pushsection __rseq_cs, \"aw\"\n.balign 32\n"
         "3:\n.long 0, 0\n.quad 1f, 2f - 1f, 4f\n.popsection\n"
         "leaq 3b(%%rip), %%rax\n"
-        "movq %%rax, %[current]\n"
+        "movq %%rax, %[in_kernel]\n"
         "1:\n"
-        "rdtsc\nshlq $32, %%rdx\norq %%rdx, %%rax\nmovq %%rax, %%r8\n"
         "movl $3000, %%ecx\n"
         "5:\npause\ndecl %%ecx\njnz 5b\n"
-        "rdtsc\nshlq $32, %%rdx\norq %%rdx, %%rax\nsubq %%r8, %%rax\n"
-        "movq %%rax, (%[took])\n"
+        "movq %[in_kernel], %%rax\n"
+        "movq %%rax, (%[current])\n"
         "2:\n"
         ".pushsection __rseq_failure, \"ax\"\n"
         ".byte 0x0f, 0xb9, 0x3d\n.long 0x53053053\n"
         "4:\njmp %l[abort]\n.popsection\n"
-        : : [current] "m"(area->rseq_cs), [took] "r"(took)
-        : "memory", "cc", "rax", "rcx", "rdx", "r8" : abort);
+        : : [in_kernel] "m"(area->rseq_cs), [current] "r"(current)
+        : "memory", "cc", "rax", "rcx" : abort);
     return 1;
 abort:
     return 0;
 }
 
-static uint64_t usual(void) {
-    uint64_t least = UINT64_MAX, took;
-    for (int round = 0; round < 200; round++)
-        if (sequence(&took) && took < least) least = took;
-    return least;
-}
+static void answer(void);
 
-static void *sequential(void *unused) {
-    uint64_t least = usual(), took;
+static void sequential(void) {
+    uint64_t current;
+    char line[64];
+    fcntl(0, F_SETFL, O_NONBLOCK);
     for (;;) {
-        while (pausing) usleep(1000);
-        if (sequence(&took)) {
+        if (sequence(&current)) {
             sequences = sequences + 1;
-            /* A stop takes some hundred microseconds, the sequence itself less than a hundred. */
-            if (took > 3 * least) torn = torn + 1;
+            if (!current) torn = torn + 1;
         } else {
             aborted = aborted + 1;
         }
+        ssize_t got = sequences % 64 ? -1 : read(0, line, sizeof line);
+        if (got == 0) return;
+        if (got > 0) answer();
     }
-    return unused;
 }
 
 /* Waits that the kernel does not begin anew after a stop. */
@@ -191,11 +186,14 @@ static rlim_t used_memory(void) {
     return (rlim_t)pages * 4096;
 }
 
+static void answer(void) {
+    printf("%lu %lu %lu %lu %lu %lu\n", acquired, sequences, torn, aborted, endless_cut, limited_cut);
+}
+
 int main(int count, char **words) {
     pid_t sharer = 0;
     const char *mode = count > 1 ? words[1] : "";
     setvbuf(stdout, NULL, _IONBF, 0);
-    if (!strcmp(mode, "sequence")) begin(sequential);
     if (!strcmp(mode, "waits")) {
         sigset_t set;
         sigemptyset(&set);
@@ -218,10 +216,10 @@ int main(int count, char **words) {
     if (!strcmp(mode, "open-files")) limit(RLIMIT_NOFILE, 3);
     puts("ready");
     if (!strcmp(mode, "fibre")) on_fibre();
+    if (!strcmp(mode, "sequence")) sequential();
     char line[64];
     while (fgets(line, sizeof line, stdin)) {
-        if (!strcmp(line, "ask\n"))
-            printf("%lu %lu %lu %lu %lu %lu\n", acquired, sequences, torn, aborted, endless_cut, limited_cut);
+        if (!strcmp(line, "ask\n")) answer();
     }
     if (semaphore) semctl(semaphore, 0, IPC_RMID);
     if (sharer) kill(sharer, SIGKILL);
