@@ -6,6 +6,7 @@ pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod files;
+pub mod fuzzing;
 pub mod inline;
 mod input;
 pub mod kernel;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 
-use crate::{bench, build, check, demo, dist, say, setup, test, vm};
+use crate::{bench, build, check, demo, dist, fuzz, say, setup, test, vm};
 
 struct Verb {
     name: &'static str,
@@ -49,6 +49,12 @@ const VERBS: &[Verb] = &[
         arguments: "[TIMES [FILTER]]",
         does: "kernel tests ten times, beside a busy loop on each CPU and builds",
         run: test::soak::run,
+    },
+    Verb {
+        name: "fuzz",
+        arguments: "[--seconds N] [TARGET...]",
+        does: "feed every parser of foreign bytes with mutated real files, two minutes each",
+        run: fuzz::run,
     },
     Verb {
         name: "demo",

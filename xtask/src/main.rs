@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod demo;
 mod dist;
+mod fuzz;
 mod packages;
 mod process;
 mod real;

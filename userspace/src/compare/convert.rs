@@ -76,13 +76,9 @@ mod tests {
 
     #[test]
     fn extremes_that_no_values_have_are_refused() {
-        for (min, max) in [
-            (Some(2000), Some(1000)),
-            (Some(0), None),
-            (None, Some(5)),
-            (Some(1), Some(u64::MAX)),
-            (Some(40), Some(50)),
-        ] {
+        for (min, max) in
+            [(Some(2000), Some(1000)), (Some(0), None), (None, Some(5)), (Some(1), Some(u64::MAX))]
+        {
             let mut damaged = distribution(&some(), Unit::Ns);
             (damaged.min, damaged.max) = (min, max);
             assert_eq!(values(&damaged), Err(HistError::Extremes), "{min:?} {max:?}");

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::{BufRead as _, BufReader},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -125,13 +125,33 @@ pub fn of_files(
     reference: Option<&str>,
     command: Vec<String>,
 ) -> Result<Comparison, CompareError> {
-    let read = read_all(given)?;
-    comparable(&read)?;
-    let names = names(&read, matching)?;
+    of_read(&read_all(given)?, matching, reference, command)
+}
+
+/// Compares a file that is in memory with itself.
+///
+/// # Errors
+/// As for [`of_files`].
+pub fn of_bytes(bytes: &[u8]) -> Result<Comparison, CompareError> {
+    let read = |label: &str| {
+        let given = Given { label: Some(label.to_owned()), path: label.into() };
+        Ok::<_, CompareError>(Read { given, name: label.to_owned(), export: read_from(bytes, label)? })
+    };
+    of_read(&[read("a")?, read("b")?], &Matching::default(), None, Vec::new())
+}
+
+fn of_read(
+    read: &[Read],
+    matching: &Matching,
+    reference: Option<&str>,
+    command: Vec<String>,
+) -> Result<Comparison, CompareError> {
+    comparable(read)?;
+    let names = names(read, matching)?;
     let mut variants: Vec<Variant> = Vec::new();
     for (nth, file) in read.iter().enumerate() {
         let sample = Sample { position: nth as u32, ..sample(file, &names)? };
-        let label = file.given.label.clone().unwrap_or_else(|| own_label(&read, nth));
+        let label = file.given.label.clone().unwrap_or_else(|| own_label(read, nth));
         match variants.iter_mut().find(|variant| variant.label == label) {
             Some(variant) => {
                 variant.source.push(file.name.clone());
@@ -149,7 +169,7 @@ pub fn of_files(
     }
     let reference = reference.and_then(|label| variants.iter().position(|variant| variant.label == label));
     let labels: Vec<&str> = variants.iter().map(|variant| variant.label.as_str()).collect();
-    Ok(build(frame(&read, &labels, reference.unwrap_or(0), command), &variants))
+    Ok(build(frame(read, &labels, reference.unwrap_or(0), command), &variants))
 }
 
 fn frame(read: &[Read], labels: &[&str], reference: usize, command: Vec<String>) -> Frame {
@@ -197,24 +217,30 @@ fn read_all(given: &[Given]) -> Result<Vec<Read>, CompareError> {
 
 fn read(given: &Given) -> Result<Read, CompareError> {
     let name = given.path.display().to_string();
-    let failed = |cause: String| CompareError::File { name: name.clone(), cause };
-    let file = File::open(&given.path).map_err(|error| failed(cause(&error)))?;
-    let mut source = BufReader::with_capacity(1 << 16, file);
-    let start = source.fill_buf().map_err(|error| failed(cause(&error)))?;
-    let is_export = start.starts_with(b"{") && !start.starts_with(b"{\"header\"");
-    let export = if is_export {
-        read_export(source, &name)?
-    } else {
-        let replay = Reader::new(source, name.clone())?.replay()?;
-        Export::from(&replay.session)
-    };
-    if export.processes.is_empty() {
-        return Err(CompareError::Empty(name));
-    }
+    let failed = |error| CompareError::File { name: name.clone(), cause: cause(&error) };
+    let file = File::open(&given.path).map_err(failed)?;
+    let export = read_from(BufReader::with_capacity(1 << 16, file), &name)?;
     Ok(Read { given: given.clone(), name, export })
 }
 
-fn read_export(source: BufReader<File>, name: &str) -> Result<Export, CompareError> {
+/// A recording or an export, whichever it is.
+fn read_from(mut source: impl BufRead, name: &str) -> Result<Export, CompareError> {
+    let failed = |error| CompareError::File { name: name.to_owned(), cause: cause(&error) };
+    let start = source.fill_buf().map_err(failed)?;
+    let is_export = start.starts_with(b"{") && !start.starts_with(b"{\"header\"");
+    let export = if is_export {
+        read_export(source, name)?
+    } else {
+        let replay = Reader::new(source, name.to_owned())?.replay()?;
+        Export::from(&replay.session)
+    };
+    if export.processes.is_empty() {
+        return Err(CompareError::Empty(name.to_owned()));
+    }
+    Ok(export)
+}
+
+fn read_export(mut source: impl BufRead, name: &str) -> Result<Export, CompareError> {
     #[derive(serde::Deserialize)]
     struct Head {
         schema: String,
@@ -226,7 +252,7 @@ fn read_export(source: BufReader<File>, name: &str) -> Result<Export, CompareErr
         failed(cause)
     };
     let mut text = Vec::new();
-    std::io::Read::read_to_end(&mut { source }, &mut text).map_err(|error| failed(cause(&error)))?;
+    source.read_to_end(&mut text).map_err(|error| failed(cause(&error)))?;
     let head: Head = serde_json::from_slice(&text).map_err(broken)?;
     if head.schema != SCHEMA {
         let found: String = head.schema.chars().take(60).collect();

@@ -25,7 +25,7 @@ mod warnings;
 
 pub use build::{Frame, build};
 pub use convert::{HistError, values};
-pub use files::{CompareError, Given, Matching, of_files};
+pub use files::{CompareError, Given, Matching, of_bytes, of_files};
 pub use measure::{BUCKET, Selection, measures, rate_key};
 pub use sample::{Distribution, Measure, Sample, Variant, anatomy_measures};
 pub use tables::{csv, markdown};

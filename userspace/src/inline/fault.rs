@@ -1,7 +1,7 @@
 //! For the proof that the tool and its helper may be killed at any moment: kills one or both before the step that a test
-//! names, counted in the process that does the work.
+//! names, counted in the process that does the work. Not in a release.
 
-#[cfg(not(feature = "kernel-tests"))]
+#[cfg(not(debug_assertions))]
 mod off {
     /// Notes that the next step follows.
     pub fn step() {}
@@ -10,7 +10,7 @@ mod off {
     pub fn in_helper() {}
 }
 
-#[cfg(feature = "kernel-tests")]
+#[cfg(debug_assertions)]
 mod on {
     use std::{
         env,
@@ -47,7 +47,7 @@ mod on {
     }
 }
 
-#[cfg(not(feature = "kernel-tests"))]
+#[cfg(not(debug_assertions))]
 pub use off::{in_helper, step};
-#[cfg(feature = "kernel-tests")]
+#[cfg(debug_assertions)]
 pub use on::{in_helper, step};

@@ -1,12 +1,14 @@
 //! Attaching and letting go.
 
+use std::thread;
+
 use aya::{
     Btf,
     programs::{Program, ProgramError, links::FdLink},
 };
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use super::{Kernel, LoadError};
+use super::{Kernel, LoadError, Probes};
 
 /// A tracepoint and the programs that can serve it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,15 @@ pub const SCHED: [Hook; 10] = [
     Hook { fallback: Some("sched_switch_old"), ..hook("sched_switch", "sched_switch") },
 ];
 
+/// What has to be attached for these probes, in the order in which that is done: first [`LIFECYCLE`].
+#[must_use]
+pub fn hooks_of(probes: Probes) -> Vec<&'static [Hook]> {
+    let mut hooks = vec![&LIFECYCLE[..]];
+    hooks.extend((probes.syscalls || probes.futex).then_some(&SYSCALLS[..]));
+    hooks.extend(probes.sched.then_some(&SCHED[..]));
+    hooks
+}
+
 /// Attached programs, in the order of their attachment.
 #[derive(Default)]
 pub struct Attached {
@@ -81,6 +92,27 @@ impl Kernel {
             attached.links.push((*hook, link));
         }
         Ok(fallbacks)
+    }
+
+    /// Has the kernel verify the programs of these hooks, several at a time: that is most of what starting takes. One that is
+    /// refused is tried again when it is to be attached, and the refusal is told then.
+    pub fn load_ahead(&mut self, hooks: &[Hook]) {
+        let Some(btf) = self.btf.take().or_else(|| Btf::from_sys_fs().ok()) else { return };
+        thread::scope(|scope| {
+            for (name, program) in self.ebpf.programs_mut() {
+                let Some(hook) = hooks.iter().find(|hook| hook.program == name) else { continue };
+                let load = || {
+                    let _ = match program {
+                        Program::RawTracePoint(program) => program.load(),
+                        Program::BtfTracePoint(program) => program.load(hook.tracepoint, &btf),
+                        _ => Ok(()),
+                    };
+                };
+                // Without room for another thread it is loaded when it is attached.
+                let _ = thread::Builder::new().spawn_scoped(scope, load);
+            }
+        });
+        self.btf = Some(btf);
     }
 
     fn attach_program(&mut self, name: &'static str, tracepoint: &str) -> Result<FdLink, LoadError> {

@@ -172,7 +172,7 @@ impl Btf {
             while let Some((offset, kind)) =
                 steps.next().and_then(|step| self.member(here, step.as_bytes(), 0))
             {
-                bits += offset;
+                bits = u32::saturating_add(bits, offset);
                 if steps.peek().is_none() {
                     return Ok(bits / 8);
                 }
@@ -192,7 +192,7 @@ impl Btf {
                 return None;
             }
             let (bits, kind) = self.member(self.resolve(member.kind)?, name, depth + 1)?;
-            Some((bits + member.bits, kind))
+            Some((bits.saturating_add(member.bits), kind))
         })
     }
 }

@@ -5,6 +5,7 @@ use std::{
     fs, io,
     ops::RangeInclusive,
     os::fd::{AsFd as _, AsRawFd as _, RawFd},
+    thread,
 };
 
 use aya::{
@@ -278,6 +279,8 @@ impl Kernel {
     /// # Errors
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
+        // Parsing all of the kernel's types takes a while, and is needed only when programs are loaded.
+        let types = thread::Builder::new().spawn(|| aya::Btf::from_sys_fs().ok());
         let limits = setup.limits.of_use_with(setup.probes);
         // Where processes come and go, those that find no row have one together, behind all others.
         let grows = setup.follow_children || setup.everybody;
@@ -302,7 +305,7 @@ impl Kernel {
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
         let map_descriptors = descriptors(&ebpf);
         let mut maps = Vec::new();
-        let kernel = Self {
+        let mut kernel = Self {
             tids: map(&mut ebpf, &mut maps, "TIDS")?,
             threads: map(&mut ebpf, &mut maps, "THREADS")?,
             rows: map(&mut ebpf, &mut maps, "ROWS")?,
@@ -335,6 +338,7 @@ impl Kernel {
         if others != 0 {
             kernel.rows.write(others as usize, seats::others());
         }
+        kernel.btf = types.ok().and_then(|types| types.join().ok()).flatten();
         Ok(kernel)
     }
 }

@@ -32,7 +32,7 @@ mod trap;
 mod uprobe;
 mod watch;
 
-pub use attach::{Attached, Hook, LIFECYCLE, SCHED, SYSCALLS};
+pub use attach::{Attached, Hook, LIFECYCLE, SCHED, SYSCALLS, hooks_of};
 pub use cells::CellCounts;
 pub use cpu_clock::process_cpu_ns;
 pub use errors::Errors;

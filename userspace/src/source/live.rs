@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     inline::{Detail, Hands, InlineError, bring_to_entry},
-    kernel::{Attached, Kernel, LIFECYCLE, LoadError, SCHED, SYSCALLS, Setup, give_back, lacks_cookies},
+    kernel::{Attached, Kernel, LoadError, SCHED, SYSCALLS, Setup, give_back, hooks_of, lacks_cookies},
     model::{
         frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
         glance::Glance,
@@ -106,7 +106,9 @@ impl Live {
         let (mut probing, left_out) = prepare_probing(setup, &mut kernel, wish)?;
         let costs = Costs::open(&mut kernel);
         let mut attached = Attached::default();
-        kernel.attach(&LIFECYCLE, &mut attached)?;
+        let hooks = hooks_of(setup.probes);
+        kernel.load_ahead(&hooks.concat());
+        kernel.attach(hooks[0], &mut attached)?;
         let taken = take_in(&mut kernel, setup, targets, onlooker)?;
         let all = taken.all(targets);
         // All that takes its time comes before the hooks that many pass.
@@ -117,11 +119,8 @@ impl Live {
         if !setup.everybody {
             gatherer.observe(&kernel);
         }
-        if setup.probes.syscalls || setup.probes.futex {
-            kernel.attach(&SYSCALLS, &mut attached)?;
-        }
-        if setup.probes.sched {
-            kernel.attach(&SCHED, &mut attached)?;
+        for hooks in &hooks[1..] {
+            kernel.attach(hooks, &mut attached)?;
         }
         kernel.forget_types();
         give_back();

@@ -120,6 +120,11 @@ fn started(pid: u32) -> Option<i64> {
     Some(booted + ticks / rustix::param::clock_ticks_per_second().max(1).cast_signed())
 }
 
+/// How many functions such a file names.
+pub fn count(bytes: &[u8]) -> usize {
+    parse(bytes).len()
+}
+
 /// Lines read `START SIZE NAME`, numbers in hexadecimal; others are left out, as is a last one that is not whole.
 fn parse(bytes: &[u8]) -> Vec<Function> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &bytes[..end]);

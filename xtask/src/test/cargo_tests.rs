@@ -15,9 +15,6 @@ use crate::{
     say, workspace,
 };
 
-/// Brings the tests that load BPF programs; plain `cargo test` leaves them out.
-pub const FEATURE: &str = "pulse-trace/kernel-tests";
-
 /// Unit, contract and golden tests, as the caller.
 pub fn unprivileged(tally: &mut Tally) {
     let mut test = cargo(["test", "--workspace", "--exclude", workspace::EBPF, "--no-fail-fast"]);
@@ -35,7 +32,8 @@ pub fn interleavings(tally: &mut Tally) {
     read_along(tally, "interleavings", test.env("RUSTFLAGS", "--cfg loom").arg("loom_"));
 }
 
-/// The tests that load BPF programs, or those that a filter names: built as the caller, run as root, one at a time.
+/// The tests that load BPF programs, which plain `cargo test` leaves out, or those of them that a filter names: built as the
+/// caller, run as root, one at a time.
 pub fn privileged(tally: &mut Tally, name: &str, filter: &[String]) {
     if !workspace::root().join("userspace/tests/kernel/main.rs").is_file() {
         tally.test(name, Err("userspace/tests/kernel/main.rs is missing: there is nothing to run".into()));
@@ -45,7 +43,7 @@ pub fn privileged(tally: &mut Tally, name: &str, filter: &[String]) {
         Ok(words) => words,
         Err(error) => return tally.skip(name, &format!("{error:#}")),
     };
-    let mut test = cargo(["test", "--package", "pulse-trace", "--features", FEATURE, "--test", "kernel"]);
+    let mut test = cargo(["test", "--package", "pulse-trace", "--test", "kernel"]);
     if !as_root.is_empty() {
         let words: Vec<String> = as_root.iter().map(|word| format!("'{word}'")).collect();
         test.arg("--config").arg(format!("target.'cfg(unix)'.runner = [{}]", words.join(", ")));

@@ -54,9 +54,10 @@ pub fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    let selection =
-        ["--workspace", "--exclude", workspace::EBPF, "--all-targets", "--features", cargo_tests::FEATURE];
-    process::run(cargo(["clippy"]).args(selection).args(["--", "-D", "warnings"]))
+    let everything = ["--workspace", "--exclude", workspace::EBPF, "--all-targets"];
+    process::run(cargo(["clippy"]).args(everything).args(["--", "-D", "warnings"]))?;
+    let kernel_tests = ["--package", "pulse-trace", "--test", "kernel"];
+    process::run(cargo(["clippy"]).args(kernel_tests).args(["--", "-D", "warnings"]))
 }
 
 /// Clippy for the crate that builds for the kernel's target only, with the flags of `userspace/build.rs`.

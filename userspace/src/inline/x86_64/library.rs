@@ -1,6 +1,11 @@
 //! The C library of a target: what can be replaced in it, and where it lies.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    sync::{Mutex, PoisonError},
+};
 
 use super::InlineError;
 use crate::{
@@ -79,16 +84,13 @@ impl Library {
             return Err("its C library is musl, which does not spin adaptively".to_owned());
         }
         let file = input::mapped(pid, (mapping.start, mapping.end), path, mapping.identity());
-        let bytes = file.and_then(|file| input::binary(&file, LARGEST));
-        let bytes = bytes.map_err(|cause| format!("its {name} cannot be read ({cause})"))?;
-        let plan = plan(&bytes, &Nowhere);
-        let replacements = replaceable::find(&bytes, &plan);
-        let Some(code) = replacements.code.first() else {
-            let why = plan.refusals.into_iter().chain(replacements.left_out).next();
+        let offer = file.and_then(|file| Offer::of(&file));
+        let offer = offer.map_err(|cause| format!("its {name} cannot be read ({cause})"))?;
+        let Some(code) = offer.replacements.code.first() else {
             // In older releases the mutexes are in a library of their own.
-            return Err(why.unwrap_or_else(|| format!("{name} has no mutexes")));
+            return Err(offer.refusal.unwrap_or_else(|| format!("{name} has no mutexes")));
         };
-        let Some(offset) = file_offset(&bytes, code.address) else { return Ok(None) };
+        let Some(offset) = offer.offset else { return Ok(None) };
         if !(mapping.offset..mapping.offset + (mapping.end - mapping.start)).contains(&offset) {
             return Ok(None);
         }
@@ -96,10 +98,55 @@ impl Library {
         Ok(Some(Self {
             bias: in_memory.wrapping_sub(code.address),
             text: (mapping.start, mapping.end),
-            generation: plan.generation,
-            replacements,
+            generation: offer.generation,
+            replacements: offer.replacements,
             name,
         }))
+    }
+}
+
+/// What a file has to offer.
+#[derive(Clone)]
+struct Offer {
+    replacements: Replacements,
+    /// Where in the file the first of its functions lies.
+    offset: Option<u64>,
+    generation: Option<Generation>,
+    /// Why it has none.
+    refusal: Option<String>,
+}
+
+/// A file, and which of its states: identity, length, time of the last change.
+type State = (input::Identity, u64, (i64, i64));
+
+/// Files that are remembered.
+const MOST: usize = 16;
+
+impl Offer {
+    /// Looks into a file: once, for as long as it stays the same.
+    fn of(file: &File) -> io::Result<Self> {
+        static KNOWN: Mutex<Vec<(State, Offer)>> = Mutex::new(Vec::new());
+        let about = file.metadata()?;
+        let state = (input::identity(file)?, about.len(), (about.ctime(), about.ctime_nsec()));
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, offer)) = known().iter().find(|(it, _)| *it == state) {
+            return Ok(offer.clone());
+        }
+        let offer = Self::in_bytes(&input::binary(file, LARGEST)?);
+        let mut known = known();
+        if known.len() == MOST {
+            known.remove(0);
+        }
+        known.push((state, offer.clone()));
+        Ok(offer)
+    }
+
+    fn in_bytes(bytes: &[u8]) -> Self {
+        let plan = plan(bytes, &Nowhere);
+        let replacements = replaceable::find(bytes, &plan);
+        let offset = replacements.code.first().and_then(|code| file_offset(bytes, code.address));
+        let refusal = plan.refusals.iter().chain(&replacements.left_out).next().cloned();
+        Self { replacements, offset, generation: plan.generation, refusal }
     }
 }
 

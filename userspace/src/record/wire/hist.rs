@@ -68,12 +68,12 @@ impl TryFrom<Hist> for Values {
             }
             values.add(bucket, count);
         }
-        if read.min > read.max {
-            return Err(Impossible("a minimum is above its maximum"));
-        }
         (values.sum, values.min, values.max) = (read.sum, read.min, read.max);
         (values.min_is_bound, values.max_is_bound) = (read.min_is_bound, read.max_is_bound);
         values.bound_by_buckets();
-        Ok(values)
+        match values.min > values.max {
+            true => Err(Impossible("a minimum is above its maximum")),
+            false => Ok(values),
+        }
     }
 }

@@ -88,6 +88,89 @@ fn no_limit_of_the_targets_own_is_touched() {
     }
 }
 
+/// What the program of that name says of the limits of a process, or sets.
+fn prlimit(pid: u32, options: &[&str]) -> String {
+    let output = Command::new("prlimit").args(["--pid", &pid.to_string()]).args(options).output().unwrap();
+    assert!(output.status.success(), "{options:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_target_survives_whatever_limits_it_has() {
+    need!(installed("gcc") && installed("prlimit"), "gcc or prlimit is not installed");
+    let mut program = start("plain");
+    let pid = program.pid();
+    let before = code(pid);
+    let limit = |resource: &str, soft: &str| prlimit(pid, &[&format!("--{resource}={soft}:")]);
+    let resources = [
+        "as",
+        "core",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "sigpending",
+        "stack",
+    ];
+    let (mut counted, mut refused) = (0, 0);
+    for resource in resources {
+        for soft in ["0", "1", "4096", "1048576"] {
+            let hard = prlimit(pid, &[&format!("--{resource}"), "--noheadings", "-o", "HARD", "--raw"]);
+            if hard.parse::<u64>().is_ok_and(|hard| hard < soft.parse().unwrap()) {
+                continue;
+            }
+            limit(resource, soft);
+            match Patch::put_in(pid, Detail::Kinds) {
+                Ok(mut patch) => {
+                    ask(&mut program);
+                    assert!(!patch.remove().unwrap().memory_left, "{resource} {soft}");
+                    counted += 1;
+                }
+                Err(error) => {
+                    assert!(error.to_string().contains("its limit of"), "{resource} {soft}: {error}");
+                    refused += 1;
+                }
+            }
+            limit(resource, &hard);
+            ask(&mut program);
+            assert!(code(pid) == before && mappings(pid).is_empty(), "{resource} {soft}");
+        }
+    }
+    assert!(counted >= 30 && refused >= 5, "{counted} counted, {refused} refused");
+    assert!(program.end().success());
+}
+
+/// `PULSE_INLINE_CYCLES=10000` does as many as the longest proof asks for.
+#[test]
+fn a_target_under_load_is_what_it_was_after_many_cycles() {
+    need!(installed("gcc"), "gcc is not installed");
+    let cycles = std::env::var("PULSE_INLINE_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let mut program = start("plain");
+    let pid = program.pid();
+    let (before, threads) = (code(pid), fs::read_dir(format!("/proc/{pid}/task")).unwrap().count());
+    let memory = |pid: u32| fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().lines().count();
+    let mapped = memory(pid);
+    for cycle in 0..cycles {
+        let mut patch =
+            Patch::put_in(pid, Detail::Kinds).unwrap_or_else(|error| panic!("cycle {cycle}: {error}"));
+        assert!(!patch.remove().unwrap().memory_left, "cycle {cycle}");
+    }
+    let first = ask(&mut program).acquired;
+    thread::sleep(Duration::from_millis(50));
+    assert!(ask(&mut program).acquired > first);
+    assert!(code(pid) == before && mappings(pid).is_empty());
+    assert_eq!(memory(pid), mapped);
+    assert_eq!(fs::read_dir(format!("/proc/{pid}/task")).unwrap().count(), threads);
+    assert!(!fs::read_to_string(format!("/proc/{pid}/status")).unwrap().contains("State:\tT"));
+    assert!(program.end().success());
+}
+
 #[test]
 fn a_restartable_sequence_begins_anew_and_is_never_torn() {
     need!(installed("gcc"), "gcc is not installed");
