@@ -333,8 +333,9 @@ fn without_privilege_the_capability_is_named() {
     assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
     assert_eq!(
         errors(&output),
-        "pulse-trace: cannot load BPF programs: this user lacks CAP_BPF and CAP_PERFMON; run it with sudo, or grant \
-         them with `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the binary\n"
+        "pulse-trace: cannot load BPF programs: this user lacks CAP_BPF and CAP_PERFMON; run it with sudo; or, for a group \
+         whose members may then read every process: `chgrp GROUP FILE; chmod 750 FILE; setcap \
+         cap_bpf,cap_perfmon,cap_sys_ptrace+ep FILE`, FILE being the program\n"
     );
     let mut command = tool();
     if is_root() {

@@ -79,8 +79,8 @@ pub fn missing() -> Vec<&'static str> {
 #[must_use]
 pub fn advice(capabilities: &str) -> String {
     format!(
-        "run it with sudo; or let a group run it without: `chgrp GROUP FILE; chmod 750 FILE; setcap {capabilities}+ep FILE` \
-         on the program file, after which each member can look into every process"
+        "run it with sudo; or, for a group whose members may then read every process: `chgrp GROUP FILE; chmod 750 FILE; \
+         setcap {capabilities}+ep FILE`, FILE being the program"
     )
 }
 

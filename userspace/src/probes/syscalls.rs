@@ -21,7 +21,7 @@ pub const SPEC: Spec = Spec {
     hooks: &["tp_btf:sys_exit", "tp_btf:sys_enter"],
     needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF",
     default: true,
-    cost: "0.25 us per call of a target, 0.12 us of it in these programs; 0.16 us per call of any other process, 0.02 us of it in \
+    cost: "0.19 us per call of a target, 0.13 us of it in these programs; 0.10 us per call of any other process, 0.02 us of it in \
            them",
 };
 

@@ -2,6 +2,8 @@
 
 use std::{fs, process::Command};
 
+use crate::support::need;
+
 /// Runs the tool from a shell that has set a limit.
 fn under(limit: &str, words: &[&str]) -> std::process::Output {
     let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
@@ -52,6 +54,8 @@ fn what_forbids_or_hinders_it_is_named_and_no_kernel_is_blamed() {
     let few = under("-n 12", &attach);
     let error = String::from_utf8_lossy(&few.stderr).into_owned();
     assert!(!few.status.success() && error.contains("ulimit -n") && !error.contains("Linux 5.10"), "{error}");
+    let can = Command::new("unshare").args(["--user", "--map-root-user", "true"]).output();
+    need!(can.is_ok_and(|output| output.status.success()), "this machine allows no user namespaces");
     // Root there, with every capability, and not of the machine.
     let inside = Command::new("unshare")
         .args(["--user", "--map-root-user", env!("CARGO_BIN_EXE_pulse-trace")])
