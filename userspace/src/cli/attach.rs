@@ -36,7 +36,7 @@ pub struct Attach {
     all: bool,
     /// Count inside of the targets, each time that glibc's pthread_mutex_lock, or a wait for a condition,
     /// takes a normal, error-checking or adaptive mutex: puts jumps to counters into their code, and takes them out at
-    /// the end. With per-lock, every mutex has its own row too. Costs 1 to 5 ns each: loops that do
+    /// the end. With per-lock, every mutex has its own row too. Costs 1 to 7 ns each: loops that do
     /// little but lock took 0.9 to 1.7 times as long. Not counted: trylock, time limits, other kinds
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "per-kind", conflicts_with_all = ["tids", "all"])]
     inline: Option<Inline>,

@@ -24,7 +24,7 @@ pub struct Run {
     no_children: bool,
     /// Count inside of the command, each time that glibc's pthread_mutex_lock, or a wait for a condition,
     /// takes a normal, error-checking or adaptive mutex: puts jumps to counters into its code once its libraries are
-    /// loaded. With per-lock, every mutex has its own row too. Costs 1 to 5 ns each: loops that do
+    /// loaded. With per-lock, every mutex has its own row too. Costs 1 to 7 ns each: loops that do
     /// little but lock took 0.9 to 1.7 times as long. Not counted: trylock, time limits, other kinds
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "per-kind")]
     inline: Option<Inline>,
