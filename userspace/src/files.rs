@@ -16,7 +16,7 @@ use rustix::{
 use thiserror::Error;
 
 /// Has a write beyond the limit of a file's size fail, as on a full disk, where it would kill the process (SIGXFSZ).
-/// Programs that it starts have the signal as it was.
+/// Programs that it starts have it as it is by default.
 pub fn outlive_size_limit() {
     // If it cannot be heard, the limit kills as before.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());

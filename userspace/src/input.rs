@@ -10,10 +10,10 @@ use std::{
 
 use object::{
     Endianness,
-    elf::{FileHeader64, SHT_NOBITS},
+    elf::{ELF_NOTE_GNU, FileHeader64, NT_GNU_BUILD_ID, SHT_NOBITS, SectionHeader64},
     read::{
         ReadCache,
-        elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _},
+        elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _},
     },
 };
 use rustix::fs::OFlags;
@@ -84,30 +84,53 @@ pub fn binary(file: &File, largest: u64) -> io::Result<Vec<u8>> {
 /// Where the last thing ends that the headers of a 64-bit ELF file speak of; `None` where it is none.
 fn extent(file: &File) -> Option<u64> {
     let cache = ReadCache::new(file);
-    let header = FileHeader64::<Endianness>::parse(&cache).ok()?;
-    let endian = header.endian().ok()?;
+    let (header, endian) = header(&cache)?;
     let segments = header.program_headers(endian, &cache).ok()?;
-    let sections = header.sections(endian, &cache).ok()?;
+    let sections = header.section_headers(endian, &cache).ok()?;
     let of_segments = segments.iter().map(|it| it.p_offset(endian).saturating_add(it.p_filesz(endian)));
-    let has_bytes = |it: &&object::elf::SectionHeader64<Endianness>| it.sh_type(endian) != SHT_NOBITS;
+    let has_bytes = |it: &&SectionHeader64<Endianness>| it.sh_type(endian) != SHT_NOBITS;
     let of_sections = sections.iter().filter(has_bytes);
     let of_sections = of_sections.map(|it| it.sh_offset(endian).saturating_add(it.sh_size(endian)));
-    let table =
-        |offset: u64, size: u16, count: u64| offset.saturating_add(u64::from(size).saturating_mul(count));
+    let table = |offset: u64, size: u16, count: usize| offset.saturating_add(u64::from(size) * count as u64);
     let tables = [
-        table(header.e_phoff(endian), header.e_phentsize(endian), segments.len() as u64),
-        table(header.e_shoff(endian), header.e_shentsize(endian), sections.len() as u64),
+        table(header.e_phoff(endian), header.e_phentsize(endian), segments.len()),
+        table(header.e_shoff(endian), header.e_shentsize(endian), sections.len()),
     ];
     of_segments.chain(of_sections).chain(tables).max()
+}
+
+/// The header of a 64-bit ELF file. Files with more segments or sections than it can count are refused: their number
+/// stands elsewhere, and can be anything.
+fn header<'data>(cache: &'data ReadCache<&File>) -> Option<(&'data FileHeader64<Endianness>, Endianness)> {
+    let header = FileHeader64::<Endianness>::parse(cache).ok()?;
+    let endian = header.endian().ok()?;
+    let counted = header.e_shnum(endian) != 0 || header.e_shoff(endian) == 0;
+    (counted && header.e_phnum(endian) != u16::MAX).then_some((header, endian))
 }
 
 /// The build id of a 64-bit ELF file, without reading more of it than that takes.
 #[must_use]
 pub fn build_id(file: &File) -> Option<Vec<u8>> {
-    use object::Object as _;
+    /// Longest note that is looked into.
+    const LONGEST: u64 = 1 << 16;
     let cache = ReadCache::new(file);
-    let file = object::File::parse(&cache).ok()?;
-    file.build_id().ok()?.map(<[u8]>::to_vec)
+    let (header, endian) = header(&cache)?;
+    let of_notes = |mut notes: NoteIterator<'_, FileHeader64<Endianness>>| {
+        while let Ok(Some(note)) = notes.next() {
+            if note.name() == ELF_NOTE_GNU && note.n_type(endian) == NT_GNU_BUILD_ID {
+                return Some(note.desc().to_vec());
+            }
+        }
+        None
+    };
+    let segments = header.program_headers(endian, &cache).ok()?;
+    let in_segments = segments.iter().filter(|it| it.p_filesz(endian) <= LONGEST);
+    let found = in_segments.filter_map(|it| it.notes(endian, &cache).ok().flatten()).find_map(of_notes);
+    found.or_else(|| {
+        let sections = header.section_headers(endian, &cache).ok()?;
+        let in_sections = sections.iter().filter(|it| it.sh_size(endian) <= LONGEST);
+        in_sections.filter_map(|it| it.notes(endian, &cache).ok().flatten()).find_map(of_notes)
+    })
 }
 
 #[cfg(test)]

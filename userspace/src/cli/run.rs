@@ -3,6 +3,7 @@
 use std::{os::unix::process::ExitStatusExt as _, process::Stdio};
 
 use clap::Args;
+use rustix::process::Signal;
 
 use super::{
     beside::Beside,
@@ -54,7 +55,9 @@ impl Run {
         let traced = live::trace_command(&self.options, scope, &mut held, inline, wanted);
         beside.iter().for_each(Beside::free);
         if let (Err(failure), None) = (&traced, held.released()) {
-            // The command has not begun.
+            // The command has not begun, and never will.
+            held.signal(Signal::KILL);
+            let _ = held.wait();
             return Err(Failure::new(failure.to_string(), failure.code()));
         }
         // Whatever has become of the tracing, the command goes on, and its status is passed on.

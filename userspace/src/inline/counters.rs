@@ -107,7 +107,13 @@ impl Counters {
     /// Makes shared memory that a process has made as large as it has to be, with room for so many rows. Every page is
     /// there from then on, and no limit of the process's is touched: a write to it can neither fail nor be refused.
     pub fn furnish(file: File, rows: u64) -> io::Result<Self> {
-        use rustix::fs::{FallocateFlags, SealFlags, fallocate, fcntl_add_seals};
+        use rustix::fs::{FallocateFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals};
+        // Another process may share the descriptors, and have put something else in its place.
+        let about = file.metadata()?;
+        let is_new = about.is_file() && about.len() == 0 && about.nlink() == 0;
+        if !is_new || fcntl_get_seals(&file)? != SealFlags::empty() {
+            return Err(io::Error::other("the descriptor leads to something else"));
+        }
         let len = area_len(rows);
         fallocate(&file, FallocateFlags::empty(), 0, len)?;
         fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;

@@ -13,6 +13,8 @@ mod error;
 mod fault;
 mod helper;
 mod layout;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "there are none to own"))]
+mod owner;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 

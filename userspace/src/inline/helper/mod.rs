@@ -13,16 +13,16 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::process::CommandExt as _,
     },
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     thread,
     time::Duration,
 };
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use signal_hook::consts::signal;
+use signal_hook::consts::{FORBIDDEN, signal};
 
-use super::{Detail, InlineError, Patch, Removal, fault, repair};
+use super::{Detail, InlineError, Patch, Removal, fault, owner};
 use crate::target;
 use wire::{Reply, Request};
 
@@ -33,6 +33,7 @@ pub const HELPER: &str = "__counters";
 #[derive(Debug)]
 pub struct Helper {
     socket: Mutex<OwnedFd>,
+    child: Mutex<Child>,
     /// Its process id.
     pub pid: u32,
 }
@@ -49,7 +50,8 @@ impl Helper {
         let mut command = Command::new("/proc/self/exe");
         command.arg0("pulse-trace").arg(HELPER);
         let child = command.stdin(its).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
-        Ok(Arc::new(Self { socket: Mutex::new(mine), pid: child.id() }))
+        let pid = child.id();
+        Ok(Arc::new(Self { socket: Mutex::new(mine), child: Mutex::new(child), pid }))
     }
 
     /// Has counters put into a process; `loaded`: into a program that has just begun, once its C library is mapped.
@@ -57,22 +59,16 @@ impl Helper {
     /// # Errors
     /// As for [`Patch::put_in`].
     pub fn put_in(self: &Arc<Self>, pid: u32, detail: Detail, loaded: bool) -> Result<Patch, InlineError> {
+        let directly = || if loaded { Patch::put_in_loaded(pid, detail) } else { Patch::put_in(pid, detail) };
         match self.ask(&Request::PutIn { pid, detail, loaded }) {
             Ok((Reply::PutIn(about), Some(counters))) => Patch::of_helper(about, counters, Arc::clone(self)),
             // As a parent the tool may trace what another process of the same user may not.
             Ok((Reply::Failed(failed), _)) => match failed.into_error(pid) {
-                InlineError::Permission { .. } if loaded => Patch::put_in_loaded(pid, detail),
-                InlineError::Permission { .. } => Patch::put_in(pid, detail),
+                InlineError::Permission { .. } => directly(),
                 error => Err(error),
             },
-            Ok(_) => {
-                Err(InlineError::step(pid, "asking the helper process")(io::ErrorKind::InvalidData.into()))
-            }
-            Err(cause) => {
-                // It has been killed, maybe half-way.
-                repair(pid)?;
-                Err(InlineError::step(pid, "asking the helper process")(cause))
-            }
+            // It has been killed, maybe half-way: what it has left is found and removed first.
+            _ => directly(),
         }
     }
 
@@ -87,33 +83,30 @@ impl Helper {
 
     fn ask(&self, request: &Request) -> io::Result<(Reply, Option<File>)> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        wire::send(socket.as_fd(), request, None)?;
-        wire::receive(socket.as_fd())?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let answer = wire::send(socket.as_fd(), request, None).and_then(|()| wire::receive(socket.as_fd()));
+        if !matches!(answer, Ok(Some(_))) {
+            // Until it is gone for good it may still hold threads of a target.
+            let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        answer?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
-/// Everything that ends or stops a process by default, but for what cannot be caught and faults of its own.
-const SIGNALS: [i32; 19] = [
-    signal::SIGHUP,
-    signal::SIGINT,
-    signal::SIGQUIT,
-    signal::SIGABRT,
-    signal::SIGTRAP,
-    signal::SIGUSR1,
-    signal::SIGUSR2,
-    signal::SIGPIPE,
-    signal::SIGALRM,
-    signal::SIGTERM,
-    signal::SIGTSTP,
-    signal::SIGTTIN,
-    signal::SIGTTOU,
-    signal::SIGXCPU,
-    signal::SIGXFSZ,
-    signal::SIGVTALRM,
-    signal::SIGPROF,
-    signal::SIGIO,
-    signal::SIGSYS,
+/// Signals that it leaves as they are: faults of its own, and those that do nothing by default.
+const LEFT: [i32; 8] = [
+    signal::SIGILL,
+    signal::SIGBUS,
+    signal::SIGFPE,
+    signal::SIGSEGV,
+    signal::SIGCHLD,
+    signal::SIGCONT,
+    signal::SIGURG,
+    signal::SIGWINCH,
 ];
+/// The largest number of a signal.
+const LAST_SIGNAL: i32 = 64;
 
 /// The helper process: obeys until the tool ends, then takes out what is still in.
 #[must_use]
@@ -121,9 +114,13 @@ pub fn serve() -> u8 {
     fault::in_helper();
     let _ = rustix::process::setsid();
     let heard = Arc::new(AtomicBool::new(false));
-    for number in SIGNALS {
+    // SIGKILL, SIGSTOP and those of the C library refuse.
+    for number in (1..=LAST_SIGNAL).filter(|number| !LEFT.contains(number) && !FORBIDDEN.contains(number)) {
         let _ = signal_hook::flag::register(number, Arc::clone(&heard));
     }
+    // Nothing of the tool's shall be held for as long as this waits.
+    let _ = rustix::process::chdir("/");
+    owner::act_for_parent();
     let mut patches: Vec<Patch> = Vec::new();
     let input = io::stdin();
     while let Ok(Some((request, _))) = wire::receive::<Request>(input.as_fd()) {
@@ -173,25 +170,41 @@ fn obey(request: Request, patches: &mut Vec<Patch>) -> (Reply, Option<File>) {
     }
 }
 
-/// Between two tries.
+/// Between two tries at first, and at most.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Tries to give memory back that something on a stack may lead back to.
-const TRIES: u32 = 50;
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Tries of what failed for another reason than that the process stands still.
+const TRIES: u32 = 20;
 
-/// Takes everything out. A process that stands still is waited for as long as it lives: as soon as it can be stopped, what
-/// is in it goes.
+/// Takes everything out. A process that waits in the kernel is left alone for as long as it does: it could not be stopped.
+/// Anything else that prevents it is tried less and less often.
 fn clear(mut patches: Vec<Patch>) {
-    let mut tries = 0;
+    let (mut tries, mut pause) = (0, PAUSE);
     loop {
-        patches.retain_mut(|patch| match patch.remove() {
-            Ok(removal) => removal.memory_left && tries < TRIES,
-            Err(InlineError::Gone(_)) => false,
-            Err(_) => target::living(patch.about.pid).is_some(),
+        let mut tried = false;
+        patches.retain_mut(|patch| {
+            let pid = patch.about.pid;
+            if waits_in_kernel(pid) {
+                return true;
+            }
+            tried = true;
+            match patch.remove() {
+                Ok(removal) => removal.memory_left && tries < TRIES,
+                Err(InlineError::Gone(_)) => false,
+                Err(_) => tries < TRIES && target::living(pid).is_some(),
+            }
         });
         if patches.is_empty() {
             return;
         }
-        tries += 1;
-        thread::sleep(PAUSE);
+        tries += u32::from(tried);
+        thread::sleep(pause);
+        pause = if tried { (2 * pause).min(LONGEST_PAUSE) } else { PAUSE };
     }
+}
+
+/// Whether a thread of a process can be neither stopped nor ended now.
+fn waits_in_kernel(pid: u32) -> bool {
+    let waits = |tid: u32| target::thread_stat(tid).is_some_and(|stat| stat.state == 'D');
+    target::threads(pid).into_iter().any(waits)
 }

@@ -8,7 +8,6 @@ use std::{
 
 use super::{
     InlineError,
-    memory::Memory,
     ptrace::{self, Event},
     resume::{self, Resumed},
 };
@@ -27,6 +26,8 @@ pub struct Halted {
     /// With the signal that each was about to take.
     threads: BTreeMap<u32, i32>,
     since: Instant,
+    /// Signals that came to a thread while it made calls, and are still to be delivered.
+    late: Vec<(u32, i32)>,
     /// Calls with a time limit that ended for it.
     cut_short: usize,
 }
@@ -51,7 +52,7 @@ impl Halted {
     }
 
     fn none(pid: u32) -> Self {
-        Self { pid, threads: BTreeMap::new(), since: Instant::now(), cut_short: 0 }
+        Self { pid, threads: BTreeMap::new(), since: Instant::now(), late: Vec::new(), cut_short: 0 }
     }
 
     /// Stops every thread, those included that are born meanwhile.
@@ -135,17 +136,14 @@ impl Halted {
         self.threads.keys().copied()
     }
 
-    /// The threads, those first that are not about to take a signal.
+    /// The threads that can be made to do something: those that are not about to take a signal, which would be lost.
     pub fn helpers(&self) -> Vec<u32> {
-        let mut helpers: Vec<(bool, u32)> =
-            self.threads.iter().map(|(tid, signal)| (*signal != 0, *tid)).collect();
-        helpers.sort_unstable();
-        helpers.into_iter().map(|(_, tid)| tid).collect()
+        self.threads.iter().filter(|(_, signal)| **signal == 0).map(|(tid, _)| *tid).collect()
     }
 
-    /// Notes that a thread is about to take another signal.
+    /// Notes that a signal came to a thread while it made calls.
     pub fn owes(&mut self, tid: u32, signal: i32) {
-        self.threads.insert(tid, signal);
+        self.late.push((tid, signal));
     }
 
     /// Lets all of them go on.
@@ -155,9 +153,8 @@ impl Halted {
     }
 
     fn let_go(&mut self) {
-        let memory = Memory::open(self.pid).ok();
         for (tid, signal) in std::mem::take(&mut self.threads) {
-            if signal == 0 && resume::resume(tid, memory.as_ref()) == Resumed::CutShort {
+            if signal == 0 && resume::resume(tid) == Resumed::CutShort {
                 self.cut_short += 1;
             }
             if ptrace::detach(tid, signal).is_err() && ptrace::interrupt(tid).is_ok() {
@@ -168,6 +165,9 @@ impl Halted {
                 }
                 let _ = ptrace::detach(tid, signal);
             }
+        }
+        for (tid, signal) in std::mem::take(&mut self.late) {
+            let _ = ptrace::send(self.pid, tid, signal);
         }
     }
 }

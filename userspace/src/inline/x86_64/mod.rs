@@ -8,7 +8,6 @@ mod halt;
 mod heirs;
 mod library;
 mod memory;
-mod owner;
 mod pad;
 mod patch;
 mod presence;
@@ -21,7 +20,9 @@ mod sequence;
 mod sharers;
 mod stub;
 
-use super::{About, Counts, Detail, Everything, Helper, InlineError, Jump, Removal, counters, fault, layout};
+use super::{
+    About, Counts, Detail, Everything, Helper, InlineError, Jump, Removal, counters, fault, layout, owner,
+};
 
 pub use entry::bring_to_entry;
 pub use patch::Patch;

@@ -1,12 +1,6 @@
 //! Puts counters into a process.
 
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{fs::File, io, sync::Arc, thread, time::Duration};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
@@ -227,6 +221,14 @@ fn make(
         let reason = format!("process {other} has the same memory (CLONE_VM)");
         return Err(InlineError::refused(pid, reason, "leave --inline away"));
     }
+    // It may have taken one since it was looked at.
+    if refusal::has_filter(pid) {
+        return Err(InlineError::refused(
+            pid,
+            "a seccomp filter forbids it system calls",
+            "leave --inline away",
+        ));
+    }
     let maps = library::maps(pid)?;
     let base = library::hole(&maps, library.text, layout::whole(rows)).ok_or_else(|| {
         InlineError::refused(pid, "there is no room within reach of its C library", "leave --inline away")
@@ -252,17 +254,13 @@ fn make(
     }
 }
 
-/// A file that a process has open, opened here too. Who is not its owner cannot look among its files by name.
+/// A file that a process has open, as it has it open. It is never opened by name: that could be a file of somebody else's,
+/// opened with the tool's rights.
 fn descriptor(pid: u32, number: u64) -> io::Result<File> {
-    let opened = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/fd/{number}"));
-    opened.or_else(|cause| {
-        let (Some(id), Ok(number)) = (i32::try_from(pid).ok().and_then(Pid::from_raw), number.try_into())
-        else {
-            return Err(cause);
-        };
-        let process = pidfd_open(id, PidfdFlags::empty())?;
-        Ok(pidfd_getfd(process, number, PidfdGetfdFlags::empty())?.into())
-    })
+    let id = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    let process = pidfd_open(id, PidfdFlags::empty())?;
+    let number = number.try_into().map_err(io::Error::other)?;
+    Ok(pidfd_getfd(process, number, PidfdGetfdFlags::empty())?.into())
 }
 
 /// Locks are told apart everywhere or nowhere: rows that lack some of what happened would be wrong.

@@ -104,7 +104,7 @@ pub fn repair_here(pid: u32) -> Result<Option<Removal>, InlineError> {
     let memory = Memory::open(pid).map_err(InlineError::unreadable(pid))?;
     let mut found = None;
     for Header { layout, owner, .. } in candidates.into_iter().filter_map(|base| header(&memory, base)) {
-        if owner::is_alive(owner) {
+        if owner::is_another(owner) {
             return Err(InlineError::Owned { pid, owner: owner.pid });
         }
         found = Some(remove(pid, &memory, layout)?);

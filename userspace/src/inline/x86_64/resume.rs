@@ -1,15 +1,14 @@
 //! System calls that the kernel ends with `EINTR` when their thread is stopped, and how they go on as if they had not been.
 //!
-//! Most waits are begun anew by the kernel itself after a stop. The few that are not are begun anew here, where they have
-//! no time limit: the program cannot tell. With a limit, beginning anew would prolong the wait by an unknown time, so the
-//! program gets the `EINTR`, as it does after SIGSTOP and SIGCONT.
+//! Most waits are begun anew by the kernel itself after a stop. The few that are not are made to be like those, where they
+//! have no time limit: the program cannot tell, and a signal that comes meanwhile and has a handler ends them as ever. With a
+//! limit, beginning anew would prolong the wait by an unknown time, so the program gets the `EINTR`, as it does after SIGSTOP
+//! and SIGCONT.
 
-use super::{
-    memory::Memory,
-    ptrace::{self, Regs},
-};
+use super::ptrace::{self, Regs};
 
-const SYSCALL: [u8; 2] = [0x0f, 0x05];
+/// What the kernel takes for "make the call anew, unless a handler runs first".
+const ERESTARTNOHAND: i64 = -514;
 
 /// What becomes of the call that a thread was in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,22 +20,15 @@ pub enum Resumed {
 }
 
 /// Has a stopped thread, which takes no signal, begin its call anew if the stop has ended it and that can be.
-pub fn resume(tid: u32, memory: Option<&Memory>) -> Resumed {
+pub fn resume(tid: u32) -> Resumed {
     let Ok(regs) = ptrace::registers(tid) else { return Resumed::Unnoticed };
     match limit(&regs) {
         None => Resumed::Unnoticed,
         Some(Limit::Some) => Resumed::CutShort,
-        Some(Limit::None) => {
-            let at = regs.rip.wrapping_sub(SYSCALL.len() as u64);
-            let is_call = memory
-                .and_then(|memory| memory.bytes(at, SYSCALL.len()).ok())
-                .is_some_and(|it| it == SYSCALL);
-            let anew = Regs { rip: at, rax: regs.orig_rax, ..regs };
-            match is_call && ptrace::set_registers(tid, &anew).is_ok() {
-                true => Resumed::Unnoticed,
-                false => Resumed::CutShort,
-            }
-        }
+        Some(Limit::None) => match ptrace::set_registers(tid, &Regs { rax: ERESTARTNOHAND as u64, ..regs }) {
+            Ok(()) => Resumed::Unnoticed,
+            Err(_) => Resumed::CutShort,
+        },
     }
 }
 

@@ -35,10 +35,8 @@ pub fn left(tid: u32, memory: &Memory, regs: Regs) -> io::Result<Option<Regs>> {
     match begin_anew(&descriptor, regs.rip) {
         Where::Outside => Ok(Some(regs)),
         Where::Unknown => Ok(None),
-        Where::Inside { abort } if is_signed(memory, abort, told)? => {
-            memory.write(told.address + CURRENT, &[0; 8])?;
-            Ok(Some(Regs { rip: abort, ..regs }))
-        }
+        // The kernel forgets the sequence when it sees the thread elsewhere.
+        Where::Inside { abort } if is_signed(memory, abort, told)? => Ok(Some(Regs { rip: abort, ..regs })),
         Where::Inside { .. } => Ok(None),
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::{FileExt as _, MetadataExt as _},
     process::{Command, Stdio},
+    sync::atomic::Ordering::Relaxed,
     thread,
     time::Duration,
 };
@@ -214,6 +215,37 @@ fn endless_waits_do_not_end_and_limited_ones_that_do_are_told() {
 }
 
 #[test]
+fn no_signal_is_lost_or_swallowed() {
+    need!(installed("gcc"), "gcc is not installed");
+    const BURST: u64 = 20;
+    const BURSTS: u64 = 150;
+    const SIGNALS: u64 = BURST * BURSTS;
+    let mut program = start("signals");
+    let pid = program.pid();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                let mut patch = Patch::put_in(pid, Detail::Kinds).unwrap();
+                assert!(!patch.remove().unwrap().memory_left);
+            }
+        });
+        // SIGRTMIN: each is delivered, and not one for several.
+        let burst = format!("i=0; while [ $i -lt {BURST} ]; do kill -34 {pid}; i=$((i+1)); done");
+        for _ in 0..BURSTS {
+            assert!(Command::new("sh").args(["-c", &burst]).status().unwrap().success());
+            thread::sleep(Duration::from_millis(5));
+        }
+        over.store(true, Relaxed);
+    });
+    crate::support::within(Duration::from_secs(5), "the last signal", || {
+        ask(&mut program).acquired >= SIGNALS
+    });
+    assert_eq!(ask(&mut program).acquired, SIGNALS);
+    assert!(program.end().success());
+}
+
+#[test]
 fn memory_that_another_process_has_too_is_left_alone() {
     need!(installed("gcc"), "gcc is not installed");
     let mut program = start("shared");
@@ -239,17 +271,7 @@ fn counters_of_a_living_tool_are_respected() {
     let program = start("plain");
     let pid = program.pid();
     let mut tool = Command::new(env!("CARGO_BIN_EXE_pulse-trace"))
-        .args([
-            "attach",
-            "--inline",
-            "--probes",
-            "syscalls",
-            "--plain",
-            "-d",
-            "1500ms",
-            "-p",
-            &pid.to_string(),
-        ])
+        .args(["attach", "--inline", "--probes", "syscalls", "--plain", "-d", "60s", "-p", &pid.to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -265,6 +287,8 @@ fn counters_of_a_living_tool_are_respected() {
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(said.contains("has those of a pulse-trace that runs"), "{said}");
     assert!(!replaced(pid).is_empty());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&tool), rustix::process::Signal::TERM)
+        .unwrap();
     assert!(tool.wait().unwrap().success());
     assert!(replaced(pid).is_empty());
     assert!(program.end().success());
