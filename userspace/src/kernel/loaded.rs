@@ -220,7 +220,7 @@ impl LoadError {
     #[must_use]
     pub fn privilege_sentence(&self) -> String {
         if !privileges::in_initial_user_namespace() {
-            return "cannot load BPF programs: this is a user namespace, and the kernel lets nobody trace from within one; \
+            return "cannot load BPF programs: this is a user namespace, and the kernel allows no tracing from within one; \
                     run it on the host, or in a container without a user namespace of its own"
                 .to_owned();
         }
