@@ -22,29 +22,23 @@ use crate::{
 pub struct Target {
     /// Its name: that of the program in `fuzz/fuzz_targets/` and of the directory in `fuzz/corpus/`.
     pub name: &'static str,
-    /// What is read.
-    pub what: &'static str,
     /// Reads it.
     pub read: fn(&[u8]),
 }
 
 /// All of them.
 pub const TARGETS: [Target; 11] = [
-    Target { name: "recording", what: "recordings, up to report, page and export", read: recording },
-    Target { name: "export", what: "exports and recordings, compared with themselves", read: comparison },
-    Target { name: "threshold", what: "conditions of `compare --fail-if`, durations", read: threshold },
-    Target { name: "sites", what: "lock sites of a binary, and the jumps of `--inline`", read: sites },
-    Target { name: "debug_file", what: "a binary with a debug file", read: debug_file },
-    Target {
-        name: "binary",
-        what: "unwind tables, symbols, lines of a binary",
-        read: symbolize::read_binary,
-    },
-    Target { name: "perf_map", what: "names that a runtime has written", read: symbolize::read_perf_map },
-    Target { name: "btf", what: "the kernel's type information", read: btf },
-    Target { name: "maps", what: "`/proc/PID/maps`", read: maps },
-    Target { name: "stack", what: "registers and a copied stack from the kernel side", read: stack },
-    Target { name: "message", what: "text for a terminal", read: message },
+    Target { name: "recording", read: recording },
+    Target { name: "export", read: comparison },
+    Target { name: "threshold", read: threshold },
+    Target { name: "sites", read: sites },
+    Target { name: "debug_file", read: debug_file },
+    Target { name: "binary", read: symbolize::read_binary },
+    Target { name: "perf_map", read: symbolize::read_perf_map },
+    Target { name: "btf", read: btf },
+    Target { name: "maps", read: maps },
+    Target { name: "stack", read: stack },
+    Target { name: "message", read: message },
 ];
 
 fn recording(bytes: &[u8]) {

@@ -108,9 +108,9 @@ fn header<'data>(cache: &'data ReadCache<&File>) -> Option<(&'data FileHeader64<
     (counted && header.e_phnum(endian) != u16::MAX).then_some((header, endian))
 }
 
-/// The build id of a 64-bit ELF file, without reading more of it than that takes.
+/// The build id of a 64-bit ELF file, in hexadecimal, without reading more of it than that takes.
 #[must_use]
-pub fn build_id(file: &File) -> Option<Vec<u8>> {
+pub fn build_id(file: &File) -> Option<String> {
     /// Longest note that is looked into.
     const LONGEST: u64 = 1 << 16;
     let cache = ReadCache::new(file);
@@ -118,7 +118,7 @@ pub fn build_id(file: &File) -> Option<Vec<u8>> {
     let of_notes = |mut notes: NoteIterator<'_, FileHeader64<Endianness>>| {
         while let Ok(Some(note)) = notes.next() {
             if note.name() == ELF_NOTE_GNU && note.n_type(endian) == NT_GNU_BUILD_ID {
-                return Some(note.desc().to_vec());
+                return Some(note.desc().iter().map(|byte| format!("{byte:02x}")).collect());
             }
         }
         None
@@ -166,7 +166,8 @@ mod tests {
         let part = object::File::parse(&*read).unwrap();
         use object::Object as _;
         assert_eq!(whole.sections().count(), part.sections().count());
-        assert_eq!(build_id(&regular(&path).unwrap()), whole.build_id().unwrap().map(<[u8]>::to_vec));
+        let in_hexadecimal = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(build_id(&regular(&path).unwrap()), whole.build_id().unwrap().map(in_hexadecimal));
         // No ELF file: nothing tells how much of it there is.
         let mut plain = File::create(&path).unwrap();
         plain.write_all(b"text").unwrap();

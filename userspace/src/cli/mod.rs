@@ -88,7 +88,7 @@ pub fn main(arguments: &[OsString]) -> u8 {
     })
 }
 
-/// Does it on a stack of a known size, whatever limit the caller has set for that of the first thread.
+/// Does it on a stack of a known size: the caller may have set a small limit for that of the first thread.
 fn on_known_stack(work: impl Fn() -> u8 + Sync) -> u8 {
     const STACK: usize = 8 << 20;
     thread::scope(|scope| match thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &work) {

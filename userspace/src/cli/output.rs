@@ -98,7 +98,7 @@ impl Outputs {
         if !options.quiet && !matches!(exported, Ok(true)) {
             print(&report::render(&self.session, &options.view.report(options.threads)))?;
         } else {
-            // What is left in a target is said, whatever was asked for.
+            // What is left in a target is said, even where no report was asked for.
             let left = self.session.notes.iter().filter(|note| note.starts_with(LEFT_INSIDE));
             left.for_each(|note| {
                 super::say(note, 0);

@@ -60,7 +60,7 @@ impl Run {
             let _ = held.wait();
             return Err(Failure::new(failure.to_string(), failure.code()));
         }
-        // Whatever has become of the tracing, the command goes on, and its status is passed on.
+        // Even where tracing has failed the command goes on, and its status is passed on.
         let ended = held.wait();
         if let Some(beside) = beside {
             beside.end();

@@ -66,7 +66,7 @@ impl Patch {
         match self.none {}
     }
 
-    /// Whether somebody else has taken them out.
+    /// Whether another program has taken them out.
     #[must_use]
     pub fn has_vanished(&self) -> bool {
         match self.none {}

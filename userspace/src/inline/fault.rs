@@ -23,21 +23,19 @@ mod on {
     static HELPER: AtomicBool = AtomicBool::new(false);
 
     /// Notes that the next step follows; it may be the last. `PULSE_INLINE_DIE_AT` is its number, `PULSE_INLINE_WHO` says
-    /// who is killed: `helper`, `tool` or `both`; `PULSE_INLINE_SIGNAL` with another signal than SIGKILL.
+    /// who is killed: `helper`, `tool` or `both`.
     pub fn step() {
-        let number = |name: &str| env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-        let Some(last) = number("PULSE_INLINE_DIE_AT").filter(|_| HELPER.load(Relaxed)) else { return };
+        let last = env::var("PULSE_INLINE_DIE_AT").ok().and_then(|number| number.parse::<u64>().ok());
+        let Some(last) = last.filter(|_| HELPER.load(Relaxed)) else { return };
         if last != STEPS.fetch_add(1, Relaxed) {
             return;
         }
-        let signal = number("PULSE_INLINE_SIGNAL").and_then(|number| Signal::from_named_raw(number as i32));
-        let signal = signal.unwrap_or(Signal::KILL);
         let who = env::var("PULSE_INLINE_WHO").unwrap_or_default();
         if let Some(tool) = getppid().filter(|_| who != "helper") {
-            let _ = kill_process(tool, signal);
+            let _ = kill_process(tool, Signal::KILL);
         }
         if who != "tool" {
-            let _ = kill_process(getpid(), signal);
+            let _ = kill_process(getpid(), Signal::KILL);
         }
     }
 

@@ -101,13 +101,7 @@ impl Kernel {
         thread::scope(|scope| {
             for (name, program) in self.ebpf.programs_mut() {
                 let Some(hook) = hooks.iter().find(|hook| hook.program == name) else { continue };
-                let load = || {
-                    let _ = match program {
-                        Program::RawTracePoint(program) => program.load(),
-                        Program::BtfTracePoint(program) => program.load(hook.tracepoint, &btf),
-                        _ => Ok(()),
-                    };
-                };
+                let load = || drop(verify(program, hook.tracepoint, &btf));
                 // Without room for another thread it is loaded when it is attached.
                 let _ = thread::Builder::new().spawn_scoped(scope, load);
             }
@@ -152,12 +146,7 @@ impl Kernel {
         };
         let btf = self.btf.insert(btf);
         let program = self.ebpf.program_mut(name).ok_or(LoadError::Missing { name })?;
-        match program {
-            Program::RawTracePoint(program) => program.load(),
-            Program::BtfTracePoint(program) => program.load(tracepoint, btf),
-            _ => Err(ProgramError::UnexpectedProgramType),
-        }
-        .map_err(refused)
+        verify(program, tracepoint, btf).map_err(refused)
     }
 
     /// Instructions that the verifier walked for a loaded program; `None` where this kernel does not tell.
@@ -167,6 +156,15 @@ impl Kernel {
 
     fn program(&mut self, name: &'static str) -> Result<&mut Program, LoadError> {
         self.ebpf.program_mut(name).ok_or(LoadError::Missing { name })
+    }
+}
+
+/// Has the kernel verify a program for a tracepoint.
+fn verify(program: &mut Program, tracepoint: &str, btf: &Btf) -> Result<(), ProgramError> {
+    match program {
+        Program::RawTracePoint(program) => program.load(),
+        Program::BtfTracePoint(program) => program.load(tracepoint, btf),
+        _ => Err(ProgramError::UnexpectedProgramType),
     }
 }
 

@@ -72,8 +72,7 @@ impl Directories {
 fn read(path: &Path, wanted: &Wanted) -> Option<Vec<u8>> {
     let file = input::regular(path).ok()?;
     if let Some(wanted) = &wanted.build_id {
-        let found = input::build_id(&file)?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        return (found == *wanted).then(|| input::binary(&file, LARGEST).ok())?;
+        return (input::build_id(&file)? == *wanted).then(|| input::binary(&file, LARGEST).ok())?;
     }
     // The checksum is that of all of it.
     let len = file.metadata().ok()?.len();

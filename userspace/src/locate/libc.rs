@@ -28,8 +28,7 @@ pub fn find(pid: u32) -> io::Result<Option<Libc>> {
     let Some((mapping, path, family)) = libraries.filter_map(library).next() else { return Ok(None) };
     let file = input::mapped(pid, (mapping.start, mapping.end), path, mapping.identity());
     let build_id = file.ok().and_then(|file| input::build_id(&file));
-    let in_hexadecimal = |id: Vec<u8>| id.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Some(Libc { path: path.display().to_string(), family, build_id: build_id.map(in_hexadecimal) }))
+    Ok(Some(Libc { path: path.display().to_string(), family, build_id }))
 }
 
 /// Path and family, if a mapping is of a C library.

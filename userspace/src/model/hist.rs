@@ -108,7 +108,7 @@ impl Hist {
     pub fn has_possible_extremes(&self) -> bool {
         match (self.bounds(), self.min.zip(self.max)) {
             (Some((lower, upper)), Some((min, max))) => lower <= min && min <= max && max <= upper,
-            (bounds, _) => bounds.is_none() == (self.min.is_none() && self.max.is_none()) && bounds.is_none(),
+            (bounds, _) => bounds.is_none() && self.min.is_none() && self.max.is_none(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The process that puts counters in and takes them out, so that the end of the tool is not the end of that work.
 //!
 //! It is the tool, started once more, in a session of its own: no key of the terminal reaches it, and the signals that end
-//! or stop the tool do not stop it half-way. When the tool ends, however it does, the socket between them is closed, and the
+//! or stop the tool do not stop it half-way. When the tool ends, in any way, the socket between them is closed, and the
 //! helper takes out what is still in. When the helper is killed, the tool does it.
 
 mod wire;
@@ -59,16 +59,15 @@ impl Helper {
     /// # Errors
     /// As for [`Patch::put_in`].
     pub fn put_in(self: &Arc<Self>, pid: u32, detail: Detail, loaded: bool) -> Result<Patch, InlineError> {
-        let directly = || if loaded { Patch::put_in_loaded(pid, detail) } else { Patch::put_in(pid, detail) };
         match self.ask(&Request::PutIn { pid, detail, loaded }) {
             Ok((Reply::PutIn(about), Some(counters))) => Patch::of_helper(about, counters, Arc::clone(self)),
             // As a parent the tool may trace what another process of the same user may not.
             Ok((Reply::Failed(failed), _)) => match failed.into_error(pid) {
-                InlineError::Permission { .. } => directly(),
+                InlineError::Permission { .. } => put_in(pid, detail, loaded),
                 error => Err(error),
             },
             // It has been killed, maybe half-way: what it has left is found and removed first.
-            _ => directly(),
+            _ => put_in(pid, detail, loaded),
         }
     }
 
@@ -133,11 +132,12 @@ pub fn serve() -> u8 {
     0
 }
 
+/// Puts counters in, by this process.
+fn put_in(pid: u32, detail: Detail, loaded: bool) -> Result<Patch, InlineError> {
+    if loaded { Patch::put_in_loaded(pid, detail) } else { Patch::put_in(pid, detail) }
+}
+
 fn obey(request: Request, patches: &mut Vec<Patch>) -> (Reply, Option<File>) {
-    let put_in = |pid, detail, loaded| match loaded {
-        true => Patch::put_in_loaded(pid, detail),
-        false => Patch::put_in(pid, detail),
-    };
     match request {
         Request::PutIn { pid, detail, loaded } => {
             let done = put_in(pid, detail, loaded).and_then(|patch| {

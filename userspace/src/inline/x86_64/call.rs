@@ -48,7 +48,7 @@ fn find(code: &[u8], pattern: &[u8]) -> Option<u64> {
 }
 
 /// Below the stack pointer, functions may keep something.
-const RED_ZONE: u64 = 128;
+pub const RED_ZONE: u64 = 128;
 const UCONTEXT: usize = 304;
 const UC_FP_XSTATE: u64 = 1;
 const UC_SIGCONTEXT_SS: u64 = 2;

@@ -139,7 +139,7 @@ impl Patch {
         self.counters.file()
     }
 
-    /// Whether somebody else has taken it out, of the program that it was put into.
+    /// Whether another program has taken it out, of the program that it was put into.
     #[must_use]
     pub fn has_vanished(&self) -> bool {
         let differs =
@@ -254,7 +254,7 @@ fn make(
     }
 }
 
-/// A file that a process has open, as it has it open. It is never opened by name: that could be a file of somebody else's,
+/// A file that a process has open, as it has it open. It is never opened by name: that could be a file of another user's,
 /// opened with the tool's rights.
 fn descriptor(pid: u32, number: u64) -> io::Result<File> {
     let id = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;

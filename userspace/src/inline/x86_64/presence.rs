@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{
+    call::RED_ZONE,
     halt::{Halted, is_over},
     memory::Memory,
     ptrace,
@@ -12,11 +13,9 @@ use crate::model::maps::{Backing, Maps};
 /// Most of a stack that is looked at.
 const DEEPEST: u64 = 64 << 20;
 const CHUNK: usize = 1 << 16;
-/// Below the stack pointer, functions may keep something.
-const RED_ZONE: u64 = 128;
 
 /// The threads that are in a range of addresses: now, or after the signal handlers that they are in. What lies on the
-/// stacks is taken for addresses, whatever it is; and a thread of which it cannot be told is taken to be inside.
+/// stacks is taken for addresses; and a thread of which it cannot be told is taken to be inside.
 pub fn inside(halted: &Halted, memory: &Memory, maps: &Maps, range: &Range<u64>) -> Vec<u32> {
     let is_inside = |tid: &u32| {
         let Ok(regs) = ptrace::registers(*tid) else { return !is_over(*tid) };

@@ -43,7 +43,7 @@ pub fn check(pid: u32) -> Result<(), InlineError> {
 pub fn check_limits(pid: u32, len: u64) -> Result<(), InlineError> {
     let read = |file: &str| target::text(&format!("/proc/{pid}/{file}")).map_err(|_| InlineError::Gone(pid));
     let (limits, status) = (read("limits")?, read("status")?);
-    // Of somebody else's process without the right to look: then the process itself fails to open one.
+    // Of another user's process without the right to look: then the process itself fails to open one.
     let open = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count() as u64);
     match by_limits(&limits, &status, open, len) {
         None => Ok(()),
