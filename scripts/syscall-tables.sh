@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the system call tables in userspace/src/model/syscalls/ anew from the kernel's own headers.
+# Writes the system call tables in userspace/model/src/syscalls/ anew from the kernel's own headers.
 #
 #   apt-get download linux-libc-dev && dpkg -x linux-libc-dev_*.deb headers
 #   scripts/syscall-tables.sh headers/usr/lib/linux/uapi
@@ -9,7 +9,7 @@
 set -eu
 
 uapi=${1:?usage: $0 DIRECTORY_OF_UAPI_HEADERS}
-out=$(dirname "$0")/../userspace/src/model/syscalls
+out=$(dirname "$0")/../userspace/model/src/syscalls
 
 table() { # name of the table, header, what it is
     awk -v title="$3" '

@@ -10,14 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pulse_trace::{
-    model::{
-        frame::{Abi, Call, CallFrame, CallStats, Frame, ProcessFrame, ProcessKey},
-        session::Header,
-    },
-    report,
-    tui::{Dashboard, End, Facts, Look, Outside},
+use model::{
+    frame::{Abi, Call, CallFrame, CallStats, Frame, ProcessFrame, ProcessKey},
+    session::Header,
 };
+use tui::{Dashboard, End, Facts, Look, Outside};
+use views::report;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 

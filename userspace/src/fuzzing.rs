@@ -3,19 +3,22 @@
 
 use std::{cell::RefCell, hint::black_box};
 
-use crate::{
-    compare::{self, Threshold},
-    export,
-    kernel::btf::Btf,
+use binary::{
+    btf::Btf,
     locate::{
         debug_file::{DebugFiles, Nowhere, Wanted},
         plan::plan,
         replaceable,
     },
-    model::{maps::Maps, text, units},
+    maps::Maps,
+    symbolize::{self, Registers, Symbolizer},
+};
+use model::{text, units};
+use views::{
+    compare::{self, Threshold},
+    export,
     record::Reader,
     report,
-    symbolize::{self, Registers, Symbolizer},
 };
 
 /// A parser.

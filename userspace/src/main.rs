@@ -1,4 +1,5 @@
 //! `pulse-trace`: parse, run, exit.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

@@ -10,11 +10,9 @@ use std::{
     process::{Command, Output},
 };
 
-use pulse_trace::{
-    model::synthetic::{self, Shape},
-    record::Recorder,
-};
+use model::synthetic::{self, Shape};
 use pulse_trace_testing::need;
+use views::record::Recorder;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_pulse-trace");
 const NOBODY: u32 = 65_534;
@@ -286,7 +284,7 @@ fn a_recording_is_exported_in_every_form() {
     let scratch = Scratch::new("export");
     let recording = scratch.path("session.rec");
     let shape = Shape::default();
-    let file = pulse_trace::files::create(Path::new(&recording)).unwrap();
+    let file = views::files::create(Path::new(&recording)).unwrap();
     let mut recorder = Recorder::begin(file, &synthetic::header(shape)).unwrap();
     synthetic::frames(3, shape).iter().for_each(|frame| recorder.frame(frame).unwrap());
     recorder.finish().unwrap();
@@ -300,7 +298,7 @@ fn a_recording_is_exported_in_every_form() {
     assert!(fs::read_to_string(&file).unwrap().contains("\nlock,1000 1010,,shm /q +0,contention,"));
     let json = run(&["export", &recording, "--to", "json"]).stdout;
     assert_eq!(json, run(&["report", &recording, "--json"]).stdout);
-    let bare = scratch.file("bare.rec", include_bytes!("../src/record/golden/syscalls-only.rec"));
+    let bare = scratch.file("bare.rec", include_bytes!("../views/src/record/golden/syscalls-only.rec"));
     refused(
         &["export", &bare, "--to", "folded"],
         2,

@@ -8,13 +8,9 @@ use std::{
     process::{Command, Output},
 };
 
-use pulse_trace::{
-    export::json::encode,
-    files,
-    model::synthetic::{self, Shape},
-    record::Recorder,
-};
+use model::synthetic::{self, Shape};
 use serde_json::{Value, json};
+use views::{export::json::encode, files, record::Recorder};
 
 fn compare(arguments: &[&str]) -> Output {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_pulse-trace"));

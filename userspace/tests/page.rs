@@ -5,22 +5,22 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use pulse_trace::{
-    compare::synthetic::comparison,
-    export::{html, json},
-    files,
-    model::{
-        frame::ProcessKey,
-        locks::{self, FutexStats, LockPlace, StackCount},
-        session::{Process, Session},
-        synthetic::{self, Shape},
-        text,
-    },
-    record::Recorder,
-    report,
+use model::{
+    frame::ProcessKey,
+    locks::{self, FutexStats, LockPlace, StackCount},
+    session::{Process, Session},
+    synthetic::{self, Shape},
+    text,
 };
 use pulse_trace_testing::{installed, need};
 use serde_json::Value;
+use views::{
+    compare::synthetic::comparison,
+    export::{html, json},
+    files,
+    record::Recorder,
+    report,
+};
 
 const LISTENER: &str = include_str!("page/listener.js");
 const PROBE: &str = include_str!("page/probe.js");

@@ -4,14 +4,14 @@
 
 use std::{fs, path::PathBuf};
 
-use pulse_trace::{
+use model::synthetic::{self, Shape};
+use tempfile::TempDir;
+use views::{
     export::json,
     files,
-    model::synthetic::{self, Shape},
     record::{Reader, Recorder},
     report,
 };
-use tempfile::TempDir;
 
 fn recorded(seed: u64, shape: Shape) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();

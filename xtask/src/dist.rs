@@ -130,7 +130,7 @@ fn other_architecture() -> Result<()> {
     let triple = static_triple(other);
     ensure_target(&triple)?;
     process::run(&mut cargo(["check", "--package", "pulse-trace", "--target", &triple]))?;
-    let mut tables = cargo(["test", "--package", "pulse-trace", "--lib", "--", "syscalls"]);
+    let mut tables = cargo(["test", "--package", "pulse-trace-model", "--lib", "--", "syscalls"]);
     let said = capture(&mut tables)?;
     if said.contains("running 0 tests") {
         bail!("cannot vouch for {other}: no test of the system call tables matches `syscalls`");

@@ -7,12 +7,12 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-
-use super::truth::number;
-use crate::{
+use views::{
     compare::{Measure, anatomy_measures},
     export::json::{Export, Process},
 };
+
+use super::truth::number;
 
 /// Calls that send, or wait for room.
 const SENDS: [&str; 3] = ["write", "mq_timedsend", "futex"];

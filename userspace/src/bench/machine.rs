@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use crate::{compare::json::Environment, source::host};
+use probes::source::host;
+use views::compare::json::Environment;
 
 const CPUS: &str = "/sys/devices/system/cpu";
 

@@ -11,10 +11,11 @@ mod suite;
 mod truth;
 mod wall;
 
+use kernel::{LoadError, target::TargetError};
 pub use run::{Ended, Plan, Progress, bench};
 pub use suite::{Job, Suite, commands};
 
-use crate::{kernel::LoadError, session::SessionError, target::TargetError};
+use crate::session::SessionError;
 
 /// Why a benchmark failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! The order of rounds: all variants once, in a random order, then all again in another, so that a machine that drifts hits
 //! all alike and nobody always follows the same one.
 
-use crate::random::Random;
+use model::random::Random;
 
 /// The variant of every round.
 #[must_use]

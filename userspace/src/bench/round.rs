@@ -7,6 +7,29 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kernel::{
+    target::{self, Held, Pinned},
+    watch,
+};
+use model::{
+    frame::Frame,
+    session::{Header, Session},
+};
+use probes::{
+    self,
+    source::{
+        host,
+        live::{Live, Target},
+    },
+};
+use views::{
+    compare::{
+        self, Measure, Sample, Selection,
+        json::{Section, Unit},
+    },
+    export::json::Export,
+};
+
 use super::{
     BenchError, anatomy,
     process::Workload,
@@ -15,25 +38,7 @@ use super::{
     truth::{self, Outcome},
     wall::Wall,
 };
-use crate::{
-    compare::{
-        self, Measure, Sample, Selection,
-        json::{Section, Unit},
-    },
-    export::json::Export,
-    kernel::watch,
-    model::{
-        frame::Frame,
-        session::{Header, Session},
-    },
-    probes,
-    session::{self, Ending, Request, Scope, Sink, kernel_setup},
-    source::{
-        host,
-        live::{Live, Target},
-    },
-    target::{self, Held, Pinned},
-};
+use crate::session::{self, Ending, Request, Scope, Sink, kernel_setup};
 
 /// Whether a round is traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use probes::{self, source::host};
 use tokio::time::timeout;
+use views::compare::{
+    Frame, Sample, Variant, build,
+    json::{Comparison, Method, Warning, WarningKind},
+};
 
 use super::{
     BenchError,
@@ -10,14 +15,6 @@ use super::{
     order::order,
     round::{Tracing, play},
     suite::Job,
-};
-use crate::{
-    compare::{
-        Frame, Sample, Variant, build,
-        json::{Comparison, Method, Warning, WarningKind},
-    },
-    probes,
-    source::host,
 };
 
 /// What is to be run.

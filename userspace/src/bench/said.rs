@@ -6,9 +6,8 @@ use std::{
     process::Stdio,
 };
 
+use model::text::printable;
 use rustix::fs::{MemfdFlags, memfd_create};
-
-use crate::model::text::printable;
 
 /// The most that is read of what a program prints.
 const LONGEST: u64 = 64 << 20;

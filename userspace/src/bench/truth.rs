@@ -1,14 +1,11 @@
 //! What a bundled program says of its own run.
 
+use model::hist::Hist;
 use serde::Deserialize as _;
 use serde_json::Value;
-
-use crate::{
-    compare::{
-        BUCKET, Distribution, Measure,
-        json::{Better, Section, Unit},
-    },
-    model::hist::Hist,
+use views::compare::{
+    BUCKET, Distribution, Measure,
+    json::{Better, Section, Unit},
 };
 
 /// The schema this version understands.

@@ -6,9 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kernel::target::Pinned;
 use rustix::event::{PollFd, PollFlags, poll};
-
-use crate::target::Pinned;
 
 /// Waits for the end of a program beside everything else: letting go of what traced it takes a while, and is none of its time.
 pub struct Wall {

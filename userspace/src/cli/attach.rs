@@ -1,6 +1,10 @@
 //! `pulse-trace attach`
 
 use clap::Args;
+use kernel::{
+    inline::Detail,
+    target::{Selection, resolve},
+};
 
 use super::{
     dashboard,
@@ -8,11 +12,7 @@ use super::{
     live,
     options::{Inline, TraceOptions, id},
 };
-use crate::{
-    inline::Detail,
-    session::Scope,
-    target::{Selection, resolve},
-};
+use crate::session::Scope;
 
 /// Trace running processes until Ctrl-C, the end of --duration, or their own
 #[derive(Args)]

@@ -8,16 +8,14 @@ use std::{
 };
 
 use clap::Args;
+use model::{stats, units};
+use probes;
 
 use super::{
     failure::Failure,
     side_by_side::{Form, Shown},
 };
-use crate::{
-    bench::{self, BenchError, Job, Plan, Progress, Suite, commands},
-    model::units,
-    probes, stats,
-};
+use crate::bench::{self, BenchError, Job, Plan, Progress, Suite, commands};
 
 /// Traced rounds of each variant, if a verdict takes no more.
 const ROUNDS: u32 = 5;
@@ -166,7 +164,7 @@ impl Progress for Line {
         let left = left
             .map(|left| format!(", about {} left", units::time(left.as_nanos() as u64)))
             .unwrap_or_default();
-        self.write(&format!("round {} of {all}{left}: {}", done + 1, crate::model::text::printable(label)));
+        self.write(&format!("round {} of {all}{left}: {}", done + 1, model::text::printable(label)));
     }
 }
 

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use views::compare::{self, CompareError, Given, Matching};
 
 use super::{
     failure::Failure,
     side_by_side::{Form, Shown},
 };
-use crate::compare::{self, CompareError, Given, Matching};
 
 /// Print recordings or JSON exports side by side
 #[derive(Args)]

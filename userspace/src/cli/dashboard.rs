@@ -10,23 +10,18 @@ use std::{
     },
 };
 
+use kernel::target;
+use model::session::{Header, Session};
+use probes::{self, source::seating::Progress};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tui::{self, Dashboard, End, Facts, Look, Outside, Request};
+use views::{export, record::Reader, report};
 
 use super::{
     failure::Failure,
     options::{TraceOptions, ViewOptions},
 };
-use crate::{
-    export,
-    model::session::{Header, Session},
-    probes,
-    record::Reader,
-    report,
-    session::Control,
-    source::seating::Progress,
-    target,
-    tui::{self, Dashboard, End, Facts, Look, Outside, Request},
-};
+use crate::session::Control;
 
 /// Whether there is to be a dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +184,7 @@ pub fn ask(options: &TraceOptions) -> Result<Option<u32>, Failure> {
 }
 
 fn facts(header: &Header) -> Facts {
-    let probe = |spec: &crate::model::spec::Spec| tui::ProbeFacts {
+    let probe = |spec: &model::spec::Spec| tui::ProbeFacts {
         name: spec.name.to_owned(),
         summary: spec.summary.to_owned(),
         cost: spec.cost.to_owned(),

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-
-use super::{failure::Failure, output, print};
-use crate::{
+use views::{
     export::{csv, folded},
     files,
 };
+
+use super::{failure::Failure, output, print};
 
 /// Write a recording in a form that other programs read
 #[derive(Args)]

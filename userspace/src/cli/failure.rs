@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{inline::InlineError, kernel::LoadError, session::SessionError, target::TargetError};
+use kernel::{LoadError, inline::InlineError, target::TargetError};
+
+use crate::session::SessionError;
 
 /// A check failed.
 pub const CHECK: u8 = 1;

@@ -2,6 +2,19 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use kernel::{
+    inline::{Detail, Hands},
+    target::{Held, Pinned},
+};
+use model::session::Header;
+use probes::{
+    self,
+    source::{
+        host,
+        live::{Live, Target},
+        seating::Onlooker,
+    },
+};
 use rustix::process::Signal;
 
 use super::{
@@ -10,18 +23,7 @@ use super::{
     options::TraceOptions,
     output::Outputs,
 };
-use crate::{
-    inline::{Detail, Hands},
-    model::session::Header,
-    probes,
-    session::{self, Scope, kernel_setup},
-    source::{
-        host,
-        live::{Live, Target},
-        seating::Onlooker,
-    },
-    target::{Held, Pinned},
-};
+use crate::session::{self, Scope, kernel_setup};
 
 /// Traces processes that run already.
 pub fn trace_targets(

@@ -23,9 +23,12 @@ mod sites;
 use std::{ffi::OsString, io::Write as _, thread};
 
 use clap::{Parser, Subcommand};
-
-use crate::{files, inline, model::text, selftest as selftest_caller, target};
 use failure::Failure;
+use kernel::{inline, target};
+use model::text;
+use views::files;
+
+use crate::selftest as selftest_caller;
 
 /// Shows where a process's communication time goes: system calls, their latencies and errors, counted in the kernel,
 /// complete to the last one.

@@ -8,17 +8,16 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use kernel::inline::Detail;
+use model::units::{DurationError, parse_duration};
+use probes::{self, source::probing::Wish};
+use views::{
+    files,
+    report::{self, Sort},
+};
 
 use super::failure::Failure;
-use crate::{
-    files,
-    inline::Detail,
-    model::units::{DurationError, parse_duration},
-    probes,
-    report::{self, Sort},
-    session::{Plan, Request, Scope},
-    source::probing::Wish,
-};
+use crate::session::{Plan, Request, Scope};
 
 /// What to trace, for how long, and where it goes.
 #[derive(Args)]

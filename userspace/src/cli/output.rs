@@ -2,22 +2,23 @@
 
 use std::path::Path;
 
-use super::{failure::Failure, options::TraceOptions, page::Page, print};
-use crate::{
+use model::{
+    frame::Frame,
+    glance::Glance,
+    inline::LEFT_INSIDE,
+    session::{Header, Session},
+    text, units,
+};
+use tui::{Dashboard, End};
+use views::{
     export,
     files::{self, OutputFile},
-    model::{
-        frame::Frame,
-        glance::Glance,
-        inline::LEFT_INSIDE,
-        session::{Header, Session},
-        text, units,
-    },
     record::Recorder,
     report,
-    session::{Ending, SessionError, Sink},
-    tui::{Dashboard, End},
 };
+
+use super::{failure::Failure, options::TraceOptions, page::Page, print};
+use crate::session::{Ending, SessionError, Sink};
 
 /// The sinks of one session.
 pub struct Outputs {
@@ -129,8 +130,8 @@ pub fn encode(session: &Session) -> Result<String, Failure> {
 }
 
 /// Reads a recording as the session that it was.
-pub fn replay(path: &Path) -> Result<crate::record::Replay, Failure> {
-    crate::record::Reader::open(path).and_then(crate::record::Reader::replay).map_err(Failure::usage)
+pub fn replay(path: &Path) -> Result<views::record::Replay, Failure> {
+    views::record::Reader::open(path).and_then(views::record::Reader::replay).map_err(Failure::usage)
 }
 
 impl Sink for Outputs {

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::failure::Failure;
-use crate::{
+use model::session::Session;
+use views::{
     export::html,
     files::{self, OutputFile},
-    model::session::Session,
     report,
 };
+
+use super::failure::Failure;
 
 /// A file that a page is to be written to.
 pub struct Page(OutputFile);

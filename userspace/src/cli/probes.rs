@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 
 use clap::Args;
+use probes::{ALL, Choice};
 
 use super::{failure::Failure, options::id, print, sites};
-use crate::probes::{ALL, Choice};
 
 /// List the probes: what they show, their hooks, needs and measured cost
 #[derive(Args)]

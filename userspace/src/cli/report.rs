@@ -3,9 +3,9 @@
 use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
+use views::report;
 
 use super::{dashboard, failure::Failure, options::ViewOptions, output, page::Page, print};
-use crate::report;
 
 /// Print the report of a recording, with the same numbers as on the day it was made
 #[derive(Args)]

@@ -3,6 +3,7 @@
 use std::{os::unix::process::ExitStatusExt as _, process::Stdio};
 
 use clap::Args;
+use kernel::{inline::Detail, target::Held};
 use rustix::process::Signal;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     live,
     options::{Inline, TraceOptions},
 };
-use crate::{inline::Detail, session::Scope, target::Held};
+use crate::session::Scope;
 
 /// Start a command and trace it from its first instruction; its exit status is passed on
 #[derive(Args)]

@@ -6,18 +6,18 @@ use std::{
 };
 
 use clap::Args;
+use model::stats;
+use views::{
+    compare::{Threshold, csv, json::Comparison, markdown, text},
+    export::html,
+    files::{self, OutputFile},
+};
 
 use super::{
     failure::{CHECK, Failure},
     options::terminal_width,
     page::Page,
     print,
-};
-use crate::{
-    compare::{Threshold, csv, json::Comparison, markdown, text},
-    export::html,
-    files::{self, OutputFile},
-    stats,
 };
 
 /// How a comparison is shown.

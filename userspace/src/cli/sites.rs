@@ -1,15 +1,15 @@
 //! `pulse-trace probes --plan`: the places in a process's code that would be probed.
 
-use super::failure::Failure;
-use crate::{
-    kernel::TrapCosts,
-    locate::{instruction::Class, site::Site},
-    model::{text::printable, units},
-    probes::{Choice, class_of},
-    session::{Request, Scope, kernel_setup},
+use binary::locate::{instruction::Class, site::Site};
+use kernel::{TrapCosts, target::Pinned};
+use model::{text::printable, units};
+use probes::{
+    Choice, class_of,
     source::probing::{Preview, costs, preview},
-    target::Pinned,
 };
+
+use super::failure::Failure;
+use crate::session::{Request, Scope, kernel_setup};
 
 const HEADER: [&str; 6] = ["address", "in file", "instruction", "cost", "function", "what"];
 
@@ -118,11 +118,12 @@ fn table(rows: &[[String; 6]]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::locate::{
+    use binary::locate::{
         register::Reg,
         site::{FilePlan, FoundBy, LockPointer, Role},
     };
+
+    use super::*;
 
     #[test]
     fn a_place_is_told_by_both_addresses_and_by_what_it_costs() {

@@ -6,11 +6,11 @@ use std::{
     os::unix::fs::FileExt as _,
 };
 
-use crate::{
+use binary::{
     input,
-    model::maps::{Mapping, Maps},
-    target,
+    maps::{Mapping, Maps},
 };
+use kernel::target;
 
 /// Larger files are not read whole.
 const LARGEST: u64 = 256 << 20;

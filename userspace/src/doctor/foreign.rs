@@ -2,12 +2,13 @@
 
 use std::{fs, io};
 
-use super::{Finding, Verdict, code::CodeFile};
-use crate::{
-    inline,
+use binary::{
     locate::replaceable::JUMP,
     symbolize::{Registers, Symbolizer},
 };
+use kernel::inline;
+
+use super::{Finding, Verdict, code::CodeFile};
 
 /// Places that are named.
 const NAMED: usize = 4;

@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use binary::btf::Btf;
+use probes::source::host;
+
 use super::{Finding, Verdict, lockdown};
-use crate::{kernel::btf::Btf, source::host};
 
 const FLOOR: (u32, u32) = (5, 10);
 

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use kernel::lockdown;
+
 use super::{Finding, Verdict};
-use crate::kernel::lockdown;
 
 pub fn examine() -> Finding {
     of(lockdown())

@@ -9,9 +9,8 @@ mod sites;
 mod target;
 mod user;
 
-use serde::Serialize;
-
 pub use repair::repair;
+use serde::Serialize;
 pub use target::examine as examine_target;
 
 /// How bad a finding is.

@@ -1,7 +1,8 @@
 //! Removes what a killed tool left inside of a target.
 
+use kernel::inline::{self, InlineError};
+
 use super::{Finding, Verdict};
-use crate::inline::{self, InlineError};
 
 const SUBJECT: &str = "counters inside";
 

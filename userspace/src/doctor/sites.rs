@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::{Finding, Verdict, code::CodeFile};
-use crate::{
+use binary::{
     locate::{
         debug_file::Directories,
         plan::plan,
         site::{FilePlan, Generation},
     },
-    probes::{Choice, attachable, unprobed},
     symbolize::Symbolizer,
 };
+use probes::{Choice, attachable, unprobed};
+
+use super::{Finding, Verdict, code::CodeFile};
 
 /// A finding for each file that has locks of its own: the program and the C library.
 pub fn examine(pid: u32, files: &[CodeFile]) -> Vec<Finding> {

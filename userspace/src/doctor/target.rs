@@ -1,11 +1,12 @@
 //! A target.
 
-use super::{Finding, Verdict, code, foreign, sites};
-use crate::{
+use binary::{
     locate::libc::{Libc, find},
     symbolize::Symbolizer,
-    target::Pinned,
 };
+use kernel::target::Pinned;
+
+use super::{Finding, Verdict, code, foreign, sites};
 
 /// Everything about one process.
 #[must_use]

@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use super::{Finding, Verdict};
-use crate::{
-    kernel::{privileges, switch_on_statistics},
+use kernel::{
+    privileges, switch_on_statistics,
     target::{TargetError, in_initial_namespace},
 };
+
+use super::{Finding, Verdict};
 
 /// Everything about the user and what the administrator has set.
 pub fn examine() -> Vec<Finding> {

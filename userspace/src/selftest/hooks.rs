@@ -1,6 +1,6 @@
 //! What the verifier says of each program.
 
-use crate::kernel::{
+use kernel::{
     Attached, Hook, Kernel, LIFECYCLE, Probes, SCHED, SITES, SYSCALLS, Setup, lacks_cookies, limits::Limits,
 };
 

@@ -7,22 +7,25 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{
+use kernel::{
     inline::{Detail, Hands},
-    model::{
-        inline::InlineKind,
-        locks::ranked_mutexes,
-        session::{Header, Session},
-    },
-    probes::{AUTO, Choice},
-    session::{Request, Scope, kernel_setup},
+    target::Pinned,
+};
+use model::{
+    inline::InlineKind,
+    locks::ranked_mutexes,
+    session::{Header, Session},
+};
+use probes::{
+    AUTO, Choice,
     source::{
         host,
         live::{Live, Target},
         probing::Wish,
     },
-    target::Pinned,
 };
+
+use crate::session::{Request, Scope, kernel_setup};
 
 /// How often one thread finds the lock taken by the other, spins, gives up and sleeps. Each takes it as often.
 const TIMES: u64 = 7;
@@ -133,7 +136,7 @@ fn of_kernel(session: &Session, pid: u32) -> Vec<(&'static str, u64, u64)> {
 
 fn of_probes(session: &Session) -> Vec<(&'static str, u64, u64)> {
     let mutexes = ranked_mutexes(&session.processes);
-    let sum = |number: fn(&crate::model::locks::MutexStats) -> u64| -> u64 {
+    let sum = |number: fn(&model::locks::MutexStats) -> u64| -> u64 {
         mutexes.iter().map(|mutex| number(&mutex.seen.stats)).sum()
     };
     vec![

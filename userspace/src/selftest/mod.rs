@@ -4,27 +4,25 @@ mod caller;
 mod hooks;
 mod locks;
 
-pub use caller::make_calls;
-
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, Command, Stdio},
 };
 
-use crate::{
-    model::{
-        frame::{Abi, Call},
-        session::{Header, Session},
-        syscalls,
-    },
-    session::{Request, Scope, kernel_setup},
-    source::{
-        host,
-        live::{Live, Target},
-    },
-    target::Pinned,
+pub use caller::make_calls;
+use kernel::target::Pinned;
+use model::{
+    frame::{Abi, Call},
+    session::{Header, Session},
+    syscalls,
 };
+use probes::source::{
+    host,
+    live::{Live, Target},
+};
+
+use crate::session::{Request, Scope, kernel_setup};
 
 /// First argument of the process that makes the calls.
 pub const CALLER: &str = "__calls";
@@ -86,7 +84,7 @@ fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error:
     let mut ready = String::new();
     BufReader::new(child.stdout.take().ok_or("no pipe from the caller")?).read_line(&mut ready)?;
     let pinned = Pinned::process(child.id())?;
-    let probes = vec![crate::probes::AUTO.to_owned()];
+    let probes = vec![probes::AUTO.to_owned()];
     let request =
         Request { scope, per_thread: false, probes, stacks: true, limits: Vec::new(), debug: false };
     let all = [Target { pinned: &pinned, held: false }];

@@ -8,6 +8,9 @@ use std::{
     time::Duration,
 };
 
+use kernel::{target::Held, watch};
+use model::{frame::Frame, glance::Glance};
+use probes::source::{host, live::Live};
 use rustix::process::Signal;
 use tokio::{
     io::unix::AsyncFd,
@@ -20,12 +23,6 @@ use super::{
     harvest::Harvest,
     looks::Looks,
     rhythm::{Rhythm, Turn, ticks},
-};
-use crate::{
-    kernel::watch,
-    model::{frame::Frame, glance::Glance},
-    source::{host, live::Live},
-    target::Held,
 };
 
 /// How long a session lasts and how it is cut into frames.

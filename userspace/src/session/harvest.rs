@@ -2,12 +2,11 @@
 
 use std::{io, os::fd::OwnedFd, time::Duration};
 
+use probes::source::live::Live;
 use tokio::{
     io::unix::AsyncFd,
     time::{Instant, sleep_until},
 };
-
-use crate::source::live::Live;
 
 /// Finished processes are read at most this often between frames.
 const PAUSE: Duration = Duration::from_millis(10);

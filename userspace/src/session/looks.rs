@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use model::scatter::scattered;
+use probes::source::live::Live;
 use tokio::time::{Instant, sleep_until};
-
-use crate::{model::scatter::scattered, source::live::Live};
 
 /// The shortest pause, and what is added to it at most.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -1,11 +1,11 @@
 //! From what a session is asked to do to what the kernel side has to be loaded with.
 
-use crate::{
-    kernel::{Probes, Setup, limits::Limits},
-    probes,
-    source::host,
+use kernel::{
+    Probes, Setup,
+    limits::Limits,
     target::{self, Pinned},
 };
+use probes::{self, source::host};
 
 /// Whom a session follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

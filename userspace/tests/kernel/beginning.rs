@@ -3,7 +3,8 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use pulse_trace::{model::session::Session, source::probing::Wish};
+use model::session::Session;
+use probes::source::probing::Wish;
 
 use crate::support::{How, Running, Tool, Trace, compiled, export, installed, need, within};
 

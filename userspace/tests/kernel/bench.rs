@@ -2,8 +2,8 @@
 
 use std::{fs, time::Duration};
 
-use pulse_trace::compare::json::{Comparison, Verdict};
 use rustix::process::Signal;
+use views::compare::json::{Comparison, Verdict};
 
 use crate::support::{Tool, built, within};
 
@@ -14,7 +14,7 @@ fn bench(arguments: &[&str]) -> Comparison {
     serde_json::from_str(&out).unwrap()
 }
 
-fn difference(comparison: &Comparison, key: &str) -> pulse_trace::compare::json::Difference {
+fn difference(comparison: &Comparison, key: &str) -> views::compare::json::Difference {
     let row = comparison.rows.iter().find(|row| row.key == key);
     row.unwrap_or_else(|| panic!("no {key}")).differences[1].unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, thread, time::Duration};
 
-use pulse_trace::model::{
+use model::{
     counters::Counter,
     sched::{Budget, Place},
     session::{Process, Session},
@@ -101,7 +101,7 @@ fn two_threads_that_throw_a_byte_to_and_fro_are_blocked_in_read() {
     // Each of them is woken by the other, or by itself: both are threads of one process.
     let wakers = &process.sched.as_ref().unwrap().wakers;
     let own: u64 = wakers.iter().filter(|(waker, _)| waker.pid == bench.pid()).map(|it| it.1.count()).sum();
-    let all: u64 = wakers.values().map(pulse_trace::model::hist::Hist::count).sum();
+    let all: u64 = wakers.values().map(model::hist::Hist::count).sum();
     assert!(share(own, all) > 0.9, "{own} of {all}");
 }
 

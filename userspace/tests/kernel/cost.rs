@@ -1,6 +1,6 @@
 //! What tracing costs in all: of the targets' calls and of those of all other processes apart.
 
-use pulse_trace::export::json::Export;
+use views::export::json::Export;
 
 use crate::support::{Calls, Tool, export};
 

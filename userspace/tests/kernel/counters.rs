@@ -10,21 +10,19 @@ use std::{
     thread,
 };
 
-use pulse_trace::{
-    model::{
-        counters::{Counter, Counters, Tally},
-        session::{Process, Session},
-    },
-    probes::{self, Wanted},
-    report,
-    session::Scope,
-    target::Pinned,
+use kernel::target::Pinned;
+use model::{
+    counters::{Counter, Counters, Tally},
+    session::{Process, Session},
 };
+use probes::{self, Wanted};
+use pulse_trace::session::Scope;
 use rustix::{
     io::{FdFlags, fcntl_setfd},
     pipe::pipe,
     thread::{CapabilitySet, capabilities, set_capabilities},
 };
+use views::report;
 
 use crate::support::{Calls, How, Tool, Trace, Truth, blocked_in, counts, export, installed, need, program};
 

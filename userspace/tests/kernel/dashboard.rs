@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::tui::{Dashboard, Facts, Look, Outside};
+use tui::{Dashboard, Facts, Look, Outside};
 
 use crate::{
     mutex::{left_behind, ping_pong},
@@ -257,7 +257,7 @@ fn panicking() {
     let outside = Outside {
         request: Box::new(|_| {}),
         json: Box::new(|_| panic!("on purpose")),
-        findings: Box::new(pulse_trace::report::findings),
+        findings: Box::new(views::report::findings),
         switched: std::sync::mpsc::channel().1,
     };
     let facts = Facts { interval: Some(Duration::from_secs(1)), ..Facts::default() };

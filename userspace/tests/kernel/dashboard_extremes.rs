@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use pulse_trace::model::text::{of_comm, printable};
+use model::text::{of_comm, printable};
 
 use crate::{
     dashboard::{PATIENCE, Terminal},

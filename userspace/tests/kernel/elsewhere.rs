@@ -8,7 +8,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use pulse_trace::model::{
+use model::{
     locks::{Lock, Verdict, ranked},
     session::Session,
 };

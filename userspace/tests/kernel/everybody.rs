@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use pulse_trace::{
-    model::{
-        frame::CallStats,
-        session::{Process, Session},
-        syscalls,
-    },
-    session::Scope,
+use model::{
+    frame::CallStats,
+    session::{Process, Session},
+    syscalls,
 };
+use pulse_trace::session::Scope;
 use pulse_trace_common::loss::Slot;
 
 use crate::{

@@ -11,14 +11,12 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::{
-    model::{
-        frame::{Abi, Call},
-        locks::{FutexStats, LockPlace, ranked},
-        sched::Place,
-        session::Session,
-    },
-    target::Pinned,
+use kernel::target::Pinned;
+use model::{
+    frame::{Abi, Call},
+    locks::{FutexStats, LockPlace, ranked},
+    sched::Place,
+    session::Session,
 };
 use serde_json::Value;
 

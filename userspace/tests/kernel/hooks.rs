@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use pulse_trace::{
-    model::session::{Header, Session},
-    report::{Options, render},
-};
+use model::session::{Header, Session};
+use views::report::{Options, render};
 
 use crate::support::{Calls, How, Trace};
 

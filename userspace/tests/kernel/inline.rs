@@ -13,17 +13,17 @@ mod run;
 mod storm;
 mod truth;
 
-use pulse_trace::{
+use binary::locate::{debug_file::Nowhere, glibc::MUTEX_LOCK, plan::plan, site::Role};
+use kernel::{
     inline::{Detail, InlineError, Patch},
-    locate::{debug_file::Nowhere, glibc::MUTEX_LOCK, plan::plan, site::Role},
-    model::{
-        inline::{InlineKind, InlineStats},
-        session::{Process, Session},
-    },
-    session::Scope,
-    source::probing::Wish,
     target::Pinned,
 };
+use model::{
+    inline::{InlineKind, InlineStats},
+    session::{Process, Session},
+};
+use probes::source::probing::Wish;
+use pulse_trace::session::Scope;
 use serde_json::Value;
 
 use crate::support::{Calls, How, Trace, built, children_of};
@@ -36,7 +36,7 @@ const HOW: How<'_> = How {
     stacks: false,
     limits: &[],
     wish: Wish {
-        choice: pulse_trace::probes::Choice { spin_time: false, total: false, hold: None },
+        choice: probes::Choice { spin_time: false, total: false, hold: None },
         budget_percent: None,
     },
     inline: true,

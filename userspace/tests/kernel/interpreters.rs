@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use pulse_trace::model::{
+use model::{
     locks::{Lock, Verdict, ranked},
     session::Session,
 };

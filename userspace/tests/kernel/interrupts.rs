@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::model::{
+use model::{
     hist::Hist,
     sched::{Interrupt, Waker, WakerContext},
     session::Session,

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use pulse_trace::model::{
+use model::{
     locks::{Lock, Verdict, ranked, ranked_mutexes},
     session::Session,
 };

@@ -5,10 +5,8 @@
 
 use std::{thread, time::Duration};
 
-use pulse_trace::{
-    model::{grade::Grade, session::Session},
-    session::Scope,
-};
+use model::{grade::Grade, session::Session};
+use pulse_trace::session::Scope;
 use pulse_trace_common::loss::Slot;
 
 use crate::support::{Calls, How, Trace, blocked_in, counts, entries, whole};

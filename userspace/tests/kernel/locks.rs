@@ -1,6 +1,6 @@
 //! Three locks of known contention: which is first, how often it was waited for, for how long, and who had it.
 
-use pulse_trace::model::{
+use model::{
     locks::{FutexStats, Lock, Verdict, ranked},
     session::Session,
 };

@@ -13,19 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pulse_trace::{
-    model::{
-        locks::{ContendedMutex, LockPlace, ranked_mutexes},
-        session::Session,
-    },
-    probes::Choice,
-    source::probing::Wish,
-    target::Pinned,
+use kernel::target::Pinned;
+use library::Named;
+use model::{
+    locks::{ContendedMutex, LockPlace, ranked_mutexes},
+    session::Session,
 };
+use probes::{Choice, source::probing::Wish};
 use pulse_trace_common::hist::index;
 
 use crate::support::{Calls, How, Oracle, Trace, built, children_of, installed, need, whole};
-use library::Named;
 
 const UNLIMITED: Wish =
     Wish { choice: Choice { spin_time: false, total: false, hold: None }, budget_percent: None };
@@ -203,6 +200,6 @@ fn a_static_program_without_symbols_is_refused_by_name_and_its_calls_are_still_c
 /// The sites of a library, by where they are in the file.
 fn sites(library: &Path) -> Vec<u64> {
     let bytes = std::fs::read(library).unwrap();
-    let plan = pulse_trace::locate::plan::plan(&bytes, &pulse_trace::locate::debug_file::Nowhere);
+    let plan = binary::locate::plan::plan(&bytes, &binary::locate::debug_file::Nowhere);
     plan.sites.iter().map(|site| site.file_offset).collect()
 }

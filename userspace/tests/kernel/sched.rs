@@ -8,17 +8,14 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use pulse_trace::{
-    model::{
-        frame::{Abi, Call},
-        hist::Hist,
-        sched::{Budget, Interrupt, Place, WakerContext},
-        session::{Process, Session},
-    },
-    session::Scope,
+use model::{
+    frame::{Abi, Call},
+    hist::Hist,
+    sched::{Budget, Interrupt, Place, WakerContext},
+    session::{Process, Session},
 };
+use pulse_trace::session::Scope;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
     Calls, How, Oracle, Running, Trace, blocked_in, compiled, installed, need, whole, within,

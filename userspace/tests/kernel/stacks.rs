@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use pulse_trace::model::{
+use kernel::target::Pinned;
+use model::{
     locks::{FutexStats, waits},
     session::Session,
 };
 
 use crate::support::{Calls, How, Trace, built, children_of, whole, within};
-use pulse_trace::target::Pinned;
 
 /// Two processes that fight for two queues.
 fn ping_pong(trips: &str, how: &How<'_>) -> Session {

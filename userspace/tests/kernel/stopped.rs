@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pulse_trace::model::{
+use model::{
     frame::{Abi, Call, CallStats},
     sched::Place,
     session::Session,

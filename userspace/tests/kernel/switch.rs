@@ -5,15 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pulse_trace::{
-    model::{
-        frame::{Abi, Call, CallStats},
-        locks::ranked_mutexes,
-        session::Session,
-    },
-    source::probing::Wish,
-    target::Pinned,
+use kernel::target::Pinned;
+use model::{
+    frame::{Abi, Call, CallStats},
+    locks::ranked_mutexes,
+    session::Session,
 };
+use probes::source::probing::Wish;
 use serde_json::Value;
 
 use crate::{

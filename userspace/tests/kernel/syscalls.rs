@@ -1,8 +1,10 @@
 //! Counts, errors and latencies are those of a program that knows its own.
 
-use pulse_trace::{export, model::session::Session, session::Scope};
+use model::session::Session;
+use pulse_trace::session::Scope;
 use pulse_trace_common::hist;
 use serde_json::Value;
+use views::export;
 
 use crate::support::{
     Calls, How, Oracle, Trace, Truth, assert_true, compiled, counts, installed, need, operations, quantile,

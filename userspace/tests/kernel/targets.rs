@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::{
-    session::Scope,
-    target::{Pinned, Selection, resolve},
-};
+use kernel::target::{Pinned, Selection, resolve};
+use pulse_trace::session::Scope;
 
 use crate::support::{
     Calls, How, Tool, Trace, Truth, assert_true, blocked_in, counts, export, need, nothing_missing, program,

@@ -2,13 +2,10 @@
 
 use std::{thread, time::Duration};
 
-use pulse_trace::{
-    model::session::Session,
-    probes::Choice,
-    session::Scope,
-    source::probing::Wish,
-    target::{Pinned, stat},
-};
+use kernel::target::{Pinned, stat};
+use model::session::Session;
+use probes::{Choice, source::probing::Wish};
+use pulse_trace::session::Scope;
 
 use crate::{
     inline::program::Program,

@@ -1,6 +1,6 @@
 //! Two tools on one target do not disturb each other: both tell the truth.
 
-use pulse_trace::export::json::Export;
+use views::export::json::Export;
 
 use crate::support::{Calls, How, Tool, Trace, Truth, assert_true, export, nothing_missing};
 

@@ -9,15 +9,13 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::{
-    export::json::Export,
-    model::{
-        locks::{ContendedMutex, FutexStats, Lock, Verdict, ranked, ranked_mutexes},
-        session::Session,
-    },
+use model::{
+    locks::{ContendedMutex, FutexStats, Lock, Verdict, ranked, ranked_mutexes},
+    session::Session,
 };
 use rustix::process::Signal;
 use tempfile::TempDir;
+use views::export::json::Export;
 
 use crate::{
     doctor::finding,

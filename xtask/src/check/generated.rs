@@ -7,7 +7,17 @@ use crate::process::{capture, cargo};
 
 /// Committed files that differ from what is generated.
 pub fn violations() -> Result<Vec<String>> {
-    let mut compare = cargo(["test", "--quiet", "--package", "pulse-trace", "--lib", "--", "stored"]);
+    let mut compare = cargo([
+        "test",
+        "--quiet",
+        "--package",
+        "pulse-trace-tui",
+        "--package",
+        "pulse-trace-views",
+        "--lib",
+        "--",
+        "stored",
+    ]);
     Ok(match capture(&mut compare) {
         Ok(said) if said.contains("running 0 tests") => vec!["no test named `stored` compares any".into()],
         Ok(_) => Vec::new(),

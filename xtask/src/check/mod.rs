@@ -1,12 +1,13 @@
 //! `cargo xtask check`: the rules that a program can hold, so that nobody has to remember them.
 
 mod btf;
+mod crates;
 mod generated;
 mod hooks;
-mod imports;
+
 mod length;
 mod prototypes;
-mod ranks;
+
 mod skips;
 mod source;
 mod stems;
@@ -24,7 +25,7 @@ type Rule = (&'static str, fn() -> Result<Vec<String>>);
 
 const RULES: &[Rule] = &[
     ("format", format),
-    ("import ranks", ranks::violations),
+    ("crates", crates::violations),
     ("file length", length::violations),
     ("silent skips", skips::violations),
     ("stems", stems::violations),

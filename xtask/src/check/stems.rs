@@ -34,14 +34,14 @@ fn of(root: &Path) -> Result<Vec<String>> {
 
 /// Names of the files and directories that the probes live in.
 fn stems(root: &Path) -> Result<BTreeSet<String>> {
-    let dir = root.join("userspace/src/probes");
+    let dir = root.join("userspace/probes/src");
     if !dir.is_dir() {
         return Ok(BTreeSet::new());
     }
     let names = fs::read_dir(dir)?.map(|entry| Ok(entry?.path().file_stem().unwrap_or_default().to_owned()));
     let names =
         names.collect::<Result<Vec<_>>>()?.into_iter().map(|name| name.to_string_lossy().into_owned());
-    Ok(names.filter(|name| name != "mod").collect())
+    Ok(names.filter(|name| !["lib", "source"].contains(&name.as_str())).collect())
 }
 
 #[cfg(test)]
@@ -55,8 +55,8 @@ mod tests {
             fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             fs::write(root.join(path), "").unwrap();
         };
-        put("userspace/src/probes/mod.rs");
-        put("userspace/src/probes/syscalls.rs");
+        put("userspace/probes/src/lib.rs");
+        put("userspace/probes/src/syscalls.rs");
         put("docs/probes/syscalls.md");
         let wrong = of(&root).unwrap();
         put("userspace/tests/kernel/syscalls.rs");

@@ -60,7 +60,7 @@ fn clippy() -> Result<()> {
     process::run(cargo(["clippy"]).args(kernel_tests).args(["--", "-D", "warnings"]))
 }
 
-/// Clippy for the crate that builds for the kernel's target only, with the flags of `userspace/build.rs`.
+/// Clippy for the crate that builds for the kernel's target only, with the flags of `userspace/kernel/build.rs`.
 fn clippy_bpf() -> Result<()> {
     let mut clippy =
         cargo(["clippy", "--package", workspace::EBPF, "--target", "bpfel-unknown-none", "--release"]);

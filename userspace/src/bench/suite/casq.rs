@@ -1,14 +1,14 @@
 //! One queue and many producers: `casq`.
 
 use serde_json::Value;
+use views::compare::{
+    Measure,
+    json::{Section, Unit},
+};
 
 use super::{
     super::truth::{Outcome, number},
     Parts, words,
-};
-use crate::compare::{
-    Measure,
-    json::{Section, Unit},
 };
 
 pub const PARTS: Parts = Parts {

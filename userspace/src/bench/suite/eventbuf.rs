@@ -1,12 +1,12 @@
 //! Packed atomic state against mutexes: `eventbuf`.
 
 use serde_json::Value;
+use views::compare::json::{Section, Unit};
 
 use super::{
     super::truth::{Outcome, number},
     Parts, words,
 };
-use crate::compare::json::{Section, Unit};
 
 pub const PARTS: Parts = Parts {
     program: "eventbuf",

@@ -1,12 +1,12 @@
 //! Ways of inter-process communication: `logagg`.
 
 use serde_json::Value;
+use views::compare::json::{Section, Unit};
 
 use super::{
     super::truth::{Outcome, number},
     Parts, words,
 };
-use crate::compare::json::{Section, Unit};
 
 const NAMES: [&str; 10] =
     ["unixsock", "tcp", "unixgram", "udp", "fifo", "pipe", "seqpacket", "mqueue", "shm", "shm-futex"];

@@ -1,12 +1,12 @@
 //! Locks between two processes: `shmemq`.
 
 use serde_json::Value;
+use views::compare::json::{Section, Unit};
 
 use super::{
     super::truth::{Outcome, number},
     Parts, words,
 };
-use crate::compare::json::{Section, Unit};
 
 const LOCKS: [&str; 12] = [
     "plain",

@@ -1,12 +1,12 @@
 //! Operations that concurrent programs are made of: `syncbench`.
 
 use serde_json::Value;
+use views::compare::json::{Section, Unit};
 
 use super::{
     super::truth::{Outcome, number},
     Parts, words,
 };
-use crate::compare::json::{Section, Unit};
 
 pub const PARTS: Parts = Parts {
     program: "syncbench",

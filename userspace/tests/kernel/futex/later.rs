@@ -8,12 +8,10 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::{
-    model::{
-        locks::{LockPlace, ranked, waits, wakes},
-        session::Session,
-    },
-    target::Pinned,
+use kernel::target::Pinned;
+use model::{
+    locks::{LockPlace, ranked, waits, wakes},
+    session::Session,
 };
 use serde::Deserialize;
 

@@ -1,6 +1,6 @@
 //! More locks than there is room for: the one that is used when all others are cold is seen all the same.
 
-use pulse_trace::model::{locks::LockPlace, session::Session};
+use model::{locks::LockPlace, session::Session};
 
 use super::{all_futexes, booked, ended_calls, noted};
 use crate::{
@@ -63,7 +63,7 @@ fn a_lock_that_comes_last_is_seen_without_a_pause() {
     program.tell("one");
     assert_eq!(program.line(), "once");
     let pid = program.pid();
-    trace.until(|| pulse_trace::target::stat(pid).is_none_or(|stat| stat.is_dead()));
+    trace.until(|| kernel::target::stat(pid).is_none_or(|stat| stat.is_dead()));
     let hot: u64 = program.line().parse().unwrap();
     let session = finish(trace);
     let seen = count_at(&session, hot);

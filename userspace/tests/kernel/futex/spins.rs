@@ -1,11 +1,10 @@
 //! A mean of `__spins` that is believed is the mean spin count to ten percent, by the program's own counters.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
-use pulse_trace::export::json::{Export, SpinMean};
+use views::export::json::{Export, SpinMean};
 
 use crate::support::{Calls, Tool, compiled, export, installed, need, within};
-use std::time::Duration;
 
 /// One run may be disturbed by others of the machine; all of them are not.
 const RUNS: u32 = 8;

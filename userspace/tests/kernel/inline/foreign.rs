@@ -6,10 +6,8 @@ use std::{
     thread,
 };
 
-use pulse_trace::{
-    inline::{Detail, Patch},
-    locate::replaceable::Passing,
-};
+use binary::locate::replaceable::Passing;
+use kernel::inline::{Detail, Patch};
 
 use super::{code, mappings};
 use crate::support::{installed, need};

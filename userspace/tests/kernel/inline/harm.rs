@@ -9,10 +9,8 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::{
-    inline::{Detail, InlineError, Patch, repair, replaced},
-    locate::replaceable::Passing,
-};
+use binary::locate::replaceable::Passing;
+use kernel::inline::{Detail, InlineError, Patch, repair, replaced};
 
 use super::{code, mappings, program::Program};
 use crate::support::{installed, need};

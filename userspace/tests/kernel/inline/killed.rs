@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::inline::{repair, replaced};
+use kernel::inline::{repair, replaced};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

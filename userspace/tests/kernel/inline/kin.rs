@@ -6,12 +6,12 @@ use std::{
     process::Command,
 };
 
-use pulse_trace::{
+use kernel::{
     inline::{Detail, Patch, repair},
-    model::{inline::InlineKind, session::Session},
-    session::Scope,
     target::Pinned,
 };
+use model::{inline::InlineKind, session::Session};
+use pulse_trace::session::Scope;
 
 use super::{HOW, code, mappings, program::Program, stats};
 use crate::support::{How, Trace, installed, need};
@@ -29,7 +29,7 @@ pub fn obey(program: &mut Program, command: Option<&str>) -> Vec<(u32, u64, u64)
 }
 
 fn counted(session: &Session) -> Vec<(u32, u64, u64)> {
-    let row = |(key, process): (&pulse_trace::model::frame::ProcessKey, _)| {
+    let row = |(key, process): (&model::frame::ProcessKey, _)| {
         let seen = stats(process, InlineKind::Adaptive);
         assert_eq!(seen.spins.count(), seen.contended);
         (key.pid, seen.acquisitions, seen.contended)
@@ -154,8 +154,8 @@ fn mutexes_of_children_are_their_own() {
         let (_, lock) = own.locks.first_key_value().unwrap();
         assert_eq!((own.locks.len(), lock), (1, &own.all));
         let pid = if own.leader == 0 { program.pid() } else { own.leader };
-        assert_eq!(own.leader == 0, *number == pulse_trace::inline::TARGET);
-        let attempts = lock.of(pulse_trace::locate::replaceable::Passing::AdaptiveAttempt);
+        assert_eq!(own.leader == 0, *number == kernel::inline::TARGET);
+        let attempts = lock.of(binary::locate::replaceable::Passing::AdaptiveAttempt);
         counted.push((pid, attempts, lock.spins.iter().sum()));
     }
     assert_eq!(sorted(counted), sorted(truth));

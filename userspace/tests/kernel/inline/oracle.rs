@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pulse_trace::inline::{Detail, Patch};
+use kernel::inline::{Detail, Patch};
 
 use crate::{
     mutex::library::Named,

@@ -5,12 +5,10 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::{
-    export::json::Process,
-    inline::{Counts, Detail, Everything, Patch, TARGET},
-    locate::{register::Reg, replaceable::Passing},
-};
+use binary::locate::{register::Reg, replaceable::Passing};
+use kernel::inline::{Counts, Detail, Everything, Patch, TARGET};
 use rustix::process::Signal;
+use views::export::json::Process;
 
 use super::{
     acquisitions, code, mappings,

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use pulse_trace::inline::{Detail, Patch};
+use kernel::inline::{Detail, Patch};
 
 use super::{
     code, mappings,

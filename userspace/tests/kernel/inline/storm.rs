@@ -1,9 +1,7 @@
 //! Counters come and go in a process in which everything happens at once.
 
-use pulse_trace::{
-    inline::{Detail, Patch},
-    locate::{register::Reg, replaceable::Passing},
-};
+use binary::locate::{register::Reg, replaceable::Passing};
+use kernel::inline::{Detail, Patch};
 
 use super::{code, mappings, program::Program};
 use crate::support::{installed, need};

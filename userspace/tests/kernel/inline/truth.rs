@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pulse_trace::{
-    inline::{Counts, Detail, Patch},
-    locate::{register::Reg, replaceable::Passing, site::Generation},
-};
+use binary::locate::{register::Reg, replaceable::Passing, site::Generation};
+use kernel::inline::{Counts, Detail, Patch};
 
 use super::{code, mappings, program::Program};
 use crate::support::{installed, need};

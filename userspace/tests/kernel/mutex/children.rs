@@ -1,7 +1,7 @@
 //! Processes that live for a few milliseconds: what they did before their probes were in is said to be missing, and
 //! nothing is said of them that nobody knows.
 
-use pulse_trace::export::json::Export;
+use views::export::json::Export;
 
 use crate::support::{Tool, compiled, export, installed, need};
 

@@ -2,16 +2,18 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
 
-use pulse_trace::{
-    model::{hist::Hist, session::Session},
-    probes::Choice,
+use kernel::target::Pinned;
+use model::{hist::Hist, session::Session};
+use probes::{
+    Choice,
     source::probing::{BUDGET_PERCENT, Wish},
-    target::Pinned,
 };
 
 use super::{RELEASES, mutexes, over_budget};
-use crate::inline::program::Compiled;
-use crate::support::{Calls, How, Trace, compiled, installed, need, whole};
+use crate::{
+    inline::program::Compiled,
+    support::{Calls, How, Trace, compiled, installed, need, whole},
+};
 
 /// By address: how many holds, for how long all together at least, and at most.
 type Truth = BTreeMap<String, (u64, u64, u64)>;

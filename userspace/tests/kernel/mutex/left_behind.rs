@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pulse_trace::model::maps::Maps;
+use binary::maps::Maps;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{library::SYSTEM, ping_pong, sites};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The first bytes of all sites in a process's C library, as that process has them.
 pub fn bytes(pid: u32) -> Vec<u8> {
     let maps = Maps::parse(&fs::read(format!("/proc/{pid}/maps")).unwrap());
-    let is_code = |mapping: &&pulse_trace::model::maps::Mapping| {
+    let is_code = |mapping: &&binary::maps::Mapping| {
         mapping.executable && mapping.path().is_some_and(|path| path.ends_with("libc.so.6"))
     };
     let code = maps.all().iter().find(is_code).unwrap();

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use pulse_trace::{probes::Choice, source::probing::Wish, target::Pinned};
+use kernel::target::Pinned;
+use probes::{Choice, source::probing::Wish};
 
 use super::{RELEASES, contended, mutexes};
-use crate::inline::program::Compiled;
-use crate::support::{Calls, How, Trace, compiled, installed, need, whole};
+use crate::{
+    inline::program::Compiled,
+    support::{Calls, How, Trace, compiled, installed, need, whole},
+};
 
 const TOTAL: Choice = Choice { spin_time: false, total: true, hold: None };
 

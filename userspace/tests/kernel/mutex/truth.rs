@@ -1,6 +1,6 @@
 //! Programs that know their own spin counts without probes: what is seen of them is what they say.
 
-use pulse_trace::model::locks::ranked_mutexes;
+use model::locks::ranked_mutexes;
 use pulse_trace_common::hist::{index, lower, upper};
 
 use super::UNLIMITED;

@@ -1,6 +1,7 @@
 //! Invariants of every session.
 
-use pulse_trace::{export::json::Export, model::session::Session};
+use model::session::Session;
+use views::export::json::Export;
 
 /// Programs that run while their hooks are detached may read the clock after the session's end.
 const IN_FLIGHT_NS: u64 = 1_000_000;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use pulse_trace::model::{
+use model::{
     errno,
     frame::{Call, CallStats, Ledger},
     session::Session,

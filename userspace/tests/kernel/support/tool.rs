@@ -104,7 +104,7 @@ fn field(text: &str, name: &str) -> Option<u32> {
 }
 
 /// An export that a tool has written.
-pub fn export(path: &Path) -> pulse_trace::export::json::Export {
+pub fn export(path: &Path) -> views::export::json::Export {
     let export = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     assert_consistent_export(&export);
     export

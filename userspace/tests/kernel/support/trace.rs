@@ -5,19 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pulse_trace::{
+use kernel::{
     inline::{Detail, Hands},
-    model::session::{Header, Session},
-    probes::AUTO,
-    session::{Request, Scope, kernel_setup},
+    target::Pinned,
+};
+use model::session::{Header, Session};
+use probes::{
+    AUTO,
     source::{
         host,
         live::{Live, Target},
         probing::Wish,
         seating::Onlooker,
     },
-    target::Pinned,
 };
+use pulse_trace::session::{Request, Scope, kernel_setup};
 
 use super::{assert_consistent, hidden};
 
