@@ -5,12 +5,14 @@ use std::{cell::RefCell, hint::black_box};
 
 use binary::{
     btf::Btf,
+    files::Wanted,
     locate::{
-        debug_file::{DebugFiles, Nowhere, Wanted},
+        debug_file::{DebugFiles, Nowhere},
         plan::plan,
         replaceable,
     },
     maps::Maps,
+    service,
     symbolize::{self, Registers, Symbolizer},
 };
 use model::{text, units};
@@ -30,7 +32,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "recording", read: recording },
     Target { name: "export", read: comparison },
     Target { name: "threshold", read: threshold },
@@ -42,6 +44,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "maps", read: maps },
     Target { name: "stack", read: stack },
     Target { name: "message", read: message },
+    Target { name: "service", read: service::read_message },
 ];
 
 fn recording(bytes: &[u8]) {

@@ -2,7 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod btf;
+pub mod channel;
+pub mod files;
+pub mod fixed;
 pub mod input;
 pub mod locate;
 pub mod maps;
+pub mod service;
 pub mod symbolize;

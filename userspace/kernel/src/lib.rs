@@ -23,6 +23,7 @@ mod pool;
 pub mod privileges;
 mod program;
 mod readings;
+pub mod sandbox;
 mod sched;
 mod seats;
 mod seen;

@@ -42,7 +42,14 @@ const KINDS: [(&str, &str, &[&str]); 7] = [
     (
         "stacks",
         "stacks",
-        &["stacks_lost", "stack_unreadable", "stacks_cut", "stacks_broken", "stacks_unobserved"],
+        &[
+            "stacks_lost",
+            "stack_unreadable",
+            "stacks_cut",
+            "stacks_broken",
+            "stacks_unobserved",
+            "stacks_unread",
+        ],
     ),
     ("contended_acquisitions", "contended acquisitions", &["mutexes_full"]),
     (

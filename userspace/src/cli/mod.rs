@@ -24,7 +24,7 @@ use std::{ffi::OsString, io::Write as _, thread};
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
-use kernel::{inline, target};
+use kernel::{inline, sandbox, target};
 use model::text;
 use views::files;
 
@@ -67,6 +67,9 @@ pub fn main(arguments: &[OsString]) -> u8 {
     if word(1) == Some(target::HOLD) {
         let rest: Vec<OsString> = arguments[2..].to_vec();
         return say(&target::hold_and_exec(&rest), failure::CANNOT_EXECUTE);
+    }
+    if word(1) == Some(sandbox::SANDBOX) {
+        return sandbox::serve(word(2));
     }
     if word(1) == Some(inline::HELPER) {
         return inline::serve();

@@ -45,14 +45,9 @@ impl CodeFile {
     }
 
     /// The very file that is mapped, whatever its path leads to by now.
-    fn open(&self) -> io::Result<File> {
+    pub fn open(&self) -> io::Result<File> {
         let Mapping { start, end, .. } = self.mapping;
         input::regular(format!("/proc/{}/map_files/{start:x}-{end:x}", self.pid).as_ref())
-    }
-
-    /// All of it.
-    pub fn read(&self) -> io::Result<Vec<u8>> {
-        input::binary(&self.open()?, LARGEST)
     }
 
     /// Its code as the process runs it, and as the file has it.

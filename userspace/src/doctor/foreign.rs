@@ -2,11 +2,8 @@
 
 use std::{fs, io};
 
-use binary::{
-    locate::replaceable::JUMP,
-    symbolize::{Registers, Symbolizer},
-};
-use kernel::inline;
+use binary::{locate::replaceable::JUMP, service::Sample, symbolize::Registers};
+use kernel::{inline, sandbox::Names};
 
 use super::{Finding, Verdict, code::CodeFile};
 
@@ -27,7 +24,7 @@ struct Change {
 }
 
 /// What was found of the C library's files: counters of this tool's own, then what is of others.
-pub fn examine(pid: u32, files: &[CodeFile], names: &mut Symbolizer) -> Vec<Finding> {
+pub fn examine(pid: u32, files: &[CodeFile], names: &mut Names) -> Vec<Finding> {
     let mut changes = Vec::new();
     for file in files.iter().filter(|file| file.is_c_library()) {
         match file.both() {
@@ -61,7 +58,7 @@ fn own(pid: u32, places: usize) -> Finding {
     )
 }
 
-fn of_others(pid: u32, files: &[CodeFile], changes: &[(u64, Change)], names: &mut Symbolizer) -> Finding {
+fn of_others(pid: u32, files: &[CodeFile], changes: &[(u64, Change)], names: &mut Names) -> Finding {
     let mut registered: Vec<String> =
         files.iter().filter(|file| file.is_c_library()).flat_map(registered).collect();
     registered.sort();
@@ -111,14 +108,15 @@ fn differences(running: &[u8], written: &[u8]) -> Vec<Change> {
     changes
 }
 
-fn described(pid: u32, changes: &[(u64, Change)], names: &mut Symbolizer) -> String {
+fn described(pid: u32, changes: &[(u64, Change)], names: &mut Names) -> String {
     if changes.is_empty() {
         return String::new();
     }
     let place = |(address, change): &(u64, Change)| {
         let registers = Registers { ip: *address, ..Registers::default() };
-        let stack = names.unwind(pid, &registers, &[]);
-        let named = names.describe(&stack).first().map(ToString::to_string);
+        let stacks = names.unwind(vec![Sample { pid, registers, bytes: Vec::new() }]);
+        let frames = stacks.first().map(|stack| names.describe(stack)).unwrap_or_default();
+        let named = frames.first().map(ToString::to_string);
         format!("{} at {}", what(change.first), named.unwrap_or_else(|| format!("{address:#x}")))
     };
     let noun = if changes.len() == 1 { "place" } else { "places" };

@@ -1,15 +1,15 @@
 //! What can be seen of a target's locks.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use binary::{
+    files::Origin,
     locate::{
-        debug_file::Directories,
-        plan::plan,
+        plan::Planned,
         site::{FilePlan, Generation},
     },
-    symbolize::Symbolizer,
 };
+use kernel::sandbox::{self, Names};
 use probes::{Choice, attachable, unprobed};
 
 use super::{Finding, Verdict, code::CodeFile};
@@ -23,11 +23,11 @@ pub fn examine(pid: u32, files: &[CodeFile]) -> Vec<Finding> {
 
 fn of_file(pid: u32, file: &CodeFile) -> Option<Finding> {
     let name = file.mapping.name();
-    let bytes = match file.read() {
-        Ok(bytes) => bytes,
+    let origin = Origin { pid, path: file.mapping.path().unwrap_or(Path::new("")).to_owned() };
+    let plan = match file.open().and_then(|opened| sandbox::plan(&opened, origin)) {
+        Ok(Planned { plan, .. }) => plan,
         Err(cause) => return Some(refused(format!("{name}: cannot read it: {cause}"))),
     };
-    let plan = plan(&bytes, &debug_files(pid, file));
     if plan.runtimes.is_empty() && plan.refusals.is_empty() {
         return None;
     }
@@ -67,17 +67,10 @@ fn found(plan: &FilePlan) -> String {
     text
 }
 
-/// Where its debug information may lie: in its own root, then in ours.
-fn debug_files(pid: u32, file: &CodeFile) -> Directories {
-    let own = PathBuf::from(format!("/proc/{pid}/root/usr/lib/debug"));
-    let beside = file.mapping.path().and_then(|path| path.parent()).map(PathBuf::from);
-    Directories { roots: vec![own, PathBuf::from("/usr/lib/debug")], beside }
-}
-
 /// Whether stacks can be followed.
-pub fn stacks(pid: u32, names: &mut Symbolizer) -> Finding {
+pub fn stacks(pid: u32, names: &mut Names) -> Finding {
     match names.observe(pid) {
-        Ok(()) if names.files_refused() == 0 => Finding::ok(
+        Ok(()) if names.files_refused == 0 => Finding::ok(
             "stacks",
             "its code can be read, with what is written down about frames",
             "waits can be followed to the functions that wanted the lock",
@@ -85,14 +78,14 @@ pub fn stacks(pid: u32, names: &mut Symbolizer) -> Finding {
         Ok(()) => Finding::bad(
             "stacks",
             Verdict::Note,
-            format!("{} of its files could not be opened", names.files_refused()),
+            format!("{} of its files could not be opened", names.files_refused),
             "stacks end where these begin",
             "CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE, or root; see the limit of open files (`ulimit -n`)",
         ),
         Err(error) => Finding::bad(
             "stacks",
             Verdict::Note,
-            error.to_string(),
+            error,
             "waits are counted, but not by the functions that wanted the lock",
             "CAP_SYS_PTRACE, or be the process's owner",
         ),

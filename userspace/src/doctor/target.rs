@@ -1,10 +1,10 @@
 //! A target.
 
-use binary::{
-    locate::libc::{Libc, find},
-    symbolize::Symbolizer,
+use binary::locate::libc::{Libc, find};
+use kernel::{
+    sandbox::{self, Names},
+    target::Pinned,
 };
-use kernel::target::Pinned;
 
 use super::{Finding, Verdict, code, foreign, sites};
 
@@ -33,7 +33,7 @@ pub fn examine(pid: u32) -> Vec<Finding> {
         ),
         libc(pid),
     ];
-    let mut names = Symbolizer::new();
+    let mut names = Names::default();
     findings.push(sites::stacks(pid, &mut names));
     if let Some(files) = code::files(pid) {
         findings.extend(sites::examine(pid, &files));
@@ -43,7 +43,7 @@ pub fn examine(pid: u32) -> Vec<Finding> {
 }
 
 fn libc(pid: u32) -> Finding {
-    match find(pid) {
+    match find(pid, sandbox::build_id) {
         Ok(Some(Libc { path, family, build_id })) => {
             let build_id = build_id.unwrap_or_else(|| "without build-id".to_owned());
             Finding::ok(

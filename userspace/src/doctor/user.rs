@@ -3,7 +3,9 @@
 use std::fs;
 
 use kernel::{
-    privileges, switch_on_statistics,
+    privileges,
+    sandbox::{self, Confined},
+    switch_on_statistics,
     target::{TargetError, in_initial_namespace},
 };
 
@@ -12,7 +14,7 @@ use super::{Finding, Verdict};
 /// Everything about the user and what the administrator has set.
 pub fn examine() -> Vec<Finding> {
     let mut findings: Vec<Finding> = privileges::CAPABILITIES.iter().map(capability).collect();
-    findings.extend([statistics(), paranoia(), namespace()]);
+    findings.extend([statistics(), paranoia(), namespace(), reading()]);
     findings
 }
 
@@ -78,6 +80,41 @@ fn namespace() -> Finding {
         ),
         _ => Finding::ok("PID namespace", "the initial one", "process ids are the kernel's"),
     }
+}
+
+fn reading() -> Finding {
+    const SUBJECT: &str = "reading files";
+    let Some(Confined { user, without_privileges, seccomp, landlock }) = sandbox::confined() else {
+        let consequence = "functions have no names, and locks are not probed";
+        let remedy = "see the limits of processes and descriptors (`ulimit -u`, `ulimit -n`)";
+        return Finding::bad(
+            SUBJECT,
+            Verdict::Note,
+            "no process could be started for it",
+            consequence,
+            remedy,
+        );
+    };
+    let walls = [
+        (without_privileges, "capabilities"),
+        (seccomp, "system calls but those of its work (seccomp)"),
+        (landlock, "files or network of its own (landlock)"),
+    ];
+    let those = |held: bool| {
+        let all: Vec<&str> = walls.iter().filter(|(is, _)| *is == held).map(|(_, what)| *what).collect();
+        all.join(", ")
+    };
+    let finding = format!("a process of user {user} does it, without {}", those(true));
+    if walls.iter().all(|(is, _)| *is) {
+        return Finding::ok(SUBJECT, finding, "a file of a target that is made to harm harms names only");
+    }
+    Finding::bad(
+        SUBJECT,
+        Verdict::Note,
+        format!("{finding}; it has {}", those(false)),
+        "a file of a target that is made to harm has fewer walls around it",
+        "landlock is in Linux 5.13 and newer, where it is switched on (lsm=); seccomp needs CONFIG_SECCOMP_FILTER",
+    )
 }
 
 #[cfg(test)]

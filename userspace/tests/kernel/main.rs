@@ -28,6 +28,7 @@ mod mortals;
 mod mutex;
 mod no_room;
 mod oracle;
+mod sandbox;
 mod sched;
 mod stacks;
 mod stopped;

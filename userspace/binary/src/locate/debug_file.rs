@@ -1,26 +1,17 @@
 //! Where the debug information of a file is: in it, or in a file of its own.
 
-use std::{
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io::Read as _};
 
 use super::elf::Image;
-use crate::input;
+use crate::{
+    files::{Directories, Files, Origin, Wanted},
+    input,
+};
 
 /// Most of a debug file that is read: those of C libraries have 5 to 10 MB.
 const LARGEST: u64 = 512 << 20;
 
-/// What a debug file is asked for by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Build id of the file that was stripped.
-    pub build_id: Option<String>,
-    /// Name that the file itself gives, and the checksum of the whole debug file.
-    pub link: Option<(String, u32)>,
-}
-
-/// Somebody who may have debug files.
+/// What may have debug files.
 pub trait DebugFiles {
     /// Contents of files that may be the one, best first. Whether one is, is checked by the caller.
     fn candidates(&self, wanted: &Wanted) -> Vec<Vec<u8>>;
@@ -36,41 +27,30 @@ impl DebugFiles for Nowhere {
     }
 }
 
-/// The directories where distributions put them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Directories {
-    /// Such as `/usr/lib/debug`, or the same below `/proc/PID/root`.
-    pub roots: Vec<PathBuf>,
-    /// The directory of the file itself, as seen from inside of the root.
-    pub beside: Option<PathBuf>,
-}
-
 impl DebugFiles for Directories {
     fn candidates(&self, wanted: &Wanted) -> Vec<Vec<u8>> {
-        self.paths(wanted).iter().filter_map(|path| read(path, wanted)).collect()
+        let files = self.paths(wanted).into_iter().filter_map(|path| input::regular(&path).ok());
+        files.filter_map(|file| read(file, wanted)).collect()
     }
 }
 
-impl Directories {
-    fn paths(&self, wanted: &Wanted) -> Vec<PathBuf> {
-        let by_id = wanted.build_id.as_deref().and_then(|id| id.split_at_checked(2)).map(|(first, rest)| {
-            let name = format!(".build-id/{first}/{rest}.debug");
-            self.roots.iter().map(move |root| root.join(&name))
-        });
-        // A name with a slash would lead out of the directories that are meant.
-        let name = wanted.link.as_ref().map(|(name, _)| name).filter(|name| !name.contains('/'));
-        let by_name = name.zip(self.beside.as_ref()).map(|(name, beside)| {
-            let inside = beside.strip_prefix("/").unwrap_or(beside);
-            let below = self.roots.iter().map(|root| root.join(inside).join(name));
-            [beside.join(name), beside.join(".debug").join(name)].into_iter().chain(below).collect::<Vec<_>>()
-        });
-        by_id.into_iter().flatten().chain(by_name.into_iter().flatten()).collect()
+/// Those of a file of a process, whoever opens them.
+pub struct Beside<'a> {
+    /// Who opens them.
+    pub files: &'a dyn Files,
+    /// The file.
+    pub origin: &'a Origin,
+}
+
+impl DebugFiles for Beside<'_> {
+    fn candidates(&self, wanted: &Wanted) -> Vec<Vec<u8>> {
+        let files = self.files.debug(self.origin, wanted).into_iter();
+        files.filter_map(|file| read(file, wanted)).collect()
     }
 }
 
 /// All of a file that may be the one: what has another build id is not read.
-fn read(path: &Path, wanted: &Wanted) -> Option<Vec<u8>> {
-    let file = input::regular(path).ok()?;
+fn read(file: File, wanted: &Wanted) -> Option<Vec<u8>> {
     if let Some(wanted) = &wanted.build_id {
         return (input::build_id(&file)? == *wanted).then(|| input::binary(&file, LARGEST).ok())?;
     }
@@ -119,24 +99,5 @@ mod tests {
     fn the_checksum_is_the_usual_one() {
         assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
         assert_eq!(checksum(b""), 0);
-    }
-
-    #[test]
-    fn paths_are_those_of_distributions() {
-        let directories =
-            Directories { roots: vec!["/usr/lib/debug".into()], beside: Some("/lib/x86_64".into()) };
-        let wanted = |name: &str| Wanted { build_id: Some("ab12".into()), link: Some((name.into(), 1)) };
-        let paths: Vec<String> =
-            directories.paths(&wanted("c.debug")).iter().map(|path| path.display().to_string()).collect();
-        assert_eq!(
-            paths,
-            [
-                "/usr/lib/debug/.build-id/ab/12.debug",
-                "/lib/x86_64/c.debug",
-                "/lib/x86_64/.debug/c.debug",
-                "/usr/lib/debug/lib/x86_64/c.debug",
-            ]
-        );
-        assert_eq!(directories.paths(&wanted("../../etc/shadow")).len(), 1);
     }
 }

@@ -3,13 +3,17 @@
 //! The rules are those of `arch/x86/kernel/uprobes.c`: a few instructions are emulated when the probe is hit, most are
 //! executed out of line by a single step, some are refused. Where kernels differ, the dearer or the refusal is told.
 
+use serde::{Deserialize, Serialize};
+
+use crate::fixed::{self, Fixed};
+
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 
 /// The longest instruction there is.
 const LONGEST: usize = 15;
 
 /// How the kernel executes an instruction that has a probe on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Class {
     /// A five-byte nop: kernels from 6.18 on replace it by a call, older ones step over it.
     FiveByteNop,
@@ -18,7 +22,8 @@ pub enum Class {
     /// The instruction is copied elsewhere and executed there with the trap flag set.
     SingleStepped,
     /// No probe can be here, for this reason.
-    Refused(&'static str),
+    #[serde(with = "fixed")]
+    Refused(Fixed),
 }
 
 impl Class {

@@ -1,5 +1,7 @@
 //! What both methods find out about a function, in a form in which they can be compared.
 
+use serde::{Deserialize, Serialize};
+
 use std::fmt;
 
 use super::{register::Reg, site::Generation};
@@ -28,7 +30,7 @@ pub struct Landmarks {
 }
 
 /// What a comparison of both methods says about one function.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// They found the same.
     Agree,

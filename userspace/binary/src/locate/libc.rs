@@ -1,6 +1,10 @@
 //! Which C library a process uses.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
 
 use crate::{
     input,
@@ -18,16 +22,16 @@ pub struct Libc {
     pub build_id: Option<String>,
 }
 
-/// The C library of a process; `None` where none is mapped.
+/// The C library of a process, whose build id another tells; `None` where none is mapped.
 ///
 /// # Errors
 /// When this user may not look.
-pub fn find(pid: u32) -> io::Result<Option<Libc>> {
+pub fn find(pid: u32, build_id: impl Fn(&File) -> Option<String>) -> io::Result<Option<Libc>> {
     let maps = Maps::parse(&fs::read(format!("/proc/{pid}/maps"))?);
     let libraries = maps.all().iter().filter(|mapping| mapping.inode != 0);
     let Some((mapping, path, family)) = libraries.filter_map(library).next() else { return Ok(None) };
     let file = input::mapped(pid, (mapping.start, mapping.end), path, mapping.identity());
-    let build_id = file.ok().and_then(|file| input::build_id(&file));
+    let build_id = file.ok().and_then(|file| build_id(&file));
     Ok(Some(Libc { path: path.display().to_string(), family, build_id }))
 }
 
@@ -45,6 +49,21 @@ fn library(mapping: &Mapping) -> Option<(&Mapping, &Path, &'static str)> {
         _ => return None,
     };
     Some((mapping, path, family))
+}
+
+/// The release of the GNU C library, as that says it itself, or else the file's name.
+#[must_use]
+pub fn release(bytes: &[u8], path: &Path) -> String {
+    const SAYS: &[u8] = b"stable release version ";
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if let Some(release) = name.strip_prefix("libpthread-").and_then(|rest| rest.strip_suffix(".so")) {
+        return format!("glibc {release}");
+    }
+    let Some(at) = bytes.windows(SAYS.len()).position(|window| window == SAYS) else { return name };
+    let is_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
+    let release: String =
+        bytes[at + SAYS.len()..].iter().take_while(is_number).map(|byte| char::from(*byte)).collect();
+    format!("glibc {}", release.trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -69,8 +88,16 @@ mod tests {
     }
 
     #[test]
+    fn a_library_says_which_release_it_is() {
+        let bytes = b"..GNU C Library (Distro 2.36-9) stable release version 2.36.\nCopyright";
+        assert_eq!(release(bytes, Path::new("/lib/libc.so.6")), "glibc 2.36");
+        assert_eq!(release(b"", Path::new("/lib/libpthread-2.31.so")), "glibc 2.31");
+        assert_eq!(release(b"", Path::new("/usr/bin/server")), "server");
+    }
+
+    #[test]
     fn this_process_has_one_with_a_build_id() {
-        let found = find(std::process::id()).unwrap().unwrap();
+        let found = find(std::process::id(), input::build_id).unwrap().unwrap();
         assert!(found.build_id.is_some_and(|id| id.len() >= 16), "{}", found.path);
     }
 }

@@ -1,5 +1,7 @@
 //! From the bytes of a file to its plan.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     combine,
     debug_file::DebugFiles,
@@ -15,6 +17,18 @@ pub const NAMELESS: &str = "a file without build-id";
 
 /// What remains where nothing can be probed.
 pub const TIER_0: &str = "showing tier 0";
+
+/// Larger files are no programs.
+pub const LARGEST: u64 = 2 << 30;
+
+/// A file that has been read for places to probe.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Planned {
+    /// What it is called: the C library with its release, or the last part of its path.
+    pub library: String,
+    /// Where it can be probed.
+    pub plan: FilePlan,
+}
 
 /// Finds everything that can be probed in a file.
 #[must_use]

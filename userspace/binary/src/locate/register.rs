@@ -1,9 +1,11 @@
 //! General-purpose registers, as a probe reads them.
 
+use serde::{Deserialize, Serialize};
+
 use std::fmt;
 
 /// A register of x86-64. The discriminant is the number that the instruction set gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it all")]
 pub enum Reg {
     Rax,

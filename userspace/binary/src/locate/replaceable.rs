@@ -5,23 +5,27 @@
 //! no interrupted signal handler can lie inside of what is replaced, whatever the threads are doing. And only where
 //! nothing needs the flags any more, so that counting may change them.
 
+use serde::{Deserialize, Serialize};
+
 use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register, RflagsBits};
 
 use super::{
     code::{Body, branch_target, call_target},
+    debug_file::Nowhere,
     elf::Image,
     extents::Extents,
     flow::{self, State},
     glibc::{COND_LOCK, MUTEX_LOCK},
+    plan::plan,
     register::Reg,
-    site::{FilePlan, Role, Site, Wait},
+    site::{FilePlan, Generation, Role, Site, Wait},
 };
 
 /// Length of the jump that is written.
 pub const JUMP: usize = 5;
 
 /// What it means to pass a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Passing {
     /// An adaptive mutex is about to be tried: once for each acquisition.
     AdaptiveAttempt,
@@ -38,7 +42,7 @@ pub enum Passing {
 }
 
 /// How the instruction does its work elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Moved {
     /// As it is: it means the same everywhere.
     Copied,
@@ -49,7 +53,7 @@ pub enum Moved {
 }
 
 /// One such instruction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaceable {
     /// What it means to pass it.
     pub passing: Passing,
@@ -66,7 +70,7 @@ pub struct Replaceable {
 }
 
 /// The code of a function, to be compared with what lies in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
     /// In the file's own address space.
     pub address: u64,
@@ -75,7 +79,7 @@ pub struct Code {
 }
 
 /// Everything that can be replaced in one file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replacements {
     /// The functions concerned.
     pub code: Vec<Code>,
@@ -85,6 +89,35 @@ pub struct Replacements {
     pub left_out: Vec<String>,
     /// Where a thread keeps its own id, relative to `fs`: what the library makes the owner of a mutex.
     pub thread_id: Option<u32>,
+}
+
+/// What a C library has to offer to counters.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Offer {
+    /// What can be replaced.
+    pub replacements: Replacements,
+    /// Where in the file the first of its functions lies.
+    pub offset: Option<u64>,
+    /// How its spin counts.
+    pub generation: Option<Generation>,
+    /// Why it has none.
+    pub refusal: Option<String>,
+}
+
+impl Offer {
+    /// Most of a C library that is read: the largest known is 3 MB.
+    pub const LARGEST: u64 = 64 << 20;
+
+    /// From the bytes of the file.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let plan = plan(bytes, &Nowhere);
+        let replacements = find(bytes, &plan);
+        let address = replacements.code.first().map(|code| code.address);
+        let offset = address.and_then(|address| Image::parse(bytes).ok()?.offset_of(address));
+        let refusal = plan.refusals.iter().chain(&replacements.left_out).next().cloned();
+        Self { replacements, offset, generation: plan.generation, refusal }
+    }
 }
 
 /// Finds them, from the plan of the same file.

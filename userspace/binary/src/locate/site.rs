@@ -5,9 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{combine::Check, instruction::Class, register::Reg, usdt::Mark};
+use crate::fixed::{self, Fixed};
 
 /// What happens when control passes a site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// An adaptive mutex was not free: the thread is about to spin. Passed once by each contended acquisition.
     Contended,
@@ -21,15 +22,17 @@ pub enum Role {
     /// The wait in the kernel is next.
     KernelWait(Wait),
     /// Entry of a function of this runtime that only contended acquisitions call.
-    SlowPathEntry(&'static str),
+    #[serde(with = "fixed")]
+    SlowPathEntry(Fixed),
     /// Entry of a function of this runtime that contended acquisitions call, but others too.
-    LockEntry(&'static str),
+    #[serde(with = "fixed")]
+    LockEntry(Fixed),
     /// A function is entered, whether or not the mutex is free: passed once by each call.
     Call(Call),
 }
 
 /// What a call is to do with a mutex.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Call {
     /// Take it.
     Lock,
@@ -44,7 +47,7 @@ pub enum Call {
 }
 
 /// Who waits in the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Wait {
     /// Whoever gave up spinning for an adaptive mutex.
     Adaptive,
@@ -70,7 +73,7 @@ pub enum Generation {
 }
 
 /// How a site was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FoundBy {
     /// By what the code does to the mutex.
     Signature,
@@ -83,7 +86,7 @@ pub enum FoundBy {
 }
 
 /// A register that holds the address of the lock, or of a part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LockPointer {
     /// The register.
     pub register: Reg,
@@ -92,7 +95,7 @@ pub struct LockPointer {
 }
 
 /// A place for a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// What it means to pass it.
     pub role: Role,
@@ -121,7 +124,7 @@ impl Site {
 }
 
 /// How a function's spin counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spin {
     /// The function.
     pub function: String,
@@ -130,12 +133,13 @@ pub struct Spin {
 }
 
 /// Everything that can be probed in one file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilePlan {
     /// What identifies this very build, in hexadecimal.
     pub build_id: Option<String>,
     /// Runtimes found in it, `glibc` and `musl` among them.
-    pub runtimes: Vec<&'static str>,
+    #[serde(with = "fixed::list")]
+    pub runtimes: Vec<Fixed>,
     /// How `pthread_mutex_lock` counts.
     pub generation: Option<Generation>,
     /// How every function counts that spins: they differ within one library.
@@ -147,6 +151,7 @@ pub struct FilePlan {
     /// What the library marks itself.
     pub marks: Vec<Mark>,
     /// Whether debug information says the same as the code, by function.
+    #[serde(with = "fixed::pairs")]
     pub checks: Vec<Check>,
     /// What could not be found, and why.
     pub refusals: Vec<String>,

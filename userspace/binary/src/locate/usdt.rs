@@ -1,5 +1,7 @@
 //! Marks that a library carries itself: the notes of `<sys/sdt.h>`.
 
+use serde::{Deserialize, Serialize};
+
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
 const STAPSDT: u32 = 3;
 
 /// A marked place, a nop in the code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Who marks, such as `libc`.
     pub provider: String,

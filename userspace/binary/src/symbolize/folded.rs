@@ -32,6 +32,7 @@ fn root(end: &End) -> Option<String> {
         End::UnknownRegister(module) => format!("[unknown_register_in_{}]", escaped(module)),
         End::Implausible => "[broken]".to_owned(),
         End::Unobserved => "[unobserved]".to_owned(),
+        End::Unread => "[unread]".to_owned(),
     })
 }
 

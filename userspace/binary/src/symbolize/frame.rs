@@ -1,11 +1,13 @@
 //! What is said of one function in a stack.
 
+use serde::{Deserialize, Serialize};
+
 use std::{fmt, sync::Arc};
 
 use super::internals;
 
 /// One function in a stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// Its name; `None` where nothing names it.
     pub function: Option<Arc<str>>,

@@ -22,7 +22,8 @@ mod unwind;
 
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -45,7 +46,11 @@ pub use self::{
     stack::{End, Spot, Stack},
     unwind::{Reached, Registers},
 };
-use crate::maps::Maps;
+use crate::{
+    files::{Files, Here, Origin},
+    maps::Maps,
+    service::Described,
+};
 
 /// Why a process could not be observed.
 #[derive(Debug, Error)]
@@ -79,6 +84,7 @@ const READ_AGAIN: Duration = Duration::from_millis(100);
 
 /// Turns copied stacks into names.
 pub struct Symbolizer {
+    files: Rc<dyn Files>,
     machine: Option<Machine>,
     processes: HashMap<u32, Arc<Process>>,
     /// When a process was last read for an address in nothing known.
@@ -93,7 +99,8 @@ pub fn read_binary(bytes: &[u8]) {
     let pool = Pool::default();
     let blob = Blob::memory(Arc::from(bytes));
     let Some(elf) = Elf::parse(&blob) else { return };
-    let beside = Beside { pid: 0, path: "/binary".as_ref(), name: "binary" };
+    let origin = Origin { pid: 0, path: "/binary".into() };
+    let beside = Beside { files: &Here::default(), origin: &origin, name: "binary" };
     let (cfi, mut names) = (Cfi::open(&elf, &blob), Names::open(&elf, &blob, &beside, &pool));
     let mut scratch = Scratch::new();
     for word in bytes.rchunks_exact(8).take(16) {
@@ -115,14 +122,21 @@ impl Default for Symbolizer {
 }
 
 impl Symbolizer {
-    /// One that knows of no process yet.
+    /// One that knows of no process yet, and opens files itself.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Rc::new(Here::default()), 0)
+    }
+
+    /// One for which others open files, and whose first module has this number.
+    #[must_use]
+    pub fn with(files: Rc<dyn Files>, first_module: u32) -> Self {
         Self {
             machine: Machine::here(),
             processes: HashMap::new(),
             read_again: HashMap::new(),
-            modules: Modules::default(),
+            modules: Modules::new(Rc::clone(&files), first_module),
+            files,
             scratch: Scratch::new(),
             named: HashMap::new(),
         }
@@ -134,7 +148,7 @@ impl Symbolizer {
     /// # Errors
     /// When it cannot be seen.
     pub fn observe(&mut self, pid: u32) -> Result<(), SymbolizeError> {
-        let text = fs::read(format!("/proc/{pid}/maps"));
+        let text = self.files.maps(pid);
         let maps = Maps::parse(&text.map_err(|cause| SymbolizeError::Maps { pid, cause })?);
         if maps.all().is_empty() {
             return Err(SymbolizeError::Empty { pid });
@@ -219,6 +233,17 @@ impl Symbolizer {
         };
         let missed = matches!(ended, Ended::Implausible | Ended::NoUnwindInfo);
         (Stack { frames: spots, end }, missed)
+    }
+
+    /// The functions at a place, and how far to trust that.
+    pub fn described(&mut self, spot: Spot) -> Described {
+        let frames = self.describe_spot(spot);
+        let module = self.modules.get(spot.module);
+        Described {
+            frames,
+            is_final: !module.is_some_and(Module::is_made_at_run_time),
+            lacks_names: module.is_some_and(Module::lacks_names),
+        }
     }
 
     /// The functions of a stack, the innermost first; also after its process has ended.

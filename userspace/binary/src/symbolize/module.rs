@@ -2,10 +2,8 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     mem,
-    os::unix::fs::FileExt as _,
-    path::Path,
+    rc::Rc,
     sync::{Arc, OnceLock},
 };
 
@@ -18,6 +16,10 @@ use super::{
     names::{Beside, Named, Names},
     perf_map::PerfMap,
 };
+use crate::{
+    files::{Files, Origin},
+    input::Identity,
+};
 
 /// Rows and calls that a module keeps; beyond it all are forgotten and read again.
 const MOST_ROWS: usize = 4096;
@@ -28,12 +30,13 @@ const PAGE: u64 = 4096;
 pub struct Module {
     /// Last part of its path.
     pub name: Arc<str>,
-    /// Its path, as the process that it was seen in knows it.
-    pub path: String,
-    /// A process that it was seen in, for finding what lies beside it.
-    pub seen_in: u32,
+    /// Its path in a process that it was seen in, for finding what lies beside it.
+    pub origin: Origin,
+    /// What tells it from every other file.
+    pub identity: Option<Identity>,
     /// Its bytes; `None` where it could not be opened.
     pub blob: Option<Arc<Blob>>,
+    files: Rc<dyn Files>,
     elf: OnceLock<Option<Elf>>,
     cfi: OnceLock<Option<Cfi>>,
     names: Option<Names>,
@@ -48,12 +51,13 @@ pub struct Module {
 
 impl Module {
     /// A module of which nothing has been read yet.
-    pub fn new(name: &str, path: String, seen_in: u32, blob: Option<Arc<Blob>>) -> Self {
+    pub fn new(name: &str, origin: Origin, identity: Option<Identity>, files: Rc<dyn Files>) -> Self {
         Self {
             name: Arc::from(name),
-            path,
-            seen_in,
-            blob,
+            origin,
+            identity,
+            blob: None,
+            files,
             elf: OnceLock::new(),
             cfi: OnceLock::new(),
             names: None,
@@ -80,6 +84,7 @@ impl Module {
         if let Some(row) = self.rows.get(&offset) {
             return row.clone();
         }
+        self.about_to_read();
         let row = self.read_row(scratch, offset).map(Arc::new);
         if self.rows.len() >= MOST_ROWS {
             self.rows.clear();
@@ -99,6 +104,7 @@ impl Module {
         if let Some(row) = self.rows_by_code.get(&offset) {
             return row.clone();
         }
+        self.about_to_read();
         let row = self.read_code(offset).and_then(|(begins, code)| epilogue::row(&code, begins, offset));
         let row = row.map(Arc::new);
         if self.rows_by_code.len() >= MOST_ROWS {
@@ -106,6 +112,12 @@ impl Module {
         }
         self.rows_by_code.insert(offset, row.clone());
         row
+    }
+
+    fn about_to_read(&self) {
+        if self.blob.is_some() || self.perf_map.is_some() {
+            self.files.reading(&self.name, self.identity);
+        }
     }
 
     /// Code around a place; where the file or the memory ends close by, only what lies behind the place.
@@ -125,7 +137,9 @@ impl Module {
         match &self.blob {
             Some(blob) => blob.read(offset, into),
             None if self.is_made_at_run_time() => {
-                File::open(format!("/proc/{}/mem", self.seen_in)).ok()?.read_exact_at(into, offset).ok()
+                let code = self.files.code(self.origin.pid, offset, into.len()).ok()?;
+                into.copy_from_slice(code.get(..into.len())?);
+                Some(())
             }
             None => None,
         }
@@ -146,7 +160,7 @@ impl Module {
         if self.perf_map.is_some() {
             return 0;
         }
-        self.perf_map = PerfMap::of(pid);
+        self.perf_map = self.files.written_names(pid).map(PerfMap::new);
         usize::from(self.perf_map.is_some())
     }
 
@@ -155,6 +169,7 @@ impl Module {
         if let Some(known) = self.calls.get(&offset) {
             return *known;
         }
+        self.about_to_read();
         let found = self.read_call(offset);
         if self.calls.len() >= MOST_ROWS {
             self.calls.clear();
@@ -175,14 +190,19 @@ impl Module {
     /// Takes the bytes, once they could be had.
     pub fn open(&mut self, pid: u32, blob: Arc<Blob>) {
         let name = self.name.clone();
-        *self = Self::new(&name, mem::take(&mut self.path), pid, Some(blob));
+        let origin = Origin { pid, path: mem::take(&mut self.origin.path) };
+        *self = Self::new(&name, origin, self.identity, Rc::clone(&self.files));
+        self.blob = Some(blob);
     }
 
     /// The functions at a place in the file, and its address as the file counts.
     pub fn named(&mut self, offset: u64, asked: u64, pool: &Pool) -> Option<(u64, Vec<Named>)> {
+        self.about_to_read();
         if let Some(map) = &mut self.perf_map {
-            if !mem::replace(&mut self.is_fresh, true) {
-                map.refresh();
+            if !mem::replace(&mut self.is_fresh, true)
+                && let Some(file) = self.files.open_names(map.of)
+            {
+                map.refresh(file);
             }
             let (function, start) = map.at_address(asked)?;
             let named =
@@ -192,7 +212,7 @@ impl Module {
         let shift = offset - asked;
         let address = self.elf()?.address_of(asked)?;
         if self.names.is_none() {
-            let beside = Beside { pid: self.seen_in, path: Path::new(&self.path), name: &self.name };
+            let beside = Beside { files: &*self.files, origin: &self.origin, name: &self.name };
             self.names = Some(Names::open(self.elf()?, self.blob.as_ref()?, &beside, pool));
         }
         Some((address + shift, self.names.as_mut()?.at(address)))

@@ -1,7 +1,9 @@
 //! The files that code was loaded from, shared by all processes that map them and open for as long as this lives: what
 //! was removed, replaced, or belonged to a process that is gone can still be read.
 
-use std::{collections::HashMap, fs::File, os::unix::fs::FileExt as _, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, rc::Rc, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     bytes::{Blob, Pool},
@@ -9,12 +11,12 @@ use super::{
     process::{Process, Region},
 };
 use crate::{
-    input,
+    files::{Files, Origin},
     maps::{Backing, Device, Mapping, Maps},
 };
 
 /// Names a module for as long as its `Modules` live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ModuleId(u32);
 
 /// Files held open at once; the usual limit of a process is 1,024, and others need some.
@@ -32,8 +34,10 @@ enum Key {
 }
 
 /// All modules ever seen.
-#[derive(Default)]
 pub struct Modules {
+    who: Rc<dyn Files>,
+    /// Number of the first one.
+    first: u32,
     all: Vec<Module>,
     known: HashMap<Key, ModuleId>,
     files: usize,
@@ -44,14 +48,32 @@ pub struct Modules {
 }
 
 impl Modules {
+    /// None yet; the first will have this number.
+    pub fn new(who: Rc<dyn Files>, first: u32) -> Self {
+        Self {
+            who,
+            first,
+            all: Vec::new(),
+            known: HashMap::new(),
+            files: 0,
+            refused: 0,
+            pool: Pool::default(),
+        }
+    }
+
+    fn at(&self, id: ModuleId) -> usize {
+        id.0.wrapping_sub(self.first) as usize
+    }
+
     /// A module.
     pub fn get(&self, id: ModuleId) -> Option<&Module> {
-        self.all.get(id.0 as usize)
+        self.all.get(self.at(id))
     }
 
     /// A module, to read more of it.
     pub fn get_mut(&mut self, id: ModuleId) -> Option<&mut Module> {
-        self.all.get_mut(id.0 as usize)
+        let at = self.at(id);
+        self.all.get_mut(at)
     }
 
     /// Drops parsed debug information of all.
@@ -91,29 +113,31 @@ impl Modules {
     }
 
     fn add(&mut self, key: Key, pid: u32, mapping: &Mapping) -> ModuleId {
-        let id = ModuleId(self.all.len() as u32);
-        let path = mapping.path().map_or_else(String::new, |path| path.to_string_lossy().into_owned());
-        self.all.push(Module::new(&mapping.name(), path, pid, None));
+        let id = ModuleId(self.first.wrapping_add(self.all.len() as u32));
+        let origin = Origin { pid, path: mapping.path().unwrap_or(Path::new("")).to_owned() };
+        let identity = (mapping.inode != 0).then(|| mapping.identity());
+        self.all.push(Module::new(&mapping.name(), origin, identity, Rc::clone(&self.who)));
         self.known.insert(key, id);
         id
     }
 
     fn open(&mut self, id: ModuleId, pid: u32, mapping: &Mapping) {
-        let Some(module) = self.all.get_mut(id.0 as usize).filter(|module| module.blob.is_none()) else {
+        let at = self.at(id);
+        let Some(module) = self.all.get_mut(at).filter(|module| module.blob.is_none()) else {
             return;
         };
         match &mapping.backing {
             Backing::File { path, .. } if is_doubly_mapped(path) => self.files += module.name_by(pid),
             Backing::File { .. } if self.files >= MOST_FILES => self.refused += 1,
-            Backing::File { path, .. } => {
-                let file = input::mapped(pid, (mapping.start, mapping.end), path, mapping.identity()).ok();
+            Backing::File { .. } => {
+                let file = self.who.mapped(pid, mapping).ok();
                 if let Some(blob) = file.and_then(|file| Blob::file(file, &self.pool)) {
                     self.files += 1;
                     module.open(pid, blob);
                 }
             }
             Backing::Named(name) if name == "[vdso]" => {
-                if let Some(image) = image(pid, mapping) {
+                if let Some(image) = image(&*self.who, pid, mapping) {
                     module.open(pid, Blob::memory(image));
                 }
             }
@@ -136,12 +160,7 @@ fn is_doubly_mapped(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:doublemapper")
 }
 
-fn image(pid: u32, mapping: &Mapping) -> Option<Arc<[u8]>> {
+fn image(files: &dyn Files, pid: u32, mapping: &Mapping) -> Option<Arc<[u8]>> {
     let len = mapping.end - mapping.start;
-    if len > LARGEST_IMAGE {
-        return None;
-    }
-    let mut bytes = vec![0; usize::try_from(len).ok()?];
-    File::open(format!("/proc/{pid}/mem")).ok()?.read_exact_at(&mut bytes, mapping.start).ok()?;
-    Some(Arc::from(bytes))
+    (len <= LARGEST_IMAGE).then(|| files.code(pid, mapping.start, len as usize).ok().map(Arc::from))?
 }

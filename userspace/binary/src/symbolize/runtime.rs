@@ -1,12 +1,14 @@
 //! Runtimes whose locks and functions are not all visible from outside, by the files that a process maps.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     module::Module,
     modules::{ModuleId, Modules},
 };
 
 /// A runtime that hides something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Runtime {
     /// Java's virtual machine.
     Java,

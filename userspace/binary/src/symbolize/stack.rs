@@ -1,5 +1,7 @@
 //! A stack as it is merged: places in files, not addresses, so that two processes of one program have the same.
 
+use serde::{Deserialize, Serialize};
+
 use std::sync::Arc;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 };
 
 /// A place in code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Spot {
     /// The file, or the memory, that holds the code.
     pub module: ModuleId,
@@ -21,7 +23,7 @@ pub struct Spot {
 }
 
 /// How a stack ended.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum End {
     /// At the entry of the thread.
     Complete,
@@ -35,10 +37,12 @@ pub enum End {
     Implausible,
     /// Before it began: the process could not be observed.
     Unobserved,
+    /// Before it began: the process that reads files of others has failed over one of its own.
+    Unread,
 }
 
 /// The frames of a thread, the innermost first. Equal stacks are equal values.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stack {
     /// Places in code.
     pub frames: Vec<Spot>,
@@ -57,6 +61,7 @@ impl End {
             Self::UnknownRegister(module) => format!("the frame is unknown in {module}"),
             Self::Implausible => "what follows is no caller".to_owned(),
             Self::Unobserved => "the process ended before its code was known".to_owned(),
+            Self::Unread => "a file with its code could not be read".to_owned(),
         })
     }
 }
@@ -66,6 +71,12 @@ impl Stack {
     #[must_use]
     pub fn unobserved() -> Self {
         Self { frames: Vec::new(), end: End::Unobserved }
+    }
+
+    /// Of a process one of whose files could not be read.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self { frames: Vec::new(), end: End::Unread }
     }
 }
 

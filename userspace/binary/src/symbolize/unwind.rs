@@ -1,5 +1,7 @@
 //! From the registers and a copied piece of stack to the chain of return addresses.
 
+use serde::{Deserialize, Serialize};
+
 use std::sync::Arc;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 
 /// Registers of a thread, as the kernel side takes them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registers {
     /// Where its code is.
     pub ip: u64,
@@ -37,7 +39,7 @@ pub enum Ended {
 }
 
 /// How a frame was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reached {
     /// This is where the thread was, or where a signal interrupted it.
     Here,

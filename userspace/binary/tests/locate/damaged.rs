@@ -5,10 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use binary::locate::{
-    debug_file::{DebugFiles, Wanted},
-    plan::plan,
-    site::{FilePlan, Role},
+use binary::{
+    files::Wanted,
+    locate::{
+        debug_file::DebugFiles,
+        plan::plan,
+        site::{FilePlan, Role},
+    },
 };
 use object::{Object as _, ObjectSymbol as _};
 use pulse_trace_testing::need;

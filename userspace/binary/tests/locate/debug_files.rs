@@ -2,12 +2,14 @@
 
 use std::{fs, path::Path, process::Command};
 
-use binary::locate::{
-    debug_file::Directories,
-    glibc::MUTEX_LOCK,
-    landmarks::Verdict,
-    plan::plan,
-    site::{FoundBy, Role, Wait},
+use binary::{
+    files::Directories,
+    locate::{
+        glibc::MUTEX_LOCK,
+        landmarks::Verdict,
+        plan::plan,
+        site::{FoundBy, Role, Wait},
+    },
 };
 use object::{Object as _, ObjectSection as _};
 use pulse_trace_testing::{installed, need};
@@ -39,7 +41,7 @@ fn without_a_file_or_with_another_ones_the_code_is_believed() {
     let place = directory.path().join(".build-id").join(&BUILD[..2]);
     fs::create_dir_all(&place).unwrap();
     fs::write(place.join(format!("{}.debug", &BUILD[2..])), other).unwrap();
-    let wrong = Directories { roots: vec![directory.path().into()], beside: None };
+    let wrong = Directories { debug: vec![directory.path().into()], ..Directories::default() };
     assert_eq!(verdict(&bytes, &wrong), missing);
     assert!(by_code(&bytes).sites.iter().all(|site| site.found_by != FoundBy::Both));
 }
@@ -63,7 +65,8 @@ fn a_link_is_followed_if_the_checksum_fits() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join(".debug")).unwrap();
     fs::write(directory.path().join(".debug").join(&name), &debug_file).unwrap();
-    let beside = Directories { roots: Vec::new(), beside: Some(directory.path().into()) };
+    let beside =
+        Directories { root: "/".into(), beside: Some(directory.path().into()), ..Directories::default() };
     assert_eq!(verdict(&library, &beside), Verdict::NoDwarf("there is no debug file".into()));
     library[sum..sum + 4].copy_from_slice(&crc32(&debug_file).to_le_bytes());
     assert_eq!(verdict(&library, &beside), Verdict::Agree);
@@ -89,7 +92,7 @@ fn repacked(kind: &str, library: &Path, directory: &Path) -> Option<Directories>
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     let option = format!("--compress-debug-sections={kind}");
     let done = Command::new("objcopy").arg(option).arg(&from).arg(&to).output().unwrap();
-    done.status.success().then(|| Directories { roots: vec![directory.into()], beside: None })
+    done.status.success().then(|| Directories { debug: vec![directory.into()], ..Directories::default() })
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use std::{env, fs, path::PathBuf};
 
-use binary::locate::{
-    debug_file::{Directories, Nowhere},
-    plan::plan,
-    site::FilePlan,
+use binary::{
+    files::Directories,
+    locate::{debug_file::Nowhere, plan::plan, site::FilePlan},
 };
 
 /// A release and the file that holds `pthread_mutex_lock`.
@@ -36,7 +35,7 @@ pub fn read(release: &str, file: &str) -> Result<Vec<u8>, String> {
 
 /// The debug files of a release.
 pub fn debug(release: &str) -> Directories {
-    Directories { roots: vec![shelf(release).join("debug")], beside: None }
+    Directories { debug: vec![shelf(release).join("debug")], ..Directories::default() }
 }
 
 /// By the code alone.

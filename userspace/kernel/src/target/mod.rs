@@ -18,8 +18,8 @@ pub use held::{HOLD, Held, hold_and_exec};
 pub use pinned::Pinned;
 pub use places::Places;
 pub use procfs::{
-    comm, descendants, family, lives_on, living, maps, parents, processes, processes_of_users, stat,
-    status_field, text, thread_stat, threads,
+    comm, descendants, family, lives_on, living, maps, parents, processes, processes_of_users,
+    resident_bytes, stat, status_field, text, thread_stat, threads,
 };
 pub use select::{Selection, in_initial_namespace, resolve};
 

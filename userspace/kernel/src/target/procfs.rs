@@ -65,6 +65,16 @@ pub fn thread_stat(tid: u32) -> Option<Stat> {
     parse_stat(&text(&format!("/proc/{tid}/task/{tid}/stat")).ok()?)
 }
 
+/// Resident memory of a process, bytes. Pages of the kernel's maps that are mapped there are the kernel's, and counted with its
+/// memory.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let field = |name: &str| {
+        let field = status_field(pid, name)?;
+        field.split_ascii_whitespace().next()?.parse::<u64>().ok()
+    };
+    (field("RssAnon:").unwrap_or(0) + field("RssFile:").unwrap_or(0)) * 1024
+}
+
 /// Parses a stat line. The name in parentheses may hold anything, parentheses included.
 fn parse_stat(line: &str) -> Option<Stat> {
     let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use kernel::{sandbox, target};
 use rustix::{
     system::uname,
     time::{ClockId, clock_gettime},
@@ -24,22 +25,16 @@ pub fn unix_ns() -> u64 {
     now(ClockId::Realtime)
 }
 
-/// CPU time of this process so far, ns.
+/// CPU time of this process so far, and of the one that reads files for it, ns.
 #[must_use]
 pub fn own_cpu_ns() -> u64 {
-    now(ClockId::ProcessCPUTime)
+    now(ClockId::ProcessCPUTime) + sandbox::cpu_ns()
 }
 
-/// Resident memory of this process, bytes. Pages of the kernel's maps that are mapped here are the kernel's, and
-/// counted with its memory.
+/// Resident memory of this process, bytes, and of the one that reads files for it.
 #[must_use]
 pub fn own_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    (field("RssAnon:") + field("RssFile:")) * 1024
+    target::resident_bytes(std::process::id()) + sandbox::bytes()
 }
 
 /// The kernel's release.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, os::fd::BorrowedFd, time::Duration};
 use kernel::{
     Attached, Kernel, LoadError, SCHED, SYSCALLS, Setup, give_back, hooks_of,
     inline::{Detail, Hands, InlineError, bring_to_entry},
-    lacks_cookies,
+    lacks_cookies, sandbox,
     target::Pinned,
 };
 use model::{
@@ -103,6 +103,10 @@ impl Live {
         targets: &[Target<'_>],
         onlooker: &mut Onlooker<'_>,
     ) -> Result<Self, LoadError> {
+        if setup.probes.stacks || setup.probes.mutex {
+            // It is there by the time that the programs are verified.
+            std::thread::spawn(sandbox::start);
+        }
         let mut kernel = Kernel::load(setup)?;
         let (mut probing, left_out) = prepare_probing(setup, &mut kernel, wish)?;
         let costs = Costs::open(&mut kernel);
@@ -401,6 +405,7 @@ impl Live {
         let shown = self.gatherer.follows_futexes();
         notes.extend(of_probing.map(|note| if shown { note } else { without_tier_0(&note) }));
         notes.extend(self.inlining.take_notes());
+        notes.extend(sandbox::take_notes());
         let frame = Frame {
             sequence: self.sequence,
             at_ns: now - self.start_ns,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use binary::symbolize::{Runtime, Symbolizer};
+use binary::symbolize::Runtime;
+use kernel::sandbox::Names;
 
 /// Notes that have not been taken yet; each is made once for a process.
 #[derive(Default)]
@@ -15,7 +16,7 @@ pub struct Notes {
 
 impl Notes {
     /// Looks at a process of which stacks have been named just now.
-    pub fn see(&mut self, pid: u32, lacks_names: bool, names: &Symbolizer) {
+    pub fn see(&mut self, pid: u32, lacks_names: bool, names: &Names) {
         if lacks_names && self.nameless.insert(pid) {
             self.notes.extend(nameless(pid, names.runtime(pid)));
         }

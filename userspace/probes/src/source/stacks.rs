@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use binary::symbolize::{End, Registers, Stack, Symbolizer, caller, first_outside, merged::Merged};
-use kernel::Kernel;
+use binary::{
+    service::Sample,
+    symbolize::{End, Registers, Stack, caller, first_outside, merged::Merged},
+};
+use kernel::{Kernel, sandbox::Names};
 use model::{
     frame::{ProcessFrame, ProcessKey},
     locks::{FutexFrame, LockPlace, MOST_STACKS, MutexFrame, StackCount, merge_stacks},
@@ -54,10 +57,22 @@ struct Taken {
 /// What a stack is read with: the process and the program that it ran.
 type Program = (u64, u32);
 
+/// Copies that are followed together.
+#[derive(Default)]
+struct Batch {
+    samples: Vec<Sample>,
+    /// What each was taken for.
+    owners: Vec<u64>,
+    bytes: usize,
+}
+
+/// Bytes of stacks that are followed together.
+const MOST_BYTES: usize = 48 << 10;
+
 /// From copies to names.
 #[derive(Default)]
 pub struct Stacks {
-    names: Symbolizer,
+    names: Names,
     /// Programs whose maps have been read, by process id.
     known: HashMap<u32, Program>,
     /// By what they were taken for: kind and entry. An entry's calls may not have ended yet.
@@ -82,7 +97,14 @@ impl Stacks {
         for row in rows.values() {
             self.inherit(row);
         }
-        kernel.take_stacks(|copied| self.add(copied, rows.get(&copied.tgid)));
+        let mut batch = Batch::default();
+        kernel.take_stacks(|copied| {
+            self.add(copied, rows.get(&copied.tgid), &mut batch);
+            if batch.bytes > MOST_BYTES {
+                self.follow(std::mem::take(&mut batch));
+            }
+        });
+        self.follow(batch);
     }
 
     /// A process that was forked has mapped what its parent has.
@@ -93,17 +115,29 @@ impl Stacks {
         }
     }
 
-    fn add(&mut self, copied: &Copied, row: Option<&Row>) {
+    fn add(&mut self, copied: &Copied, row: Option<&Row>, batch: &mut Batch) {
         *self.events.entry("stacks").or_default() += 1;
-        let (kind, id, weight) = owner_parts(copied.owner);
-        let stack = match row {
-            Some(row) if self.is_readable(copied, row) => {
-                let Copied { ip, sp, bp, lr, .. } = *copied;
-                let bytes = copied.bytes.get(..copied.length as usize).unwrap_or_default();
-                self.names.unwind(copied.tgid, &Registers { ip, sp, bp, lr }, bytes)
-            }
-            _ => Stack::unobserved(),
-        };
+        if row.is_some_and(|row| self.is_readable(copied, row)) {
+            let Copied { ip, sp, bp, lr, .. } = *copied;
+            let bytes = copied.bytes.get(..copied.length as usize).unwrap_or_default().to_vec();
+            batch.bytes += bytes.len();
+            batch.owners.push(copied.owner);
+            batch.samples.push(Sample { pid: copied.tgid, registers: Registers { ip, sp, bp, lr }, bytes });
+        } else {
+            self.keep(copied.owner, Stack::unobserved());
+        }
+    }
+
+    fn follow(&mut self, batch: Batch) {
+        if batch.samples.is_empty() {
+            return;
+        }
+        let stacks = self.names.unwind(batch.samples);
+        batch.owners.into_iter().zip(stacks).for_each(|(owner, stack)| self.keep(owner, stack));
+    }
+
+    fn keep(&mut self, owner: u64, stack: Stack) {
+        let (kind, id, weight) = owner_parts(owner);
         if let Some(event) = event(&stack.end) {
             *self.events.entry(event).or_default() += 1;
         }
@@ -171,6 +205,7 @@ impl Stacks {
 
     fn named(&mut self, merged: &Merged, pid: u32) -> Vec<StackCount> {
         let ranked = merged.ranked();
+        self.names.learn(&ranked.iter().map(|(stack, _)| *stack).collect::<Vec<_>>());
         let mut stacks: Vec<StackCount> =
             ranked.iter().map(|(stack, count)| self.stack_count(stack, *count)).collect();
         let lacks_names = ranked.iter().any(|(stack, _)| self.names.lacks_names(stack));
@@ -223,6 +258,7 @@ fn event(end: &End) -> Option<&'static str> {
         End::Complete => None,
         End::CutByCopy => Some("stacks_cut"),
         End::Unobserved => Some("stacks_unobserved"),
+        End::Unread => Some("stacks_unread"),
         End::NoUnwindInfo(_) | End::UnknownRegister(_) | End::Implausible => Some("stacks_broken"),
     }
 }

@@ -10,7 +10,7 @@ use binary::locate::replaceable::Passing;
 use kernel::inline::{Detail, Patch};
 
 use super::{code, mappings};
-use crate::support::{installed, need};
+use crate::support::{installed, need, reads_by_the_tool};
 
 /// Lines in no order.
 fn lines() -> Vec<u8> {
@@ -25,6 +25,7 @@ fn lines() -> Vec<u8> {
 
 /// Sorts by several threads, which hand parts to each other under mutexes.
 fn sort() -> (Child, ChildStdin) {
+    reads_by_the_tool();
     let mut command = Command::new("sort");
     command.args(["--parallel=4", "--buffer-size=64M"]).env("LC_ALL", "C");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

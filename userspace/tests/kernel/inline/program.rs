@@ -111,6 +111,7 @@ impl Program {
     }
 
     fn spawn(command: &mut Command, shop: TempDir) -> Self {
+        support::reads_by_the_tool();
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { input: child.stdin.take(), child, output, _shop: shop }

@@ -11,6 +11,8 @@ mod tool;
 mod trace;
 mod workload;
 
+use std::path::Path;
+
 pub use compile::{compiled, source};
 pub use holds::{Fought, Holds};
 pub use invariants::{assert_consistent, assert_consistent_export};
@@ -21,3 +23,8 @@ pub use running::Running;
 pub use tool::{HOOKS, Tool, export};
 pub use trace::{How, Trace};
 pub use workload::{Calls, Truth, blocked_in, built, children_of, in_call, program, within};
+
+/// Has files read by the tool: what is traced with the library alone is traced by another program.
+pub fn reads_by_the_tool() {
+    kernel::sandbox::use_program(Path::new(env!("CARGO_BIN_EXE_pulse-trace")));
+}

@@ -15,6 +15,7 @@ pub struct Running(Child);
 
 impl Running {
     pub fn start(command: &str, arguments: &[&str]) -> Self {
+        super::reads_by_the_tool();
         let mut command = Command::new(command);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().unwrap())

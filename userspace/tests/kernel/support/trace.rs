@@ -80,6 +80,7 @@ impl Trace {
     /// The same while getting ready is watched.
     pub fn watched(pinned: &[&Pinned], how: &How<'_>, onlooker: &mut Onlooker<'_>) -> Self {
         hidden::begin();
+        super::reads_by_the_tool();
         let limits = how.limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         let probes = how.probes.iter().map(|name| (*name).to_owned()).collect();
         let request = Request {

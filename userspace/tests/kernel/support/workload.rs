@@ -94,6 +94,7 @@ impl Calls {
 
     /// The same with any program that keeps the contract of the bundled ones.
     pub fn start_program(wrapper: &[&str], program: &Path, arguments: &[&str]) -> Self {
+        super::reads_by_the_tool();
         hidden::begin();
         let words: Vec<String> = wrapper.iter().map(|word| (*word).to_owned()).collect();
         let ours = program.to_string_lossy().into_owned();

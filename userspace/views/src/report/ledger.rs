@@ -174,6 +174,9 @@ fn meaning_of_locks(name: &str) -> &'static str {
         }
         "stacks_cut" => "stacks deeper than what is copied of them: their outermost callers are missing",
         "stacks_broken" => "stacks that end in code without unwind information, or at what can be no caller",
+        "stacks_unread" => {
+            "stacks through files that could not be read: they have no names; a note says which, and why"
+        }
         "stacks_unobserved" => {
             "stacks of programs that had ended before their code was known: they have no names"
         }

@@ -9,22 +9,19 @@ mod wire;
 use std::{
     fs::File,
     io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::process::CommandExt as _,
-    },
+    os::{fd::AsFd as _, unix::process::CommandExt as _},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     thread,
     time::Duration,
 };
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use binary::channel::Channel;
 use signal_hook::consts::{FORBIDDEN, signal};
 use wire::{Reply, Request};
 
 use super::{Detail, InlineError, Patch, Removal, fault, owner};
-use crate::target;
+use crate::{sandbox, target};
 
 /// First argument of the helper process.
 pub const HELPER: &str = "__counters";
@@ -32,7 +29,7 @@ pub const HELPER: &str = "__counters";
 /// The helper process, as the tool sees it. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Helper {
-    socket: Mutex<OwnedFd>,
+    channel: Mutex<Channel>,
     child: Mutex<Child>,
     /// Its process id.
     pub pid: u32,
@@ -45,13 +42,12 @@ impl Helper {
     /// When no process can be started.
     pub fn start(pid: u32) -> Result<Arc<Self>, InlineError> {
         let failed = InlineError::step(pid, "starting a helper process");
-        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
-        let (mine, its) = pair.map_err(|errno| failed(errno.into()))?;
+        let (mine, its) = Channel::pair().map_err(&failed)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("pulse-trace").arg(HELPER);
         let child = command.stdin(its).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
         let pid = child.id();
-        Ok(Arc::new(Self { socket: Mutex::new(mine), child: Mutex::new(child), pid }))
+        Ok(Arc::new(Self { channel: Mutex::new(mine), child: Mutex::new(child), pid }))
     }
 
     /// Has counters put into a process; `loaded`: into a program that has just begun, once its C library is mapped.
@@ -81,15 +77,16 @@ impl Helper {
     }
 
     fn ask(&self, request: &Request) -> io::Result<(Reply, Option<File>)> {
-        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = wire::send(socket.as_fd(), request, None).and_then(|()| wire::receive(socket.as_fd()));
+        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = channel.send(request, &[]).and_then(|()| channel.receive());
         if !matches!(answer, Ok(Some(_))) {
             // Until it is gone for good it may still hold threads of a target.
             let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = child.kill();
             let _ = child.wait();
         }
-        answer?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let (reply, mut files) = answer?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok((reply, files.pop()))
     }
 }
 
@@ -111,6 +108,9 @@ const LAST_SIGNAL: i32 = 64;
 #[must_use]
 pub fn serve() -> u8 {
     fault::in_helper();
+    sandbox::close_inherited();
+    let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else { return 1 };
+    let mut channel = Channel::over(socket);
     let _ = rustix::process::setsid();
     let heard = Arc::new(AtomicBool::new(false));
     // SIGKILL, SIGSTOP and those of the C library refuse.
@@ -121,10 +121,10 @@ pub fn serve() -> u8 {
     let _ = rustix::process::chdir("/");
     owner::act_for_parent();
     let mut patches: Vec<Patch> = Vec::new();
-    let input = io::stdin();
-    while let Ok(Some((request, _))) = wire::receive::<Request>(input.as_fd()) {
+    while let Ok(Some((request, _))) = channel.receive::<Request>() {
         let (reply, counters) = obey(request, &mut patches);
-        if wire::send(input.as_fd(), &reply, counters.as_ref()).is_err() {
+        let files: Vec<_> = counters.iter().map(|file| file.as_fd()).collect();
+        if channel.send(&reply, &files).is_err() {
             break;
         }
     }

@@ -1,22 +1,9 @@
-//! What the tool and its helper say to one another: one message of JSON at a time, with a descriptor where there is one.
+//! What the tool and its helper say to one another.
 
-use std::{
-    fs::File,
-    io::{self, IoSlice, IoSliceMut},
-    mem::MaybeUninit,
-    os::fd::{AsFd as _, BorrowedFd},
-};
-
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
-};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use binary::channel::Cause;
+use serde::{Deserialize, Serialize};
 
 use crate::inline::{About, Detail, InlineError, Removal};
-
-/// More than any message takes.
-const LARGEST: usize = 1 << 16;
 
 /// What the tool asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,25 +35,6 @@ pub enum Failed {
     Gone,
 }
 
-/// An error of the system's, as a number where it has one.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Cause {
-    number: Option<i32>,
-    words: String,
-}
-
-impl From<&io::Error> for Cause {
-    fn from(error: &io::Error) -> Self {
-        Self { number: error.raw_os_error(), words: error.to_string() }
-    }
-}
-
-impl From<Cause> for io::Error {
-    fn from(cause: Cause) -> Self {
-        cause.number.map_or_else(|| Self::other(cause.words), Self::from_raw_os_error)
-    }
-}
-
 impl From<&InlineError> for Failed {
     fn from(error: &InlineError) -> Self {
         match error {
@@ -96,55 +64,18 @@ impl Failed {
     }
 }
 
-/// Sends a message.
-pub fn send(socket: BorrowedFd<'_>, message: &impl Serialize, file: Option<&File>) -> io::Result<()> {
-    let bytes = serde_json::to_vec(message)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = file.map(|file| [file.as_fd()]);
-    if let Some(descriptors) = &descriptors {
-        control.push(SendAncillaryMessage::ScmRights(descriptors));
-    }
-    sendmsg(socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
-}
-
-/// Waits for a message; `None` once the other side has gone.
-pub fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result<Option<(T, Option<File>)>> {
-    let mut bytes = vec![0; LARGEST];
-    loop {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received =
-            recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC);
-        let len = match received {
-            Ok(message) => message.bytes,
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(errno) => return Err(errno.into()),
-        };
-        let file = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next().map(File::from),
-            _ => None,
-        });
-        return match len {
-            0 => Ok(None),
-            len => Ok(Some((serde_json::from_slice(&bytes[..len])?, file))),
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::MetadataExt as _};
+    use std::io;
 
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use binary::channel::Channel;
 
     use super::*;
 
     #[test]
-    fn every_error_arrives_as_it_was_and_so_does_a_file() {
-        let (one, other) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    fn every_error_arrives_as_it_was() {
+        let (one, other) = Channel::pair().unwrap();
+        let mut other = Channel::over(other);
         let errors = [
             InlineError::refused(7, "it is not dumpable", "leave it"),
             InlineError::Owned { pid: 7, owner: 9 },
@@ -152,15 +83,10 @@ mod tests {
             InlineError::Step { pid: 7, step: "writing code".into(), cause: io::Error::other("torn") },
             InlineError::Gone(7),
         ];
-        let file = fs::File::open("/proc/self/comm").unwrap();
         for error in errors {
-            send(one.as_fd(), &Reply::Failed((&error).into()), Some(&file)).unwrap();
-            let received = receive(other.as_fd()).unwrap();
-            let Some((Reply::Failed(failed), Some(arrived))) = received else { panic!("{received:?}") };
+            one.send(&Reply::Failed((&error).into()), &[]).unwrap();
+            let Some((Reply::Failed(failed), _)) = other.receive().unwrap() else { panic!("{error}") };
             assert_eq!(failed.into_error(7).to_string(), error.to_string());
-            assert_eq!(arrived.metadata().unwrap().ino(), file.metadata().unwrap().ino());
         }
-        drop(one);
-        assert!(receive::<Reply>(other.as_fd()).unwrap().is_none());
     }
 }

@@ -4,25 +4,21 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::MetadataExt as _,
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
 use binary::{
     input,
     locate::{
-        debug_file::Nowhere,
-        plan::plan,
-        replaceable::{self, Replacements},
+        replaceable::{Offer, Replacements},
         site::Generation,
     },
     maps::{Backing, Mapping, Maps},
 };
 
 use super::InlineError;
-use crate::inline::error::LACKS_LIBRARY;
-
-/// Most of a C library that is read: the largest known is 3 MB.
-const LARGEST: u64 = 64 << 20;
+use crate::{inline::error::LACKS_LIBRARY, sandbox};
 
 /// It.
 pub struct Library {
@@ -85,7 +81,7 @@ impl Library {
             return Err("its C library is musl, which does not spin adaptively".to_owned());
         }
         let file = input::mapped(pid, (mapping.start, mapping.end), path, mapping.identity());
-        let offer = file.and_then(|file| Offer::of(&file));
+        let offer = file.and_then(|file| self::offer(&file, path));
         let offer = offer.map_err(|cause| format!("its {name} cannot be read ({cause})"))?;
         let Some(code) = offer.replacements.code.first() else {
             // In older releases the mutexes are in a library of their own.
@@ -106,53 +102,28 @@ impl Library {
     }
 }
 
-/// What a file has to offer.
-#[derive(Clone)]
-struct Offer {
-    replacements: Replacements,
-    /// Where in the file the first of its functions lies.
-    offset: Option<u64>,
-    generation: Option<Generation>,
-    /// Why it has none.
-    refusal: Option<String>,
-}
-
 /// A file, and which of its states: identity, length, time of the last change.
 type State = (input::Identity, u64, (i64, i64));
 
 /// Files that are remembered.
 const MOST: usize = 16;
 
-impl Offer {
-    /// Looks into a file: once, for as long as it stays the same.
-    fn of(file: &File) -> io::Result<Self> {
-        static KNOWN: Mutex<Vec<(State, Offer)>> = Mutex::new(Vec::new());
-        let about = file.metadata()?;
-        let state = (input::identity(file)?, about.len(), (about.ctime(), about.ctime_nsec()));
-        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, offer)) = known().iter().find(|(it, _)| *it == state) {
-            return Ok(offer.clone());
-        }
-        let offer = Self::in_bytes(&input::binary(file, LARGEST)?);
-        let mut known = known();
-        if known.len() == MOST {
-            known.remove(0);
-        }
-        known.push((state, offer.clone()));
-        Ok(offer)
+/// What a file has to offer: looked for once, for as long as it stays the same.
+fn offer(file: &File, path: &Path) -> io::Result<Offer> {
+    static KNOWN: Mutex<Vec<(State, Offer)>> = Mutex::new(Vec::new());
+    let about = file.metadata()?;
+    let state = (input::identity(file)?, about.len(), (about.ctime(), about.ctime_nsec()));
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, offer)) = known().iter().find(|(it, _)| *it == state) {
+        return Ok(offer.clone());
     }
-
-    fn in_bytes(bytes: &[u8]) -> Self {
-        let plan = plan(bytes, &Nowhere);
-        let replacements = replaceable::find(bytes, &plan);
-        let offset = replacements.code.first().and_then(|code| file_offset(bytes, code.address));
-        let refusal = plan.refusals.iter().chain(&replacements.left_out).next().cloned();
-        Self { replacements, offset, generation: plan.generation, refusal }
+    let offer = sandbox::offer(file, path)?;
+    let mut known = known();
+    if known.len() == MOST {
+        known.remove(0);
     }
-}
-
-fn file_offset(bytes: &[u8], address: u64) -> Option<u64> {
-    binary::locate::elf::Image::parse(bytes).ok()?.offset_of(address)
+    known.push((state, offer.clone()));
+    Ok(offer)
 }
 
 fn is_candidate(mapping: &Mapping) -> bool {

@@ -1,25 +1,18 @@
 //! The files with code that a process has mapped: opened so that each is the very one, and read for places to probe.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, path::PathBuf};
 
 use binary::{
+    files::Origin,
     input,
     locate::{
-        debug_file::Directories,
         maps::{Candidate, Mapping, candidates},
-        plan::plan,
+        plan::Planned,
         site::FilePlan,
     },
     maps::Maps,
 };
-use kernel::target;
-
-/// Nobody's program is larger; what says so is no file to be read.
-const LARGEST: u64 = 2 << 30;
+use kernel::{sandbox, target};
 
 /// A file by device and number.
 pub type FileId = input::Identity;
@@ -64,20 +57,13 @@ pub struct Examined {
 /// # Errors
 /// When it is not to be had any more, or not for this user.
 pub fn examine(pid: u32, candidate: &Candidate) -> io::Result<Examined> {
-    let file = open(pid, candidate)?;
-    read(file, Path::new(&candidate.path), &format!("/proc/{pid}/root"))
+    read(open(pid, candidate)?, Origin { pid, path: PathBuf::from(&candidate.path) })
 }
 
-/// Reads an open file that has this path below a root.
-pub fn read(file: File, path: &Path, root: &str) -> io::Result<Examined> {
-    let bytes = input::binary(&file, LARGEST)?;
-    let inside = |path: &Path| PathBuf::from(format!("{root}{}", path.display()));
-    let debug = Directories {
-        roots: vec![inside(Path::new("/usr/lib/debug")), "/usr/lib/debug".into()],
-        beside: path.parent().map(inside),
-    };
-    let plan = plan(&bytes, &debug);
-    Ok(Examined { file, library: library(&bytes, path), plan })
+/// Has an open file read.
+pub fn read(file: File, origin: Origin) -> io::Result<Examined> {
+    let Planned { library, plan } = sandbox::plan(&file, origin)?;
+    Ok(Examined { file, library, plan })
 }
 
 /// Opens the very file that is mapped: a path may lead to a newer one by now.
@@ -94,31 +80,11 @@ fn open(pid: u32, candidate: &Candidate) -> io::Result<File> {
     Err(refused)
 }
 
-/// The release of the GNU C library, as that says it itself, or else the file's name.
-fn library(bytes: &[u8], path: &Path) -> String {
-    const SAYS: &[u8] = b"stable release version ";
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if let Some(release) = name.strip_prefix("libpthread-").and_then(|rest| rest.strip_suffix(".so")) {
-        return format!("glibc {release}");
-    }
-    let Some(at) = bytes.windows(SAYS.len()).position(|window| window == SAYS) else { return name };
-    let is_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
-    let release: String =
-        bytes[at + SAYS.len()..].iter().take_while(is_number).map(|byte| char::from(*byte)).collect();
-    format!("glibc {}", release.trim_end_matches('.'))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
 
-    #[test]
-    fn a_library_says_which_release_it_is() {
-        let bytes = b"..GNU C Library (Distro 2.36-9) stable release version 2.36.\nCopyright";
-        assert_eq!(library(bytes, Path::new("/lib/libc.so.6")), "glibc 2.36");
-        assert_eq!(library(b"", Path::new("/lib/libpthread-2.31.so")), "glibc 2.31");
-        assert_eq!(library(b"", Path::new("/usr/bin/server")), "server");
-    }
+    use super::*;
 
     #[test]
     fn the_files_of_this_process_are_found_and_are_the_right_ones() {

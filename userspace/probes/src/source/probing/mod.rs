@@ -22,6 +22,7 @@ use std::{
 };
 
 use binary::{
+    files::Origin,
     input,
     locate::{
         glibc::MUTEX_LOCK,
@@ -475,5 +476,6 @@ impl Probing {
 /// A library at a usual place, if there is one.
 fn usual(path: &Path) -> Option<(FileId, Examined)> {
     let file = input::regular(path).ok()?;
-    Some((input::identity(&file).ok()?, files::read(file, path, "").ok()?))
+    let origin = Origin { pid: 0, path: path.to_owned() };
+    Some((input::identity(&file).ok()?, files::read(file, origin).ok()?))
 }
