@@ -1,4 +1,4 @@
-//! What userspace decides at load. The kernel freezes these, so the verifier removes what is switched off.
+//! Settings that userspace makes at load. The kernel freezes these, so the verifier removes what is switched off.
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $kind:ty = $value:expr;)*) => { $(
@@ -31,13 +31,15 @@ settings! {
     PER_THREAD: u32 = 0;
     /// The tool itself.
     OWN_TGID: u32 = 0;
+    /// Process that reads files for the tool in a system-wide session.
+    READER_TGID: u32 = 0;
     /// The machine is x86-64: its kernel takes i386 and x32 calls too.
     IS_X86: u32 = 0;
-    /// Numbers of three calls that need care.
+    /// Number of `execve`, one of three calls that need care.
     EXECVE: u32 = 0;
-    /// See above.
+    /// Number of `execveat`.
     EXECVEAT: u32 = 0;
-    /// Returns whatever its caller had in the register: never an error.
+    /// Number of `sigreturn`: it returns what its caller had in the register, which is never an error.
     SIGRETURN: u32 = 0;
     /// Offset in `task_struct` of the word that says which ABI the running call uses; 0 where the kernel has no other.
     COMPAT_OFFSET: u32 = 0;
@@ -45,39 +47,39 @@ settings! {
     COMPAT_MASK: u32 = 0;
     /// Offset in `pt_regs` of the number of the running call.
     REGS_NR: u32 = 0;
-    /// Whether calls are counted and timed, whatever they are. Without, the hooks of calls are for futexes alone.
+    /// Nonzero if all calls are counted and timed. If 0, the hooks of calls are for futexes alone.
     PROBE_SYSCALLS: u32 = 0;
-    /// Whether futexes are looked at.
+    /// Nonzero if futexes are looked at.
     PROBE_FUTEX: u32 = 0;
-    /// Whether targets have probes in their own code, which userspace puts into new ones.
+    /// Nonzero if targets have probes in their own code, which userspace puts into new ones.
     PROBE_MUTEX: u32 = 0;
-    /// Numbers of calls whose second argument is an operation.
+    /// Number of `futex`, a call whose second argument is an operation.
     FUTEX: u32 = 0;
-    /// See above.
+    /// Number of `fcntl`, another such call.
     FCNTL: u32 = 0;
-    /// See above.
+    /// Number of `epoll_ctl`, another such call.
     EPOLL_CTL: u32 = 0;
     /// The bit of each of them, by the remainder of its index; those of the 32-bit ABI included.
     MULTIPLEXERS: u32 = 0;
-    /// Offsets in `pt_regs` of the first four arguments of a call.
+    /// Offset in `pt_regs` of the first argument of a call.
     REGS_FIRST: u32 = 0;
-    /// See above.
+    /// Offset in `pt_regs` of the second argument.
     REGS_SECOND: u32 = 0;
     /// The second argument of a call of the 32-bit ABI.
     REGS_SECOND_COMPAT: u32 = 0;
-    /// See above.
+    /// Offset in `pt_regs` of the third argument.
     REGS_THIRD: u32 = 0;
-    /// See above.
+    /// Offset in `pt_regs` of the fourth argument.
     REGS_FOURTH: u32 = 0;
-    /// Whether stacks are taken.
+    /// Nonzero if stacks are taken.
     TAKE_STACKS: u32 = 0;
-    /// Offsets in `pt_regs` of what a stack is followed from: instruction, stack and frame pointer, link register.
+    /// Offset in `pt_regs` of the instruction pointer. Stacks are followed from this register and the next three.
     REGS_IP: u32 = 0;
-    /// See above.
+    /// Offset in `pt_regs` of the stack pointer.
     REGS_SP: u32 = 0;
-    /// See above.
+    /// Offset in `pt_regs` of the frame pointer.
     REGS_BP: u32 = 0;
-    /// See above.
+    /// Offset in `pt_regs` of the link register.
     REGS_LR: u32 = 0;
     /// Offset of `task_struct.pid`.
     TASK_PID: u32 = 0;

@@ -1,5 +1,5 @@
-//! Who is traced. A thread's id leads to its slot through one flat array, so that a hook finds out with two inlined
-//! look-ups, and a thread that is nobody's business costs one.
+//! Targets. A thread's id leads to its slot through one flat array, so that a hook finds out with two inlined look-ups,
+//! and a thread that is no target costs one.
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -98,7 +98,7 @@ pub fn row(id: u32) -> Option<&'static mut Row> {
 #[inline(never)]
 fn meet(id: u64) -> Option<&'static mut Thread> {
     let (tgid, tid) = ((id >> 32) as u32, id as u32);
-    if tgid == config::OWN_TGID() || tid == 0 || !stage::has_begun() {
+    if tgid == config::OWN_TGID() || tgid == config::READER_TGID() || tid == 0 || !stage::has_begun() {
         return None;
     }
     let process = known_or_new(tgid);

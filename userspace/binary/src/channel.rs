@@ -1,4 +1,4 @@
-//! What two processes of the tool say to one another: one message at a time, with descriptors where there are any.
+//! Messages between two processes of the tool: one at a time, with descriptors where there are any.
 
 use std::{
     fs::File,
@@ -22,7 +22,7 @@ pub const LARGEST: usize = 128 << 10;
 /// Descriptors of one message.
 pub const FILES: usize = 16;
 
-/// One end.
+/// One end of the channel.
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
@@ -117,7 +117,7 @@ impl Channel {
         }
     }
 
-    /// Whether a message comes within this time.
+    /// Reports whether a message comes within this time.
     ///
     /// # Errors
     /// When it cannot be waited for.

@@ -1,41 +1,31 @@
-//! Words that the program has built in, sent from one of its processes to another.
-
-use std::sync::{Mutex, PoisonError};
+//! Words that the program has built in, sent from one of its processes to another: of what arrives, only those are taken.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+use crate::locate::{
+    glibc::{COND_LOCK, MUTEX_LOCK},
+    instruction, runtimes,
+};
 
 /// A word that is there for as long as the program runs.
 pub type Fixed = &'static str;
 
-/// Words that may arrive, all together: more than there are, and few enough to be kept for good.
-const MOST: usize = 256;
-/// Longest of them.
-const LONGEST: usize = 128;
-
-/// The word, for as long as the process lives.
-fn kept(word: &str) -> Option<&'static str> {
-    static KEPT: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = kept.iter().find(|known| **known == word) {
-        return Some(known);
-    }
-    if kept.len() == MOST || word.len() > LONGEST {
-        return None;
-    }
-    let word: &'static str = Box::leak(word.to_owned().into_boxed_str());
-    kept.push(word);
-    Some(word)
+/// The program's own form of a word.
+fn known(word: &str) -> Option<Fixed> {
+    let functions = [MUTEX_LOCK, COND_LOCK];
+    let mut all = runtimes::NAMES.into_iter().chain(instruction::REFUSALS).chain(functions);
+    all.find(|known| *known == word)
 }
 
-/// A word.
+/// Writes a word.
 pub fn serialize<S: Serializer>(word: &str, to: S) -> Result<S::Ok, S::Error> {
     word.serialize(to)
 }
 
-/// A word.
-pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<&'static str, D::Error> {
+/// Reads a word.
+pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Fixed, D::Error> {
     let word = String::deserialize(from)?;
-    kept(&word).ok_or_else(|| D::Error::custom("too many words"))
+    known(&word).ok_or_else(|| D::Error::custom("a word that the program does not have"))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,12 +35,12 @@ struct Word(#[serde(with = "self")] Fixed);
 pub mod list {
     use super::{Deserialize, Deserializer, Serialize, Serializer, Word};
 
-    /// All.
+    /// Writes a list of words.
     pub fn serialize<S: Serializer>(words: &[&'static str], to: S) -> Result<S::Ok, S::Error> {
         words.serialize(to)
     }
 
-    /// All.
+    /// Reads a list of words, each kept for as long as the process lives.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<&'static str>, D::Error> {
         Ok(Vec::<Word>::deserialize(from)?.into_iter().map(|Word(word)| word).collect())
     }
@@ -60,7 +50,7 @@ pub mod list {
 pub mod pairs {
     use super::{Deserialize, Deserializer, Serialize, Serializer, Word};
 
-    /// All.
+    /// Writes pairs of a word and a value.
     pub fn serialize<S: Serializer, T: Serialize>(
         pairs: &[(&'static str, T)],
         to: S,
@@ -68,7 +58,7 @@ pub mod pairs {
         pairs.serialize(to)
     }
 
-    /// All.
+    /// Reads pairs of a word and a value; the words are kept for as long as the process lives.
     pub fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
         from: D,
     ) -> Result<Vec<(&'static str, T)>, D::Error> {
@@ -82,10 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_words_is_refused() {
-        assert_eq!(kept("glibc"), Some("glibc"));
-        assert_eq!(kept(&"x".repeat(LONGEST + 1)), None);
-        let kept = (0..2 * MOST).filter(|number| kept(&number.to_string()).is_some()).count();
-        assert!(kept < MOST, "{kept}");
+    fn only_words_of_the_program_arrive() {
+        let sent = postcard::to_stdvec(&Word("glibc")).unwrap();
+        assert_eq!(postcard::from_bytes::<Word>(&sent).unwrap().0, "glibc");
+        let sent = postcard::to_stdvec("another").unwrap();
+        assert!(postcard::from_bytes::<Word>(&sent).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Loading and attaching.
+//! Loads the BPF object.
 
 use std::{
     error::Error,
@@ -34,7 +34,7 @@ use super::{
     mutex::MutexMaps,
     object,
     pool::Pool,
-    privileges,
+    privileges, sandbox,
     sched::SchedMaps,
     seats, settings,
     stacks::{RING, StackRing},
@@ -44,11 +44,11 @@ use super::{
 /// The probes that a session uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Probes {
-    /// System calls.
+    /// Counts and durations of system calls.
     pub syscalls: bool,
-    /// Scheduling.
+    /// Context switches and wakeups of threads.
     pub sched: bool,
-    /// Futexes.
+    /// Operations on futexes, and the waits in them.
     pub futex: bool,
     /// Stacks of a sample of waits.
     pub stacks: bool,
@@ -58,12 +58,12 @@ pub struct Probes {
     pub counters: bool,
 }
 
-/// What a session wants of the kernel side.
+/// Requirements of a session on the kernel side.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Capacities.
+    /// Capacities of the maps.
     pub limits: Limits,
-    /// What to measure.
+    /// Probes to load.
     pub probes: Probes,
     /// Processes forked by a target are targets.
     pub follow_children: bool,
@@ -75,10 +75,10 @@ pub struct Setup {
     pub debug: bool,
 }
 
-/// Why the kernel side cannot be had.
+/// Error of loading or attaching.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// No type information.
+    /// The kernel's type information is missing or unusable.
     #[error(transparent)]
     Btf(#[from] BtfError),
     /// The object or a map was refused.
@@ -97,9 +97,9 @@ pub enum LoadError {
         )
     )]
     Program {
-        /// Which.
+        /// Name of the program.
         name: &'static str,
-        /// Why.
+        /// Error of the kernel or of `aya`.
         #[source]
         cause: ProgramError,
     },
@@ -109,16 +109,16 @@ pub enum LoadError {
         causes(cause)
     )]
     Attach {
-        /// Which.
+        /// Name of the program.
         name: &'static str,
-        /// Why.
+        /// Error of the kernel or of `aya`.
         #[source]
         cause: ProgramError,
     },
     /// The object is not the one that this binary was built with.
     #[error("cannot find {name} in the BPF object: the build is broken")]
     Missing {
-        /// What.
+        /// Name of the missing program or map.
         name: &'static str,
     },
     /// A map is not as expected.
@@ -127,32 +127,32 @@ pub enum LoadError {
         causes(cause)
     )]
     Map {
-        /// Which.
+        /// Name of the map.
         name: &'static str,
-        /// Why.
+        /// Error of the kernel or of `aya`.
         #[source]
         cause: MapError,
     },
-    /// Somebody has ended it before it began.
+    /// The session was ended before it began.
     #[error(
         "cannot trace: it was ended before all threads were followed; start it again and wait for its first numbers"
     )]
     Stopped,
-    /// The number of CPUs is not to be had.
+    /// The number of CPUs could not be read.
     #[error("cannot count the CPUs of this machine: {0}; is /sys mounted?")]
     Cpus(#[source] io::Error),
-    /// A map cannot be seen through memory.
+    /// A map cannot be mapped into memory.
     #[error("cannot map the memory of BPF map {name}: {cause}; set less room with --limit")]
     Memory {
-        /// Which.
+        /// Name of the map.
         name: &'static str,
-        /// Why.
+        /// Error of the kernel.
         #[source]
         cause: io::Error,
     },
 }
 
-/// An error with all that lies behind it, said once.
+/// Message of an error with its sources, each sentence once.
 fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -166,14 +166,14 @@ fn causes(error: &dyn Error) -> String {
     text
 }
 
-/// The system's own error behind another.
+/// The system error among the sources of an error.
 fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
     let behind =
         |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> { (*error).source() };
     std::iter::successors(Some(error), behind).find_map(|error| error.downcast_ref())
 }
 
-/// What to do where the machine or a limit has no room for more; `None` where it is not that.
+/// Advice for an error of the machine or of a limit that has no room left; `None` for other errors.
 fn out_of_something(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match system_error(error)?.raw_os_error()? {
         libc::EMFILE | libc::ENFILE => Some("the limit of open files is reached: raise it with `ulimit -n`"),
@@ -184,7 +184,7 @@ fn out_of_something(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
 }
 
-/// What to do where the object cannot be loaded.
+/// Advice for an object that cannot be loaded.
 fn remedy(error: &(dyn Error + 'static)) -> &'static str {
     const FORBIDDEN: &str =
         "a security policy, a seccomp filter or lockdown forbids it: `pulse-trace doctor` tells what it sees";
@@ -196,7 +196,7 @@ fn remedy(error: &(dyn Error + 'static)) -> &'static str {
     })
 }
 
-/// What the verifier objects to: the line before its statistics.
+/// Complaint of the verifier: the line before its statistics.
 fn verdict(cause: &ProgramError) -> String {
     let ProgramError::LoadError { io_error, verifier_log } = cause else { return causes(cause) };
     let log = verifier_log.to_string();
@@ -209,14 +209,14 @@ fn verdict(cause: &ProgramError) -> String {
 }
 
 impl LoadError {
-    /// Whether a missing privilege is the cause.
+    /// True if a missing privilege is the cause.
     #[must_use]
     pub fn is_permission(&self) -> bool {
         let refused = system_error(self).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
         refused && (!privileges::missing().is_empty() || !privileges::in_initial_user_namespace())
     }
 
-    /// What to say when a privilege is missing.
+    /// Sentence for the user about a missing privilege.
     #[must_use]
     pub fn privilege_sentence(&self) -> String {
         if !privileges::in_initial_user_namespace() {
@@ -233,7 +233,7 @@ impl LoadError {
 /// The loaded programs and their maps.
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
-    /// The kernel's types, once a program needed them.
+    /// The kernel's type information, once a program needed it.
     pub(super) btf: Option<aya::Btf>,
     pub(super) tids: Mapped<[u32; TIDS_PER_BLOCK]>,
     pub(super) threads: Mapped<Thread>,
@@ -257,9 +257,9 @@ pub struct Kernel {
     pub(super) limits: Limits,
     pub(super) per_thread: bool,
     pub(super) kernel_bytes: u64,
-    /// The row of processes that find none of their own; 0 where there is none.
+    /// Row of processes that find no row of their own; 0 where there is none.
     pub(super) others: u32,
-    /// How the program on sites of targets' code is loaded, once it is.
+    /// Method of attaching the program on probe sites, once that program is loaded.
     pub(super) sites: Option<Sites>,
     /// Descriptors of the maps, by name.
     pub(super) map_descriptors: std::collections::HashMap<String, RawFd>,
@@ -279,6 +279,9 @@ impl Kernel {
     /// # Errors
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
+        if setup.probes.stacks || setup.probes.mutex {
+            sandbox::start_ahead();
+        }
         // Parsing all of the kernel's types takes a while, and is needed only when programs are loaded.
         let types = thread::Builder::new().spawn(|| aya::Btf::from_sys_fs().ok());
         let limits = setup.limits.of_use_with(setup.probes);
@@ -343,14 +346,15 @@ impl Kernel {
     }
 }
 
-/// Constants that the programs are loaded with, as this session has them.
-fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'static str, u32); 12] {
+/// Constants of the programs, for this session.
+fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'static str, u32); 13] {
     [
         ("LANE_MASK", limits.lanes - 1),
         ("FOLLOW_CHILDREN", u32::from(setup.follow_children)),
         ("EVERYBODY", u32::from(setup.everybody)),
         ("PER_THREAD", u32::from(setup.per_thread)),
         ("OWN_TGID", std::process::id()),
+        ("READER_TGID", if setup.everybody && setup.probes.stacks { sandbox::start() } else { 0 }),
         ("CPUS", cpus),
         ("CELL_HISTOGRAMS", limits.histograms),
         ("OTHERS", others),
@@ -361,7 +365,7 @@ fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'s
     ]
 }
 
-/// How long each map has to be; those that are not here are as the object has them.
+/// Lengths of the maps; a map that is not listed keeps the length of the object.
 fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'static str, u32)> {
     let where_used = |used: bool, length: u32| if used { length + 1 } else { 1 };
     let rows = limits.rows + 1;
@@ -406,7 +410,7 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
     ]
 }
 
-/// A map as what it is to be used as.
+/// Converts a map to its type.
 pub(super) fn typed<T: TryFrom<Map, Error = MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
@@ -428,7 +432,7 @@ pub(super) fn filled(
     Ok(queue)
 }
 
-/// An array map, seen through memory.
+/// An array map, mapped into memory.
 pub(super) fn map<T: Pod>(
     ebpf: &mut Ebpf,
     maps: &mut Vec<MapData>,
@@ -441,7 +445,7 @@ pub(super) fn map<T: Pod>(
     mapped.map_err(|cause| LoadError::Memory { name, cause })
 }
 
-/// Descriptors of all maps, which stay open for as long as the session lasts.
+/// Descriptors of all maps, which stay open during the session.
 fn descriptors(ebpf: &Ebpf) -> std::collections::HashMap<String, RawFd> {
     let of = |(name, map): (&str, &Map)| Some((name.to_owned(), data_of(map)?.fd().as_fd().as_raw_fd()));
     ebpf.maps().filter_map(of).collect()
@@ -458,7 +462,7 @@ fn data_of(map: &Map) -> Option<&MapData> {
     }
 }
 
-/// What the kernel says a map takes, in bytes.
+/// Memory of a map as the kernel reports it, in bytes.
 fn memory_of(map: &Map) -> Option<u64> {
     let data = data_of(map)?;
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", data.fd().as_fd().as_raw_fd())).ok()?;

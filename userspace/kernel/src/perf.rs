@@ -7,7 +7,7 @@ use std::{
 
 use super::event::{Attributes, DISABLED};
 
-/// Numbers of `perf_event.h`: which family of counters, and which of them.
+/// A counter in the numbers of `perf_event.h`: its family, and the number within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     kind: u32,
@@ -15,42 +15,42 @@ pub struct Event {
 }
 
 impl Event {
-    /// One that the kernel counts.
+    /// A counter of the kernel, by its number.
     #[must_use]
     pub const fn software(number: u64) -> Self {
         Self { kind: 1, config: number }
     }
 
-    /// One that the processor counts, by its generic number.
+    /// A counter of the processor, by its generic number.
     #[must_use]
     pub const fn hardware(number: u64) -> Self {
         Self { kind: 0, config: number }
     }
 
-    /// Loads from a cache, or those that it had not.
+    /// Loads from a cache, or their misses.
     #[must_use]
     pub const fn cache_loads(cache: u64, misses: bool) -> Self {
         Self { kind: 3, config: cache | (misses as u64) << 16 }
     }
 }
 
-/// Who is counted with the thread.
+/// Tasks that are counted with the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heirs {
-    /// Nobody.
-    Nobody,
+    /// No other task.
+    None,
     /// Threads that it creates, and theirs.
     Threads,
     /// Threads and processes that it creates, and theirs.
     Everybody,
 }
 
-/// When counting begins.
+/// Start of the counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
-    /// When [`PerfCounter::enable`] says so.
+    /// On a call of [`PerfCounter::enable`].
     Enabled,
-    /// When the thread replaces its program.
+    /// On the thread's next `exec`.
     OnExec,
 }
 
@@ -59,10 +59,10 @@ const ENABLE_ON_EXEC: u64 = 1 << 12;
 const INHERIT_THREAD: u64 = 1 << 35;
 /// Count, time enabled, time running.
 const TOTAL_TIMES: u64 = 0b11;
-/// `PERF_EVENT_IOC_ENABLE`.
+/// `PERF_EVENT_IOC_ENABLE`: the request that starts a counter.
 const ENABLE: libc::Ioctl = 0x2400;
 
-/// An open counter. It keeps what it has counted when the thread ends.
+/// An open counter. It keeps its count when the thread ends.
 #[derive(Debug)]
 pub struct PerfCounter(OwnedFd);
 
@@ -73,7 +73,7 @@ impl PerfCounter {
     /// As `perf_event_open(2)` has them.
     pub fn open(event: Event, tid: u32, heirs: Heirs, begin: Begin) -> io::Result<Self> {
         let heirs = match heirs {
-            Heirs::Nobody => 0,
+            Heirs::None => 0,
             Heirs::Threads => INHERIT | INHERIT_THREAD,
             Heirs::Everybody => INHERIT,
         };
@@ -99,10 +99,10 @@ impl PerfCounter {
         if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// What it has counted since it began: count, and the times in ns in which it was to run and in which it did.
+    /// Value of the counter since it began: count, time enabled and time running, in ns.
     ///
     /// # Errors
-    /// As `read(2)` has them; at the end of the file, when the counter broke down.
+    /// As `read(2)` has them; end of file, when the counter has an error state.
     pub fn read(&self) -> io::Result<[u64; 3]> {
         let mut bytes = [0; 3 * size_of::<u64>()];
         if rustix::io::read(&self.0, &mut bytes)? != bytes.len() {
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_event_that_does_not_exist_is_refused() {
-        let error = PerfCounter::open(Event::software(4711), 0, Heirs::Nobody, Begin::Enabled).unwrap_err();
+        let error = PerfCounter::open(Event::software(4711), 0, Heirs::None, Begin::Enabled).unwrap_err();
         // A sandbox may forbid counters altogether.
         let known = [libc::ENOENT, libc::EINVAL, libc::EACCES, libc::EPERM, libc::ENOSYS];
         assert!(known.contains(&error.raw_os_error().unwrap()), "{error}");
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn it_counts_from_when_it_is_enabled() {
         // A sandbox may forbid counters altogether.
-        let counter = need!(PerfCounter::open(TASK_CLOCK, 0, Heirs::Nobody, Begin::Enabled));
+        let counter = need!(PerfCounter::open(TASK_CLOCK, 0, Heirs::None, Begin::Enabled));
         assert_eq!(counter.read().unwrap(), [0, 0, 0]);
         counter.enable().unwrap();
         let [count, enabled, running] = counter.read().unwrap();

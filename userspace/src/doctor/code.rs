@@ -14,7 +14,7 @@ use kernel::target;
 
 /// Larger files are not read whole.
 const LARGEST: u64 = 256 << 20;
-/// What a C library's files begin with: those whose functions everybody probes.
+/// Beginnings of names of a C library's files: those with functions that tracers usually probe.
 const LIBRARIES: [&str; 5] = ["libc.so", "libc-2.", "libpthread", "ld-musl-", "libc.musl-"];
 
 /// A file with code in a process.
@@ -24,7 +24,7 @@ pub struct CodeFile {
     pid: u32,
 }
 
-/// The files with code of a process: the program first, then its C library, each once; `None` where nobody may look.
+/// The files with code of a process in the order of its memory, each once; `None` where this user may not look.
 pub fn files(pid: u32) -> Option<Vec<CodeFile>> {
     let maps = Maps::parse(&target::maps(pid)?);
     let mut found: Vec<CodeFile> = Vec::new();
@@ -38,13 +38,13 @@ pub fn files(pid: u32) -> Option<Vec<CodeFile>> {
 }
 
 impl CodeFile {
-    /// Whether it belongs to the C library.
+    /// True if it belongs to the C library.
     pub fn is_c_library(&self) -> bool {
         let name = self.mapping.name();
         LIBRARIES.iter().any(|library| name.starts_with(library))
     }
 
-    /// The very file that is mapped, whatever its path leads to by now.
+    /// The very file that is mapped, even if its path leads elsewhere by now.
     pub fn open(&self) -> io::Result<File> {
         let Mapping { start, end, .. } = self.mapping;
         input::regular(format!("/proc/{}/map_files/{start:x}-{end:x}", self.pid).as_ref())

@@ -1,4 +1,4 @@
-//! Whether somebody else has put probes into a target's C library: they slow down what is measured.
+//! Probes of other tools in a target's C library: they slow down what is measured.
 
 use std::{fs, io};
 
@@ -11,19 +11,19 @@ use super::{Finding, Verdict, code::CodeFile};
 const NAMED: usize = 4;
 /// Changed bytes so close to each other are one place.
 const NEAR: usize = 8;
-/// Where tracefs may be mounted.
+/// Directories at which tracefs may be mounted.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
 /// A place where the code that runs is not the one in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Change {
-    /// Where in the mapping.
+    /// Offset in the mapping.
     at: usize,
-    /// What it begins with now.
+    /// First byte that differs, as it is in memory.
     first: u8,
 }
 
-/// What was found of the C library's files: counters of this tool's own, then what is of others.
+/// Findings about the C library's files: counters of this tool's own, then changes by others.
 pub fn examine(pid: u32, files: &[CodeFile], names: &mut Names) -> Vec<Finding> {
     let mut changes = Vec::new();
     for file in files.iter().filter(|file| file.is_c_library()) {
@@ -65,8 +65,8 @@ fn of_others(pid: u32, files: &[CodeFile], changes: &[(u64, Change)], names: &mu
     if changes.is_empty() && registered.is_empty() {
         return Finding::ok(
             "other tracers",
-            "nobody else has changed the C library's code, and no probe is registered for it",
-            "nobody else slows down its locks",
+            "no other program has changed the C library's code or registered a probe for it",
+            "no other tracer slows down its locks",
         );
     }
     let mut text = described(pid, changes, names);
@@ -88,12 +88,12 @@ fn unreadable(cause: &io::Error) -> Finding {
         "other tracers",
         Verdict::Note,
         format!("cannot compare the C library's code with its file: {cause}"),
-        "whether somebody else probes it is unknown",
+        "whether another program probes it is unknown",
         "CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE, or root",
     )
 }
 
-/// Where two pieces of code differ.
+/// Places at which two pieces of code differ.
 fn differences(running: &[u8], written: &[u8]) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     let mut last = None;
@@ -114,7 +114,7 @@ fn described(pid: u32, changes: &[(u64, Change)], names: &mut Names) -> String {
     }
     let place = |(address, change): &(u64, Change)| {
         let registers = Registers { ip: *address, ..Registers::default() };
-        let stacks = names.unwind(vec![Sample { pid, registers, bytes: Vec::new() }]);
+        let stacks = names.unwind(&[Sample { pid, registers, bytes: Vec::new() }]);
         let frames = stacks.first().map(|stack| names.describe(stack)).unwrap_or_default();
         let named = frames.first().map(ToString::to_string);
         format!("{} at {}", what(change.first), named.unwrap_or_else(|| format!("{address:#x}")))
@@ -126,7 +126,7 @@ fn described(pid: u32, changes: &[(u64, Change)], names: &mut Names) -> String {
     format!("its C library is changed in {} {noun}: {}{more}", changes.len(), places.join(", "))
 }
 
-/// What a probe leaves behind: a trap, or where the kernel could do better, a call.
+/// Name of the instruction that a probe leaves behind: a trap, or where the kernel could do better, a call.
 fn what(first: u8) -> &'static str {
     match first {
         0xcc if cfg!(target_arch = "x86_64") => "a breakpoint",

@@ -1,4 +1,4 @@
-//! The kernel.
+//! Findings about the kernel.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Whether the kernel keeps even root from something.
+//! Kernel lockdown: it keeps even root from some things.
 
 use std::io;
 

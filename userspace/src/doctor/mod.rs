@@ -1,4 +1,4 @@
-//! What this kernel, this user and this target allow, with the remedy for what they do not.
+//! Abilities of this kernel, this user and this target, with the remedy for what they lack.
 
 mod code;
 mod foreign;
@@ -13,7 +13,7 @@ pub use repair::repair;
 use serde::Serialize;
 pub use target::examine as examine_target;
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -28,15 +28,15 @@ pub enum Verdict {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// Subject of the check.
     pub subject: &'static str,
-    /// How bad it is.
+    /// Severity of the finding.
     pub verdict: Verdict,
-    /// What was found.
+    /// Result of the check.
     pub finding: String,
-    /// What follows from it.
+    /// Consequence for tracing.
     pub consequence: String,
-    /// What to do about it; empty where nothing needs to be done.
+    /// Remedy; empty where nothing needs to be done.
     pub remedy: String,
 }
 

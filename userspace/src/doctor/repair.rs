@@ -37,7 +37,7 @@ pub fn repair(pid: u32) -> Finding {
             SUBJECT,
             Verdict::Fault,
             error.to_string(),
-            "what is left inside of it goes on counting for nobody; it is harmless",
+            "what is left inside of it goes on counting; it is harmless",
             "see above",
         ),
     }

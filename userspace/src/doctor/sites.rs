@@ -1,4 +1,4 @@
-//! What can be seen of a target's locks.
+//! Visibility of a target's locks.
 
 use std::path::Path;
 
@@ -67,7 +67,7 @@ fn found(plan: &FilePlan) -> String {
     text
 }
 
-/// Whether stacks can be followed.
+/// Finding about stacks: whether they can be followed.
 pub fn stacks(pid: u32, names: &mut Names) -> Finding {
     match names.observe(pid) {
         Ok(()) if names.files_refused == 0 => Finding::ok(

@@ -1,4 +1,4 @@
-//! A target.
+//! Findings about a target.
 
 use binary::locate::libc::{Libc, find};
 use kernel::{

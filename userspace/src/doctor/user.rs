@@ -1,4 +1,4 @@
-//! The user.
+//! Findings about the user.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ fn capability(capability: &privileges::Capability) -> Finding {
     Finding::bad(capability.name, verdict, "missing", &consequence, &remedy(capability.name))
 }
 
-/// What gives it to the user, with what tracing needs anyway.
+/// Remedy that gives it to the user, with what tracing needs anyway.
 fn remedy(capability: &str) -> String {
     const USUAL: &str = "cap_bpf,cap_perfmon,cap_sys_ptrace";
     let name = capability.to_lowercase();
@@ -84,21 +84,21 @@ fn namespace() -> Finding {
 
 fn reading() -> Finding {
     const SUBJECT: &str = "reading files";
-    let Some(Confined { user, without_privileges, seccomp, landlock }) = sandbox::confined() else {
-        let consequence = "functions have no names, and locks are not probed";
-        let remedy = "see the limits of processes and descriptors (`ulimit -u`, `ulimit -n`)";
-        return Finding::bad(
-            SUBJECT,
-            Verdict::Note,
-            "no process could be started for it",
-            consequence,
-            remedy,
-        );
+    let confined = match sandbox::confined() {
+        Ok(confined) => confined,
+        Err(cause) => {
+            let finding = format!("no process could be started for it: {cause}");
+            let consequence = "functions have no names, and locks are not probed";
+            let remedy = "see the limits of processes and descriptors (`ulimit -u`, `ulimit -n`)";
+            return Finding::bad(SUBJECT, Verdict::Note, finding, consequence, remedy);
+        }
     };
+    let Confined { user, without_privileges, seccomp, landlock } = confined;
     let walls = [
         (without_privileges, "capabilities"),
         (seccomp, "system calls but those of its work (seccomp)"),
-        (landlock, "files or network of its own (landlock)"),
+        (landlock, "files of its own (landlock)"),
+        (user != 0, "the user root"),
     ];
     let those = |held: bool| {
         let all: Vec<&str> = walls.iter().filter(|(is, _)| *is == held).map(|(_, what)| *what).collect();

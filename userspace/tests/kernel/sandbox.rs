@@ -1,4 +1,5 @@
-//! Files of targets are read by a process that may do nothing else, and a file that ends it costs names and nothing more.
+//! Files of targets are read by a process that may do nothing else, and a file that ends it costs names and nothing
+//! more.
 
 use std::{
     fs,

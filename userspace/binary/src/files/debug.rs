@@ -1,10 +1,10 @@
-//! Where the debug information of a file is, when it is in a file of its own.
+//! Paths of debug information that is in a file of its own.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What a debug file is asked for by.
+/// Keys by which a debug file is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// Build id of the file that was stripped, in hexadecimal.
@@ -25,7 +25,7 @@ pub struct Directories {
 }
 
 impl Directories {
-    /// Where the file may lie, best first.
+    /// Paths at which the file may lie, best first.
     #[must_use]
     pub fn paths(&self, wanted: &Wanted) -> Vec<PathBuf> {
         let is_hexadecimal = |id: &&str| id.bytes().all(|byte| byte.is_ascii_hexdigit());

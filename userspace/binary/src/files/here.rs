@@ -1,7 +1,8 @@
 //! Opened by this very process, with the rights that it has.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    collections::HashMap,
     fs::{self, File},
     io,
     os::unix::fs::FileExt as _,
@@ -14,11 +15,19 @@ use crate::{input, maps::Mapping};
 /// Opens everything itself.
 #[derive(Default)]
 pub struct Here {
-    /// By number.
-    places: RefCell<Vec<Place>>,
+    /// Places that [`WrittenNames`] refer to by index.
+    places: RefCell<HashMap<u32, Place>>,
+    next: Cell<u32>,
 }
 
 const DEBUG: &str = "usr/lib/debug";
+
+impl Here {
+    /// Closes what is kept open for these names.
+    pub fn forget_names(&self, of: WrittenNames) {
+        self.places.borrow_mut().remove(&of.0);
+    }
+}
 
 impl Files for Here {
     fn maps(&self, pid: u32) -> io::Result<Vec<u8>> {
@@ -38,13 +47,13 @@ impl Files for Here {
 
     fn written_names(&self, pid: u32) -> Option<WrittenNames> {
         let place = Place::of(pid)?;
-        let mut places = self.places.borrow_mut();
-        places.push(place);
-        Some(WrittenNames(places.len() as u32 - 1))
+        let number = self.next.replace(self.next.get().wrapping_add(1));
+        self.places.borrow_mut().insert(number, place);
+        Some(WrittenNames(number))
     }
 
     fn open_names(&self, of: WrittenNames) -> Option<File> {
-        self.places.borrow().get(of.0 as usize)?.open()
+        self.places.borrow().get(&of.0)?.open()
     }
 
     /// The process may live in another root; the machine's own may hold it too, and stays when the process is gone.

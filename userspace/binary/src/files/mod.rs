@@ -1,5 +1,5 @@
-//! Who opens what is read of other processes. What reads needs no rights of its own: it asks for bytes and descriptors, and
-//! the one who answers decides.
+//! Opening of files of other processes. The code that reads needs no rights of its own: it asks for bytes and
+//! descriptors, and the implementation that answers decides.
 
 mod debug;
 mod here;
@@ -23,7 +23,27 @@ pub struct Origin {
     /// The process; 0 for a file of the machine that no process is known to have mapped.
     pub pid: u32,
     /// As that process sees it.
+    #[serde(with = "bytes")]
     pub path: PathBuf,
+}
+
+/// Paths are bytes: no text has to be made of them.
+mod bytes {
+    use std::{
+        ffi::OsString,
+        os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+        path::{Path, PathBuf},
+    };
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().as_bytes().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        Ok(OsString::from_vec(Vec::deserialize(from)?).into())
+    }
 }
 
 /// A file of names that a process writes about code that it makes while it runs.
@@ -50,7 +70,7 @@ pub trait Files {
     /// When it is not to be had.
     fn code(&self, pid: u32, at: u64, length: usize) -> io::Result<Vec<u8>>;
 
-    /// Where a process would write names of code that it makes; to be asked while it lives.
+    /// Place at which a process would write names of code that it makes; to be asked while it lives.
     fn written_names(&self, pid: u32) -> Option<WrittenNames>;
 
     /// That file as it is now.
@@ -60,5 +80,5 @@ pub trait Files {
     fn debug(&self, of: &Origin, wanted: &Wanted) -> Vec<File>;
 
     /// Says which file is about to be read, in case that this does not end.
-    fn reading(&self, _name: &str, _file: Option<Identity>) {}
+    fn reading(&self, _name: &str, _file: Option<Identity>, _pid: u32) {}
 }

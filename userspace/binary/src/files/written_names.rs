@@ -16,7 +16,7 @@ pub const LARGEST_NAMES: u64 = 64 << 20;
 /// Seconds by which the clocks may differ that times of files and of processes are taken from.
 const SLACK: i64 = 2;
 
-/// Where a process would write it.
+/// Place of the file that a process would write.
 pub struct Place {
     /// The target's `/tmp`, kept open: the file is often written only as the process ends.
     directory: File,

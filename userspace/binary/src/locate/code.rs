@@ -15,7 +15,7 @@ const LONGEST_FUNCTION: u64 = 1 << 16;
 
 /// The instructions of one function, in the order of their addresses.
 pub struct Body<'a> {
-    /// Never empty.
+    /// Instructions in the order of their addresses; never empty.
     pub instructions: Vec<Instruction>,
     code: &'a [u8],
     end: u64,
@@ -31,7 +31,7 @@ impl<'a> Body<'a> {
     /// Decodes a function from its first byte to its last, and looks at what it calls: some calls never return.
     ///
     /// # Errors
-    /// Why it cannot be decoded, for a sentence that names the function.
+    /// The reason, for a sentence that names the function.
     pub fn decode(
         image: &Image<'a>,
         extents: &Extents,
@@ -53,7 +53,7 @@ impl<'a> Body<'a> {
         if body.is_entered_from_elsewhere(image, extents) { Err("is split in two") } else { Ok(body) }
     }
 
-    /// Whether a part of the function that lies elsewhere jumps back into its middle.
+    /// True if a part of the function that lies elsewhere jumps back into its middle.
     fn is_entered_from_elsewhere(&self, image: &Image<'a>, extents: &Extents) -> bool {
         let jumps = self.instructions.iter().filter(|of| of.flow_control() != FlowControl::Call);
         let away = jumps.filter_map(branch_target).filter(|target| !self.holds(*target));
@@ -70,7 +70,7 @@ impl<'a> Body<'a> {
     /// Decodes a function without a look at what it calls and at its tables.
     ///
     /// # Errors
-    /// As above.
+    /// The reason, as for [`Self::decode`].
     pub fn decode_alone(image: &Image<'a>, address: u64, size: u64) -> Result<Self, &'static str> {
         if size == 0 || size > LONGEST_FUNCTION {
             return Err("has no believable size");
@@ -100,7 +100,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Whether control cannot leave but by a call: nothing returns, and nothing jumps elsewhere.
+    /// True if control cannot leave but by a call: nothing returns, and nothing jumps elsewhere.
     #[must_use]
     pub fn has_no_way_out(&self) -> bool {
         self.instructions.iter().all(|instruction| match instruction.flow_control() {
@@ -124,7 +124,7 @@ impl<'a> Body<'a> {
         self.instructions.get(index).map_or(self.end, Instruction::ip)
     }
 
-    /// What a probe on an instruction costs.
+    /// Cost class of a probe on an instruction.
     #[must_use]
     pub fn class(&self, index: usize) -> Class {
         let Some(instruction) = self.instructions.get(index) else { return classify(&[]) };
@@ -138,7 +138,7 @@ impl<'a> Body<'a> {
         self.end
     }
 
-    /// Whether an address is inside.
+    /// True if the function holds an address.
     #[must_use]
     pub fn holds(&self, address: u64) -> bool {
         self.address(0) <= address && address < self.end
@@ -169,7 +169,7 @@ impl<'a> Body<'a> {
         self.predecessors.get(index).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether control can only come from the instruction before.
+    /// True if control can only come from the instruction before.
     #[must_use]
     pub fn is_only_fallen_into(&self, index: usize) -> bool {
         index > 0 && self.predecessors(index) == [index - 1]
@@ -215,14 +215,14 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Where a direct branch or call leads.
+/// Target of a direct branch or call.
 #[must_use]
 pub fn branch_target(instruction: &Instruction) -> Option<u64> {
     let direct = instruction.op_count() == 1 && instruction.op0_kind() == OpKind::NearBranch64;
     direct.then(|| instruction.near_branch64())
 }
 
-/// Where a direct call leads.
+/// Target of a direct call.
 #[must_use]
 pub fn call_target(instruction: &Instruction) -> Option<u64> {
     (instruction.flow_control() == FlowControl::Call).then(|| branch_target(instruction))?

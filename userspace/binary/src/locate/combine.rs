@@ -17,7 +17,7 @@ pub type Check = (&'static str, Verdict);
 /// Finds the sites of a glibc by both methods and keeps those that nothing speaks against.
 ///
 /// # Errors
-/// Why nothing is believed.
+/// The reason for which nothing is believed.
 pub fn find(image: &Image<'_>, debug: &dyn DebugFiles) -> (Vec<Check>, Result<glibc::Found, String>) {
     let extents = Extents::of(image);
     let by_dwarf = by_debug_information(image, debug);
@@ -61,7 +61,7 @@ pub fn find(image: &Image<'_>, debug: &dyn DebugFiles) -> (Vec<Check>, Result<gl
     (checks, Ok(found))
 }
 
-/// What a verdict does to the sites of a function.
+/// Applies a verdict to the sites of a function.
 fn apply(found: &mut glibc::Found, function: &str, verdict: &Verdict) -> Result<(), String> {
     match verdict {
         Verdict::Agree | Verdict::AgreeButCountLost => {
@@ -98,8 +98,8 @@ fn by_debug_information(image: &Image<'_>, debug: &dyn DebugFiles) -> Result<Vec
     dwarf::find(&debug_image)
 }
 
-/// Sites by debug information alone: where a statement or a block begins, and the calls before the places to which
-/// waits return. The code only says what a probe costs there. Where the lock is, nobody says.
+/// Sites by debug information alone: beginnings of statements or blocks, and the calls before the places to which waits
+/// return. The code adds the cost of a probe there, and the register of the lock if its flow can be followed.
 fn from_dwarf(image: &Image<'_>, extents: &Extents, of: &Landmarks) -> Option<Vec<Site>> {
     let body = Body::decode_alone(image, of.range.0, of.range.1.checked_sub(of.range.0)?).ok()?;
     let states = Body::decode(image, extents, of.range.0, of.range.1 - of.range.0);

@@ -1,4 +1,4 @@
-//! Where the debug information of a file is: in it, or in a file of its own.
+//! Debug information of a file: in it, or in a file of its own.
 
 use std::{fs::File, io::Read as _};
 
@@ -11,13 +11,13 @@ use crate::{
 /// Most of a debug file that is read: those of C libraries have 5 to 10 MB.
 const LARGEST: u64 = 512 << 20;
 
-/// What may have debug files.
+/// Source of debug files.
 pub trait DebugFiles {
     /// Contents of files that may be the one, best first. Whether one is, is checked by the caller.
     fn candidates(&self, wanted: &Wanted) -> Vec<Vec<u8>>;
 }
 
-/// Has none.
+/// Source without any debug files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nowhere;
 
@@ -34,11 +34,11 @@ impl DebugFiles for Directories {
     }
 }
 
-/// Those of a file of a process, whoever opens them.
+/// Debug files of a file that a process has mapped.
 pub struct Beside<'a> {
-    /// Who opens them.
+    /// Opens the debug files.
     pub files: &'a dyn Files,
-    /// The file.
+    /// The file that they belong to.
     pub origin: &'a Origin,
 }
 
@@ -61,7 +61,7 @@ fn read(file: File, wanted: &Wanted) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// What to ask for.
+/// Keys by which a file's debug file is asked for.
 #[must_use]
 pub fn wanted(image: &Image<'_>) -> Wanted {
     use object::Object as _;
@@ -70,7 +70,7 @@ pub fn wanted(image: &Image<'_>) -> Wanted {
     Wanted { build_id: image.build_id(), link }
 }
 
-/// Whether a file holds the debug information of the one that asked: by build id, or without one by checksum.
+/// Reports whether a file holds the debug information of the one that asked: by build id, or without one by checksum.
 #[must_use]
 pub fn fits(wanted: &Wanted, bytes: &[u8]) -> bool {
     let Ok(image) = Image::parse(bytes) else { return false };

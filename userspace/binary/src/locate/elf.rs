@@ -1,4 +1,4 @@
-//! Reads an ELF file that nobody vouches for: it may be cut, damaged or of another machine.
+//! Reads an ELF file that is not trusted: it may be cut, damaged or of another machine.
 
 use object::{
     Endianness, Object as _, ObjectSection as _,
@@ -7,7 +7,7 @@ use object::{
 };
 use thiserror::Error;
 
-/// Why a file cannot be read.
+/// Reason for which a file cannot be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Error {
     /// It begins with something else.
@@ -32,7 +32,7 @@ pub enum Error {
 pub struct Function<'a> {
     /// As the table writes it, without a version.
     pub name: &'a str,
-    /// Where it begins in the file's own address space.
+    /// First address in the file's own address space.
     pub address: u64,
     /// In bytes; zero where the table does not say.
     pub size: u64,
@@ -57,7 +57,7 @@ impl<'a> Image<'a> {
     /// Reads the outline.
     ///
     /// # Errors
-    /// What makes the file unreadable.
+    /// The reason for which the file is unreadable.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         check_identity(bytes)?;
         let file =
@@ -77,27 +77,27 @@ impl<'a> Image<'a> {
         Ok(Self { file, bytes, segments })
     }
 
-    /// Whether it is started, and not loaded by something that is.
+    /// True if it is started, and not loaded by something that is.
     #[must_use]
     pub fn is_program(&self) -> bool {
         self.file.entry() != 0
     }
 
-    /// Whether it names a loader that brings it its libraries.
+    /// True if it names a loader that brings it its libraries.
     #[must_use]
     pub fn loads_libraries(&self) -> bool {
         let endian = self.file.endian();
         self.file.elf_program_headers().iter().any(|header| header.p_type(endian) == PT_INTERP)
     }
 
-    /// What identifies this very build, in hexadecimal.
+    /// Build id, in hexadecimal.
     #[must_use]
     pub fn build_id(&self) -> Option<String> {
         let id = self.file.build_id().ok()??;
         (!id.is_empty() && id.len() <= 64).then(|| hexadecimal(id))
     }
 
-    /// Where the code at an address is in the file.
+    /// Offset in the file of the code at an address.
     #[must_use]
     pub fn offset_of(&self, address: u64) -> Option<u64> {
         let segment = self.executable().find(|segment| segment.holds(address, 1))?;
@@ -120,7 +120,7 @@ impl<'a> Image<'a> {
         self.data(address, len)
     }
 
-    /// What the file puts into a range of addresses, if that lies in one segment.
+    /// Contents of a range of addresses, if that lies in one segment of the file.
     #[must_use]
     pub fn data(&self, address: u64, len: u64) -> Option<&'a [u8]> {
         let segment = self.segments.iter().find(|segment| segment.holds(address, len))?;

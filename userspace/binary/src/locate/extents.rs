@@ -1,4 +1,4 @@
-//! Where functions without a symbol begin and end, by the unwind table that every library carries.
+//! Extents of functions without a symbol, by the unwind table that every library carries.
 
 use gimli::{BaseAddresses, CieOrFde, EhFrame, LittleEndian, UnwindSection as _};
 

@@ -1,6 +1,6 @@
 //! Follows one pointer, the first argument, through the registers and the stack of a function.
 //!
-//! Whoever names the register that holds the lock at some instruction must know it on every path that leads there.
+//! A register is named as the holder of the lock at an instruction only if it holds it on every path that leads there.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAcc
 
 use super::{code::Body, register::Reg, site::LockPointer};
 
-/// What is known of a register or of a stack slot.
+/// Known contents of a register or of a stack slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
     /// The first argument plus this many bytes.
     Lock(i64),
     /// The stack pointer at the entry plus this many bytes.
     Stack(i64),
-    /// Anything.
+    /// Any value: nothing is known of it.
     Unknown,
 }
 
@@ -34,7 +34,7 @@ impl State {
         Self { registers, slots: BTreeMap::new() }
     }
 
-    /// What a register holds.
+    /// Value of a register.
     #[must_use]
     pub fn get(&self, register: Reg) -> Value {
         self.registers[register as usize]
@@ -56,7 +56,7 @@ impl State {
         holders.min_by_key(|pointer| pointer.offset.unsigned_abs())
     }
 
-    /// What a memory operand points to, if it is a plain base with a displacement.
+    /// Target of a memory operand, if it is a plain base with a displacement.
     #[must_use]
     pub fn pointee(&self, instruction: &Instruction) -> Value {
         let plain = instruction.memory_index() == Register::None
@@ -229,7 +229,7 @@ fn forget_overwritten(state: &mut State, instruction: &Instruction, factory: &mu
     }
 }
 
-/// Whether an operand is a constant.
+/// True if an operand is a constant.
 #[must_use]
 pub fn is_immediate(instruction: &Instruction, operand: u32) -> bool {
     use OpKind::{

@@ -1,4 +1,4 @@
-//! What it costs to put a probe on an instruction, and where the kernel refuses.
+//! Costs of probes on instructions, and instructions that the kernel refuses.
 //!
 //! The rules are those of `arch/x86/kernel/uprobes.c`: a few instructions are emulated when the probe is hit, most are
 //! executed out of line by a single step, some are refused. Where kernels differ, the dearer or the refusal is told.
@@ -12,7 +12,18 @@ use iced_x86::{Decoder, DecoderOptions, Instruction};
 /// The longest instruction there is.
 const LONGEST: usize = 15;
 
-/// How the kernel executes an instruction that has a probe on it.
+/// Reasons for which no probe can be on an instruction.
+pub const REFUSALS: [&str; 7] = [
+    "no instruction",
+    "a `lock` prefix",
+    "a segment prefix other than fs and gs",
+    "a vector instruction",
+    "an exchange that looks like a nop",
+    "a branch with an operand-size prefix",
+    "an instruction that uprobes do not support",
+];
+
+/// Way in which the kernel executes an instruction that has a probe on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Class {
     /// A five-byte nop: kernels from 6.18 on replace it by a call, older ones step over it.
@@ -27,7 +38,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// What a hit costs with an empty program on Linux 6.18, in nanoseconds; only a calibration on the spot is exact.
+    /// Cost of a hit with an empty program on Linux 6.18, in nanoseconds; only a calibration on the spot is exact.
     #[must_use]
     pub fn typical_ns(self) -> Option<u32> {
         match self {
@@ -38,7 +49,7 @@ impl Class {
         }
     }
 
-    /// In words.
+    /// Name of the class, for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -130,6 +141,14 @@ fn is_good_second(opcode: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_reason_is_in_the_list() {
+        let source = include_str!("instruction.rs");
+        let product = &source[..source.find("#[cfg(test)]").unwrap()];
+        let reasons = product.split("Class::Refused(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+        reasons.for_each(|reason| assert!(REFUSALS.contains(&reason), "{reason}"));
+    }
 
     #[test]
     fn cheap_ones() {

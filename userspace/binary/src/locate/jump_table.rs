@@ -16,12 +16,12 @@ use super::{
 /// More cases than any lock has.
 const MOST: u64 = 512;
 
-/// Where the jump with this number may lead, or `None` if it is not of this pattern in every point.
+/// Possible targets of the jump with this number, or `None` if it is not of this pattern in every point.
 pub fn targets(image: &Image<'_>, body: &Body<'_>, jump: usize) -> Option<Vec<usize>> {
     let through = whole(body.instructions.get(jump)?.op0_register())?;
     let head = body.head(jump);
     let mut factory = InstructionInfoFactory::new();
-    // Backwards: whoever wrote each register last.
+    // Backwards: the instruction that wrote each register last.
     let mut writer = |register: Reg, before: usize| {
         (head..before)
             .rev()

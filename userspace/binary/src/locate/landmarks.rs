@@ -1,4 +1,4 @@
-//! What both methods find out about a function, in a form in which they can be compared.
+//! Findings of both methods about a function, in a form in which they can be compared.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,27 +9,27 @@ use super::{register::Reg, site::Generation};
 /// The places of one function that spins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landmarks {
-    /// The function.
+    /// Name of the function, as the plan has it.
     pub function: &'static str,
     /// Its first and its last address plus one.
     pub range: (u64, u64),
-    /// Where every contended acquisition begins to spin.
+    /// Address at which every contended acquisition begins to spin.
     pub contended: u64,
-    /// Where the statement begins that ends every spin.
+    /// First address of the statement that ends every spin.
     pub spin_end: u64,
     /// The register that holds the count there.
     pub count: Option<Reg>,
-    /// Where the last attempt begins.
+    /// First address of the last attempt.
     pub gave_up: u64,
-    /// Where control returns after the wait for an adaptive mutex.
+    /// Address to which control returns after the wait for an adaptive mutex.
     pub adaptive_return: u64,
-    /// Where control returns after any wait, sorted.
+    /// Addresses to which control returns after any wait, sorted.
     pub returns: Vec<u64>,
-    /// How the spin counts.
+    /// Way in which the spin counts.
     pub generation: Generation,
 }
 
-/// What a comparison of both methods says about one function.
+/// Result of a comparison of both methods for one function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// They found the same.
@@ -58,7 +58,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Compares.
+/// Compares the landmarks of both methods.
 #[must_use]
 pub fn compare(signature: &Landmarks, dwarf: &Landmarks, count_lost: bool) -> Verdict {
     let place = |name: &str, mine: u64, theirs: u64| {

@@ -1,4 +1,4 @@
-//! Which C library a process uses.
+//! The C library that a process uses.
 
 use std::{
     fs::{self, File},
@@ -16,9 +16,9 @@ use crate::{
 pub struct Libc {
     /// Its path, as the process sees it.
     pub path: String,
-    /// Whose it is.
+    /// Name of the library: glibc or musl.
     pub family: &'static str,
-    /// What identifies this very build, in hexadecimal.
+    /// Build id, in hexadecimal.
     pub build_id: Option<String>,
 }
 

@@ -1,17 +1,17 @@
-//! Which files of a process are worth reading: everything that holds code of its own.
+//! Files of a process that are worth reading: everything that holds code of its own.
 
 use std::path::PathBuf;
 
 /// One line of `/proc/PID/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// First address.
+    /// First address of the mapping.
     pub start: u64,
     /// The address after the last.
     pub end: u64,
-    /// Whether it may be executed.
+    /// True if it may be executed.
     pub executable: bool,
-    /// Where it begins in the file.
+    /// Offset in the file of its first byte.
     pub offset: u64,
     /// Major and minor number of the file system.
     pub device: (u32, u32),
@@ -30,7 +30,7 @@ pub struct Candidate {
     pub deleted: bool,
     /// Major and minor number of the file system.
     pub device: (u32, u32),
-    /// Number of the file. Whoever opens it by path checks that it is still this one.
+    /// Inode of the file. A caller that opens it by path checks that it is still this one.
     pub inode: u64,
     /// Its first executable mapping, which names it below `/proc/PID/map_files`.
     pub range: (u64, u64),
@@ -39,8 +39,8 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Where to open it, best first: through the process's own root, which is right in a container too, and through the
-    /// mapping itself, which also finds a file that has been deleted but asks for more privilege.
+    /// Paths at which it can be opened, best first: through the process's own root, which is right in a container too,
+    /// and through the mapping itself, which also finds a file that has been deleted but asks for more privilege.
     #[must_use]
     pub fn sources(&self, pid: u32) -> Vec<PathBuf> {
         let by_path = (!self.deleted).then(|| format!("/proc/{pid}/root{}", self.path).into());

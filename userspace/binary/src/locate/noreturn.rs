@@ -1,5 +1,5 @@
 //! Calls from which control does not come back. Without them, the code behind a failed assertion looks as if it led
-//! into whatever the compiler happened to place next.
+//! into the code that the compiler happened to place next.
 
 use iced_x86::{Decoder, DecoderOptions, Mnemonic, Register};
 use object::{Object as _, ObjectSymbol as _, ObjectSymbolTable as _, RelocationTarget};
@@ -10,7 +10,7 @@ use super::{code::Body, elf::Image, extents::Extents};
 const NAMES: [&str; 6] =
     ["__assert_fail", "__assert", "__stack_chk_fail", "__libc_fatal", "__chk_fail", "abort"];
 
-/// Whether a call to this address never returns, as far as can be seen.
+/// True if a call to this address never returns, as far as can be seen.
 #[must_use]
 pub fn never_returns(image: &Image<'_>, extents: &Extents, target: u64) -> bool {
     let body = extents.size_at(target).and_then(|size| Body::decode_alone(image, target, size).ok());

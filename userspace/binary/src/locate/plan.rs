@@ -12,10 +12,10 @@ use super::{
     usdt,
 };
 
-/// What a refusal calls a file that has no name of its own.
+/// Name in a refusal for a file that has no name of its own.
 pub const NAMELESS: &str = "a file without build-id";
 
-/// What remains where nothing can be probed.
+/// End of a refusal: probes at futexes remain.
 pub const TIER_0: &str = "showing tier 0";
 
 /// Larger files are no programs.
@@ -24,9 +24,9 @@ pub const LARGEST: u64 = 2 << 30;
 /// A file that has been read for places to probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Planned {
-    /// What it is called: the C library with its release, or the last part of its path.
+    /// Name: the C library with its release, or the last part of its path.
     pub library: String,
-    /// Where it can be probed.
+    /// Sites that can be probed.
     pub plan: FilePlan,
 }
 
@@ -62,7 +62,7 @@ pub fn plan(bytes: &[u8], debug: &dyn DebugFiles) -> FilePlan {
         }
     }
     if is_static_without_symbols(&image) {
-        // Its linker leaves this table in place, whatever else it is told to leave out.
+        // Go's linker leaves this table in place even in a stripped program.
         let kind = if image.section(".gopclntab").is_some() { "Go" } else { "static" };
         plan.refusals.push(refusal(build.as_deref(), &format!("it is a {kind} program without symbols")));
     }

@@ -65,7 +65,7 @@ impl Reg {
         FIRST.get(usize::from(number)).or_else(|| Self::ALL.get(usize::from(number))).copied()
     }
 
-    /// Whether a called function may destroy it.
+    /// True if a called function may destroy it.
     #[must_use]
     pub fn is_lost_in_calls(self) -> bool {
         !matches!(self, Self::Rbx | Self::Rsp | Self::Rbp | Self::R12 | Self::R13 | Self::R14 | Self::R15)

@@ -1,9 +1,9 @@
 //! Instructions of glibc's mutex functions that a jump can take the place of, so that what passes them can be counted
 //! inside of the process.
 //!
-//! Only single instructions of five bytes or more are taken: then no thread's instruction pointer, no return address and
-//! no interrupted signal handler can lie inside of what is replaced, whatever the threads are doing. And only where
-//! nothing needs the flags any more, so that counting may change them.
+//! Only single instructions of five bytes or more are taken: then no thread's instruction pointer, no return address
+//! and no interrupted signal handler can lie inside of what is replaced, at any moment. And only where nothing needs
+//! the flags any more, so that counting may change them.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ use super::{
 /// Length of the jump that is written.
 pub const JUMP: usize = 5;
 
-/// What it means to pass a place.
+/// Event that passing a place stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Passing {
     /// An adaptive mutex is about to be tried: once for each acquisition.
@@ -41,7 +41,7 @@ pub enum Passing {
     NormalWait,
 }
 
-/// How the instruction does its work elsewhere.
+/// Way in which the instruction does its work elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Moved {
     /// As it is: it means the same everywhere.
@@ -55,15 +55,15 @@ pub enum Moved {
 /// One such instruction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaceable {
-    /// What it means to pass it.
+    /// Event that passing it stands for.
     pub passing: Passing,
     /// The function that holds it.
     pub function: String,
     /// In the file's own address space.
     pub address: u64,
-    /// Its bytes.
+    /// Bytes of the instruction.
     pub bytes: Vec<u8>,
-    /// How it works elsewhere.
+    /// Way in which it works elsewhere.
     pub moved: Moved,
     /// Holds the address of the mutex when control is here; `None` where the code does not tell.
     pub lock: Option<Reg>,
@@ -85,22 +85,22 @@ pub struct Replacements {
     pub code: Vec<Code>,
     /// In the order of their addresses.
     pub places: Vec<Replaceable>,
-    /// What cannot be counted, and why.
+    /// Functions and events that cannot be counted, each with the reason.
     pub left_out: Vec<String>,
-    /// Where a thread keeps its own id, relative to `fs`: what the library makes the owner of a mutex.
+    /// Offset relative to `fs` at which a thread keeps its own id: the library makes that the owner of a mutex.
     pub thread_id: Option<u32>,
 }
 
-/// What a C library has to offer to counters.
+/// Parts of a C library that counters need.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Offer {
-    /// What can be replaced.
+    /// Instructions that can be replaced.
     pub replacements: Replacements,
-    /// Where in the file the first of its functions lies.
+    /// Offset in the file of the first of its functions.
     pub offset: Option<u64>,
-    /// How its spin counts.
+    /// Way in which its spin counts.
     pub generation: Option<Generation>,
-    /// Why it has none.
+    /// Reason for which it has none.
     pub refusal: Option<String>,
 }
 
@@ -222,8 +222,8 @@ fn thread_id(body: &Body<'_>) -> Option<u32> {
     u32::try_from(*place).ok().filter(|place| i32::try_from(*place).is_ok())
 }
 
-/// The last instruction that every acquisition passes once before it has the lock, given where those continue that found
-/// it taken: the branch to there falls through to where all come together.
+/// The last instruction that every acquisition passes once before it has the lock, given where those continue that
+/// found it taken: the branch to there falls through to where all come together.
 fn before_join(body: &Body<'_>, taken: usize) -> Option<usize> {
     let to_there = |branch: &usize| {
         let instruction = &body.instructions[*branch];
@@ -249,7 +249,7 @@ fn before_join(body: &Body<'_>, taken: usize) -> Option<usize> {
     })
 }
 
-/// Whether the function can be left from an instruction without passing another.
+/// True if the function can be left from an instruction without passing another.
 fn leaves_without(body: &Body<'_>, from: usize, passing: usize) -> bool {
     body.reachable(from, |index| index == passing).into_iter().any(|index| {
         let instruction = &body.instructions[index];
@@ -283,7 +283,7 @@ fn last_in(body: &Body<'_>, call: usize) -> Option<usize> {
     before.or_else(|| replaceable(body, call).then_some(call))
 }
 
-/// Whether a jump can take its place.
+/// True if a jump can take its place.
 fn replaceable(body: &Body<'_>, index: usize) -> bool {
     let Some(instruction) = body.instructions.get(index) else { return false };
     instruction.len() >= JUMP && moved(instruction).is_some() && flags_are_dead(body, index)
@@ -306,7 +306,7 @@ fn moved(instruction: &Instruction) -> Option<Moved> {
 /// Instructions that are looked at for what they do to the flags.
 const LOOKAHEAD: usize = 8;
 
-/// Whether whatever comes next sets the flags before it reads them.
+/// True if the following code sets the flags before it reads them.
 fn flags_are_dead(body: &Body<'_>, mut index: usize) -> bool {
     const ALL: u32 =
         RflagsBits::OF | RflagsBits::SF | RflagsBits::ZF | RflagsBits::AF | RflagsBits::CF | RflagsBits::PF;

@@ -14,9 +14,12 @@ struct Row {
     function: &'static str,
     matches: fn(&str) -> bool,
     role: fn(&'static str) -> Role,
-    /// Where the lock is when the function is entered.
+    /// Register that holds the lock when the function is entered.
     lock: Reg,
 }
+
+/// Runtimes by name.
+pub const NAMES: [&str; 6] = ["glibc", "musl", "Rust std", "parking_lot", "Go", "abseil"];
 
 const ROWS: [Row; 10] = [
     Row {
@@ -91,7 +94,7 @@ const ROWS: [Row; 10] = [
     },
 ];
 
-/// What was found.
+/// Sites of one runtime's locks in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Each runtime once.
@@ -177,7 +180,7 @@ fn stack_check(code: &[u8]) -> u64 {
     rest.next().map_or(0, |rest| (code.len() - rest.len()) as u64)
 }
 
-/// Whether the file is musl, or has it inside.
+/// True if the file is musl, or has it inside.
 #[must_use]
 pub fn is_musl(image: &Image<'_>) -> bool {
     // Stages of its loader and of its start.
@@ -192,7 +195,7 @@ fn passes_in_registers(image: &Image<'_>) -> bool {
     info.starts_with(b"\xff Go buildinf:") && info.get(15).is_some_and(|flags| flags & INLINE != 0)
 }
 
-/// Whether a mangled name, legacy or v0, is that of a function whose path has these parts in this order.
+/// True if a mangled name, legacy or v0, is that of a function whose path has these parts in this order.
 fn rust(symbol: &str, parts: &[&str]) -> bool {
     // The code generator may add `.llvm.NUMBER`.
     let symbol = symbol.split_once('.').map_or(symbol, |(name, _)| name);
@@ -227,6 +230,11 @@ mod tests {
 
     fn runtime(symbol: &str) -> Option<&'static str> {
         ROWS.iter().find(|row| (row.matches)(symbol)).map(|row| row.function)
+    }
+
+    #[test]
+    fn every_runtime_is_in_the_list() {
+        assert!(ROWS.iter().all(|row| NAMES.contains(&row.runtime)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A plan of probe sites in one file: plain data, for whoever attaches.
+//! A plan of probe sites in one file: plain data, for the code that attaches probes.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{combine::Check, instruction::Class, register::Reg, usdt::Mark};
 use crate::fixed::{self, Fixed};
 
-/// What happens when control passes a site.
+/// Event that passing a site stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// An adaptive mutex was not free: the thread is about to spin. Passed once by each contended acquisition.
@@ -31,10 +31,10 @@ pub enum Role {
     Call(Call),
 }
 
-/// What a call is to do with a mutex.
+/// Purpose of a call on a mutex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Call {
-    /// Take it.
+    /// Take the mutex.
     Lock,
     /// Take it within a time.
     Timed,
@@ -46,10 +46,10 @@ pub enum Call {
     Wait,
 }
 
-/// Who waits in the kernel.
+/// Kind of a wait in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Wait {
-    /// Whoever gave up spinning for an adaptive mutex.
+    /// A thread that gave up spinning for an adaptive mutex.
     Adaptive,
     /// A normal or an error-checking mutex.
     Normal,
@@ -63,7 +63,7 @@ pub enum Wait {
     Write,
 }
 
-/// How a spin counts.
+/// Unit in which a spin counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Generation {
     /// One for each attempt.
@@ -72,7 +72,7 @@ pub enum Generation {
     Exponential,
 }
 
-/// How a site was found.
+/// Method by which a site was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FoundBy {
     /// By what the code does to the mutex.
@@ -88,16 +88,16 @@ pub enum FoundBy {
 /// A register that holds the address of the lock, or of a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LockPointer {
-    /// The register.
+    /// Register that holds the pointer.
     pub register: Reg,
-    /// How far past the beginning of the lock it points.
+    /// Bytes from the beginning of the lock to the address that it holds.
     pub offset: i64,
 }
 
 /// A place for a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
-    /// What it means to pass it.
+    /// Event that passing it stands for.
     pub role: Role,
     /// The function that holds it.
     pub function: String,
@@ -105,13 +105,13 @@ pub struct Site {
     pub address: u64,
     /// In the file; uprobes are attached by it.
     pub file_offset: u64,
-    /// What a hit costs.
+    /// Cost class of a hit.
     pub class: Class,
     /// Holds the spin count (32 bits, signed) when control is here.
     pub count_register: Option<Reg>,
     /// Holds the lock when control is here.
     pub lock: Option<LockPointer>,
-    /// How it was found.
+    /// Method by which it was found.
     pub found_by: FoundBy,
 }
 
@@ -123,10 +123,10 @@ impl Site {
     }
 }
 
-/// How a function's spin counts.
+/// Counting of spins in one function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spin {
-    /// The function.
+    /// Name of the function.
     pub function: String,
     /// Its way to count.
     pub generation: Generation,
@@ -135,25 +135,26 @@ pub struct Spin {
 /// Everything that can be probed in one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilePlan {
-    /// What identifies this very build, in hexadecimal.
+    /// Build id, in hexadecimal.
     pub build_id: Option<String>,
     /// Runtimes found in it, `glibc` and `musl` among them.
     #[serde(with = "fixed::list")]
     pub runtimes: Vec<Fixed>,
-    /// How `pthread_mutex_lock` counts.
+    /// Counting of spins in `pthread_mutex_lock`.
     pub generation: Option<Generation>,
-    /// How every function counts that spins: they differ within one library.
+    /// Counting of spins in every function that spins: they differ within one library.
     pub spins: Vec<Spin>,
-    /// By address.
+    /// Sites in the order of their addresses.
     pub sites: Vec<Site>,
-    /// Where calls pass that may well find the lock free, by function.
+    /// Sites that calls pass that may well find the lock free, by function.
     pub calls: Vec<Site>,
-    /// What the library marks itself.
+    /// Probes that the library marks itself.
+    #[serde(skip)]
     pub marks: Vec<Mark>,
-    /// Whether debug information says the same as the code, by function.
+    /// Comparison of debug information with the code, by function.
     #[serde(with = "fixed::pairs")]
     pub checks: Vec<Check>,
-    /// What could not be found, and why.
+    /// Functions that could not be found, each with the reason.
     pub refusals: Vec<String>,
 }
 
@@ -163,7 +164,7 @@ impl FilePlan {
         self.sites.iter().filter(move |site| site.role == role)
     }
 
-    /// Where calls of a function pass.
+    /// Site that calls of a function pass.
     #[must_use]
     pub fn of_call(&self, function: &str) -> Option<&Site> {
         self.calls.iter().find(|site| site.function == function)

@@ -15,19 +15,19 @@ const STAPSDT: u32 = 3;
 /// A marked place, a nop in the code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// Who marks, such as `libc`.
+    /// Provider of the mark, such as `libc`.
     pub provider: String,
-    /// What is marked, such as `mutex_entry`.
+    /// Name of the mark, such as `mutex_entry`.
     pub name: String,
     /// In the file's own address space.
     pub address: u64,
     /// In the file.
     pub file_offset: u64,
-    /// Where a counter has to be raised for the mark to be passed at all.
+    /// Address of the counter that has to be raised for the mark to be passed at all.
     pub semaphore: Option<u64>,
-    /// Where the arguments are, as the note writes it: `8@%rdi -4@$7`.
+    /// Locations of the arguments, as the note writes them: `8@%rdi -4@$7`.
     pub arguments: String,
-    /// What a hit costs.
+    /// Cost class of a hit.
     pub class: Class,
 }
 

@@ -21,14 +21,14 @@ use crate::{
 /// Asks for each.
 pub struct Asked {
     channel: Rc<RefCell<Channel>>,
-    /// What was said last to be read.
+    /// Name of the file that was reported last to be read.
     reading: RefCell<String>,
     file: Cell<Option<Identity>>,
-    /// What came unasked.
+    /// Data that came with a request, unasked.
     at_hand: RefCell<AtHand>,
 }
 
-/// What a process has mapped, and the files that begin there.
+/// Mappings of a process, and the files that begin there.
 #[derive(Default)]
 struct AtHand {
     pid: u32,
@@ -42,6 +42,11 @@ impl Asked {
         Self { channel, reading: RefCell::default(), file: Cell::default(), at_hand: RefCell::default() }
     }
 
+    /// Another request begins: it is said anew what is read.
+    pub fn next_request(&self) {
+        self.reading.borrow_mut().clear();
+    }
+
     /// Has this at hand, so that it need not be asked for.
     pub fn have(&self, pid: u32, maps: Vec<u8>, files: impl IntoIterator<Item = (u64, File)>) {
         *self.at_hand.borrow_mut() = AtHand { pid, maps, files: files.into_iter().collect() };
@@ -50,7 +55,7 @@ impl Asked {
     /// Says that a file is read that came with a request.
     pub fn begin(&self, path: &Path) {
         let name = path.file_name().unwrap_or_default();
-        self.reading(&name.to_string_lossy(), None);
+        self.reading(&name.to_string_lossy(), None, 0);
     }
 
     fn ask(&self, question: Question) -> io::Result<(Answer, Vec<File>)> {
@@ -119,14 +124,14 @@ impl Files for Asked {
         self.files(Question::Debug { of: of.clone(), wanted: wanted.clone() }).unwrap_or_default()
     }
 
-    fn reading(&self, name: &str, file: Option<Identity>) {
+    fn reading(&self, name: &str, file: Option<Identity>, pid: u32) {
         if *self.reading.borrow() == name && self.file.get() == file {
             return;
         }
         name.clone_into(&mut self.reading.borrow_mut());
         self.file.set(file);
         // If the other side has gone, the next message says so.
-        let _ = self.channel.borrow().send(&Message::Reading { name: name.to_owned(), file }, &[]);
+        let _ = self.channel.borrow().send(&Message::Reading { name: name.to_owned(), file, pid }, &[]);
         fault::reading(name);
     }
 }

@@ -1,5 +1,5 @@
-//! For the proof that a file can do no harm by being read: does what a file might that has taken over its reader. Not in a
-//! release.
+//! For the proof that a file can do no harm by being read: does what a file might that has taken over its reader. Not
+//! in a release.
 
 #[cfg(debug_assertions)]
 mod on {

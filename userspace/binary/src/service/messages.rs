@@ -1,6 +1,6 @@
-//! What is said.
+//! Messages between the tool and the process that reads files for it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ use crate::{
 /// To the one who reads.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToService {
-    /// What is wanted.
+    /// A request of the tool.
     Request(Request),
-    /// What it has asked for; with the files, if they are.
+    /// The answer to a question; with the files, if they are.
     Answer(Answer),
 }
 
@@ -26,39 +26,42 @@ pub enum ToService {
 pub enum Message {
     /// It needs something first.
     Question(Question),
-    /// What was wanted.
+    /// The reply to a request.
     Reply(Reply),
     /// It begins to read a file; nothing is answered.
     Reading {
-        /// What it is called.
+        /// Name of the file, for people.
         name: String,
-        /// Which file, where it is one.
+        /// Identity of the file, where it is one.
         file: Option<Identity>,
+        /// A process that has it.
+        pid: u32,
     },
 }
 
 /// A copied piece of a stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
-    /// Whose.
+    /// Process of the thread.
     pub pid: u32,
     /// Of the thread.
     pub registers: Registers,
-    /// What its stack pointer points to.
+    /// Bytes from its stack pointer upwards.
     pub bytes: Vec<u8>,
 }
 
-/// What is wanted. With a file: of that file.
+/// A request of the tool. With a file: of that file.
 #[derive(Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields say what they are")]
 pub enum Request {
     /// Places to probe in a file.
     Plan(Origin),
     /// Instructions to replace in a file.
-    Offer(PathBuf),
-    /// What identifies the build of a file.
+    Offer(Origin),
+    /// Build id of a file.
     BuildId,
-    /// To note what a process has mapped: the text of it, unless that is long, and where the files begin that come with it.
+    /// To note what a process has mapped: the text of it, unless that is long, and where the files begin that
+    /// come with it.
     Observe { pid: u32, maps: Vec<u8>, starts: Vec<u64> },
     /// To take it for what its parent has mapped; nothing is replied.
     Inherit { pid: u32, parent: u32 },
@@ -79,13 +82,40 @@ pub enum Request {
 pub struct Described {
     /// The innermost first.
     pub frames: Arc<[Frame]>,
-    /// Whether they stay: code that is made at run time may be named later, or become another function.
+    /// False of code that was made at run time: it may be named later, or become another function.
     pub is_final: bool,
     /// True of code that was made at run time and has no names.
     pub lacks_names: bool,
 }
 
+/// Functions at one place: so many can be written into one another.
+const MOST_FRAMES: usize = 64;
+/// Longest name and path.
+const LONGEST: usize = 1024;
+
 impl Described {
+    /// The same with an end to what a file may claim.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        let is_long = |text: &Arc<str>| text.len() > LONGEST;
+        let frames = self.frames.iter();
+        let long = frames.filter(|frame| {
+            frame.function.as_ref().is_some_and(is_long)
+                || frame.location.as_ref().is_some_and(|(file, _)| is_long(file))
+        });
+        if long.count() == 0 && self.frames.len() <= MOST_FRAMES {
+            return self;
+        }
+        let cut = |text: &Arc<str>| -> Arc<str> { text[..text.floor_char_boundary(LONGEST)].into() };
+        let bounded = |frame: &Frame| Frame {
+            function: frame.function.as_ref().map(cut),
+            location: frame.location.as_ref().map(|(file, line)| (cut(file), *line)),
+            ..frame.clone()
+        };
+        self.frames = self.frames.iter().take(MOST_FRAMES).map(bounded).collect();
+        self
+    }
+
     /// Bytes that it takes in a message, and some to spare.
     pub fn size(&self) -> usize {
         let of = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
@@ -97,28 +127,29 @@ impl Described {
     }
 }
 
-/// What is replied.
+/// A reply to a request.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
-    /// To [`Request::Plan`].
+    /// Reply to [`Request::Plan`].
     Plan(Result<Planned, Cause>),
-    /// To [`Request::Offer`].
+    /// Reply to [`Request::Offer`].
     Offer(Result<Offer, Cause>),
-    /// To [`Request::BuildId`].
+    /// Reply to [`Request::BuildId`].
     BuildId(Option<String>),
-    /// To [`Request::Observe`]: how many files could not be opened for want of descriptors so far, or what prevented it.
+    /// Reply to [`Request::Observe`]: how many files could not be opened for want of descriptors so far,
+    /// or what prevented it.
     Observed(Result<usize, String>),
     /// To [`Request::Unwind`], in its order.
     Unwound(Vec<Stack>),
     /// To [`Request::Describe`], as far as they fit in.
     Described(Vec<Described>),
-    /// To [`Request::Runtime`].
+    /// Reply to [`Request::Runtime`].
     Runtime(Runtime),
-    /// The request came without the file that it needs.
+    /// There is no reply: the request came without its file, or the reply does not fit into a message.
     Lacking,
 }
 
-/// What it needs, as [`crate::files::Files`] has it.
+/// A question of the reading process, one for each function of [`crate::files::Files`].
 #[derive(Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields say what they are")]
 pub enum Question {
@@ -128,22 +159,22 @@ pub enum Question {
     Mapped { pid: u32, start: u64 },
     /// Code in memory.
     Code { pid: u32, at: u64, length: usize },
-    /// Where names would be written.
+    /// Place at which names would be written.
     WrittenNames(u32),
-    /// What is written there.
+    /// Names that are written there.
     OpenNames(WrittenNames),
     /// Files that may hold debug information.
     Debug { of: Origin, wanted: Wanted },
 }
 
-/// What it gets; files come with the message.
+/// An answer to a question; files come with the message.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
     /// Files, as many as there are.
     Files,
-    /// Bytes.
+    /// Bytes that were read.
     Bytes(Vec<u8>),
-    /// A place.
+    /// Place at which a process would write names.
     Place(Option<WrittenNames>),
     /// It is not to be had.
     Refused(Cause),

@@ -30,6 +30,7 @@ pub fn serve(channel: Channel, first_module: u32) -> io::Result<()> {
     let mut names = Symbolizer::with(files.clone(), first_module);
     loop {
         let received = channel.borrow_mut().receive()?;
+        files.next_request();
         let (request, file) = match received {
             None => return Ok(()),
             Some((ToService::Request(Request::Observe { pid, maps, starts }), opened)) => {
@@ -49,16 +50,19 @@ pub fn serve(channel: Channel, first_module: u32) -> io::Result<()> {
                 let debug = Beside { files: &*files, origin: &origin };
                 Some(Reply::Plan(planned(&file, &debug, &origin.path).map_err(|error| (&error).into())))
             }
-            (Request::Offer(path), Some(file)) => {
-                files.begin(&path);
+            (Request::Offer(origin), Some(file)) => {
+                files.begin(&origin.path);
                 let offer = input::binary(&file, Offer::LARGEST).map(|bytes| Offer::of(&bytes));
                 Some(Reply::Offer(offer.map_err(|error| (&error).into())))
             }
             (Request::BuildId, Some(file)) => Some(Reply::BuildId(input::build_id(&file))),
             (request, _) => about_stacks(request, &mut names),
         };
-        if let Some(reply) = reply {
-            channel.borrow().send(&Message::Reply(reply), &[])?;
+        let Some(reply) = reply else { continue };
+        let channel = channel.borrow();
+        if channel.send(&Message::Reply(reply), &[]).is_err() {
+            // Too long.
+            channel.send(&Message::Reply(Reply::Lacking), &[])?;
         }
     }
 }
@@ -99,7 +103,7 @@ fn about_stacks(request: Request, names: &mut Symbolizer) -> Option<Reply> {
 fn described(spots: &[Spot], names: &mut Symbolizer) -> Vec<Described> {
     let (mut all, mut size) = (Vec::new(), 0);
     for spot in spots {
-        let described = names.described(*spot);
+        let described = names.described(*spot).bounded();
         size += described.size();
         if size > LARGEST / 2 && !all.is_empty() {
             break;

@@ -74,7 +74,7 @@ impl Blob {
         Some(Arc::new(Self { source, len, nothing: Arc::from([]) }))
     }
 
-    /// What is in memory already.
+    /// Makes a view of bytes that are in memory already.
     pub fn memory(bytes: Arc<[u8]>) -> Arc<Self> {
         let len = bytes.len() as u64;
         Arc::new(Self { source: Source::Memory(bytes), len, nothing: Arc::from([]) })
@@ -116,7 +116,7 @@ impl Blob {
         }
     }
 
-    /// Stays the same while it lives, as nobody moves it out of its `Arc`.
+    /// Stays the same while it lives, as the bytes never move out of their `Arc`.
     fn identity(&self) -> usize {
         std::ptr::from_ref(self) as usize
     }
@@ -149,7 +149,7 @@ impl Clone for View {
 }
 
 impl View {
-    /// What remains of the page that holds the next byte, cut at the end of the view.
+    /// Rest of the page that holds the next byte, cut at the end of the view.
     fn chunk(&mut self) -> gimli::Result<&[u8]> {
         let inside = |view: &Self| (view.page_at..view.page_at + view.page.len() as u64).contains(&view.at);
         if !inside(self) {

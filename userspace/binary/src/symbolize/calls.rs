@@ -1,11 +1,11 @@
-//! Whether the bytes before an address are a call.
+//! Recognizes a call by the bytes before an address.
 
 use super::elf::Machine;
 
 /// Longest call of x86: a prefix, `ff`, and a full address form.
 pub const LONGEST: usize = 8;
 
-/// Whether these bytes end with a call.
+/// True if these bytes end with a call.
 pub fn ends_with_call(machine: Machine, before: &[u8]) -> bool {
     match machine {
         Machine::X86_64 => x86(before),

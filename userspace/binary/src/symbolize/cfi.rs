@@ -12,7 +12,7 @@ use super::{
     elf::{Elf, Machine},
 };
 
-/// Where the caller's value of a register is.
+/// Location of the caller's value of a register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Nowhere: for the return address, this is the outermost frame.
@@ -31,16 +31,16 @@ pub enum Rule {
     ValueExpression(Box<[u8]>),
 }
 
-/// How to compute the address of the frame.
+/// Computation of the address of the frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cfa {
     /// A register plus this.
     Offset(u16, i64),
-    /// What an expression yields.
+    /// Result of an expression.
     Expression(Box<[u8]>),
 }
 
-/// How to get from one place in the code to its caller.
+/// Rules that lead from one place in the code to its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The address of the frame.
@@ -103,7 +103,7 @@ impl Cfi {
         Some(Self { frame, bases, index })
     }
 
-    /// What is said of an address, counted as the file counts; `None` where nothing is.
+    /// Row for an address, counted as the file counts; `None` where there is none.
     pub fn row(&self, scratch: &mut Scratch, address: u64) -> Option<Row> {
         let entry = self.entry(address)?;
         let row = entry.unwind_info_for_address(&self.frame, &self.bases, scratch, address).ok()?;

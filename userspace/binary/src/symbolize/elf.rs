@@ -13,7 +13,7 @@ use object::{
 
 use super::bytes::{Blob, View};
 
-/// What a program was compiled for.
+/// Processor that a program was compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
     /// Intel and AMD, 64 bit.
@@ -38,7 +38,7 @@ impl Machine {
 /// A part of the file that is loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
-    /// Where in the file it begins.
+    /// Offset in the file of its first byte.
     pub offset: u64,
     /// Its address, as the file counts.
     pub address: u64,
@@ -65,11 +65,11 @@ pub struct Section {
 /// An ELF file of 64 bits, little-endian.
 #[derive(Debug)]
 pub struct Elf {
-    /// What it was compiled for.
+    /// Processor that it was compiled for.
     pub machine: Machine,
     segments: Vec<Segment>,
     sections: Vec<Section>,
-    /// Where the table for finding unwind information lies.
+    /// Segment of the table for finding unwind information.
     pub eh_frame_hdr: Option<Segment>,
     notes: Vec<Segment>,
 }
@@ -173,7 +173,7 @@ impl Elf {
         Some(Blob::memory(Arc::from(unpacked.into_owned())).view(0, len))
     }
 
-    /// What identifies this very build.
+    /// Build id of the file.
     pub fn build_id(&self, blob: &Blob) -> Option<Vec<u8>> {
         let sections = self.sections.iter().filter(|section| section.kind == elf::SHT_NOTE);
         let places = sections.map(|section| (section.offset, section.size));

@@ -1,8 +1,8 @@
-//! The caller of a place in code that no unwind information covers, from the instructions until the function returns: on
-//! the way to its `ret` it gives back all stack that it has taken, and the registers that it has saved.
+//! The caller of a place in code that no unwind information covers, from the instructions until the function returns:
+//! on the way to its `ret` it gives back all stack that it has taken, and the registers that it has saved.
 //!
-//! musl's functions are built without unwind information. Code that never returns is followed, too, into the code behind
-//! it; the shortest way to a `ret` avoids that, and a caller counts only if a call stands before it.
+//! musl's functions are built without unwind information. Code that never returns is followed, too, into the code
+//! behind it; the shortest way to a `ret` avoids that, and a caller counts only if a call stands before it.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -14,7 +14,7 @@ use super::cfi::{Cfa, Row, Rule};
 pub const REACH: usize = 2048;
 /// Instructions that are followed.
 const MOST: usize = 2048;
-/// DWARF numbers.
+/// Numbers of registers in DWARF.
 const RBP: u16 = 6;
 const RSP: u16 = 7;
 

@@ -23,7 +23,7 @@ pub fn write(to: &mut impl io::Write, frames: &[Frame], end: &End, count: u64) -
     writeln!(to, "{} {count}", parts.join(";"))
 }
 
-/// Why the outermost frame is not the entry of the thread, if it is not.
+/// Reason for which the outermost frame is not the entry of the thread, if it is not.
 fn root(end: &End) -> Option<String> {
     Some(match end {
         End::Complete => return None,

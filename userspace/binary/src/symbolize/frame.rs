@@ -1,17 +1,17 @@
-//! What is said of one function in a stack.
+//! One function in a stack.
 
 use serde::{Deserialize, Serialize};
 
 use std::{fmt, sync::Arc};
 
-use super::internals;
+use super::{internals, stack::Spot};
 
 /// One function in a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// Its name; `None` where nothing names it.
     pub function: Option<Arc<str>>,
-    /// How far into the function; `None` where its start is unknown, and for one that was written into another.
+    /// Bytes from the start of the function; `None` where that is unknown, and for one that was written into another.
     pub offset: Option<u64>,
     /// File that it was loaded from.
     pub module: Arc<str>,
@@ -41,6 +41,20 @@ impl Frame {
         }
     }
 
+    /// A frame of which nothing could be read.
+    #[must_use]
+    pub fn unread(spot: &Spot) -> Self {
+        Self {
+            function: None,
+            offset: None,
+            module: Arc::from("[unread]"),
+            address: spot.offset,
+            location: None,
+            inlined: false,
+            is_certain: false,
+        }
+    }
+
     /// The name of the function, or its place where it has none.
     pub fn title(&self) -> String {
         match &self.function {
@@ -66,15 +80,15 @@ impl fmt::Display for Frame {
     }
 }
 
-/// Where the first frame outside of the lock itself stands.
+/// Index of the first frame outside of the lock itself.
 #[must_use]
 pub fn first_outside(frames: &[Frame]) -> Option<usize> {
     let mut rest = frames.iter().enumerate();
     rest.find(|(at, frame)| !frame.is_internal() && !is_part_of_internal(&frames[*at..])).map(|(at, _)| at)
 }
 
-/// Whether the first frame was written into a function of a lock, and has a name too bare to tell whose it is: with line
-/// tables alone, compilers note no more than `lock`.
+/// True if the first frame was written into a function of a lock, and has a name too bare to tell whose it is: with
+/// line tables alone, compilers note no more than `lock`.
 fn is_part_of_internal(frames: &[Frame]) -> bool {
     let has_path =
         |name: &str| name.starts_with('<') || name.split('<').next().is_some_and(|own| own.contains("::"));
@@ -82,8 +96,9 @@ fn is_part_of_internal(frames: &[Frame]) -> bool {
     is_bare && frames.iter().find(|frame| !frame.inlined).is_some_and(Frame::is_internal)
 }
 
-/// Who wanted the lock: the first frame outside of the lock itself, as `enqueue+0x2a`. `None` where that cannot be told:
-/// the stack ends before, callers may be missing before it, or the lock is compiled into a program without names.
+/// The code that wanted the lock: the first frame outside of the lock itself, as `enqueue+0x2a`. `None` where that
+/// cannot be told: the stack ends before, callers may be missing before it, or the lock is compiled into a
+/// program without names.
 #[must_use]
 pub fn caller(frames: &[Frame]) -> Option<String> {
     let inside = first_outside(frames)?;

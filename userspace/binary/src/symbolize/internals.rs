@@ -1,4 +1,4 @@
-//! What belongs to a lock itself, and not to the code that wanted it.
+//! Code that belongs to a lock itself, and not to the code that wanted it.
 
 /// Libraries that hold locks or lead to them: every frame in one is internal.
 const LIBRARIES: &[&str] =
@@ -151,15 +151,15 @@ const FUNCTIONS: &[&str] = &[
     "sync.runtime_Semacquire",
 ];
 
-/// A function that only hands on a system call: whoever called it may still be a lock.
+/// Functions that only hand on a system call: their caller may still be a lock.
 const PASSES_ON: &[&str] = &["syscall", "__syscall_cp", "__GI_syscall"];
 
-/// Whether a file is a library of which everything is internal.
+/// True if a file is a library of which everything is internal.
 pub fn is_library(module: &str) -> bool {
     LIBRARIES.iter().any(|library| module.starts_with(library))
 }
 
-/// Whether a function belongs to a lock.
+/// True if a function belongs to a lock.
 pub fn is_function(name: &str) -> bool {
     // `<std::sync::poison::mutex::Mutex<T>>::lock` is one too.
     let plain = name.trim_start_matches(['<', '&']);
@@ -171,14 +171,14 @@ pub fn is_function(name: &str) -> bool {
     })
 }
 
-/// What follows in a name of Abseil on its release, which is a part of every name: `lts_20220623`, or `debian3`.
+/// Rest of a name of Abseil after its release, which is a part of every name: `lts_20220623`, or `debian3`.
 fn release_of_abseil(name: &str) -> Option<&str> {
     let (release, rest) = name.strip_prefix("absl::")?.split_once("::")?;
     let number = release.strip_prefix("lts_").or_else(|| release.strip_prefix("debian"))?;
     number.bytes().all(|byte| byte.is_ascii_digit()).then_some(rest)
 }
 
-/// Whether a function tells nothing of what its caller is.
+/// True if a function tells nothing of what its caller is.
 pub fn passes_on(name: &str) -> bool {
     PASSES_ON.contains(&name)
 }

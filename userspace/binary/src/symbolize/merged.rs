@@ -29,7 +29,7 @@ impl Merged {
         }
     }
 
-    /// Adds others.
+    /// Adds the stacks of another one.
     pub fn absorb(&mut self, others: Self) {
         self.left_out += others.left_out;
         for (stack, count) in others.counts {
@@ -37,7 +37,7 @@ impl Merged {
         }
     }
 
-    /// What came when there was no more room for another stack.
+    /// Count of stacks that came when there was no more room for another.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.left_out

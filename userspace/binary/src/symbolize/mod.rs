@@ -52,15 +52,15 @@ use crate::{
     service::Described,
 };
 
-/// Why a process could not be observed.
+/// Reason for which a process could not be observed.
 #[derive(Debug, Error)]
 pub enum SymbolizeError {
     /// Its maps cannot be read.
     #[error("cannot read /proc/{pid}/maps: {cause}; its stacks go without names")]
     Maps {
-        /// Whose.
+        /// Id of the process.
         pid: u32,
-        /// What the kernel said.
+        /// Error of the kernel.
         cause: io::Error,
     },
     /// There are none: it has ended, or is a thread of the kernel.
@@ -68,7 +68,7 @@ pub enum SymbolizeError {
         "cannot see any code of process {pid}: it has ended or has none of its own; its stacks go without names"
     )]
     Empty {
-        /// Whose.
+        /// Id of the process.
         pid: u32,
     },
 }
@@ -87,7 +87,7 @@ pub struct Symbolizer {
     files: Rc<dyn Files>,
     machine: Option<Machine>,
     processes: HashMap<u32, Arc<Process>>,
-    /// When a process was last read for an address in nothing known.
+    /// Time at which a process was last read for an address in nothing known.
     read_again: HashMap<u32, Instant>,
     modules: Modules,
     scratch: Scratch,
@@ -204,7 +204,7 @@ impl Symbolizer {
         found
     }
 
-    /// Whether this process has not been read again just now: a library may have come since.
+    /// True if this process has not been read again just now: a library may have come since.
     fn may_read_again(&self, pid: u32) -> bool {
         self.read_again.get(&pid).is_none_or(|at| at.elapsed() > READ_AGAIN)
     }

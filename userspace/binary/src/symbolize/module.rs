@@ -32,7 +32,7 @@ pub struct Module {
     pub name: Arc<str>,
     /// Its path in a process that it was seen in, for finding what lies beside it.
     pub origin: Origin,
-    /// What tells it from every other file.
+    /// Identity of the file, which no other file has.
     pub identity: Option<Identity>,
     /// Its bytes; `None` where it could not be opened.
     pub blob: Option<Arc<Blob>>,
@@ -71,10 +71,14 @@ impl Module {
 
     /// Its headers, read on first use.
     pub fn elf(&self) -> Option<&Elf> {
-        self.elf.get_or_init(|| Elf::parse(self.blob.as_ref()?)).as_ref()
+        let parse = || {
+            self.about_to_read();
+            Elf::parse(self.blob.as_ref()?)
+        };
+        self.elf.get_or_init(parse).as_ref()
     }
 
-    /// What it was compiled for.
+    /// Processor that it was compiled for.
     pub fn machine(&self) -> Option<Machine> {
         Some(self.elf()?.machine)
     }
@@ -116,7 +120,7 @@ impl Module {
 
     fn about_to_read(&self) {
         if self.blob.is_some() || self.perf_map.is_some() {
-            self.files.reading(&self.name, self.identity);
+            self.files.reading(&self.name, self.identity, self.origin.pid);
         }
     }
 
@@ -164,7 +168,7 @@ impl Module {
         usize::from(self.perf_map.is_some())
     }
 
-    /// Whether a call stands before a place in the file.
+    /// True if a call stands before a place in the file.
     pub fn follows_call(&mut self, offset: u64) -> Option<bool> {
         if let Some(known) = self.calls.get(&offset) {
             return *known;

@@ -19,6 +19,14 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ModuleId(u32);
 
+impl ModuleId {
+    /// Number of the module.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// Files held open at once; the usual limit of a process is 1,024, and others need some.
 const MOST_FILES: usize = 384;
 
@@ -65,7 +73,7 @@ impl Modules {
         id.0.wrapping_sub(self.first) as usize
     }
 
-    /// A module.
+    /// Module of an id.
     pub fn get(&self, id: ModuleId) -> Option<&Module> {
         self.all.get(self.at(id))
     }

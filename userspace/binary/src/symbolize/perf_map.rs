@@ -1,5 +1,5 @@
-//! Names of code that a process makes at run time, as its own runtime writes them down: `/tmp/perf-PID.map`. The file is the
-//! target's word about itself: its names are cleaned.
+//! Names of code that a process makes at run time, as its own runtime writes them down: `/tmp/perf-PID.map`. The file
+//! is the target's word about itself: its names are cleaned.
 
 use std::{fs::File, io::Read as _, os::unix::fs::MetadataExt as _, sync::Arc};
 
@@ -14,7 +14,7 @@ const OVERLAPS: usize = 32;
 
 /// The names of one process.
 pub struct PerfMap {
-    /// Where they are written.
+    /// File in which they are written.
     pub of: WrittenNames,
     /// Inode, length and time of the last change of what was read.
     read: Option<(u64, u64, i64, i64)>,
@@ -63,7 +63,7 @@ impl PerfMap {
     }
 }
 
-/// How many functions such a file names.
+/// Number of functions that such a file names.
 pub fn count(bytes: &[u8]) -> usize {
     parse(bytes).len()
 }

@@ -1,4 +1,4 @@
-//! What is mapped in one process, as far as code and stacks need it.
+//! Mappings of one process, as far as code and stacks need them.
 
 use super::modules::ModuleId;
 use crate::maps::Maps;
@@ -6,17 +6,17 @@ use crate::maps::Maps;
 /// Executable memory and the module that it shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
-    /// First address.
+    /// First address of the mapping.
     pub start: u64,
     /// First address behind it.
     pub end: u64,
-    /// Where in the module it begins.
+    /// Offset in the module of its first byte.
     pub offset: u64,
-    /// The module.
+    /// Module that is mapped.
     pub module: ModuleId,
 }
 
-/// One process.
+/// One process and its mappings.
 pub struct Process {
     regions: Vec<Region>,
     /// Memory that a stack may lie in.

@@ -14,7 +14,7 @@ const REGISTERS: usize = 34;
 /// More steps than any real expression takes.
 const MOST_STEPS: u32 = 1000;
 
-/// Why a caller could not be computed.
+/// Reason for which a caller could not be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// There is none: the outermost frame.
@@ -32,7 +32,7 @@ pub enum Stop {
 pub struct Copied<'a> {
     /// Address of its first byte.
     pub at: u64,
-    /// The bytes.
+    /// Bytes of the stack, upwards.
     pub bytes: &'a [u8],
 }
 
@@ -52,12 +52,12 @@ impl Copied<'_> {
     }
 }
 
-/// What is known of the registers of one frame.
+/// Known registers of one frame.
 #[derive(Clone, Debug)]
 pub struct State {
     machine: Machine,
     registers: [Option<u64>; REGISTERS],
-    /// Where the code is.
+    /// Address of the code.
     pub ip: u64,
 }
 
@@ -87,7 +87,7 @@ impl State {
         }
     }
 
-    /// Whether a function has to give it back as it was.
+    /// True if a function has to give it back as it was.
     fn is_kept(&self, register: u16) -> bool {
         match self.machine {
             Machine::X86_64 => matches!(register, 3 | 6 | 12..=15),
@@ -110,7 +110,7 @@ impl State {
         self.get(self.sp_number()).unwrap_or(0)
     }
 
-    /// What the frame pointer register holds.
+    /// Value of the frame pointer register.
     pub fn frame_pointer(&self) -> Option<u64> {
         self.get(self.frame_pointer_number())
     }
@@ -154,7 +154,7 @@ impl State {
         caller.get(self.sp_number()).ok_or(Stop::Nonsense)?;
         caller.ip = match &row.return_address {
             Some(rule) => self.value(rule, self.return_number(), cfa, stack)?,
-            // A function of Arm that calls nobody leaves it in its register.
+            // A leaf function of Arm leaves it in its register.
             None if self.machine == Machine::Aarch64 => self.get(30).ok_or(Stop::Register)?,
             None => return Err(Stop::Nonsense),
         };

@@ -12,11 +12,11 @@ use super::{
 pub enum Runtime {
     /// Java's virtual machine.
     Java,
-    /// Node.
+    /// Node.js, with V8.
     Node,
-    /// .NET.
+    /// .NET's common language runtime.
     DotNet,
-    /// Go.
+    /// A program written in Go.
     Go,
     /// Another one that makes code while it runs.
     Other,

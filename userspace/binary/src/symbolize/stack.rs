@@ -16,13 +16,13 @@ use super::{
 pub struct Spot {
     /// The file, or the memory, that holds the code.
     pub module: ModuleId,
-    /// Where in it.
+    /// Offset in that module.
     pub offset: u64,
-    /// How it was found.
+    /// Method by which it was found.
     pub reached: Reached,
 }
 
-/// How a stack ended.
+/// Ending of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum End {
     /// At the entry of the thread.
@@ -46,12 +46,12 @@ pub enum End {
 pub struct Stack {
     /// Places in code.
     pub frames: Vec<Spot>,
-    /// Why there are no more.
+    /// Reason for which there are no more.
     pub end: End,
 }
 
 impl End {
-    /// Why the outermost frame is not the entry of its thread, in words; `None` where it is.
+    /// Reason for which the outermost frame is not the entry of its thread, in words; `None` where it is.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         Some(match self {

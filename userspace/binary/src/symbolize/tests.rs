@@ -1,4 +1,4 @@
-//! What no real program shows: noise, and the other machine.
+//! Cases that no real program shows: noise, and the other machine.
 
 use std::fs;
 
@@ -129,7 +129,7 @@ fn a_leaf_of_arm_returns_by_its_link_register() {
 
 #[test]
 fn a_leaf_of_arm_is_no_reason_to_go_round_in_circles() {
-    // The second function is a leaf by its row, but it called somebody: its link register is gone.
+    // The second function is a leaf by its row, but it made a call: its link register is gone.
     let mut code = Made(vec![row((31, 0), None, &[]), row((31, 0), None, &[])]);
     let taken = Registers { ip: 0x1010, sp: 0x8000, bp: 0, lr: 0x1110 };
     let (frames, ended) = unwind::walk(&mut code, Machine::Aarch64, &taken, &memory(&[0; 8]));

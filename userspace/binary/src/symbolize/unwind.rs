@@ -13,7 +13,7 @@ use super::{
 /// Registers of a thread, as the kernel side takes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registers {
-    /// Where its code is.
+    /// Address of its code.
     pub ip: u64,
     /// Address of its stack.
     pub sp: u64,
@@ -23,7 +23,7 @@ pub struct Registers {
     pub lr: u64,
 }
 
-/// How a chain ended.
+/// Ending of a chain of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ended {
     /// At the entry of the thread.
@@ -38,7 +38,7 @@ pub enum Ended {
     UnknownRegister,
 }
 
-/// How a frame was found.
+/// Method by which a frame was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reached {
     /// This is where the thread was, or where a signal interrupted it.
@@ -49,9 +49,9 @@ pub enum Reached {
     FramePointer,
 }
 
-/// What is known of the code of a process.
+/// Knowledge of the code of a process.
 pub trait Code {
-    /// Whether something executable is mapped there.
+    /// True if something executable is mapped there.
     fn is_executable(&self, address: u64) -> bool;
 
     /// The row for an address; `None` where there is none.
@@ -62,7 +62,7 @@ pub trait Code {
         None
     }
 
-    /// Whether the instruction before is a call; `None` if its bytes cannot be had.
+    /// True if the instruction before is a call; `None` if its bytes cannot be had.
     fn follows_call(&mut self, address: u64) -> Option<bool>;
 
     /// First address behind the mapping that a stack lies in.
@@ -132,12 +132,12 @@ fn step(
 /// Arm may sign return addresses in the bits that no address of a process uses.
 const WITHOUT_SIGNATURE: u64 = (1 << 48) - 1;
 
-/// Whether a function may return to an address.
+/// True if a function may return to an address.
 fn returns_to(code: &mut impl Code, address: u64) -> bool {
     if !code.is_executable(address) {
         return false;
     }
-    // Nobody calls what a signal handler returns to.
+    // No call leads to the code that a signal handler returns to.
     code.follows_call(address).unwrap_or(true)
         || code.row(address.wrapping_sub(1)).is_some_and(|row| row.is_signal)
 }

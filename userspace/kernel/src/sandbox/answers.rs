@@ -5,19 +5,25 @@ use std::{
     collections::{HashMap, HashSet},
     fs::File,
     io,
+    os::unix::fs::FileExt as _,
     path::Path,
 };
 
 use binary::{
     channel,
-    files::{Files as _, Here, Origin},
+    files::{Files as _, Here, Origin, WrittenNames},
     input::{self, Identity},
     maps::{Mapping, Maps},
     service::{Answer, Question},
 };
 
+use super::process::Reading;
+use crate::target;
+
 /// Longest piece of text in one answer.
 const PIECE: usize = 64 << 10;
+/// Places of names that one process can have: its regions of code without a file.
+const MOST_NAMES: usize = 64;
 /// Longest piece of memory.
 const LONGEST: usize = 64 << 10;
 
@@ -32,12 +38,18 @@ pub struct Answers {
     /// Files that were handed over unasked.
     handed: HashSet<Identity>,
     /// Files that cannot be read.
-    pub excluded: HashSet<Identity>,
+    excluded: HashSet<Identity>,
+    /// Processes of which code in memory, and names of it, cannot be read.
+    nameless: HashSet<u32>,
 }
 
 /// What a process has mapped.
 #[derive(Default)]
 struct Process {
+    /// When it started: another one may have its id later.
+    started: Option<u64>,
+    /// Where names of its code would be.
+    names: Vec<WrittenNames>,
     /// All, for as long as it is being handed over.
     text: Vec<u8>,
     code: Vec<Mapping>,
@@ -46,12 +58,32 @@ struct Process {
 impl Answers {
     /// Questions about this process are answered from now on.
     pub fn allow(&mut self, pid: u32) {
-        self.processes.entry(pid).or_default();
+        let started = target::stat(pid).map(|stat| stat.started);
+        let process = self.processes.entry(pid).or_default();
+        if process.started != started {
+            *process = Process { started, ..Process::default() };
+        }
     }
 
     /// Questions about this process are answered no longer.
     pub fn forget(&mut self, pid: u32) {
-        self.processes.remove(&pid);
+        if let Some(process) = self.processes.remove(&pid) {
+            process.names.into_iter().for_each(|names| self.here.forget_names(names));
+        }
+        self.nameless.remove(&pid);
+    }
+
+    /// Does not open this file any more.
+    pub fn exclude(&mut self, file: Identity) {
+        self.excluded.insert(file);
+    }
+
+    /// Does not open this any more.
+    pub fn leave_alone(&mut self, reading: &Reading) {
+        match reading.file {
+            Some(file) => self.exclude(file),
+            None => drop(self.nameless.insert(reading.pid)),
+        }
     }
 
     /// This file has been handed over.
@@ -59,8 +91,8 @@ impl Answers {
         self.known.insert(origin.clone());
     }
 
-    /// What a process has mapped, unless the text is long, and files that were not handed over yet: most of what would be
-    /// asked for next.
+    /// What a process has mapped, unless the text is long, and files that were not handed over yet: most of what
+    /// would be asked for next.
     pub fn beforehand(&mut self, pid: u32) -> (Vec<u8>, Vec<(u64, File)>) {
         self.allow(pid);
         let Ok(text) = self.maps(pid, 0) else { return Default::default() };
@@ -84,9 +116,12 @@ impl Answers {
     /// Another process will ask: it has no files yet.
     pub fn start_anew(&mut self) {
         self.handed.clear();
+        for process in self.processes.values_mut() {
+            process.names.drain(..).for_each(|names| self.here.forget_names(names));
+        }
     }
 
-    /// Answers.
+    /// Answers a question; some answers come with open files.
     pub fn to(&mut self, question: Question) -> (Answer, Vec<File>) {
         self.find(question).unwrap_or_else(|error| (Answer::Refused((&error).into()), Vec::new()))
     }
@@ -99,7 +134,7 @@ impl Answers {
                 if mapping.start != start || self.excluded.contains(&mapping.identity()) {
                     return Err(io::ErrorKind::PermissionDenied.into());
                 }
-                let file = self.here.mapped(pid, &mapping)?;
+                let file = elf(self.here.mapped(pid, &mapping)?)?;
                 // Some file systems tell of one device here and of another in what is mapped.
                 if self.excluded.contains(&input::identity(&file)?) {
                     return Err(io::ErrorKind::PermissionDenied.into());
@@ -110,29 +145,36 @@ impl Answers {
             }
             Question::Code { pid, at, length } => {
                 let mapping = self.code_at(pid, at)?;
-                if length > LONGEST || at.saturating_add(length as u64) > mapping.end {
+                if self.nameless.contains(&pid)
+                    || length > LONGEST
+                    || at.saturating_add(length as u64) > mapping.end
+                {
                     return Err(io::ErrorKind::PermissionDenied.into());
                 }
                 Ok((Answer::Bytes(self.here.code(pid, at, length)?), Vec::new()))
             }
             Question::WrittenNames(pid) => {
-                self.of(pid)?;
-                Ok((Answer::Place(self.here.written_names(pid)), Vec::new()))
+                let is_allowed = self.of(pid)?.names.len() < MOST_NAMES && !self.nameless.contains(&pid);
+                let names = is_allowed.then(|| self.here.written_names(pid)).flatten();
+                self.processes.entry(pid).or_default().names.extend(names);
+                Ok((Answer::Place(names), Vec::new()))
             }
             Question::OpenNames(of) => Ok((Answer::Files, self.here.open_names(of).into_iter().collect())),
             Question::Debug { of, wanted } => {
                 if !self.known.contains(&of) {
                     return Err(io::ErrorKind::PermissionDenied.into());
                 }
-                let mut files = self.here.debug(&of, &wanted);
-                files.truncate(channel::FILES);
-                Ok((Answer::Files, files))
+                // A link beside the file may lead anywhere.
+                let files = self.here.debug(&of, &wanted).into_iter().filter_map(|file| elf(file).ok());
+                Ok((Answer::Files, files.take(channel::FILES).collect()))
             }
         }
     }
 
     fn of(&self, pid: u32) -> io::Result<&Process> {
-        self.processes.get(&pid).ok_or_else(|| io::ErrorKind::PermissionDenied.into())
+        let started = target::stat(pid).map(|stat| stat.started);
+        let known = self.processes.get(&pid).filter(|process| process.started == started);
+        known.ok_or_else(|| io::ErrorKind::PermissionDenied.into())
     }
 
     fn code_at(&self, pid: u32, address: u64) -> io::Result<&Mapping> {
@@ -157,6 +199,13 @@ impl Answers {
         }
         Ok(piece)
     }
+}
+
+/// The file, if it is a binary: nothing else is handed over.
+fn elf(file: File) -> io::Result<File> {
+    let mut magic = [0; 4];
+    file.read_exact_at(&mut magic, 0)?;
+    (magic == *b"\x7fELF").then_some(file).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]

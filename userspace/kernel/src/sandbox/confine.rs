@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// What holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confined {
-    /// Its user.
+    /// User id that the process has now.
     pub user: u32,
     /// It has no capability and can get none.
     pub without_privileges: bool,
@@ -22,21 +22,22 @@ pub struct Confined {
 }
 
 /// Whose rights it takes if it has those of root.
-const NOBODY: u32 = 65534;
+const UNPRIVILEGED: u32 = 65534;
 /// Memory that it may map.
 const MEMORY: u64 = 4 << 30;
+/// CPU time that it may take in its life, s: an end to it even where the tool is gone.
+const CPU_TIME: u64 = 3600;
 /// Descriptors that it may hold.
 const FILES: u64 = 512;
 
 /// System calls that its work takes.
-const ALLOWED: [i64; 35] = [
+const ALLOWED: [i64; 34] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
     libc::SYS_close,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    libc::SYS_fcntl,
     libc::SYS_fstat,
     libc::SYS_futex,
     libc::SYS_getpid,
@@ -73,6 +74,7 @@ pub fn confine() -> Confined {
     let _ = chdir("/");
     for (resource, limit) in [
         (Resource::As, MEMORY),
+        (Resource::Cpu, CPU_TIME),
         (Resource::Nofile, FILES),
         (Resource::Fsize, 0),
         (Resource::Core, 0),
@@ -92,7 +94,7 @@ pub fn confine() -> Confined {
 /// Gives up the rights of root, where it has them; whose it has now.
 fn become_nobody() -> u32 {
     if rustix::process::geteuid().is_root() {
-        let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        let (user, group) = (Uid::from_raw(UNPRIVILEGED), Gid::from_raw(UNPRIVILEGED));
         let _ = thread::set_thread_groups(&[]);
         let _ = thread::set_thread_res_gid(group, group, group);
         let _ = thread::set_thread_res_uid(user, user, user);

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
+    slice,
 };
 
 use binary::{
@@ -11,6 +12,8 @@ use binary::{
 };
 
 use super::shared;
+
+const LOST: &str = "the process that reads files of targets is lost; its stacks go without names";
 
 /// Named places that are kept; beyond it all are forgotten and asked for again.
 const MOST_NAMED: usize = 16_384;
@@ -30,15 +33,24 @@ impl Names {
     /// When it cannot be seen, in words.
     pub fn observe(&mut self, pid: u32) -> Result<(), String> {
         let mut sandbox = shared();
+        sandbox.start();
+        if sandbox.is_lost() {
+            return Err(LOST.to_owned());
+        }
         let (maps, opened) = sandbox.answers.beforehand(pid);
         let (starts, files): (Vec<u64>, Vec<File>) = opened.into_iter().unzip();
         match sandbox.ask(Request::Observe { pid, maps, starts }, &files) {
-            Ok(Reply::Observed(observed)) => {
+            Some(Reply::Observed(observed)) => {
                 self.files_refused = observed?;
                 Ok(())
             }
-            _ => Err(format!("{}; its stacks go without names", super::LOST)),
+            _ => Err(LOST.to_owned()),
         }
+    }
+
+    /// True once no process reads files any more: a note says so.
+    pub fn is_lost(&self) -> bool {
+        shared().is_lost()
     }
 
     /// A process was forked: until it starts another program, it has mapped what its parent has.
@@ -55,20 +67,27 @@ impl Names {
         sandbox.tell(Request::Forget(pid));
     }
 
-    /// Follows copied stacks; none is followed where the process is lost that does it.
-    pub fn unwind(&mut self, samples: Vec<Sample>) -> Vec<Stack> {
-        let count = samples.len();
-        match shared().ask(Request::Unwind(samples), &[]) {
-            Ok(Reply::Unwound(stacks)) if stacks.len() == count => stacks,
-            _ => vec![Stack::unread(); count],
+    /// Follows copied stacks. One that ends the process that follows them costs no other one its frames.
+    pub fn unwind(&mut self, samples: &[Sample]) -> Vec<Stack> {
+        if let Some(stacks) = follow(samples) {
+            return stacks;
         }
+        let alone = |sample: &Sample| follow(slice::from_ref(sample)).and_then(|mut stacks| stacks.pop());
+        samples.iter().map(|sample| alone(sample).unwrap_or_else(Stack::unread)).collect()
     }
 
     /// The functions of a stack, the innermost first; also after its process has ended.
     pub fn describe(&mut self, stack: &Stack) -> Vec<Frame> {
         self.learn(&[stack]);
-        let frames = stack.frames.iter().filter_map(|spot| self.named.get(spot));
-        frames.flat_map(|described| described.frames.iter().cloned()).collect()
+        let mut frames = Vec::with_capacity(stack.frames.len());
+        for spot in &stack.frames {
+            match self.named.get(spot).filter(|described| !described.frames.is_empty()) {
+                Some(described) => frames.extend_from_slice(&described.frames),
+                // Left out, it would make a caller of what is none.
+                None => frames.push(Frame::unread(spot)),
+            }
+        }
+        frames
     }
 
     /// Asks for all names of stacks that are not known yet, so that describing each asks for none.
@@ -86,11 +105,15 @@ impl Names {
     }
 
     fn learn_all(&mut self, spots: HashSet<Spot>) {
-        let mut rest: Vec<Spot> = spots.into_iter().collect();
+        let modules = shared().modules();
+        // Those of a process that has ended are numbers without meaning to this one.
+        let mut rest: Vec<Spot> =
+            spots.into_iter().filter(|spot| modules.contains(&spot.module.number())).collect();
         while !rest.is_empty() {
             let asked = rest[..rest.len().min(MOST_ASKED)].to_vec();
+            let most = asked.len();
             let told = match shared().ask(Request::Describe(asked), &[]) {
-                Ok(Reply::Described(told)) if !told.is_empty() && told.len() <= rest.len() => told,
+                Some(Reply::Described(told)) if !told.is_empty() && told.len() <= most => told,
                 _ => return,
             };
             self.named.extend(rest.drain(..told.len()).zip(told));
@@ -105,7 +128,7 @@ impl Names {
     /// The runtime of a process.
     pub fn runtime(&self, pid: u32) -> Runtime {
         match shared().ask(Request::Runtime(pid), &[]) {
-            Ok(Reply::Runtime(runtime)) => runtime,
+            Some(Reply::Runtime(runtime)) => runtime,
             _ => Runtime::Other,
         }
     }
@@ -119,3 +142,15 @@ impl Names {
 
 /// Places that are asked for at once.
 const MOST_ASKED: usize = 1024;
+
+/// All of them, or none where the process has failed or has named what is not its own.
+fn follow(samples: &[Sample]) -> Option<Vec<Stack>> {
+    let mut sandbox = shared();
+    let stacks = match sandbox.ask(Request::Unwind(samples.to_vec()), &[]) {
+        Some(Reply::Unwound(stacks)) if stacks.len() == samples.len() => stacks,
+        _ => return None,
+    };
+    let modules = sandbox.modules();
+    let all = || stacks.iter().flat_map(|stack| &stack.frames);
+    all().all(|spot| modules.contains(&spot.module.number())).then_some(stacks)
+}

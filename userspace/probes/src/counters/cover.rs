@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use super::obstacle::Obstacle;
 
-/// How often threads are listed and opened anew when one was born meanwhile.
+/// Times that threads are listed and opened anew when one was born meanwhile.
 const ATTEMPTS: usize = 50;
 
 /// The threads of a process.
 pub trait People {
     /// Those that it has now.
     fn list(&self) -> Vec<u32>;
-    /// Whether it is still the same process.
+    /// True if it is still the same process.
     fn are_same(&self) -> bool;
 }
 
 /// Opens a counter for all threads of a process. A thread that is born meanwhile has inherited the counter or not, by
-/// whether its parent's was open, and nobody can tell: then all are closed and opened anew.
+/// whether its parent's was open, and that cannot be told from outside: then all are closed and opened anew.
 pub fn cover<T>(
     people: &impl People,
     open: impl Fn(u32) -> Result<T, Obstacle>,
@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    /// What each look at the threads finds; the last one stays.
+    /// Threads that each look finds; the last list stays.
     struct Looks(&'static [&'static [u32]], Cell<usize>);
 
     impl Looks {
@@ -99,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_ended_is_passed_over() {
+    fn a_thread_that_has_ended_is_passed_over() {
         let looks = Looks::new(&[&[1, 2]]);
         let open = |tid| if tid == 1 { Err(Obstacle::Ended) } else { Ok(tid) };
         assert_eq!(cover(&looks, open, 9).ok(), Some(vec![2]));
-        let nobody = |_| Err::<u32, _>(Obstacle::Ended);
-        assert!(matches!(cover(&looks, nobody, 9), Err(Obstacle::Gone)));
+        let ended = |_| Err::<u32, _>(Obstacle::Ended);
+        assert!(matches!(cover(&looks, ended, 9), Err(Obstacle::Gone)));
     }
 
     #[test]

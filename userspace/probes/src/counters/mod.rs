@@ -31,16 +31,16 @@ pub const SPEC: Spec = Spec {
 
 /// Descriptors that are left to the rest of the session.
 const RESERVE: usize = 16;
-/// How long a process that has ended is given to be gone altogether.
+/// Time in which a process that has ended is expected to be gone altogether.
 const LAST_STEPS: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// A process whose counters are wanted.
 pub struct Wanted<'a> {
-    /// The process.
+    /// Process to count for.
     pub pinned: &'a Pinned,
-    /// When it joined the session.
+    /// Time at which it joined the session, ns of the monotonic clock.
     pub joined_ns: u64,
-    /// Whether it is a command that is held before its `exec`, which is where counting begins.
+    /// True for a command that is held before its `exec`, which is where counting begins.
     pub held: bool,
 }
 
@@ -56,7 +56,7 @@ struct Target {
     held: bool,
     process: Option<OwnedFd>,
     open: Vec<Counting>,
-    /// What the first interval says: what could not be opened, and whether children are in the numbers.
+    /// Counters of the first interval: those that could not be opened, and whether children are in the numbers.
     first: Option<counters::Counters>,
 }
 
@@ -82,7 +82,8 @@ impl Counters {
         self.targets.iter().filter(|target| !target.held).for_each(Target::enable);
     }
 
-    /// How many (process, counter) pairs are missing that this machine could have given, had it been less busy.
+    /// Number of (process, counter) pairs that are missing although this machine could have given them, had it
+    /// been less busy.
     #[must_use]
     pub fn missing(&self) -> u64 {
         let words = [Obstacle::Descriptors, Obstacle::Restless].map(|obstacle| obstacle.words());
@@ -91,7 +92,7 @@ impl Counters {
         first.flat_map(|first| first.tallies.values()).filter(lost).count() as u64
     }
 
-    /// What was counted since the last look, by process.
+    /// Counts since the last look, by process.
     pub fn drain(&mut self) -> Vec<(ProcessKey, counters::Counters)> {
         let mut changes = Vec::new();
         for target in &mut self.targets {
@@ -118,7 +119,7 @@ impl Target {
     fn open(wanted: &Wanted<'_>, follow_children: bool, room: &mut usize) -> Self {
         let pinned = wanted.pinned;
         let heirs = match (pinned.only_thread, follow_children) {
-            (Some(_), _) => Heirs::Nobody,
+            (Some(_), _) => Heirs::None,
             (None, false) => Heirs::Threads,
             (None, true) => Heirs::Everybody,
         };

@@ -1,11 +1,11 @@
-//! Why a counter is not to be had: the machine lacks it, the user may not, or this is no moment for it.
+//! Reasons for a missing counter: the machine lacks it, the user may not, or this is no moment for it.
 
 use std::{fs, io};
 
 use kernel::perf::{Begin, Event, Heirs, PerfCounter};
 use model::counters::Tally;
 
-/// Why a counter could not be opened.
+/// Reason for which a counter could not be opened.
 pub enum Obstacle {
     /// The system call said so.
     Kernel(io::Error),
@@ -15,7 +15,7 @@ pub enum Obstacle {
     Descriptors,
     /// Threads came and went faster than they could be listed.
     Restless,
-    /// There was nobody left to count.
+    /// No thread was left to count.
     Gone,
     /// Children cannot be told from threads.
     ChildrenToo,
@@ -27,9 +27,9 @@ impl Obstacle {
         match error.raw_os_error() {
             Some(libc::ESRCH) => Self::Ended,
             Some(libc::EMFILE | libc::ENFILE) => Self::Descriptors,
-            // Before Linux 5.13 whoever inherits cannot be chosen; is it that, or is there no such counter?
+            // Before Linux 5.13 it cannot be chosen that only threads inherit; is it that, or is there no such counter?
             Some(libc::EINVAL) if heirs == Heirs::Threads => {
-                match PerfCounter::open(event, tid, Heirs::Nobody, Begin::Enabled) {
+                match PerfCounter::open(event, tid, Heirs::None, Begin::Enabled) {
                     Ok(_) => Self::ChildrenToo,
                     Err(error) => Self::Kernel(error),
                 }
@@ -38,7 +38,7 @@ impl Obstacle {
         }
     }
 
-    /// What the session says of the counter.
+    /// Entry of the session for the counter.
     pub fn tally(&self) -> Tally {
         match self {
             Self::Kernel(error) if !is_refusal(error) => Tally::Unsupported(self.words()),
@@ -71,7 +71,7 @@ impl Obstacle {
     }
 }
 
-/// Whether an error is about this user or this moment, and not about the machine.
+/// True if an error is about this user or this moment, and not about the machine.
 fn is_refusal(error: &io::Error) -> bool {
     let machine = [libc::ENOENT, libc::EOPNOTSUPP, libc::ENODEV, libc::ENXIO, libc::EINVAL, libc::ENOSYS];
     error.raw_os_error().is_none_or(|number| !machine.contains(&number))

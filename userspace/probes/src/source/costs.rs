@@ -1,4 +1,4 @@
-//! What the measurement itself costs.
+//! Costs of the measurement itself.
 //!
 //! The kernel's run statistics read a clock twice per run, about as much as the probes themselves: they are switched on
 //! for a part of the time only, and what they add is measured with a program that does nothing.

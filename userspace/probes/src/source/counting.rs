@@ -11,7 +11,7 @@ pub struct Counting {
     counters: Counters,
     /// Counters that could have been had, until a ledger has told so.
     missing: u64,
-    /// Why there are none, until a frame has told so.
+    /// Reason for which there are none, until a frame has told so.
     note: Option<&'static str>,
 }
 
@@ -41,7 +41,7 @@ impl Counting {
         Self { missing: counters.missing(), counters, note: None }
     }
 
-    /// Starts them.
+    /// Starts all counters.
     pub fn begin(&self) {
         self.counters.start();
     }
@@ -51,12 +51,12 @@ impl Counting {
         Self { note: Some(NOT_OF_EVERYBODY), ..Self::default() }
     }
 
-    /// What the reader must know, once.
+    /// Note for the reader, once.
     pub fn take_note(&mut self) -> Option<String> {
         self.note.take().map(str::to_owned)
     }
 
-    /// Reads them.
+    /// Reads all counters.
     pub fn collect(&mut self, gatherer: &mut Gatherer) {
         for (key, counters) in self.counters.drain() {
             gatherer.add_counters(key, &counters);
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn with_everybody_it_is_told_once_that_nobody_is_counted() {
+    fn with_every_process_it_is_reported_once_that_none_is_counted() {
         let mut counting = Counting::of_everybody();
         assert!(counting.take_note().is_some_and(|note| note.contains("--comm")));
         assert_eq!((counting.take_note(), counting.take_missing()), (None, 0));

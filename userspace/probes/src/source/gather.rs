@@ -22,21 +22,21 @@ use super::{
 };
 use crate::{Change, FutexChange, Futexes, Glanced, MutexChange, Mutexes, Sched, SchedChanges, Syscalls};
 
-/// What has been read but not yet handed on.
+/// Numbers that have been read but not yet handed on.
 #[derive(Default)]
 pub struct Gatherer {
-    /// Where system calls are counted.
+    /// Reader of system calls, where they are counted.
     syscalls: Option<Syscalls>,
-    /// Where scheduling is followed.
+    /// Reader of scheduling, where it is followed.
     sched: Option<Sched>,
-    /// Where futexes are.
+    /// Reader of futexes, where they are followed.
     futexes: Option<Futexes>,
-    /// Where waits came from, where stacks are taken.
+    /// Reader of stacks, where they are taken.
     stacks: Option<Stacks>,
-    /// Where contended locks are.
+    /// Reader of contended locks, where they are probed.
     mutexes: Option<Mutexes>,
     pending: BTreeMap<ProcessKey, Pending>,
-    /// What was last said of each process, to say only what is new.
+    /// Last report on each process, to report only changes.
     said: HashMap<ProcessKey, (String, u32, Option<Exit>)>,
     start_ns: u64,
     /// Processes with performance counters, as they were last seen: those outlive their rows.
@@ -142,13 +142,13 @@ impl Gatherer {
         }
     }
 
-    /// Whether system calls are counted at all.
+    /// True if system calls are counted at all.
     #[must_use]
     pub fn counts_calls(&self) -> bool {
         self.syscalls.is_some()
     }
 
-    /// How many system calls there were since the last frame; nothing is taken by it.
+    /// Number of system calls since the last frame; the frame will have them all the same.
     pub fn glance(&mut self, kernel: &Kernel) -> Glance {
         let glanced = self.syscalls.as_mut().map(|calls| calls.glance(kernel));
         let Glanced { rows: by_row, calls } = glanced.unwrap_or_default();
@@ -170,13 +170,13 @@ impl Gatherer {
         glance.end()
     }
 
-    /// Whether scheduling is followed at all.
+    /// True if scheduling is followed at all.
     #[must_use]
     pub fn follows_sched(&self) -> bool {
         self.sched.is_some()
     }
 
-    /// Whether futexes are followed at all.
+    /// True if futexes are followed at all.
     #[must_use]
     pub fn follows_futexes(&self) -> bool {
         self.futexes.is_some()
@@ -187,7 +187,7 @@ impl Gatherer {
         self.futexes.as_mut()
     }
 
-    /// Whether there are mutexes whose memory is to be looked at.
+    /// True if there are mutexes whose memory is to be looked at.
     #[must_use]
     pub fn has_samples(&self) -> bool {
         self.futexes.as_ref().is_some_and(Futexes::has_samples)
@@ -210,7 +210,7 @@ impl Gatherer {
         self.add_calls(Syscalls::in_flight(kernel), &rows);
     }
 
-    /// How many calls on futexes are still running, where calls are not counted and so have no row to say it in.
+    /// Number of calls on futexes that still run, where calls are not counted and so have no row to say it in.
     #[must_use]
     pub fn uncounted_in_flight(&self, kernel: &Kernel) -> u64 {
         if self.counts_calls() { 0 } else { kernel.in_flight().count() as u64 }
@@ -227,7 +227,7 @@ impl Gatherer {
         self.counted.insert(key, seen);
     }
 
-    /// Whether a process with performance counters has been seen to end.
+    /// True if a process with performance counters has been seen to end.
     #[must_use]
     pub fn has_ended(&self, key: &ProcessKey) -> bool {
         self.counted.get(key).is_some_and(|seen| seen.exit.is_some())
@@ -246,7 +246,7 @@ impl Gatherer {
         all.filter(|key| key.pid == pid).max_by_key(|key| key.joined_ns).copied()
     }
 
-    /// Whether a process is followed, and none that it has forked was heard of in this interval.
+    /// True if a process is followed, and none that it has forked was heard of in this interval.
     #[must_use]
     pub fn knows_childless(&self, pid: u32) -> bool {
         let heard = self.pending.values().map(|pending| &pending.frame).chain(self.counted.values());
@@ -294,7 +294,8 @@ impl Gatherer {
         processes
     }
 
-    /// How many stacks were taken since the last call, and how many of them end before their thread's entry, by reason.
+    /// Number of stacks that were taken since the last call, and of those that end before their thread's
+    /// entry, by reason.
     pub fn take_stack_events(&mut self) -> Vec<(&'static str, u64)> {
         self.stacks.as_mut().map(Stacks::take_events).unwrap_or_default()
     }

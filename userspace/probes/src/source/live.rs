@@ -46,9 +46,9 @@ const UNPROBED_US: &str = "mutex_unprobed_us";
 /// A target and how it is to be taken in.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
-    /// The process.
+    /// Process to trace.
     pub pinned: &'a Pinned,
-    /// Whether it is a command that is held before its `exec`.
+    /// True for a command that is held before its `exec`.
     pub held: bool,
 }
 
@@ -72,7 +72,7 @@ pub struct Live {
     /// Probes in the targets' code, where they are wanted.
     probing: Option<Probing>,
     inlining: Inlining,
-    /// Why they are not in although they are wanted.
+    /// Reason for which the probes are not in although they are wanted.
     pub(super) left_out: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl Live {
         Self::start_watched(setup, wish, targets, &mut |_| true)
     }
 
-    /// The same before somebody who watches, and may say that it is enough.
+    /// The same, with a callback that is told the progress and may stop it.
     ///
     /// # Errors
     /// As for [`Live::start`]; also when the onlooker has said stop.
@@ -103,10 +103,6 @@ impl Live {
         targets: &[Target<'_>],
         onlooker: &mut Onlooker<'_>,
     ) -> Result<Self, LoadError> {
-        if setup.probes.stacks || setup.probes.mutex {
-            // It is there by the time that the programs are verified.
-            std::thread::spawn(sandbox::start);
-        }
         let mut kernel = Kernel::load(setup)?;
         let (mut probing, left_out) = prepare_probing(setup, &mut kernel, wish)?;
         let costs = Costs::open(&mut kernel);
@@ -178,7 +174,7 @@ impl Live {
     /// Counts inside of the targets too.
     ///
     /// # Errors
-    /// Why one of them is left alone; then all are.
+    /// The reason for which one of them is left alone; then all are.
     pub fn count_inline(&mut self, targets: &[Target<'_>], how: (Detail, Hands)) -> Result<(), InlineError> {
         let mut keys: Vec<(ProcessKey, u32)> = Vec::with_capacity(targets.len());
         for Target { pinned, held } in targets {
@@ -198,13 +194,13 @@ impl Live {
         self.inlining.begin(&keys, how)
     }
 
-    /// When the session began, on the monotonic clock.
+    /// Start of the session, ns of the monotonic clock.
     #[must_use]
     pub fn start_ns(&self) -> u64 {
         self.start_ns
     }
 
-    /// How long it has been running.
+    /// Time since the start of the session.
     #[must_use]
     pub fn age(&self) -> Duration {
         Duration::from_nanos(host::monotonic_ns().saturating_sub(self.start_ns))
@@ -242,8 +238,8 @@ impl Live {
         self.inlining.meet_new(&self.kernel, &mut self.gatherer);
     }
 
-    /// True if there are probes or counters in the targets' code: their cost is to be watched, and new code is to get
-    /// them.
+    /// True if there are probes or counters in the targets' code: their cost is to be watched, and new code is
+    /// to get them.
     #[must_use]
     pub fn is_probing(&self) -> bool {
         self.probing.is_some() || self.inlining.follows()
@@ -263,7 +259,7 @@ impl Live {
         }
     }
 
-    /// Whether it is looked at how long mutexes are held.
+    /// True if it is measured how long mutexes are held.
     pub(super) fn follows_holds(&self) -> bool {
         self.probing.as_ref().is_some_and(Probing::follows_holds)
     }
@@ -276,7 +272,7 @@ impl Live {
         self.look_around();
     }
 
-    /// Whether there are mutexes whose memory is to be looked at now and then.
+    /// True if there are mutexes whose memory is to be looked at now and then.
     #[must_use]
     pub fn has_mutexes(&self) -> bool {
         self.gatherer.has_samples() && !self.switches.is_off("futex")
@@ -296,7 +292,7 @@ impl Live {
         }
     }
 
-    /// Whether no target is left.
+    /// True if no target is left.
     #[must_use]
     pub fn is_over(&self) -> bool {
         // Threads that found no room have no seat, and live on.
@@ -317,8 +313,7 @@ impl Live {
         self.close_frame(losses, host::monotonic_ns())
     }
 
-    /// How many system calls there were since the last frame, where they are counted; the next one has them all the
-    /// same.
+    /// Number of system calls since the last frame, where they are counted; the next one has them all the same.
     pub fn calls_since(&mut self) -> Option<Glance> {
         let counted = self.gatherer.counts_calls().then(|| self.gatherer.glance(&self.kernel));
         // As with frames, the end is when everything has been read.
@@ -404,8 +399,7 @@ impl Live {
         let of_probing = left_out.chain(of_probing).chain(unprobed);
         let shown = self.gatherer.follows_futexes();
         notes.extend(of_probing.map(|note| if shown { note } else { without_tier_0(&note) }));
-        notes.extend(self.inlining.take_notes());
-        notes.extend(sandbox::take_notes());
+        notes.extend(self.inlining.take_notes().into_iter().chain(sandbox::take_notes()));
         let frame = Frame {
             sequence: self.sequence,
             at_ns: now - self.start_ns,

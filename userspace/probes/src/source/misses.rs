@@ -14,9 +14,9 @@ pub struct Misses {
 }
 
 impl Misses {
-    /// Books what an interval's programs have missed. A call that lost both ends left no trace: there are at most as many
-    /// as runs at the beginning of calls, and as at their end, that no other call explains. (Calls that seccomp refuses
-    /// have no beginning, too: they explain nothing.)
+    /// Books what an interval's programs have missed. A call that lost both ends left no trace: there are at most as
+    /// many as runs at the beginning of calls, and as at their end, that no other call explains. (Calls that seccomp
+    /// refuses have no beginning, too: they explain nothing.)
     pub fn book(&mut self, programs: &[ProgramCost], ledger: &mut Ledger) {
         let of = |prefix: &str| {
             programs.iter().filter(|it| it.name.starts_with(prefix)).map(|it| it.missed).sum::<u64>()

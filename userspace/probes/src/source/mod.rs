@@ -1,4 +1,4 @@
-//! Where frames come from.
+//! Sources of frames.
 
 pub mod costs;
 mod counting;

@@ -1,4 +1,4 @@
-//! What a process did since the last frame, with the places of its parts: thousands of threads add to it in every
+//! Numbers of a process since the last frame, with the places of its parts: thousands of threads add to it in every
 //! frame.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Taking threads in that live already. With thousands of them this takes a while, and somebody watches.
+//! Attaching of threads that exist already. With thousands of them this takes a while, and the user sees the progress.
 
 use bytemuck::Zeroable as _;
 use kernel::{Candidate, Kernel, Seat, Seating, target};
@@ -6,14 +6,14 @@ use pulse_trace_common::target::{Row, phase, row_flag, thread_flag};
 
 use super::{host, live::Target};
 
-/// How far getting ready has come.
+/// Progress of getting ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done.
+    /// Name of the step.
     pub doing: &'static str,
     /// For how many threads it is done.
     pub done: usize,
-    /// How many there are; those that are born meanwhile seat themselves.
+    /// Number of threads in this step; those that are born meanwhile seat themselves.
     pub of: usize,
 }
 
@@ -48,7 +48,7 @@ impl<'a, 'b> Meter<'a, 'b> {
         self.goes_on
     }
 
-    /// Whether nobody has said stop.
+    /// False once the onlooker has said stop.
     pub(super) fn goes_on(&self) -> bool {
         self.goes_on
     }
@@ -57,13 +57,13 @@ impl<'a, 'b> Meter<'a, 'b> {
 /// Outcome of attaching to the threads of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seated {
-    /// When it joined.
+    /// Time at which it joined, ns of the monotonic clock.
     pub joined_ns: u64,
     /// Threads that have a seat from this on.
     pub seated: u64,
     /// Threads that found no room.
     pub refused: u64,
-    /// Whether it was alive when all of its threads were seated.
+    /// True if it was alive when all of its threads were seated.
     pub alive: bool,
 }
 
@@ -116,8 +116,8 @@ pub(super) fn seat(
     }
 }
 
-/// Begins the accounts of all threads, and finds out what those are doing that do not move. Tells whether nobody has
-/// said stop.
+/// Begins the accounts of all threads, and finds out what those are doing that do not move. Returns false once the
+/// onlooker has said stop.
 pub(super) fn open_accounts(kernel: &Kernel, now_ns: u64, onlooker: &mut Onlooker<'_>) -> bool {
     let opened = kernel.open_accounts(now_ns);
     let mut meter = Meter::begin(onlooker, "looking at what they do", opened.len());

@@ -1,4 +1,4 @@
-//! Where waits came from: copied stacks are followed as they arrive, and named when a frame is due.
+//! Stacks of waits: copied stacks are followed as they arrive, and named when a frame is due.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +18,7 @@ use pulse_trace_common::{
 
 use super::runtimes::Notes;
 
-/// What stacks are of: an operation on a futex of a process, or a mutex there.
+/// Wait that stacks belong to: an operation on a futex of a process, or a mutex there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wait {
     process: ProcessKey,
@@ -54,14 +54,14 @@ struct Taken {
     sampled: u64,
 }
 
-/// What a stack is read with: the process and the program that it ran.
+/// Key of a stack's maps: the process and the program that it ran.
 type Program = (u64, u32);
 
 /// Copies that are followed together.
 #[derive(Default)]
 struct Batch {
     samples: Vec<Sample>,
-    /// What each was taken for.
+    /// Entry that each sample was taken for.
     owners: Vec<u64>,
     bytes: usize,
 }
@@ -97,6 +97,10 @@ impl Stacks {
         for row in rows.values() {
             self.inherit(row);
         }
+        // What they had mapped is needed no more once their rows are given back.
+        for pid in self.known.extract_if(|pid, _| !rows.contains_key(pid)).map(|(pid, _)| pid) {
+            self.names.forget(pid);
+        }
         let mut batch = Batch::default();
         kernel.take_stacks(|copied| {
             self.add(copied, rows.get(&copied.tgid), &mut batch);
@@ -123,6 +127,8 @@ impl Stacks {
             batch.bytes += bytes.len();
             batch.owners.push(copied.owner);
             batch.samples.push(Sample { pid: copied.tgid, registers: Registers { ip, sp, bp, lr }, bytes });
+        } else if self.names.is_lost() {
+            self.keep(copied.owner, Stack::unread());
         } else {
             self.keep(copied.owner, Stack::unobserved());
         }
@@ -132,7 +138,7 @@ impl Stacks {
         if batch.samples.is_empty() {
             return;
         }
-        let stacks = self.names.unwind(batch.samples);
+        let stacks = self.names.unwind(&batch.samples);
         batch.owners.into_iter().zip(stacks).for_each(|(owner, stack)| self.keep(owner, stack));
     }
 
@@ -146,7 +152,7 @@ impl Stacks {
         taken.sampled += 1;
     }
 
-    /// Whether the maps are at hand that the process had when its stack was copied.
+    /// True if the maps are at hand that the process had when its stack was copied.
     fn is_readable(&mut self, copied: &Copied, row: &Row) -> bool {
         copied.execs == row.execs && self.observe_program(row)
     }
@@ -176,7 +182,7 @@ impl Stacks {
         }
     }
 
-    /// Forgets entries that are given back, with whatever was taken for calls that never ended.
+    /// Forgets entries that are given back, with the stacks of calls that never ended.
     pub fn forget(&mut self, kind: u32, entries: &[u32]) {
         for entry in entries {
             self.taken.remove(&(kind, *entry));
@@ -241,7 +247,7 @@ impl Stacks {
         self.notes.take(probes_mutexes)
     }
 
-    /// What happened since the last call, by name.
+    /// Counts of events since the last call, by name.
     pub fn take_events(&mut self) -> Vec<(&'static str, u64)> {
         std::mem::take(&mut self.events).into_iter().collect()
     }
@@ -252,7 +258,7 @@ fn processes(kernel: &Kernel) -> HashMap<u32, Row> {
     kernel.process_rows().map(|(_, row)| (row.tgid, row)).collect()
 }
 
-/// What a stack that does not reach the entry of its thread is counted as.
+/// Name under which a stack is counted that does not reach the entry of its thread.
 fn event(end: &End) -> Option<&'static str> {
     match end {
         End::Complete => None,

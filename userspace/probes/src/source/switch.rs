@@ -10,7 +10,7 @@ use crate::Switch;
 /// The ledger's name for times that a probe was switched off.
 pub(super) const SWITCHED_OFF: &str = "probe_switched_off";
 
-/// What is off, and what the reader has not been told yet.
+/// Probes that are off, and notes that the reader has not been told yet.
 #[derive(Default)]
 pub struct Switches {
     /// Since when, ns since the session began.
@@ -20,22 +20,22 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// How often something was switched off since the last call.
+    /// Number of times that a probe was switched off, since the last call.
     pub(super) fn take_count(&mut self) -> u64 {
         std::mem::take(&mut self.count)
     }
 
-    /// Whether a probe is off.
+    /// True if a probe is off.
     pub(super) fn is_off(&self, name: &str) -> bool {
         self.off.contains_key(name)
     }
 
-    /// What the reader must know.
+    /// Notes for the reader.
     pub(super) fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
 
-    /// What is off now stays off.
+    /// Ends the session: probes that are off now stay off.
     pub(super) fn end(&mut self) {
         for (name, since) in std::mem::take(&mut self.off) {
             self.notes.push(format!(
@@ -102,7 +102,7 @@ impl Live {
         Ok(())
     }
 
-    /// Why a probe cannot be switched now.
+    /// Reason for which a probe cannot be switched now.
     fn refusal(&self, which: Switch, on: bool) -> Option<String> {
         if let (Switch::Mutex, Some(why)) = (which, &self.left_out) {
             return Some(why.clone());

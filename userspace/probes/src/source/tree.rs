@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use kernel::{
-    Kernel, LoadError, Setup, descriptors,
+    Kernel, LoadError, Setup, descriptors, sandbox,
     target::{self, Pinned},
 };
 use pulse_trace_common::target::row_flag;
@@ -19,7 +19,7 @@ use super::{
 /// Outcome of attaching to all targets.
 #[derive(Default)]
 pub struct Taken {
-    /// When each target joined, then each of [`Self::found`].
+    /// Time at which each target joined, then each of [`Self::found`].
     pub joined_ns: Vec<u64>,
     /// Threads that found no room.
     pub refused: u64,
@@ -88,10 +88,11 @@ impl Taken {
 
     /// Seats the threads of every process but the tool's.
     fn take_everybody(&mut self, kernel: &mut Kernel, onlooker: &mut Onlooker<'_>) -> Result<(), LoadError> {
-        let (me, mut visited) = (std::process::id(), HashSet::new());
+        let (own, mut visited) = ([std::process::id(), sandbox::pid()], HashSet::new());
         let mut meter = Meter::begin(onlooker, "attaching to all processes", 0);
         for _ in 0..PASSES {
-            let all: Vec<(u32, u32)> = target::parents().into_iter().filter(|(pid, _)| *pid != me).collect();
+            let all: Vec<(u32, u32)> =
+                target::parents().into_iter().filter(|(pid, _)| !own.contains(pid)).collect();
             if self.seat(kernel, all, &mut visited, false, &mut meter)? == 0 {
                 break;
             }

@@ -22,12 +22,12 @@ struct SpinBlock {
     depth: isize,
     ranges: Ranges,
     file: u64,
-    /// Where `cnt` is, by address.
+    /// Location of `cnt`, by address; `None` where it is no plain register.
     count: Vec<(u64, u64, Option<Reg>)>,
     exponential: bool,
 }
 
-/// What is gathered on the way through the function.
+/// Findings on the way through the function.
 #[derive(Default)]
 struct Gathered {
     /// Open blocks: their depth and addresses.
@@ -35,7 +35,7 @@ struct Gathered {
     spin: Option<SpinBlock>,
     /// The spin's block is still open.
     in_spin: bool,
-    /// Where the block begins that holds the adaptive wait, and where that wait returns.
+    /// First address of the block that holds the adaptive wait, and the address to which that wait returns.
     adaptive: Vec<(u64, u64)>,
     returns: Vec<u64>,
 }
@@ -181,7 +181,7 @@ fn ranges<'a>(dwarf: &Dwarf<Slice<'a>>, unit: &Unit<Slice<'a>>, entry: &Entry<'a
     found
 }
 
-/// Which register holds a variable, by address; `None` for everything that is no plain register.
+/// Register that holds a variable, by address; `None` for everything that is no plain register.
 fn locations<'a>(
     dwarf: &Dwarf<Slice<'a>>,
     unit: &Unit<Slice<'a>>,

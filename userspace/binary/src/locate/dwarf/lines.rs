@@ -9,7 +9,7 @@ const MOST_ROWS: usize = 1 << 20;
 
 /// The lowest address of the last line of a file within these ranges.
 ///
-/// What ends a spin is the last statement of its block.
+/// A spin ends with the last statement of its block.
 pub fn last_statement(unit: &Unit<Slice<'_>>, file: u64, ranges: &[(u64, u64)]) -> Option<u64> {
     let program = unit.line_program.clone()?;
     let mut rows = program.rows();

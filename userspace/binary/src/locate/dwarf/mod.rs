@@ -19,14 +19,14 @@ type Slice<'a> = EndianSlice<'a, LittleEndian>;
 /// Landmarks, and whether debug information has the count at the end of the spin only one byte before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The places.
+    /// Landmarks by debug information.
     pub landmarks: Landmarks,
     /// Nothing holds the count at the very statement, says the location list.
     pub count_lost: bool,
 }
 
-/// Which functions to look for: ours, theirs, and the source files that are compiled into them. The same line of the
-/// same source stands in both, so a line alone says nothing.
+/// Functions to look for: ours, theirs, and the source files that are compiled into them. The same line of the same
+/// source stands in both, so a line alone says nothing.
 const FUNCTIONS: [(&str, &[&str], &str); 2] = [
     (MUTEX_LOCK, &["___pthread_mutex_lock", "__pthread_mutex_lock"], "pthread_mutex_lock.c"),
     (COND_LOCK, &["__pthread_mutex_cond_lock"], "pthread_mutex_cond_lock.c"),
@@ -35,7 +35,7 @@ const FUNCTIONS: [(&str, &[&str], &str); 2] = [
 /// Reads the debug information of a library.
 ///
 /// # Errors
-/// Why it cannot be read at all.
+/// The reason for which it cannot be read at all.
 pub fn find(image: &Image<'_>) -> Result<Vec<Found>, String> {
     let sections = Sections::load(image)?;
     let dwarf = sections.dwarf();

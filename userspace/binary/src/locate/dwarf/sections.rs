@@ -17,15 +17,15 @@ const RATIO: u64 = 2_000;
 pub struct Sections<'a>(DwarfSections<Cow<'a, [u8]>>);
 
 impl<'a> Sections<'a> {
-    /// Unpacks.
+    /// Unpacks the sections of debug information.
     ///
     /// # Errors
-    /// Which section cannot be unpacked.
+    /// The section that cannot be unpacked.
     pub fn load(image: &Image<'a>) -> Result<Self, String> {
         DwarfSections::load(|id| section(image, id)).map(Self)
     }
 
-    /// For reading.
+    /// Borrows the sections for reading.
     #[must_use]
     pub fn dwarf(&self) -> Dwarf<Slice<'_>> {
         self.0.borrow(|bytes| EndianSlice::new(bytes, LittleEndian))

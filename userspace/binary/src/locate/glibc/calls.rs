@@ -1,4 +1,4 @@
-//! Where every call of a function that takes a mutex or lets go of it passes, contended or not: at its beginning.
+//! Sites that every call of a function that takes or releases a mutex passes, contended or not: at its beginning.
 
 use iced_x86::InstructionInfoFactory;
 

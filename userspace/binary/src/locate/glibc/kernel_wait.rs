@@ -17,8 +17,8 @@ const PRIVATE: u64 = 0x80;
 const WAIT: u64 = 0;
 const WAIT_BITSET: u64 = 9;
 
-/// Whether the function at an address waits on a futex: it, or the function in which it ends, makes the system call,
-/// and the operation that it composes is a wait and nothing else.
+/// Reports whether the function at an address waits on a futex: it, or the function in which it ends, makes the system
+/// call, and the operation that it composes is a wait and nothing else.
 pub fn waits(image: &Image<'_>, extents: &Extents, address: u64) -> bool {
     let Some(body) = body_at(image, extents, address) else { return false };
     if makes_call(&body) {
@@ -63,8 +63,8 @@ fn composes_wait(body: &Body<'_>) -> bool {
     matches!(first & !PRIVATE, WAIT | WAIT_BITSET) && operations.all(|other| other == first)
 }
 
-/// Whose wait a call in `pthread_mutex_lock` is, by what its function does next with the lock: a recursive mutex gets
-/// its count set to one, any other its owner.
+/// Kind of mutex for which a call in `pthread_mutex_lock` waits, by what its function does next with the lock: a
+/// recursive mutex gets its count set to one, any other its owner.
 pub fn kind_after(body: &Body<'_>, states: &[Option<State>], call: usize) -> Option<Wait> {
     const COUNT: i64 = 4;
     const OWNER: i64 = 8;

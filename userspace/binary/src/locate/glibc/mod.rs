@@ -23,16 +23,16 @@ pub const MUTEX_LOCK: &str = "pthread_mutex_lock";
 /// The same source, compiled for the end of a wait on a condition variable. It has no symbol.
 pub const COND_LOCK: &str = "__pthread_mutex_cond_lock";
 
-/// What was found.
+/// Sites and spins of one glibc.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// How `pthread_mutex_lock` counts.
+    /// Counting of spins in `pthread_mutex_lock`.
     pub generation: Option<Generation>,
-    /// How every function counts that spins.
+    /// Counting of spins in every function that spins.
     pub spins: Vec<Spin>,
     /// In no order.
     pub sites: Vec<Site>,
-    /// Where every call passes, contended or not.
+    /// Sites that every call passes, contended or not.
     pub calls: Vec<Site>,
     /// Of the functions that debug information can be compared with.
     pub landmarks: Vec<Landmarks>,
@@ -57,7 +57,7 @@ impl<'a> Examined<'a> {
 /// Finds all that can be found.
 ///
 /// # Errors
-/// Why `pthread_mutex_lock` is not understood. Then nothing else is believed either.
+/// The reason for which `pthread_mutex_lock` is not understood. Then nothing else is believed either.
 pub fn find(image: &Image<'_>, extents: &Extents) -> Result<Found, String> {
     let functions = image.named(MUTEX_LOCK);
     let [function] = functions.as_slice() else {
@@ -99,7 +99,7 @@ fn mutex(
     Ok((spin, *wait))
 }
 
-/// Where a function passes control on at its end, if only one place comes into question.
+/// Address to which a function passes control at its end, if only one comes into question.
 fn tail(image: &Image<'_>, extents: &Extents, function: &Function<'_>) -> Option<u64> {
     let body = Body::decode(image, extents, function.address, function.size).ok()?;
     let jumps = body.instructions.iter().filter(|of| of.mnemonic() == iced_x86::Mnemonic::Jmp);

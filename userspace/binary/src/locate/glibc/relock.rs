@@ -1,4 +1,4 @@
-//! The lock that `pthread_cond_wait` takes again: no symbol names it, but whoever waits calls it.
+//! The lock that `pthread_cond_wait` takes again: no symbol names it, but the functions that wait call it.
 
 use super::{COND_LOCK, Examined, Found, mutex};
 use crate::locate::{
@@ -40,7 +40,7 @@ pub fn find(image: &Image<'_>, extents: &Extents, wait: u64, found: &mut Found) 
     }
 }
 
-/// Where calls and jumps lead that leave a function.
+/// Targets of calls and jumps that leave a function.
 fn leaves(body: &Body<'_>) -> Vec<u64> {
     let targets = body.instructions.iter().filter_map(branch_target);
     targets.filter(|target| !body.holds(*target)).collect()

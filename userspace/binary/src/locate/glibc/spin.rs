@@ -20,11 +20,11 @@ const SPINS: i64 = 0x14;
 pub struct Spin {
     /// The load with which every contended acquisition begins, and the cheapest instruction of the same line.
     pub contended: Place,
-    /// Where spins end; `pthread_mutex_lock` has one of these.
+    /// Ends of spins; `pthread_mutex_lock` has one of these.
     pub ends: Vec<End>,
     /// Begin of the line that makes the last attempt, and the branch behind that attempt.
     pub gave_up: Option<(Place, usize)>,
-    /// How it counts.
+    /// Way in which the spin counts.
     pub generation: Generation,
 }
 
@@ -48,7 +48,7 @@ pub struct End {
     pub count_at_first: Reg,
 }
 
-/// Whether the 16 bits that an instruction touches are the mutex's `__spins`.
+/// True if the 16 bits that an instruction touches are the mutex's `__spins`.
 pub fn is_spins(instruction: &Instruction, states: &[Option<State>], index: usize) -> bool {
     touches(instruction, states, index, SPINS) && instruction.memory_size().size() == 2
 }
@@ -62,7 +62,7 @@ fn touches(instruction: &Instruction, states: &[Option<State>], index: usize, fi
 /// Finds the spin; `Ok(None)` where the function never touches `__spins`.
 ///
 /// # Errors
-/// What is not as it should be, for a sentence that names the function.
+/// The reason for which it is not understood, for a sentence that names the function.
 pub fn find(body: &Body<'_>, states: &[Option<State>]) -> Result<Option<Spin>, &'static str> {
     let touching = |wanted: fn(&Instruction) -> bool| -> Vec<usize> {
         let all = body.instructions.iter().enumerate();
@@ -176,7 +176,7 @@ fn gave_up(
     Some((place, branch))
 }
 
-/// One by one, or by the length of the pause: whoever mixes both is not known.
+/// One by one, or by the length of the pause; a function that mixes both is not known.
 fn generation(body: &Body<'_>, region: &[usize], updates: &[Update]) -> Result<Generation, &'static str> {
     let (mut pauses, mut clock, mut ones, mut sums) = (0, 0, 0, 0);
     let counts = |register| updates.iter().any(|update| Reg::whole(register) == Some(update.count));

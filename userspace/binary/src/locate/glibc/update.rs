@@ -17,10 +17,10 @@ use crate::locate::{
 /// A value in terms of what the registers held at the beginning of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Term {
-    /// What this register held.
+    /// Value that this register held.
     Held(Reg),
     Constant(i64),
-    /// `__spins`.
+    /// The mutex's `__spins`.
     Spins,
     /// `cnt - __spins`, with the register that held `cnt`.
     Difference(Reg),
@@ -141,7 +141,7 @@ impl Machine {
         }
     }
 
-    /// What the first operand becomes.
+    /// Value of the first operand after the instruction.
     fn result(&self, instruction: &Instruction, first: Term, second: Term) -> Option<Term> {
         use Term::{Biased, Constant, Difference, Held, Rounded, Spins, Step, Sum};
         Some(match (instruction.mnemonic(), first, second) {

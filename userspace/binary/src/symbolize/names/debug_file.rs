@@ -10,11 +10,11 @@ use crate::{
     },
 };
 
-/// Where a file lies, to look beside it.
+/// Location of a file, to look beside it.
 pub struct Beside<'a> {
-    /// Who looks.
+    /// Opens the files.
     pub files: &'a dyn Files,
-    /// Its path.
+    /// Path of the file, in its process.
     pub origin: &'a Origin,
     /// Last part of it.
     pub name: &'a str,

@@ -2,7 +2,7 @@
 
 use cpp_demangle::{DemangleOptions, Symbol};
 
-/// Longest name that is taken apart: some that are meant to be read by nobody take very long.
+/// Longest name that is demangled: some generated names take very long.
 const LONGEST: usize = 4096;
 
 /// The name without what compilers add; as it is if it is of another kind. C++ functions go without their parameters,

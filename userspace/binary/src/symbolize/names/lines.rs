@@ -34,7 +34,7 @@ pub struct Lines {
     lookups: usize,
 }
 
-/// What was parsed is kept for so many look-ups, then dropped: it only grows.
+/// Look-ups after which parsed units are dropped: what is kept only grows.
 const KEPT_FOR: usize = 512;
 
 /// Debug information larger than this is left alone: to parse its table of contents alone would take more memory than

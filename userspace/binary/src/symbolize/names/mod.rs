@@ -23,7 +23,7 @@ use super::{
 pub struct Named {
     /// Its name as a person wrote it.
     pub function: Option<Arc<str>>,
-    /// Where it begins, as the file counts; unknown for one that was written into another.
+    /// First address, as the file counts; unknown for a function that was written into another.
     pub start: Option<u64>,
     /// Source file and line.
     pub location: Option<(Arc<str>, u32)>,
@@ -31,7 +31,7 @@ pub struct Named {
     pub inlined: bool,
 }
 
-/// What a file can be asked for names.
+/// Names of functions in one file.
 pub struct Names {
     symbols: Vec<Symbols>,
     lines: Option<Lines>,

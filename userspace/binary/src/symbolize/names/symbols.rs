@@ -20,7 +20,7 @@ const MOST: usize = 2_000_000;
 /// Symbols read at a time.
 const CHUNK: usize = 512;
 
-/// How far back a function that covers an address may begin behind others: nested ones are rare.
+/// Number of symbols to search backwards for one that covers an address: nested ones are rare.
 const NESTED: usize = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +35,7 @@ struct Entry {
 pub struct Symbols {
     entries: Vec<Entry>,
     names: View,
-    /// Whether every function is in it, so that one without a length ends where the next begins.
+    /// True if every function is in it, so that one without a length ends where the next begins.
     is_full: bool,
 }
 

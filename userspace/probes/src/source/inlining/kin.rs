@@ -1,4 +1,4 @@
-//! Which processes are behind the numbers that they count under.
+//! Processes behind the numbers that they count under.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ use crate::source::{gather::Gatherer, host};
 #[derive(Default)]
 pub struct Kin {
     known: BTreeMap<u16, ProcessKey>,
-    /// Whether the target calls its threads by the ids that this tool knows.
+    /// True if the target calls its threads by the ids that this tool knows.
     same_ids: bool,
-    /// When the target started, in clock ticks since boot.
+    /// Start of the target, in clock ticks since boot.
     began: u64,
 }
 
 impl Kin {
-    /// Nobody yet.
+    /// Makes an empty list for a target.
     pub fn of(target: u32) -> Self {
         let status = target::text(&format!("/proc/{target}/status")).unwrap_or_default();
         let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
@@ -57,18 +57,19 @@ impl Kin {
         Some(key)
     }
 
-    /// Whether what stands as the id of its first thread is that. Where another thread has forked it, the id of the process
-    /// that this thread was of stands there: either the thread that counted tells, or that such a child is not known of.
+    /// True if the recorded id of its first thread is right. Where another thread has forked it, the id of the process
+    /// that this thread was of stands there: either the thread that counted tells, or that such a child is
+    /// not known of.
     fn is_itself(&self, own: &Own, target: u32, gatherer: &Gatherer) -> bool {
         let is_taken = || self.known.values().any(|key| key.pid == own.leader);
         let is_likely = || gatherer.knows_childless(own.leader) && !is_taken();
-        // In a PID namespace of its own it may call itself by the id of somebody who has been there for long.
+        // If it is in a PID namespace of its own, its id may be that of an older process here.
         let is_later = || target::stat(own.leader).is_none_or(|stat| stat.started >= self.began);
         let can_tell = self.same_ids && own.leader != 0 && own.leader != target;
         can_tell && (own.leader == own.thread || is_likely()) && is_later()
     }
 
-    /// Whether a process is one of them.
+    /// True if a process is one of them.
     pub fn has(&self, key: &ProcessKey) -> bool {
         self.known.values().any(|known| known == key)
     }

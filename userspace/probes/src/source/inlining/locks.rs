@@ -16,7 +16,7 @@ use pulse_trace_common::target::Row;
 use super::numbers;
 use crate::kind_of;
 
-/// What is known of the mutexes of one process and its children.
+/// Known mutexes of one process and its children.
 pub struct Locks {
     target: u32,
     places: Places,
@@ -36,7 +36,7 @@ impl Locks {
         self.places.begin();
     }
 
-    /// What is told of a mutex.
+    /// Frame of a mutex.
     pub fn frame(
         &mut self,
         key: ProcessKey,
@@ -65,7 +65,7 @@ impl Locks {
     }
 }
 
-/// Whether a mutex of this kind passes where was counted: its memory may be something else by now.
+/// True if a mutex of this kind takes the paths that were counted: its memory may be something else by now.
 fn agrees(kind: MutexKind, counts: &Counts) -> bool {
     const PLAIN: [u8; 2] = [0, 2];
     let (adaptive, plain) = (counts.of(Passing::AdaptiveAttempt) > 0, counts.of(Passing::NormalAttempt) > 0);
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_counted_for_has_no_kind() {
+    fn a_mutex_without_counts_has_no_kind() {
         assert!(!agrees(kind_of(3), &Counts::default()));
     }
 }

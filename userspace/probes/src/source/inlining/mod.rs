@@ -28,14 +28,14 @@ use super::gather::Gatherer;
 struct Counted {
     key: ProcessKey,
     patch: Patch,
-    /// What it was called when they were put in.
+    /// Name of the process when the counters were put in.
     comm: String,
-    /// What was read last.
+    /// Numbers that were read last.
     before: Everything,
     kin: Kin,
-    /// Where locks are told apart.
+    /// Known locks, where locks are told apart.
     locks: Option<Locks>,
-    /// Whether somebody else has removed them.
+    /// True once another program has removed the counters.
     vanished: bool,
     since: Instant,
 }
@@ -50,12 +50,12 @@ pub struct Inlining {
     /// The detail of counting; `None` without `--inline`.
     detail: Option<Detail>,
     started: Started,
-    /// What puts counters in and takes them out; `None` where this process does.
+    /// Process that puts counters in and takes them out; `None` where this process does.
     helper: Option<Arc<Helper>>,
     ended: bool,
 }
 
-/// What is not in the numbers, or not in all of them.
+/// Counts that are not in the numbers, or not in all of them.
 #[derive(Clone, Copy, Default)]
 struct Missing {
     /// Spin counts that were too large to be told apart.
@@ -143,7 +143,7 @@ impl Inlining {
         }
     }
 
-    /// Reads them.
+    /// Reads all counters.
     pub fn collect(&mut self, gatherer: &mut Gatherer) {
         for counted in &mut self.counted {
             if !self.ended && !counted.vanished && counted.patch.has_vanished() {
@@ -193,18 +193,18 @@ impl Inlining {
         self.notes.extend(self.started.note());
     }
 
-    /// What the reader must know, each once.
+    /// Notes for the reader, each once.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
 
-    /// What it took, in the interval.
+    /// Cost in this interval, if counters were read in it.
     pub fn take_cost(&mut self) -> Option<InlineCost> {
         let cost = self.cost.as_mut()?;
         Some(std::mem::take(cost))
     }
 
-    /// What is missing in some numbers, in the interval, by name; and what is missing in all.
+    /// Counts that are missing in some numbers, in the interval, by name; and those that are missing in all.
     pub fn take_missing(&mut self) -> (BTreeMap<&'static str, u64>, u64) {
         let missing = std::mem::take(&mut self.missing);
         let [acquisitions, contended] = missing.without_lock;
@@ -220,7 +220,8 @@ impl Inlining {
 }
 
 impl Counted {
-    /// What came on top since the last time. Who is not known yet is left for the next time, at the end for nobody.
+    /// Takes what was added since the last time. Numbers of a process that is not known yet are left for the next time;
+    /// at the end they count as missing.
     fn take(&mut self, now: Everything, last: bool, gatherer: &mut Gatherer, missing: &mut Missing) {
         if let Some(locks) = &mut self.locks {
             locks.begin();
@@ -280,7 +281,7 @@ fn cut_short(pid: u32, threads: usize) -> Option<String> {
     })
 }
 
-/// What stayed behind.
+/// Sentences about what was left behind in a process.
 fn left(pid: u32, done: Removal) -> Vec<String> {
     let mut notes = Vec::new();
     if done.memory_left {
@@ -295,7 +296,7 @@ fn left(pid: u32, done: Removal) -> Vec<String> {
             _ => ("processes", "keep", "they are", "them"),
         };
         notes.push(format!(
-            "{LEFT_INSIDE}{} {processes} that process {pid} has forked {keep} counters that nobody reads any more; {they} harmless, \
+            "{LEFT_INSIDE}{} {processes} that process {pid} has forked {keep} counters that are read no more; {they} harmless, \
              and `doctor -p PID --repair` removes {them}",
             done.heirs_left
         ));

@@ -31,7 +31,7 @@ pub struct Started {
     refused: BTreeMap<String, u64>,
 }
 
-/// What has been done about a process.
+/// Progress with a process.
 #[derive(Clone, Copy, Default)]
 struct Known {
     /// Number of the newest `exec` that is done with.
@@ -42,13 +42,13 @@ struct Known {
 
 /// A process and its newest program.
 pub struct Program {
-    /// The process.
+    /// Process that runs the program.
     pub key: ProcessKey,
     /// The number of the program's `exec`.
     pub execs: u32,
     /// False once the process has ended.
     pub is_alive: bool,
-    /// Its name.
+    /// Name of the process, with zeros behind it.
     pub comm: [u8; COMM_LEN],
 }
 

@@ -7,7 +7,7 @@ use super::{Probing, host};
 /// The library that a Java virtual machine is.
 const JAVA: &str = "libjvm.so";
 
-/// What is said of a process that maps such a file: locks of its own are none that probes see.
+/// Sentence about a process that maps such a file: probes do not see locks of its own.
 pub fn own_locks(path: &str, pid: u32) -> Option<String> {
     let is_java = path.trim_end_matches(" (deleted)").rsplit('/').next() == Some(JAVA);
     is_java.then(|| {

@@ -1,4 +1,4 @@
-//! What probes in targets' code may cost, and whether they still keep to it.
+//! Limit of the cost of probes in targets' code, and whether they still keep to it.
 
 /// A burst may take this much of the targets' CPU time in advance.
 const AHEAD_NS: f64 = 200e6;
@@ -8,7 +8,7 @@ const AHEAD_NS: f64 = 200e6;
 pub struct Budget {
     /// Percent; `None` for any.
     percent: Option<f64>,
-    /// What may still be spent, ns.
+    /// CPU time that may still be spent, ns.
     credit_ns: f64,
 }
 

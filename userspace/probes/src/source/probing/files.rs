@@ -37,7 +37,7 @@ pub fn of_process(pid: u32) -> Vec<Candidate> {
     candidates(&mappings)
 }
 
-/// What identifies a file that a process has mapped.
+/// Identity of a file that a process has mapped.
 pub const fn id(candidate: &Candidate) -> FileId {
     (candidate.device, candidate.inode)
 }
@@ -46,9 +46,9 @@ pub const fn id(candidate: &Candidate) -> FileId {
 pub struct Examined {
     /// Kept open: attaching by its descriptor cannot meet another file.
     pub file: File,
-    /// What it is called: the C library with its release, or the last part of its path.
+    /// Name: the C library with its release, or the last part of its path.
     pub library: String,
-    /// Where it can be probed.
+    /// Sites that can be probed.
     pub plan: FilePlan,
 }
 

@@ -1,5 +1,5 @@
-//! Mutexes that are followed from where they are taken to where they are let go of: puts the probes for that in and takes them
-//! out, all the time or in stretches.
+//! Mutexes that are followed from where they are taken to where they are let go of: puts the probes for that in and
+//! takes them out, all the time or in stretches.
 
 use std::{fs::File, num::NonZeroU32, os::fd::AsRawFd as _};
 
@@ -42,7 +42,7 @@ impl Probed {
 }
 
 impl Probing {
-    /// Whether it is looked at how long mutexes are held.
+    /// True if it is measured how long mutexes are held.
     pub const fn follows_holds(&self) -> bool {
         self.choice.hold.is_some()
     }
@@ -80,7 +80,7 @@ impl Probing {
             Some(Step::Pause) => {
                 let pauses = sampling.pauses();
                 self.take_out(|process| &mut process.takes);
-                // Only now is nobody left who could be seen to try.
+                // Only now is no thread left that could be seen to try.
                 kernel.follow_holds(stretch, pauses);
             }
             Some(Step::End) => {
@@ -147,7 +147,7 @@ impl Probing {
         }
     }
 
-    /// Mutexes that were still held when nobody looked any more, since the last call.
+    /// Mutexes that were still held when they were no longer followed, since the last call.
     pub fn take_unfinished(&mut self) -> u64 {
         std::mem::take(&mut self.unfinished)
     }

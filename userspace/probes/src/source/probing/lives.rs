@@ -1,5 +1,5 @@
-//! Processes that ran for a part of their lives before their probes were in, or ended before: what they did then is in no
-//! number, and the ledger says for how long.
+//! Processes that ran for a part of their lives before their probes were in, or ended before: what they did then is in
+//! no number, and the ledger says for how long.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use pulse_trace_common::target::Row;
 
 use super::Probing;
 
-/// What is known of one process that runs.
+/// State of one process that runs.
 #[derive(Clone, Copy, Debug, Default)]
 struct Life {
-    /// When it was looked at last.
+    /// Time at which it was looked at last.
     looked_ns: u64,
-    /// Whether there are probes in its code, or it is known that there is no place for any.
+    /// True if there are probes in its code, or it is known that there is no place for any.
     is_settled: bool,
     is_told: bool,
 }
@@ -21,22 +21,22 @@ struct Life {
 /// Processes without probes.
 #[derive(Debug, Default)]
 pub struct Lives {
-    /// Since when everybody is to have probes; `None` while nobody is.
+    /// Time since which every process is to have probes; `None` while no process is.
     since_ns: Option<u64>,
     all: HashMap<ProcessKey, Life>,
-    /// How many there were and how long they ran so, since the last frame and in all.
+    /// Number of processes without probes and their time without, ns, since the last frame and in all.
     new: (u64, u64),
     total: (u64, u64),
 }
 
 impl Lives {
-    /// From here on everybody is to have probes, or nobody.
+    /// From here on every process is to have probes, or none.
     pub const fn watch(&mut self, since_ns: Option<u64>) {
         self.since_ns = since_ns;
     }
 
-    /// A process was looked at from one time to another. It is settled if its probes are in or there is no place for any;
-    /// late if some were put in that were not there before.
+    /// A process was looked at from one time to another. It is settled if its probes are in or there is no place for
+    /// any; late if some were put in that were not there before.
     pub fn looked(&mut self, key: ProcessKey, at: (u64, u64), is_settled: bool, is_late: bool) {
         let life = self.all.entry(key).or_default();
         let before = life.looked_ns;
@@ -71,12 +71,12 @@ impl Lives {
         }
     }
 
-    /// How many there were since the last call, and how long they ran without probes, ns.
+    /// Number of processes since the last call, and the time that they ran without probes, ns.
     pub fn take(&mut self) -> (u64, u64) {
         std::mem::take(&mut self.new)
     }
 
-    /// What the reader must know at the end.
+    /// Note for the reader at the end.
     pub fn note(&self) -> Option<String> {
         let (count, ns) = self.total;
         let who = if count == 1 { "1 process".to_owned() } else { format!("{count} processes") };
@@ -91,7 +91,7 @@ impl Lives {
 }
 
 impl Probing {
-    /// Whether a process was not looked at yet, or runs another program by now.
+    /// True if a process was not looked at yet, or runs another program by now.
     pub(super) fn is_new(&self, pid: u32, execs: u32) -> bool {
         self.processes.get(&pid).is_none_or(|known| known.execs != execs)
     }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_ran_without_probes_is_told_once_with_all_its_time() {
+    fn a_process_that_ran_without_probes_is_reported_once_with_all_its_time() {
         let mut lives = Lives::default();
         // Found before the session.
         lives.looked(key(1, 10), (20, 50), true, true);
@@ -145,7 +145,7 @@ mod tests {
         lives.ended(key(4, 600), 700);
         assert_eq!(lives.take(), (2, 90));
         assert!(lives.note().unwrap().contains("3 processes ran"), "{:?}", lives.note());
-        // Nobody has probes.
+        // No process has probes.
         lives.watch(None);
         lives.ended(key(5, 700), 740);
         assert_eq!(lives.take(), (0, 0));

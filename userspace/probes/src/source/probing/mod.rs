@@ -44,15 +44,15 @@ use self::{
 use super::{gather::Gatherer, host};
 use crate::{Choice, Mutexes, REFUSED, spots, unprobed};
 
-/// How often a process is looked at for code that it has mapped since.
+/// Time after which a process is looked at again for code that it has mapped since.
 const PAUSE_NS: u64 = 1_000_000_000;
 /// One that has just begun, or begun another program, is looked at with every tick for so long.
 const YOUNG_NS: u64 = 500_000_000;
-/// Where systems have their C library: probes can be in it before a command maps it.
+/// Usual paths of the C library: probes can be in it before a command maps it.
 const USUAL: [&str; 4] =
     ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib64/libc.so.6", "/usr/lib/libc.so.6"];
 
-/// What the probes may cost when nobody says otherwise.
+/// Limit of the probes' cost unless the user sets one.
 pub const BUDGET_PERCENT: f64 = 5.0;
 
 /// Probes of every process would slow everybody.
@@ -65,17 +65,17 @@ pub fn no_cookies() -> String {
     )
 }
 
-/// What is said of code that cannot be probed, where nobody looks at futexes either.
+/// Note about code that cannot be probed, where the probe futex is not in use either.
 pub fn without_tier_0(note: &str) -> String {
     note.replace(TIER_0, "tier 0 is the probe futex, which was not chosen")
 }
 
-/// What a session wants of these probes.
+/// Wishes of a session for these probes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wish {
-    /// What to see besides what is always seen.
+    /// Measurements besides those that are always taken.
     pub choice: Choice,
-    /// What they may cost, percent of the targets' CPU time; `None` for any.
+    /// Limit of their cost, percent of the targets' CPU time; `None` for any.
     pub budget_percent: Option<f64>,
 }
 
@@ -90,20 +90,20 @@ struct Probed {
     file: File,
     /// That have probes all the time.
     spots: Vec<Spot>,
-    /// Where mutexes are taken and let go of, that have probes in stretches only.
+    /// Sites at which mutexes are taken and released, if those have probes in stretches only.
     takes: Vec<Spot>,
-    /// See above.
+    /// Sites at which mutexes are released; see `takes`.
     releases: Vec<Spot>,
 }
 
-/// What is known of a process.
+/// State of a process.
 #[derive(Default)]
 struct Observed {
     files: HashSet<FileId>,
     probes: Vec<Uprobes>,
     /// Those on where mutexes are taken and let go of, while they are in.
     takes: Vec<Uprobes>,
-    /// See above.
+    /// Probes on sites at which mutexes are released; see `takes`.
     releases: Vec<Uprobes>,
     execs: u32,
     /// Until when it is looked at with every tick.
@@ -115,7 +115,7 @@ struct Observed {
     program: String,
     mapped: HashSet<FileId>,
     is_judged: bool,
-    /// Whether all that it maps when it begins has been looked at.
+    /// True if all that it maps when it begins has been looked at.
     is_settled: bool,
     joined_ns: u64,
 }
@@ -123,11 +123,11 @@ struct Observed {
 /// The probes of a session.
 pub struct Probing {
     choice: Choice,
-    /// Where mutexes are followed in some part of the time only.
+    /// Stretches in which mutexes are followed, where they are in some part of the time only.
     sampling: Option<Sampling>,
     /// The number of the present stretch where they are followed all the time.
     stretch: u32,
-    /// Mutexes that were still held when nobody looked any more; not told yet.
+    /// Mutexes that were still held when they were no longer followed; not reported yet.
     unfinished: u64,
     budget: Budget,
     costs: io::Result<TrapCosts>,
@@ -136,9 +136,9 @@ pub struct Probing {
     hopeless: HashMap<FileId, String>,
     processes: HashMap<u32, Observed>,
     lives: Lives,
-    /// Whether the session has begun.
+    /// True once the session has begun.
     has_begun: bool,
-    /// What has been said, so that nothing is said twice.
+    /// Sentences that have been reported, so that none is reported twice.
     said: HashSet<String>,
     notes: Vec<String>,
     begin_ns: u64,
@@ -239,7 +239,7 @@ impl Probing {
             self.judge(pid, true);
             self.processes.remove(&pid);
         }
-        // Whatever they do until their probes are in is missed.
+        // Events in these processes are missed until their probes are in.
         rows.sort_by_key(|(key, execs, _)| (!self.is_new(key.pid, *execs), Reverse(key.joined_ns)));
         for (key, execs, moved) in rows {
             let is_new = self.is_new(key.pid, execs);
@@ -253,8 +253,8 @@ impl Probing {
         }
     }
 
-    /// The kernel holds probes by the first thread of a process: if another one replaces the program and takes its place,
-    /// they are of nobody.
+    /// The kernel holds probes by the first thread of a process: if another one replaces the program and takes its
+    /// place, the probes belong to no process.
     fn begin_anew(&mut self, pid: u32) {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.probes.clear();
@@ -264,7 +264,7 @@ impl Probing {
         }
     }
 
-    /// Puts probes into whatever a process maps that has none yet.
+    /// Puts probes into all files that a process maps and that have none yet.
     fn look(&mut self, kernel: &mut Kernel, gatherer: &mut Gatherer, key: ProcessKey, execs: u32) {
         let pid = key.pid;
         let now = host::monotonic_ns();
@@ -333,7 +333,7 @@ impl Probing {
         process.mapped.insert(id);
     }
 
-    /// What to attach to in a file; `None` where there is nothing.
+    /// Sites to attach to in a file; `None` where there are none.
     fn choose(&mut self, id: FileId, examined: Examined, gatherer: &mut Gatherer) -> Option<Rc<Probed>> {
         let Examined { file, library, plan } = examined;
         for refusal in plan.refusals.iter().filter(|text| text.starts_with(REFUSED)) {
@@ -421,7 +421,7 @@ impl Probing {
         self.in_since_ns = None;
     }
 
-    /// Whether probes are in, as far as there is code for them.
+    /// True if probes are in, as far as there is code for them.
     const fn is_in(&self) -> bool {
         self.in_since_ns.is_some()
     }
@@ -447,7 +447,7 @@ impl Probing {
         pids.into_iter().for_each(|pid| self.judge(pid, true));
     }
 
-    /// What the probes have cost since the last frame.
+    /// Cost of the probes since the last frame.
     pub fn take(&mut self, kernel: &Kernel) -> Traps {
         if self.is_in() {
             self.book(kernel);
@@ -467,7 +467,7 @@ impl Probing {
         traps
     }
 
-    /// What the reader must know, once.
+    /// Notes for the reader, each once.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }

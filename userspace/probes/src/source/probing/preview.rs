@@ -1,4 +1,4 @@
-//! Where probes would be put, without putting any.
+//! Sites at which probes would be put, without putting any.
 
 use binary::locate::{
     plan::TIER_0,
@@ -13,18 +13,18 @@ use crate::{Choice, attachable};
 pub struct Preview {
     /// As the process sees it.
     pub path: String,
-    /// What it is called: the C library with its release, or the last part of its path.
+    /// Name: the C library with its release, or the last part of its path.
     pub library: String,
     /// All that is known of it.
     pub plan: FilePlan,
-    /// What would be probed, by address.
+    /// Sites that would be probed, by address.
     pub sites: Vec<Site>,
     /// Added to an offset in the file, the address in the process.
     pub bias: u64,
 }
 
-/// The files of a process in which something can be probed, or could have been; and sentences about those that cannot be
-/// read.
+/// The files of a process in which something can be probed, or could have been; and sentences about those that
+/// cannot be read.
 pub fn preview(pid: u32, choice: Choice) -> (Vec<Preview>, Vec<String>) {
     let (mut previews, mut refused) = (Vec::new(), Vec::new());
     for candidate in files::of_process(pid) {
@@ -43,7 +43,7 @@ pub fn preview(pid: u32, choice: Choice) -> (Vec<Preview>, Vec<String>) {
     (previews, refused)
 }
 
-/// What a hit costs here, found out on code of the tool's own; `None` where that is not to be had.
+/// Cost of a hit here, found out on code of the tool's own; `None` where that is not to be had.
 ///
 /// # Errors
 /// When the kernel or the user cannot have probes at all.

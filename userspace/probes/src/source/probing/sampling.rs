@@ -1,17 +1,18 @@
-//! In which stretches of time mutexes are followed from where they are taken to where they are let go of. A probe costs its trap
-//! whatever the program makes of it, so sampling means that most of the time there is none.
+//! Stretches of time in which mutexes are followed from where they are taken to where they are released. A probe costs
+//! its trap even if the program ignores the hit, so sampling means that most of the time there is none.
 
 use model::scatter::scattered;
 
 /// Length of a stretch in which it is looked at who takes a mutex.
 const STRETCH_NS: u64 = 50_000_000;
-/// Who has not let go by then, after such a stretch, is not waited for any longer.
+/// Time after such a stretch for which a mutex's release is still waited for.
 const PATIENCE_NS: u64 = 10_000_000_000;
 
-/// What is to be done with the probes.
+/// Next thing to do with the probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nobody had one that is still waited for: another stretch begins, with probes where mutexes are let go of, too.
+    /// No mutex is held whose release is still waited for: another stretch begins, with probes where mutexes
+    /// are released, too.
     Begin,
     /// Take note of who takes a mutex, again.
     Resume,
@@ -21,7 +22,7 @@ pub enum Step {
     End,
 }
 
-/// When mutexes are followed.
+/// Schedule of the stretches in which mutexes are followed.
 #[derive(Clone, Debug)]
 pub struct Sampling {
     parts: u64,
@@ -29,9 +30,9 @@ pub struct Sampling {
     /// The number of the present stretch, without a gap in the probes where mutexes are let go of.
     stretch: u32,
     taking: bool,
-    /// How often nobody was looked at any more, and one.
+    /// Number of pauses so far, plus one.
     pauses: u32,
-    /// Since when nobody has been looked at who takes one; `None` where all is over.
+    /// Time since which takes of mutexes are not followed; `None` while they are, and where all is over.
     paused_ns: Option<u64>,
 }
 
@@ -48,25 +49,25 @@ impl Sampling {
         self.stretch
     }
 
-    /// Whether there are probes where mutexes are let go of.
+    /// True if there are probes where mutexes are released.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.taking || self.paused_ns.is_some()
     }
 
-    /// How often it has paused, and one.
+    /// Number of pauses so far, plus one.
     #[must_use]
     pub const fn pauses(&self) -> u32 {
         self.pauses
     }
 
-    /// The probes are out, whatever was due: what comes next begins a new stretch.
+    /// The probes are out, even if another step was due: what comes next begins a new stretch.
     pub const fn stop(&mut self) {
         self.pauses += self.taking as u32;
         (self.taking, self.paused_ns) = (false, None);
     }
 
-    /// What is to be done now, given whether somebody has one that was taken in this stretch.
+    /// Next thing to do, given whether a thread still holds a mutex that was taken in this stretch.
     pub fn step(&mut self, now_ns: u64, is_held: impl FnOnce(u32) -> bool) -> Option<Step> {
         let due = self.is_due(now_ns);
         if due == self.taking {
@@ -90,7 +91,8 @@ impl Sampling {
         Some(Step::Begin)
     }
 
-    /// Each round of parts has its one somewhere, lest a program that does things at intervals is always met at the same one.
+    /// Each round of parts has its one somewhere, lest a program that does things at intervals is always met at
+    /// the same one.
     fn is_due(&self, now_ns: u64) -> bool {
         let since = now_ns.saturating_sub(self.begin_ns);
         let round = STRETCH_NS * self.parts;

@@ -11,7 +11,7 @@ impl Probing {
         self.detached_at_ns
     }
 
-    /// Takes them out, and puts none in until somebody says so.
+    /// Takes them out, and puts none in until they are switched on again.
     pub fn switch_off(&mut self, kernel: &Kernel) {
         if self.is_in() {
             self.detach(kernel);
@@ -25,7 +25,7 @@ impl Probing {
         self.detached_at_ns = None;
         self.in_since_ns = Some(host::monotonic_ns());
         self.budget = Budget::new(self.budget.percent());
-        // Everybody is looked at as if nobody knew them: they may run other code by now.
+        // Every process is looked at as a new one: it may run other code by now.
         self.processes.clear();
         kernel.forget_spins();
         self.follow_again(kernel);
