@@ -11,9 +11,9 @@ pub struct Hist {
     buckets: Vec<(u16, u64)>,
     /// Sum of the values, exact.
     pub sum: u64,
-    /// Smallest value.
+    /// Smallest value that was recorded.
     pub min: Option<u64>,
-    /// Largest value.
+    /// Largest value that was recorded.
     pub max: Option<u64>,
     /// `min` is a bound below the smallest value, in the same bucket.
     pub min_is_bound: bool,
@@ -24,7 +24,7 @@ pub struct Hist {
 /// The largest of some values. Merging takes the greater one: of equal values the exact one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Largest {
-    /// The value.
+    /// The value itself, or the bound.
     pub value: u64,
     /// False for a bound above it.
     pub exact: bool,
@@ -46,7 +46,7 @@ impl Hist {
         &self.buckets
     }
 
-    /// How many values were recorded.
+    /// Number of values that were recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|(_, count)| count).sum()
@@ -103,7 +103,8 @@ impl Hist {
         Some((hist::lower(first), upper))
     }
 
-    /// Whether there can be values with this minimum and this maximum: both in the buckets, or neither where there are none.
+    /// Reports whether there can be values with this minimum and this maximum: both in the buckets, or neither where
+    /// there are none.
     #[must_use]
     pub fn has_possible_extremes(&self) -> bool {
         match (self.bounds(), self.min.zip(self.max)) {
@@ -112,8 +113,8 @@ impl Hist {
         }
     }
 
-    /// Replaces extremes that lie outside of the buckets by the edges of these: recordings of earlier versions have those
-    /// of the session in each interval.
+    /// Replaces extremes that lie outside of the buckets by the edges of these: recordings of earlier versions have
+    /// those of the session in each interval.
     pub fn bound_by_buckets(&mut self) {
         let Some((lower, upper)) = self.bounds() else { return };
         if self.min.is_some_and(|min| min < lower) {
@@ -188,13 +189,19 @@ impl Hist {
             seen += count;
             seen >= rank
         })?;
+        Some(self.middle(index))
+    }
+
+    /// Value that stands for those of a bucket: its middle, kept within minimum and maximum.
+    #[must_use]
+    pub fn middle(&self, index: u16) -> u64 {
         let index = usize::from(index);
         let middle = if index >= hist::CLAMPED {
             self.max.unwrap_or(hist::CLAMP)
         } else {
             hist::lower(index) + (hist::upper(index) - 1 - hist::lower(index)) / 2
         };
-        Some(middle.clamp(self.min.unwrap_or(0), self.max.unwrap_or(u64::MAX)))
+        middle.clamp(self.min.unwrap_or(0), self.max.unwrap_or(u64::MAX))
     }
 
     /// Values of [`hist::CLAMP`] and more, which share one bucket.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use views::{
-    export::{csv, folded},
+    export::{csv, folded, hlog},
     files,
 };
 
@@ -31,6 +31,8 @@ enum Form {
     Folded,
     /// One row for each call of each process, and one for each lock
     Csv,
+    /// Every distribution as an interval log of HdrHistogram, for its tools
+    Hlog,
     /// The whole session, as `report --json` prints it
     Json,
 }
@@ -42,13 +44,16 @@ impl Export {
         let text = match self.to {
             Form::Folded => folded::folded(&session),
             Form::Csv => csv::csv(&session),
+            Form::Hlog => hlog::hlog(&session).map_err(Failure::usage)?,
             Form::Json => output::encode(&session)?,
         };
         if text.is_empty() {
-            return Err(Failure::usage(format!(
-                "cannot export stacks of {}: it has none; record with --probes futex or mutex, and without --no-stacks",
-                self.file.display()
-            )));
+            let (what, remedy) = match self.to {
+                Form::Hlog => ("distributions", "record while something is traced"),
+                _ => ("stacks", "record with --probes futex or mutex, and without --no-stacks"),
+            };
+            let file = self.file.display();
+            return Err(Failure::usage(format!("cannot export {what} of {file}: it has none; {remedy}")));
         }
         match &self.output {
             Some(path) if path.as_os_str() != "-" => {

@@ -3,6 +3,7 @@
 mod build;
 pub mod csv;
 pub mod folded;
+pub mod hlog;
 pub mod html;
 pub mod json;
 #[cfg(test)]
