@@ -10,7 +10,7 @@ use crate::{
     say, setup, workspace,
 };
 
-/// The verb.
+/// Runs the verb `build`.
 pub fn run(arguments: &[String]) -> Result<()> {
     let release = cli::flag("build", arguments, "--release")?;
     setup::ensure()?;
@@ -29,7 +29,7 @@ pub fn binaries(release: bool) -> Result<()> {
     process::run(&mut build)
 }
 
-/// The build itself, so that whoever repeats it repeats the same.
+/// The build command, so that every repetition of the build is the same.
 pub fn command() -> Command {
     cargo(["build", "--package", "pulse-trace", "--package", "pulse-trace-workloads", "--bins"])
 }

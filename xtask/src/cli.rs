@@ -17,7 +17,7 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "setup",
         arguments: "",
-        does: "bring whatever the build lacks: rust-src, bpf-linker",
+        does: "bring what the build lacks: rust-src, bpf-linker",
         run: setup::run,
     },
     Verb {
@@ -116,7 +116,7 @@ pub fn none(verb: &str, arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Whether the one known flag is given; fails on any other argument.
+/// True when the one known flag is given; fails on any other argument.
 pub fn flag(verb: &str, arguments: &[String], known: &str) -> Result<bool> {
     flags(verb, arguments, [known]).map(|[given]| given)
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: builds everything and sets five ways of inter-process communication side by side, to show what one
-//! gets.
+//! `cargo xtask demo`: builds everything and sets five ways of inter-process communication side by side, as a first
+//! example.
 
 use anyhow::{Result, bail};
 
@@ -17,7 +17,7 @@ const EACH: &[&str] = &["--", "--messages", "100"];
 /// The same as a page, in the directory that is built into.
 const PAGE: &str = "demo.html";
 
-/// The verb.
+/// Runs the verb `demo`.
 pub fn run(arguments: &[String]) -> Result<()> {
     cli::none("demo", arguments)?;
     setup::ensure()?;

@@ -13,10 +13,10 @@ use crate::{
     say, setup, workspace,
 };
 
-/// What goes along.
+/// Documents that go along.
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
 
-/// The verb.
+/// Runs the verb `dist`.
 pub fn run(arguments: &[String]) -> Result<()> {
     cli::none("dist", arguments)?;
     setup::ensure()?;

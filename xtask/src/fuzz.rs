@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz [--seconds N] [TARGET...]`: feeds every parser of foreign bytes with mutated real files.
 //!
-//! What `cargo fuzz` does, with the pinned toolchain: the same flags make the compiler count what the bytes reach.
+//! It does the work of `cargo fuzz` with the pinned toolchain: the same flags make the compiler count what the bytes
+//! reach.
 
 use std::{
     env, fs,
@@ -24,7 +25,7 @@ const SECONDS: u32 = 120;
 const LARGEST: u64 = 4 << 20;
 /// More memory, or seconds for one input, is a find.
 const LIMITS: [&str; 2] = ["-rss_limit_mb=1024", "-timeout=10"];
-/// What `cargo fuzz` has the compiler do.
+/// Compiler flags of `cargo fuzz`.
 const COVERAGE: [&str; 7] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -35,7 +36,7 @@ const COVERAGE: [&str; 7] = [
     "--cfg=fuzzing",
 ];
 
-/// The verb.
+/// Runs the verb `fuzz`.
 pub fn run(arguments: &[String]) -> Result<()> {
     let (seconds, chosen) = options(arguments)?;
     let known = targets()?;

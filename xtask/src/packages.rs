@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process::{self, capture, command};
 
-/// Where the Debian project's keys are, newest name first.
+/// Paths of the Debian project's keys, newest name first.
 const KEYRINGS: [&str; 2] =
     ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
 

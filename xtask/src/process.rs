@@ -41,17 +41,17 @@ fn search_path() -> OsString {
     path
 }
 
-/// Where a program is, if it is installed.
+/// Path of a program, if it is installed.
 pub fn which(program: &str) -> Option<PathBuf> {
     env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
-/// Whether the caller is root.
+/// True when the caller is root.
 pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// How to start a program as root: nothing for root itself, otherwise sudo, which passes on the variables that the
+/// Words that start a program as root: none for root itself, otherwise sudo, which passes on the variables that the
 /// tests read.
 pub fn as_root() -> Result<Vec<String>> {
     if is_root() {

@@ -1,4 +1,4 @@
-//! Where things are.
+//! Paths of the workspace.
 
 use std::{
     env, fs,
@@ -13,13 +13,13 @@ pub const EBPF: &str = "pulse-trace-ebpf";
 /// Directories of the workspace.
 pub const MEMBERS: [&str; 6] = ["common", "ebpf", "testing", "userspace", "workloads", "xtask"];
 
-/// The repository.
+/// Path of the repository.
 pub fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_path_buf()
 }
 
-/// Where cargo puts what it builds: this very program lies in `TARGET/debug`.
+/// Directory of cargo's output: this very program lies in `TARGET/debug`.
 pub fn target() -> Result<PathBuf> {
     let here = env::current_exe().context("cannot find the target directory")?;
     let target = here.ancestors().nth(2).context("cannot find the target directory: it has no parent")?;

@@ -1,5 +1,5 @@
-//! Whether comparisons may be believed, with real runs: the same command under two names, and commands that differ by
-//! what is known.
+//! Checks that comparisons may be believed, with real runs: the same command under two names, and commands that differ
+//! by a known amount.
 
 use std::{
     fmt::Write as _,
@@ -30,10 +30,10 @@ struct Injected {
     what: &'static str,
     /// Rounds of each command: a tail is known less well than a mean.
     rounds: u32,
-    /// What it shows in, and by how much.
+    /// The number that shows it.
     key: &'static str,
     truth: f64,
-    /// What must not show it.
+    /// A number that must not show it.
     untouched: &'static str,
 }
 
@@ -66,7 +66,7 @@ struct Lab {
     file: PathBuf,
 }
 
-/// The benchmark.
+/// Runs the benchmark of comparisons.
 pub fn run(arguments: &[String]) -> Result<()> {
     let (programs, same, different) = options(arguments)?;
     let dir = directory("believe")?;

@@ -1,4 +1,4 @@
-//! What comparing two large recordings takes, and how large and how slow the page is that comes out.
+//! Cost of comparing two large recordings, and size and speed of the page that comes out.
 
 use std::{
     fs::{self, File},
@@ -26,11 +26,11 @@ const PAGE: &str = "docs/results/compare.md";
 /// Bytes of a recording.
 const SIZE: usize = 100_000_000;
 const TIMES: usize = 5;
-/// How often the memory of a running process is looked at.
+/// Time between two looks at the memory of a running process.
 const LOOK: Duration = Duration::from_millis(2);
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// The benchmark.
+/// Runs the benchmark of large recordings.
 pub fn run(arguments: &[String]) -> Result<()> {
     let given = match arguments {
         [] => None,
@@ -148,7 +148,7 @@ fn peak(status: &str) -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// What a browser takes for the page beyond what it takes for an empty one; `None` without a browser.
+/// Time that a browser takes for the page beyond that for an empty one, s; `None` without a browser.
 fn opened(page: &Path) -> Result<Option<Spread>> {
     let Some(browser) = BROWSERS.into_iter().find(|name| which(name).is_some()) else { return Ok(None) };
     let open = |address: &str| -> Result<f64> {

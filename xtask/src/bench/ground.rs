@@ -1,4 +1,4 @@
-//! What every benchmark stands on: its options, the tool as it is released, its peers, and the circumstances.
+//! Common ground of the benchmarks: their options, the tool as it is released, its peers, and the circumstances.
 
 use std::{
     env, fs,
@@ -28,9 +28,9 @@ const PACKAGES: [(&str, &str); 7] = [
     ("bpftool", "bpftool"),
 ];
 
-/// How a benchmark was asked to run.
+/// Options of a benchmark.
 pub struct Options {
-    /// How often everything is measured.
+    /// Number of times that everything is measured.
     pub rounds: u32,
     /// A binary that was built already; the bundled programs are, too.
     tool: Option<PathBuf>,
@@ -87,7 +87,7 @@ impl Options {
     }
 }
 
-/// Where the programs are that are measured: all of ours as they are released, if none are given.
+/// Directory of the programs that are measured: all of ours as they are released, if none is given.
 pub fn programs(given: Option<PathBuf>) -> Result<PathBuf> {
     if !process::is_root() {
         bail!("cannot measure: tracing needs privileges; run the same command as root");
@@ -107,17 +107,17 @@ fn released() -> Result<PathBuf> {
 
 /// When, of what and where.
 pub struct Circumstances {
-    /// Date.
+    /// Date of the measurement.
     pub date: String,
-    /// Commit.
+    /// Commit that was measured.
     pub commit: String,
-    /// Kernel release.
+    /// Release of the running kernel.
     pub kernel: String,
-    /// CPUs.
+    /// Number of CPUs.
     pub cpus: u64,
     /// Programs that ran or waited for a CPU, before and after.
     pub load: (String, String),
-    /// How long it took.
+    /// Time that the measurement took.
     pub took: String,
     since: Instant,
 }

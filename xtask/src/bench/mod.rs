@@ -60,7 +60,7 @@ const BENCHES: &[Bench] = &[
     ),
 ];
 
-/// The verb.
+/// Runs the verb `bench`.
 pub fn run(arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
         say::out(list());

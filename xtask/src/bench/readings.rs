@@ -1,4 +1,4 @@
-//! What the kernel tells of a process: its BPF programs and maps, its memory, its time on a CPU.
+//! Readings of the kernel about a process: its BPF programs and maps, its memory, its time on a CPU.
 
 use std::{
     collections::BTreeMap,
@@ -52,12 +52,12 @@ impl Drop for Statistics {
     }
 }
 
-/// How often a program ran while the statistics were on, and for how long.
+/// Number of runs of a program while the statistics were on, and their time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Runs {
-    /// Runs.
+    /// Number of runs.
     pub count: u64,
-    /// Their time.
+    /// Time of these runs.
     pub time_ns: u64,
 }
 
@@ -72,7 +72,7 @@ impl Programs {
         Self(programs.filter_map(|(path, info)| Some((field(&info, "prog_id")?, path))).collect())
     }
 
-    /// How often each has run. One that was let go meanwhile is left out.
+    /// Runs of each program so far. A program that was released meanwhile is left out.
     pub fn runs(&self) -> BTreeMap<u64, Runs> {
         let read = |(id, path): (&u64, &PathBuf)| {
             let info = fs::read_to_string(path).ok()?;
@@ -95,7 +95,7 @@ pub fn ran(before: &BTreeMap<u64, Runs>, after: &BTreeMap<u64, Runs>) -> Vec<Run
 /// A BPF map.
 #[derive(Clone, Copy, Debug)]
 pub struct Map {
-    /// What the kernel charges for it.
+    /// Bytes that the kernel charges for it.
     pub bytes: u64,
     /// Of these, what each CPU has of its own.
     pub per_cpu_bytes: u64,
@@ -116,7 +116,7 @@ pub fn maps(pid: u32) -> Vec<Map> {
     maps.into_values().collect()
 }
 
-/// How many links of BPF programs to places in the code of programs a process holds.
+/// Number of links that a process holds from BPF programs to places in the code of programs.
 pub fn probes(pid: u32) -> usize {
     let kinds = ["uprobe_multi", "perf_event", "perf"];
     let kind =

@@ -24,7 +24,7 @@ const SETTLING: Duration = Duration::from_millis(200);
 /// Placeholder in a command for the path of our tool.
 pub const OURS: &str = "pulse-trace";
 
-/// How one can tell that a tool counts.
+/// Sign that a tool counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready {
     /// Two BPF programs of it run.
@@ -41,12 +41,12 @@ pub enum Ready {
     BuffersMapped,
 }
 
-/// What a tool has left when it has ended.
+/// Output of a tool that has ended.
 #[derive(Default)]
 pub struct Left {
     /// Its standard output and error.
     pub text: String,
-    /// Its JSON.
+    /// Its JSON output; empty without any.
     pub json: String,
 }
 
@@ -56,9 +56,9 @@ pub struct Running {
     dir: PathBuf,
 }
 
-/// Where the tools are and where what they write goes.
+/// The tool, and the directory of all output.
 pub struct Bench<'a> {
-    /// Our tool.
+    /// Path of our tool.
     pub tool: &'a Path,
     /// A directory of this run.
     pub dir: &'a Path,
@@ -67,7 +67,7 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Where a tool's JSON goes.
+    /// Path of a tool's JSON.
     pub fn json(&self) -> PathBuf {
         self.dir.join("json")
     }
@@ -93,8 +93,8 @@ impl Bench<'_> {
         Ok(Running { child, dir: self.dir.to_path_buf() })
     }
 
-    /// Every tool is interrupted when we die, whatever of. Peers need tracefs; where it is not mounted, they get it in a
-    /// mount namespace of their own. The tool takes the place of all that it is started through.
+    /// Every tool is interrupted when we die, for any reason. Peers need tracefs; where it is not mounted, they get it
+    /// in a mount namespace of their own. The tool takes the place of all that it is started through.
     fn command(&self, words: &[String]) -> Command {
         let (program, rest) = words.split_first().map_or(("", words), |(first, rest)| (first.as_str(), rest));
         let mut shell = command("setpriv");
@@ -160,7 +160,7 @@ impl Running {
         }
     }
 
-    /// Whether it does nothing but wait, in `epoll_wait` or `epoll_pwait` of x86-64.
+    /// True when it does nothing but wait, in `epoll_wait` or `epoll_pwait` of x86-64.
     fn waits(&self) -> bool {
         matches!(self.proc("syscall").split_whitespace().next(), Some("232" | "281"))
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench sched`: what tracing the scheduler costs, with this tool and with its peers, on two processes that
+//! `cargo xtask bench sched`: cost of tracing the scheduler, with this tool and with its peers, on two processes that
 //! pass a byte to and fro.
 
 use std::{
@@ -24,14 +24,14 @@ use crate::{
 };
 
 const PAGE: &str = "docs/results/sched.md";
-/// How long the programs are watched in a round.
+/// Time that the programs are watched in a round.
 const WINDOW: Duration = Duration::from_millis(700);
 
 /// A tool: its name, what it is started with for two processes and a third that has nothing to do with them.
 struct Tool {
     name: &'static str,
     words: fn(&[u32; 2], u32) -> Vec<String>,
-    /// Whether it makes a histogram, so that its slow-down is to be compared.
+    /// True when it makes a histogram, so that its slow-down is to be compared.
     histogram: bool,
 }
 
@@ -81,7 +81,7 @@ fn one_liner([left, right]: &[u32; 2]) -> String {
     )
 }
 
-/// What was measured of a tool.
+/// Measurements of one tool.
 #[derive(Default)]
 struct Row {
     /// ns per run of the programs on switches and on wakeups, statistics included, and how many programs that are.
@@ -127,7 +127,7 @@ impl Drop for Pair {
     }
 }
 
-/// The benchmark.
+/// Runs the benchmark of the scheduler.
 pub fn run(arguments: &[String]) -> Result<()> {
     let options = Options::read(arguments)?;
     let tool = options.prepare("sched", &["bpftrace", "runqlat", "perf", "bpftool"])?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// How often each bucket was hit, by its lower end, and the exact sum.
+/// Hits of each bucket, by its lower end, and the exact sum.
 #[derive(Clone, Debug, Default)]
 pub struct Spins {
     buckets: BTreeMap<u64, u64>,
@@ -22,7 +22,7 @@ impl Spins {
         }
     }
 
-    /// How many there are.
+    /// Number of spins in all buckets.
     pub fn count(&self) -> u64 {
         self.buckets.values().sum()
     }

@@ -12,7 +12,7 @@ const KIND_FUNC_PROTO: u32 = 13;
 struct Type {
     kind: u32,
     name: u32,
-    /// What a pointer, typedef or qualifier is made of.
+    /// Type that a pointer, typedef or qualifier is made of.
     inner: u32,
     /// Types of the parameters of a function.
     parameters: Vec<u32>,

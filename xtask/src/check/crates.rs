@@ -1,5 +1,5 @@
-//! `docs/architecture.md` says what each crate of the tracer uses, and which crates of others have one home. Cargo holds the
-//! direction; this holds the document.
+//! `docs/architecture.md` says what each crate of the tracer uses, and which crates of others have one home. Cargo
+//! holds the direction; this holds the document.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

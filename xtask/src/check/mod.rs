@@ -1,4 +1,4 @@
-//! `cargo xtask check`: the rules that a program can hold, so that nobody has to remember them.
+//! `cargo xtask check`: the rules that a program can hold, so that no developer has to remember them.
 
 mod btf;
 mod crates;
@@ -33,7 +33,7 @@ const RULES: &[Rule] = &[
     ("generated files", generated::violations),
 ];
 
-/// The verb.
+/// Runs the verb `check`.
 pub fn run(arguments: &[String]) -> Result<()> {
     cli::none("check", arguments)?;
     setup::ensure()?;

@@ -1,7 +1,7 @@
 //! The note above each hook agrees with the running kernel, as far as the note goes.
 //!
-//! A program reads a tracepoint's arguments by position. Kernels append arguments now and then, which harms nobody: a
-//! note has to be a beginning of the kernel's list. Names are for the reader; only types are compared.
+//! A program reads a tracepoint's arguments by position. Kernels append arguments now and then, which harms no program:
+//! a note has to be a beginning of the kernel's list. Names are for the reader; only types are compared.
 
 use std::{fs, io::ErrorKind};
 

@@ -20,13 +20,13 @@ use crate::{
 
 /// A program that other people wrote.
 pub struct Subject {
-    /// Its name.
+    /// Name on the command line and in reports.
     pub name: &'static str,
     /// Programs that it needs.
     pub programs: &'static [&'static str],
     /// Starts it, and waits until it serves.
     pub start: fn(&Path) -> Result<Server>,
-    /// Loads it.
+    /// Puts it under load.
     pub load: Load,
 }
 
@@ -96,7 +96,7 @@ fn nginx(dir: &Path) -> Result<Server> {
     serving(command("nginx").arg("-c").arg(&file), port)
 }
 
-/// Where a program is. Debian keeps PostgreSQL's out of the path, but for wrappers that know its own clusters only.
+/// Path of a program. Debian keeps PostgreSQL's out of the path, but for wrappers that know its own clusters only.
 pub fn installed(name: &str) -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let programs = versions.map(|version| version.path().join("bin").join(name));

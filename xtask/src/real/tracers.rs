@@ -14,7 +14,7 @@ use crate::{
     workspace,
 };
 
-/// Calls by process and number: those that returned, and those that end with their thread. Forked children are followed.
+/// Calls by process and number: those that returned, and those that end with their thread, of forked children too.
 const SCRIPT: &str = "
 tracepoint:sched:sched_process_fork /@watched[pid]/ { @watched[args->child_pid] = 1; }
 tracepoint:raw_syscalls:sys_enter /@watched[pid]/ { @number[tid] = args->id + 1; }
@@ -29,7 +29,7 @@ pub struct Tracers {
     theirs: Running,
 }
 
-/// What both leave.
+/// Results of both tracers.
 pub struct Traced {
     /// The tool's session as JSON.
     pub session: Value,
@@ -62,7 +62,7 @@ impl Tracers {
         Ok(Self { ours: ours.start(&words.map(str::to_owned), Ready::Listens)?, theirs })
     }
 
-    /// Ends both.
+    /// Ends both tracers and reads their results.
     pub fn finish(self) -> Result<Traced> {
         let ours = self.ours.stop()?;
         let session = serde_json::from_str(&ours.json)

@@ -24,7 +24,7 @@ pub type Counts = BTreeMap<(u32, u32), u64>;
 pub struct Server {
     /// The process that was started; what it forks is looked at, too.
     pub child: Child,
-    /// Where it listens, if it does.
+    /// Port that it listens on, if it does.
     pub port: u16,
 }
 
@@ -43,12 +43,13 @@ pub struct Seen {
     pub lost: u64,
     /// The first finding of the report.
     pub finding: Option<String>,
-    /// Percentage of the time it could run that each process had no CPU, by the kernel's own accounts; of processes whose
-    /// threads were the same from first to last.
+    /// Percentage of the time it could run that each process had no CPU, by the kernel's own accounts; of processes
+    /// whose threads were the same from first to last.
     pub queued: BTreeMap<u32, f64>,
 }
 
-/// Percentage points that the tool and the kernel's accounts may be apart: stopping and going on is in one of them only.
+/// Percentage points that the tool and the kernel's accounts may be apart: stopping and going on is in one of them
+/// only.
 const APART: f64 = 5.0;
 
 impl Seen {

@@ -21,6 +21,12 @@ pub fn unprivileged(tally: &mut Tally) {
     read_along(tally, "unprivileged tests", test.args(["--", "--show-output"]));
 }
 
+/// The unit tests of every library, as the caller.
+pub fn units(tally: &mut Tally) {
+    let mut test = cargo(["test", "--workspace", "--exclude", workspace::EBPF, "--lib", "--no-fail-fast"]);
+    read_along(tally, "unit tests", test.args(["--", "--show-output"]));
+}
+
 /// Every interleaving of the lock-free parts of the workloads, explored with other atomics in their place.
 pub fn interleavings(tally: &mut Tally) {
     let mut test =
@@ -32,8 +38,8 @@ pub fn interleavings(tally: &mut Tally) {
     read_along(tally, "interleavings", test.env("RUSTFLAGS", "--cfg loom").arg("loom_"));
 }
 
-/// The tests that load BPF programs, which plain `cargo test` leaves out, or those of them that a filter names: built as the
-/// caller, run as root, one at a time.
+/// The tests that load BPF programs, which plain `cargo test` leaves out, or those of them that a filter names: built
+/// as the caller, run as root, one at a time.
 pub fn privileged(tally: &mut Tally, name: &str, filter: &[String]) {
     if !workspace::root().join("userspace/tests/kernel/main.rs").is_file() {
         tally.test(name, Err("userspace/tests/kernel/main.rs is missing: there is nothing to run".into()));

@@ -27,7 +27,7 @@ const fn specimen(release: &'static str, package: &'static str, keep: &'static [
 const LOADER: &str = "ld-";
 const GLIBC: &[&str] = &["libc.so.6", "libc-2.", "libpthread-2.", LOADER];
 
-/// glibc 2.31, 2.36, 2.41 and whatever sid has, each with its debug information; musl; abseil.
+/// glibc 2.31, 2.36, 2.41 and that of sid, each with its debug information; musl; abseil.
 const SPECIMENS: [Specimen; 10] = [
     specimen("bullseye", "libc6", GLIBC),
     specimen("bullseye", "libc6-dbg", &[]),
@@ -41,7 +41,7 @@ const SPECIMENS: [Specimen; 10] = [
     specimen("bookworm", "libabsl20220623", &["libabsl_synchronization.so"]),
 ];
 
-/// The verb.
+/// Runs the verb `libraries`.
 pub fn run(arguments: &[String]) -> Result<()> {
     cli::none("libraries", arguments)?;
     ensure();
@@ -70,7 +70,7 @@ pub fn ensure() {
 }
 
 impl Specimen {
-    /// Whether it is here. Those that were fetched before tests ran under them have no loader.
+    /// True when it is here. Those that were fetched before tests ran under them have no loader.
     fn is_complete(&self, dir: &Path) -> bool {
         let shelf = dir.join(self.release);
         let has_loader = || {

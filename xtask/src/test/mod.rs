@@ -17,10 +17,16 @@ use crate::{
 };
 use tally::Tally;
 
-/// The verb.
+/// Runs the verb `test`.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let [with_kernels, with_real] = cli::flags("test", arguments, ["--vm", "--real"])?;
+    let [quick, with_kernels, with_real] = cli::flags("test", arguments, ["--quick", "--vm", "--real"])?;
     let since = Instant::now();
+    if quick {
+        if with_kernels || with_real {
+            bail!("cannot be quick and thorough at once: leave --quick or the other option away");
+        }
+        return inner_loop(since);
+    }
     setup::ensure()?;
     tools::ensure(tools::ALL);
     // One test is of a static program in Rust; without this it says so itself.
@@ -53,6 +59,14 @@ pub fn run(arguments: &[String]) -> Result<()> {
     conclude(&tally, since)
 }
 
+/// Checks and unit tests after an edit, without clippy, programs, privileges or packages: under two minutes.
+fn inner_loop(since: Instant) -> Result<()> {
+    let mut tally = Tally::default();
+    tally.step("check", || check::run(&[]));
+    cargo_tests::units(&mut tally);
+    conclude(&tally, since)
+}
+
 fn clippy() -> Result<()> {
     let everything = ["--workspace", "--exclude", workspace::EBPF, "--all-targets"];
     process::run(cargo(["clippy"]).args(everything).args(["--", "-D", "warnings"]))?;
@@ -70,7 +84,7 @@ fn clippy_bpf() -> Result<()> {
     process::run(&mut clippy)
 }
 
-/// Whoever builds twice must not wait twice.
+/// A second build must have nothing to do.
 fn no_op_rebuild() -> Result<()> {
     let output = build::command().output()?;
     let said = String::from_utf8_lossy(&output.stderr);

@@ -18,7 +18,7 @@ use crate::{
 
 const TIMES: u32 = 10;
 
-/// The verb.
+/// Runs the verb `soak`.
 pub fn run(arguments: &[String]) -> Result<()> {
     let (times, filter) = match arguments.split_first() {
         Some((times, filter)) => {

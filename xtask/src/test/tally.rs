@@ -1,4 +1,4 @@
-//! What passed, failed and was skipped, over all runs.
+//! Counts of passed, failed and skipped tests, over all runs.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Instant};
 
@@ -14,7 +14,7 @@ pub struct Tally {
     skips: BTreeMap<String, String>,
 }
 
-/// What one `cargo test` said, line by line.
+/// Output of one `cargo test`, line by line.
 #[derive(Default)]
 pub struct Lines {
     passed: usize,
@@ -65,7 +65,7 @@ impl Tally {
         self.skips.extend(lines.skips);
     }
 
-    /// How many failed, where `strict` counts what was skipped.
+    /// Number of failures; `strict` adds the skipped tests.
     pub fn failed(&self, strict: bool) -> usize {
         self.failures.len() + if strict { self.skips.len() } else { 0 }
     }

@@ -21,7 +21,7 @@ const fn tool(package: &'static str, program: &'static str, purpose: &'static st
     Tool { package, program: Some(program), purpose }
 }
 
-/// What boots other kernels.
+/// Tools that boot other kernels.
 pub const VM: &[Tool] = &[tool("qemu-system-x86", "qemu-system-x86_64", "boots other kernels")];
 
 /// Everything that any test uses.
@@ -59,8 +59,8 @@ const SERVERS: &[Tool] = &[
     tool("stress-ng", "stress-ng", "load of many kinds"),
 ];
 
-/// Brings what `cargo xtask real` needs. Debian's packages start their servers, so they are only installed where that is
-/// forbidden or where there is nothing to start them.
+/// Brings what `cargo xtask real` needs. Debian's packages start their servers, so they are only installed where that
+/// is forbidden or where there is nothing to start them.
 pub fn ensure_servers() {
     let quiet = Path::new("/usr/sbin/policy-rc.d").exists() || !Path::new("/run/systemd/system").exists();
     if quiet { ensure(SERVERS) } else { list(&missing(SERVERS)) }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_nobody_has_is_missing() {
+    fn a_program_that_is_not_installed_is_missing() {
         let never = [tool("no-such-package-anywhere", "no-such-program-anywhere", "nothing")];
         assert_eq!(missing(&never).len(), 1);
     }

@@ -12,7 +12,7 @@ use crate::{
     workspace,
 };
 
-/// Where it lies inside of the machine, and finds its library.
+/// Directory of the program and its library inside of the machine.
 pub const DIRECTORY: &str = "glibc";
 const SOURCE: &str = "userspace/tests/kernel/programs/contend.c";
 const LIBRARY: &str = "libc.so.6";
@@ -33,7 +33,7 @@ pub fn files(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     files.map(read).into_iter().collect()
 }
 
-/// Where the compiler has a file of the C library.
+/// Path of a file of the C library, as the compiler knows it.
 fn of_compiler(name: &str) -> Result<PathBuf> {
     let path = PathBuf::from(capture(command("cc").arg(format!("-print-file-name={name}")))?.trim());
     let found = path.is_absolute().then_some(path);

@@ -1,4 +1,4 @@
-//! What the machine boots into: a shell, the tool, and a script that lets the tool try itself.
+//! The initramfs that the machine boots into: a shell, the tool, and a script that lets the tool try itself.
 
 use std::{
     fs,

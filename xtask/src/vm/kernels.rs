@@ -1,4 +1,4 @@
-//! Which kernels there are and where they come from.
+//! The known kernels and their sources.
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +24,7 @@ const MOVING: &str = "sid";
 pub struct Kernel {
     /// As the package calls it, such as `6.1.0-50-cloud-amd64`.
     pub release: String,
-    /// The image.
+    /// Path of the kernel image.
     pub image: PathBuf,
 }
 

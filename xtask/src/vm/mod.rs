@@ -22,7 +22,7 @@ use report::Column;
 /// Boots of a kernel after one that the emulator broke.
 const AGAIN: u32 = 3;
 
-/// How the matrix went.
+/// Outcome of the matrix.
 pub enum Outcome {
     /// Each kernel with its verdict.
     Booted(Vec<(String, Result<(), String>)>),
@@ -30,7 +30,7 @@ pub enum Outcome {
     Skipped(String),
 }
 
-/// The verb.
+/// Runs the verb `vm`.
 pub fn run(arguments: &[String]) -> Result<()> {
     if let Some(option) = arguments.iter().find(|argument| argument.starts_with('-')) {
         bail!("cannot boot `{option}`: the verb takes versions only, such as `6.1`");

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::process::command;
 
-/// The emulator.
+/// Program that emulates the machine.
 pub const PROGRAM: &str = "qemu-system-x86_64";
 
 /// A boot takes 20 s on two quiet CPUs; a machine that is busy with other things may need many times that.
@@ -29,21 +29,21 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Processors of the machine.
 const CPUS: &str = "4";
 
-/// What a machine left behind.
+/// State that a machine left behind.
 pub struct Boot {
     /// All that went to the serial line.
     pub console: String,
-    /// Why it did not switch itself off, if so.
+    /// Reason that it did not switch itself off, if so.
     pub trouble: Option<String>,
     /// It stood at a breakpoint that is no longer in its memory.
     pub is_stale: bool,
 }
 
 impl Boot {
-    /// How the emulator broke it, if so. A kernel patches its own code by way of breakpoints, and once in some 10 to 40
-    /// boots the emulator, which has a thread for each processor, goes on with a breakpoint that has been removed: its
-    /// translation is older. Up to Linux 6.2 the processor stays there, later ones report it. A fault of ours shows
-    /// otherwise: nothing of ours patches the kernel, and an end before the self-test begins is none of it.
+    /// Reports how the emulator broke it, if so. A kernel patches its own code by way of breakpoints, and once in some
+    /// 10 to 40 boots the emulator, which has a thread for each processor, goes on with a breakpoint that has been
+    /// removed: its translation is older. Up to Linux 6.2 the processor stays there, later ones report it. A fault of
+    /// ours shows otherwise: nothing of ours patches the kernel, and an end before the self-test begins is none of it.
     pub fn broken_by_emulator(&self) -> Option<&'static str> {
         if self.is_stale {
             return Some("it stayed at a breakpoint that had been removed");
@@ -63,8 +63,8 @@ pub fn boot(dir: &Path, kernel: &Kernel, initramfs: &Path) -> Result<Boot> {
     let console = dir.join(format!("console-{}.log", kernel.release));
     fs::write(&console, "")?;
     let mut qemu = command(PROGRAM);
-    // Plain emulation: /dev/kvm may be there and hang, as in a guest whose host promises more than it does. A thread for
-    // each processor, so that the kernel's code and ours run on several at once.
+    // Plain emulation: /dev/kvm may be there and hang, as in a guest whose host promises more than it does. A thread
+    // for each processor, so that the kernel's code and ours run on several at once.
     qemu.args(["-accel", "tcg,thread=multi", "-smp", CPUS, "-m", "768"]);
     qemu.args(["-nodefaults", "-display", "none", "-no-reboot", "-serial"]);
     qemu.arg(format!("file:{}", console.display()));

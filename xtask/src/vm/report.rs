@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{kernels::Kernel, qemu::Boot};
 
-/// One kernel.
+/// Results of one kernel.
 pub struct Column {
-    /// Its release.
+    /// Release of the kernel.
     pub kernel: String,
     /// Probe, what became of it, and how many instructions the verifier walked.
     probes: Vec<Probe>,
-    /// Whether the self-test passed.
+    /// Verdict of the self-test; an error holds the reason.
     pub verdict: Result<(), String>,
 }
 

@@ -31,15 +31,15 @@ const SETTLING: Duration = Duration::from_secs(4);
 const KEYS: usize = 40;
 const PAUSE: Duration = Duration::from_millis(53);
 
-/// What is watched, and how.
+/// A load and the way it is watched.
 pub struct Scene {
-    /// Its name.
+    /// Name of the scene on the page.
     pub name: &'static str,
     /// Words of the program that makes the load.
     load: &'static [&'static str],
     /// Words of `attach`.
     attach: &'static [&'static str],
-    /// How long its CPU time is added up.
+    /// Time over which the tool's CPU time is added up.
     span: Duration,
 }
 
@@ -78,9 +78,9 @@ const SCENES: [Scene; 5] = [
     },
 ];
 
-/// What was measured of one scene.
+/// Measurements of one scene.
 pub struct Outcome {
-    /// Which.
+    /// The measured scene.
     pub scene: &'static Scene,
     /// From the start of the tool to the first thing on the screen.
     pub first: Duration,
@@ -98,7 +98,7 @@ pub struct Outcome {
     pub rate: f64,
 }
 
-/// The benchmark.
+/// Runs the benchmark of the dashboard.
 pub fn run(arguments: &[String]) -> Result<()> {
     let options = Options::read(arguments)?;
     let tool = options.prepare("dashboard", &["script"])?;
@@ -183,7 +183,7 @@ fn measure(scene: &'static Scene, tool: &Path, dir: &Path) -> Result<Outcome> {
 
 /// Has the whole screen painted anew.
 const CTRL_L: &[u8] = b"\x0c";
-/// What that begins with.
+/// First bytes of a screen that is painted anew.
 const CLEARED: &[u8] = b"\x1b[2J";
 
 /// A field of a process's status, bytes.

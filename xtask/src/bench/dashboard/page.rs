@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use super::Outcome;
 
-/// The page.
+/// Renders the results page in Markdown.
 pub fn render(outcomes: &[Outcome], circumstances: &str) -> String {
     let mut text = format!(
         "# What the dashboard costs\n\n{circumstances}\n\n\

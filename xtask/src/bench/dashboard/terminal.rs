@@ -20,11 +20,11 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Output that comes sooner after other output belongs to the same painting.
 const APART: Duration = Duration::from_millis(20);
 
-/// The terminal; whoever is on it is hung up when this is dropped.
+/// The terminal; the program that runs on it is hung up when this is dropped.
 pub struct Terminal {
     script: Child,
     keys: ChildStdin,
-    /// What was painted, and when it came.
+    /// Output and the time it came.
     painted: Receiver<(Instant, Vec<u8>)>,
     /// The end of what was looked at.
     tail: Vec<u8>,
@@ -49,20 +49,20 @@ impl Terminal {
         thread::spawn(move || {
             let mut some = vec![0; 1 << 16];
             while let Ok(length @ 1..) = screen.read(&mut some) {
-                // Nobody may be listening any more.
+                // The reader may be gone already.
                 let _ = sender.send((Instant::now(), some[..length].to_vec()));
             }
         });
         Ok(Self { script, keys, painted, tail: Vec::new() })
     }
 
-    /// Presses keys.
+    /// Sends key presses to the terminal.
     pub fn press(&mut self, keys: &[u8]) -> Result<()> {
         self.keys.write_all(keys)?;
         Ok(self.keys.flush()?)
     }
 
-    /// How long after a moment something was painted that had not been then.
+    /// Time from `since` to the first painting that contains `what`.
     pub fn wait_for(&mut self, what: &[u8], since: Instant) -> Result<Duration> {
         self.tail.clear();
         loop {
@@ -116,7 +116,7 @@ impl Terminal {
         bail!("the tool has ended")
     }
 
-    /// Waits until whoever is on it has ended.
+    /// Waits until the program that runs on it has ended.
     pub fn end(mut self) -> Result<()> {
         let since = Instant::now();
         while self.script.try_wait()?.is_none() {

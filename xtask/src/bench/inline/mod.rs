@@ -52,14 +52,14 @@ struct Measured {
     four: [u64; 4],
 }
 
-/// What is measured with.
+/// The bench and the programs that are measured.
 struct Scene<'a> {
     bench: Bench<'a>,
     dir: &'a Path,
     programs: PathBuf,
 }
 
-/// The benchmark.
+/// Runs the benchmark of in-process counters.
 pub fn run(arguments: &[String]) -> Result<()> {
     let options = Options::read(arguments)?;
     let tool = options.prepare("inline", &[])?;
@@ -143,7 +143,7 @@ fn ping_pong(scene: &Scene<'_>, measured: &mut Measured) -> Result<()> {
     Ok(())
 }
 
-/// What the processes of a session have under a name.
+/// Entries under a name, of all processes of a session.
 fn listed<'a>(said: &'a Value, name: &'a str) -> impl Iterator<Item = &'a Value> {
     let processes = said["processes"].as_array().into_iter().flatten();
     processes.flat_map(move |process| process[name].as_array().into_iter().flatten())
@@ -185,7 +185,7 @@ fn page(measured: &Measured, rounds: u32, made: &str) -> String {
         "# What counting inside of a process costs\n\n{made} Medians of {rounds}, with smallest and largest.\n\n`shmemq` with \
          256 bytes and adaptive mutexes, each of its two processes on a CPU of its own, runs alone and then counted in \
          (`attach --inline --probes syscalls`), by its own clock. The cost of an event is what an acquisition of a mutex that \
-         nobody else wants takes longer, which is one event. The times of standing still are the longest that one process \
+         no other thread wants takes longer, which is one event. The times of standing still are the longest that one process \
          stood still when counters were put in or taken out.\n\n| goal | measured | met |\n| --- | ---: | --- |\n"
     );
     for (what, values, goal) in [

@@ -1,4 +1,4 @@
-// Two programs that do nothing, where system calls begin and where they end, until somebody interrupts.
+// Two programs that do nothing, where system calls begin and where they end, until they are interrupted.
 #include <linux/bpf.h>
 #include <stdint.h>
 #include <stdio.h>

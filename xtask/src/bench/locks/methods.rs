@@ -12,17 +12,17 @@ use crate::bench::running::{OURS, Ready};
 pub struct Method {
     /// Its name in tables.
     pub name: &'static str,
-    /// The command.
+    /// Words of the command.
     pub words: fn(&Scene<'_>) -> Vec<String>,
-    /// How one can tell that it counts.
+    /// Sign that it counts.
     pub ready: Ready,
     /// From its first sign of life until all of its probes are in.
     pub settling: Duration,
-    /// Whether it may matter by a percent, and so runs in each round, right after a run alone.
+    /// True when it may matter by a percent, and so runs in each round, right after a run alone.
     pub is_close: bool,
-    /// Whether places in the C library need names for it.
+    /// True when places in the C library need names for it.
     pub needs_names: bool,
-    /// Whether it ends with what it watches.
+    /// True when it ends with the processes that it watches.
     pub ends_by_itself: bool,
     /// The largest slow-down that is promised, by workload in the order of `WORKLOADS`.
     pub goals: [Option<f64>; 3],
@@ -30,17 +30,17 @@ pub struct Method {
     pub fewer: [u64; 3],
 }
 
-/// What a method is to be started on.
+/// The processes and files that a method is started on.
 pub struct Scene<'a> {
     /// The processes that use locks.
     pub pids: &'a [u32],
     /// Their C library.
     pub library: &'a str,
-    /// Where our JSON goes.
+    /// Path of our JSON output.
     pub json: &'a str,
-    /// Where programs of ours are.
+    /// Directory of our programs.
     pub programs: &'a Path,
-    /// Where spin counts are to be had in it.
+    /// Probe sites of the spin counts in that library.
     pub spin: &'a Spin,
 }
 
@@ -97,7 +97,7 @@ const fn placed(name: &'static str, words: fn(&Scene<'_>) -> Vec<String>) -> Met
 pub const FLOOR: usize = 0;
 /// The default budget.
 pub const TIER_1: usize = 2;
-/// The method that sees every spin count, whatever it costs.
+/// The method that sees every spin count, without a limit on its cost.
 pub const UNLIMITED: usize = 3;
 /// Counters in the process itself.
 pub const INLINE: usize = 4;
@@ -193,7 +193,7 @@ fn perf_trace(scene: &Scene<'_>) -> Vec<String> {
 }
 
 impl Method {
-    /// How many times less often a workload's loop runs.
+    /// Factor by which a workload's loop runs less often.
     pub fn fewer_of(&self, workload: &Workload) -> u64 {
         let at = WORKLOADS.iter().position(|known| known.name == workload.name);
         at.map_or(1, |at| self.fewer[at])

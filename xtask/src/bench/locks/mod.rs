@@ -31,12 +31,12 @@ const PAGE: &str = "docs/results/locks.md";
 /// Others are so much slower that few rounds tell.
 const PEERS_ROUNDS: u32 = 3;
 
-/// What was measured of one method on one workload.
+/// Measurements of one method on one workload.
 #[derive(Default)]
 struct Cell {
     /// Time for as much work over the time alone in the same round.
     slowdown: Vec<f64>,
-    /// What ours saw.
+    /// Futex calls that our tool counted.
     futex_calls: Vec<f64>,
     contended: Vec<f64>,
     /// Percent of all acquisitions.
@@ -61,7 +61,7 @@ struct Outcome {
     own: Spins,
 }
 
-/// The benchmark.
+/// Runs the benchmark of locks.
 pub fn run(arguments: &[String]) -> Result<()> {
     let options = Options::read(arguments)?;
     let tool = options.prepare("locks", &["bpftrace", "strace", "perf"])?;
@@ -105,7 +105,7 @@ fn measure(options: &Options, tool: &Path, dir: &Path, stage: &Stage) -> Result<
     Ok(outcome)
 }
 
-/// Where the C library of the workloads has its spin counts, as our tool finds it.
+/// Finds the probe sites of the spin counts in the C library of the workloads, with our tool.
 fn find_spin(tool: &Path, stage: &Stage) -> Result<Spin> {
     let started = stage.start(&WORKLOADS[0], 1)?;
     let pid = started
@@ -144,7 +144,7 @@ fn watch(
 }
 
 impl Cell {
-    /// What ours says of it.
+    /// Adds the counts of our tool's session.
     fn note(&mut self, said: &Value, truth: &Truth) {
         let ran = |probe: &str| {
             said["session"]["probes"].as_array().is_some_and(|all| all.iter().any(|it| it == probe))

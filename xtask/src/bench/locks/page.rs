@@ -1,4 +1,4 @@
-//! What was measured, in words.
+//! The results page, in words.
 
 use std::fmt::Write as _;
 
@@ -17,10 +17,10 @@ pub fn page(outcome: &Outcome, (rounds, peers_rounds): (u32, u32), made: &str) -
     let others = rounds.min(peers_rounds);
     let mut page = format!(
         "# What watching locks costs\n\n{made} {rounds} rounds, {others} with other tools; medians, with smallest and largest.\n\nIn each round every workload \
-         runs alone and under each method in turn, by its own clock, with a copy of the C library that nobody else uses. The \
+         runs alone and under each method in turn, by its own clock, with a copy of the C library that no other process uses. The \
          slow-down is the time under the method over the time alone, right before with ours and the floor and in the same round with \
          others, for as much work: under what slows it much it does less. `adaptive` and `plain` are `shmemq` with 256 bytes, two processes that fight for two locks; `uncontended` is one \
-         thread that takes a lock which nobody else wants.\n\n| method | adaptive | plain | uncontended |\n| --- | ---: | ---: | \
+         thread that takes a lock which no other thread wants.\n\n| method | adaptive | plain | uncontended |\n| --- | ---: | ---: | \
          ---: |\n"
     );
     let alone = |workload: &Workload| {
@@ -92,7 +92,7 @@ fn median(outcome: &Outcome, workload: &Workload, method: usize) -> Option<f64> 
     Some(Spread::of(cell.slowdown.iter().copied())?.median)
 }
 
-/// What nobody can go below who looks at system calls.
+/// Lowest possible cost of a method that traces system calls.
 fn floor(outcome: &Outcome) -> String {
     let one = |workload: &Workload| {
         median(outcome, workload, FLOOR).map_or_else(|| "-".to_owned(), |it| format!("{it:.2}"))
@@ -120,7 +120,7 @@ fn spins(outcome: &Outcome) -> String {
     text
 }
 
-/// What our probes saw, and when they were taken out.
+/// Counts of our probes, and the time of their removal.
 fn seen(outcome: &Outcome) -> String {
     let mut text = "\n## What was seen\n\nAcquisitions are the program's own count. Of what the default budget ends, the report says from \
                     when it is missing.\n\n| method, workload | futex calls | contended acquisitions | of all, % | probes out after, ms |\n| \

@@ -1,4 +1,4 @@
-//! Whether samples may be of one distribution, where neighbours in a sample have to do with each other.
+//! Test of whether samples may be of one distribution, where neighbours in a sample have to do with each other.
 
 /// Chance of a false alarm.
 pub const ALPHA: f64 = 0.01;

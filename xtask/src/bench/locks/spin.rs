@@ -1,5 +1,4 @@
-//! Where a C library's spin counts are to be had by anybody: the places that our tool finds, with names for those who need
-//! some.
+//! Probe sites of a C library's spin counts: the places that our tool finds, with symbols for the tools that need some.
 
 use std::{fs, path::Path};
 
@@ -9,9 +8,9 @@ use crate::process::{capture, command, run};
 
 /// The function that spins.
 const FUNCTION: &str = "pthread_mutex_lock";
-/// What the plan says of the end of its spin, before the register.
+/// Words of the plan for the end of a spin, before the register.
 const END: &str = "end of the spin, its count in r";
-/// How many places in it matter to a spin or a wait.
+/// Number of places in it that matter to a spin or a wait.
 const PLACES: usize = 5;
 
 /// The places in [`FUNCTION`] that matter to a spin, by where they are in the file; its end is the first.
@@ -44,8 +43,8 @@ impl Spin {
         }
     }
 
-    /// Writes a copy of the library with a symbol for each place: two bytes long, since bpftrace refuses those of none, and
-    /// objcopy makes no others.
+    /// Writes a copy of the library with a symbol for each place: two bytes long, since bpftrace refuses those of none,
+    /// and objcopy makes no others.
     pub fn name(&self, library: &Path, copy: &Path) -> Result<()> {
         let sections = capture(command("readelf").arg("-SW").arg(library))?;
         let (address, in_file) = text_of(&sections)
@@ -93,7 +92,7 @@ fn hex(word: &str) -> Option<u64> {
     u64::from_str_radix(word.trim_start_matches("0x"), 16).ok()
 }
 
-/// Where the code is in memory and in the file: `[16] .text PROGBITS ADDRESS OFFSET ...`.
+/// Address of the code in memory and in the file: `[16] .text PROGBITS ADDRESS OFFSET ...`.
 fn text_of(sections: &str) -> Option<(u64, u64)> {
     let line = sections.lines().find(|line| line.contains(" .text "))?;
     let mut words = line.split("PROGBITS").nth(1)?.split_whitespace();

@@ -1,4 +1,4 @@
-//! Whether the spin counts that the default budget shows are those of a program that nobody watches.
+//! Check that the spin counts shown by the default budget are those of a program that runs without a tracer.
 
 use std::thread;
 
@@ -21,7 +21,7 @@ const TRIALS: usize = 3;
 
 /// The same program three times, one of them watched.
 struct Trial {
-    /// How far the two that nobody watched are apart.
+    /// Distance between the two runs without a tracer.
     alone: f64,
     /// The nearer of the two to the watched one, and the mean of both.
     nearer: f64,
@@ -98,7 +98,7 @@ impl Distribution {
         let apart: u64 = self.watched.iter().zip(&self.seen).map(|(one, other)| one.abs_diff(*other)).sum();
         format!(
             "\n## Whether it is true\n\nTwo threads that take 160 adaptive locks at random, for some microseconds each: {:.0} contended \
-             acquisitions a second, when nobody watches. The program knows the count of each spin itself, in buckets of {WIDTH}, \
+             acquisitions a second, untraced. The program knows the count of each spin itself, in buckets of {WIDTH}, \
              without probes: it writes a mean into `__spins` that no spin can have, and reads what the library makes of it. In a trial \
              it runs three times, one of them, by turns, with `--probes mutex` and the default budget. How far two runs are apart is \
              the largest difference of their shares in any set of spin counts. If watching changed nothing, the watched run \
@@ -132,12 +132,12 @@ fn add(sum: &mut Vec<u64>, more: &[u64]) {
     sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 
-/// What the program counted.
+/// Counts of the program.
 fn own(said: &Value) -> Vec<u64> {
     said["spins"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
 }
 
-/// What the tool counted, in the program's buckets: none of its own is so wide.
+/// Counts of the tool, in the program's buckets: none of its own is so wide.
 fn seen(said: &Value) -> Vec<u64> {
     let mut counts = vec![0; BUCKETS];
     for mutex in super::mutexes(said) {

@@ -1,4 +1,4 @@
-/* A thread that takes a lock which nobody else wants: waits for a byte on descriptor 9, then says how long it took. */
+/* A thread that takes a lock which no other thread wants: waits for a byte on descriptor 9, then tells its time. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>

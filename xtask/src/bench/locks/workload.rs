@@ -1,4 +1,4 @@
-//! Programs that fight for locks, or do not: ready when somebody watches, timed by themselves.
+//! Programs that fight for locks, or do not: they wait for the go of the benchmark and time themselves.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,7 +16,7 @@ use crate::{
     workspace,
 };
 
-/// Where systems have their C library.
+/// Path of the C library on x86-64 Debian systems.
 const LIBRARY: &str = "/lib/x86_64-linux-gnu/libc.so.6";
 /// In C, each with the file that it is made of.
 const SOURCES: [(&str, &str); 3] = [
@@ -31,7 +31,7 @@ pub struct Workload {
     pub name: &'static str,
     /// The program, by its name in the directory of programs, and its arguments; how often is the last.
     words: &'static [&'static str],
-    /// How often its loop runs where nothing slows it.
+    /// Number of rounds of its loop where nothing slows it.
     pub count: u64,
 }
 
@@ -39,7 +39,8 @@ pub struct Workload {
 const PING_PONG: [&str; 11] =
     ["shmemq", "--json", "--ready-fd", "8", "--go-fd", "9", "--pin", "0,1", "--size", "256", "--mutex"];
 
-/// What is watched: its loop takes more than a second alone, so that what ends with the budget is a part of it.
+/// The watched programs: each loop takes more than a second alone, so that probes which the budget detaches cover only
+/// a part of it.
 pub const WORKLOADS: [Workload; 3] = [
     Workload { name: "adaptive", words: &words("adaptive"), count: 3_000_000 },
     Workload { name: "plain", words: &words("plain"), count: 750_000 },
@@ -92,7 +93,7 @@ impl Stage {
         self.dir.join("named/libc.so.6")
     }
 
-    /// Where its programs are.
+    /// Directory of its programs.
     pub fn programs(&self) -> &Path {
         &self.dir
     }
@@ -141,7 +142,7 @@ pub struct Started {
     go: File,
 }
 
-/// What a workload says of itself.
+/// A workload's own report.
 pub struct Truth {
     /// By its own clock.
     pub elapsed_ns: f64,

@@ -19,7 +19,7 @@ pub const FLAG: &str = "--caller";
 /// Calls that are timed together: far shorter than a time slice, so that the median chunk was not interrupted.
 const CHUNK: u64 = 500;
 
-/// How fast calls were made.
+/// Speed of the calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// From the first call to the last.

@@ -23,7 +23,7 @@ const TRIES: usize = 7;
 const INTERVAL: &str = "100ms";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the command takes, ms.
+/// Time that the command takes, ms.
 pub struct FirstData {
     /// Until all probes are attached and every call counts.
     pub attached_ms: Spread,

@@ -1,4 +1,4 @@
-//! What the tool is meant to cost at most, and what it did cost.
+//! Goals for the cost of the tool, and the measured cost.
 
 use super::{
     Outcome, many,
@@ -7,20 +7,20 @@ use super::{
 
 /// A goal and how it was met.
 pub struct Goal {
-    /// What is limited.
+    /// Name of the limited cost.
     pub what: String,
     /// The most it may be.
     pub limit: f64,
-    /// What it was; `None` where it could not be measured.
+    /// The measured value; `None` where it could not be measured.
     pub value: Option<f64>,
-    /// Of what.
+    /// Unit of limit and value.
     pub unit: &'static str,
-    /// What it is made of: the place to look at when it is too much.
+    /// Main part of the cost: the place to look at when it is too much.
     pub why: String,
 }
 
 impl Goal {
-    /// Whether it was met.
+    /// True when it was met; `None` when it was not measured.
     pub fn is_met(&self) -> Option<bool> {
         self.value.map(|value| value <= self.limit)
     }
@@ -38,7 +38,7 @@ impl Goal {
     }
 }
 
-/// All goals.
+/// Judges all goals.
 pub fn judged(outcome: &Outcome) -> Vec<Goal> {
     let mut goals = per_call(outcome);
     goals.extend(of_the_tool(outcome));
@@ -121,7 +121,7 @@ fn of_the_tool(outcome: &Outcome) -> Vec<Goal> {
     ]
 }
 
-/// Why a pair of programs cannot cost nothing.
+/// Reason that a pair of programs cannot cost nothing.
 const CLOCK: &str = "two clock reads alone are about 90 ns on a virtual machine";
 
 /// Bytes as millions.
@@ -129,7 +129,7 @@ pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Whether a row is one of the tools, and not a yardstick.
+/// True when a row is one of the tools, and not a yardstick.
 pub fn is_tool(name: &str) -> bool {
     name != EMPTY && name != NOT_TRACED
 }

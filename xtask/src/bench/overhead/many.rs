@@ -34,23 +34,23 @@ pub struct Many {
     pub cpu_share: f64,
     /// Kinds of calls that each process made.
     pub kinds: usize,
-    /// Its memory.
+    /// Memory of the tool.
     pub memory: Memory,
-    /// What it reports of its maps in the kernel.
+    /// Kernel memory of its maps, as it reports it, bytes.
     pub kernel_bytes: u64,
-    /// What these maps would take on the notional host.
+    /// Memory that these maps would take on the notional host.
     pub notional: Notional,
 }
 
 /// Kernel memory on a notional host, as a sum.
 pub struct Notional {
-    /// Measured here.
+    /// Bytes measured on this machine.
     pub here: u64,
-    /// What each further CPU adds.
+    /// Bytes that each further CPU adds.
     pub per_cpu: u64,
-    /// How many CPUs it has more than this one.
+    /// Number of CPUs that it has more than this machine.
     pub further_cpus: u64,
-    /// What the table of thread ids is smaller here.
+    /// Bytes by which the table of thread ids is smaller on this machine.
     pub thread_ids: u64,
 }
 
@@ -115,11 +115,11 @@ pub struct Flood {
     pub per_second: f64,
     /// Calls a second while the loops had their CPUs, by the median chunk.
     pub per_second_running: f64,
-    /// Calls made.
+    /// Calls that the loops made.
     pub made: u64,
-    /// Calls counted.
+    /// Calls that the tool counted.
     pub counted: u64,
-    /// Whether the tool's own ledger says that nothing is missing.
+    /// True when the tool's own ledger says that nothing is missing.
     pub complete: bool,
 }
 

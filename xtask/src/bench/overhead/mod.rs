@@ -36,7 +36,7 @@ const DATA: &str = "docs/results/overhead.json";
 pub struct Outcome {
     /// The tools side by side.
     pub rows: Vec<Row>,
-    /// How soon there is data.
+    /// Time until there is data.
     pub first: FirstData,
     /// Under many processes.
     pub many: Many,
@@ -73,7 +73,7 @@ impl Outcome {
     }
 }
 
-/// The benchmark.
+/// Runs the benchmark of overhead.
 pub fn run(arguments: &[String]) -> Result<()> {
     if arguments.first().is_some_and(|argument| argument == caller::FLAG) {
         return caller::obey();

@@ -10,7 +10,7 @@ use super::{
     rounds::{Round, Row},
 };
 
-/// The page.
+/// Renders the results page in Markdown.
 pub fn render(outcome: &Outcome) -> String {
     let at = &outcome.circumstances;
     let mut text = format!(
@@ -152,7 +152,7 @@ fn details(text: &mut String, outcome: &Outcome) {
          - **Kernel memory** for them, as the kernel charges it: {:.1} MB here. On 128 CPUs and with the largest thread \
          ids it would be {:.1} MB + {} further CPUs x {} bytes of loss slots + {:.1} MB of thread ids = {:.1} MB. Nothing \
          else grows with CPUs: with 64 processes there are 4096 histograms and as many lean cells (64 x 60 = 3840 are \
-         needed), one lane each, whatever the number of CPUs. The parts: 4097 histograms x 4640 bytes, 8193 cells x 688, \
+         needed), one lane each, on any number of CPUs. The parts: 4097 histograms x 4640 bytes, 8193 cells x 688, \
          67 directories x 4096, 1025 threads and 67 rows x 64, 4 bytes for each possible thread id.\n\
          - **Binary**, stripped: {:.1} MB.\n",
         shown(Some(first.attached_ms))(0, 1.0),
@@ -182,7 +182,7 @@ const METHOD: &str = "\
 - The loop is one process that makes `getppid` calls as fast as it can and does nothing else. Every round takes all tools
   in turn: a stretch without any tool, then the tool is started, and once it counts the same stretch again.
 - **The loop takes**: time of a call under the tool, over time of a call without any. Calls are timed in chunks of 500, a
-  fraction of a time slice, and the median chunk counts. Whatever else happens on the machine, another tracer above all,
+  fraction of a time slice, and the median chunk counts. Other load on the machine, another tracer above all,
   can only add: the smallest round counts, on both sides. The kernel's BPF statistics are off, but for the tenth of the
   time in which pulse-trace itself switches them on.
 - **ns per call in its BPF programs**: the kernel's run statistics (`kernel.bpf_stats_enabled`) before and after each of

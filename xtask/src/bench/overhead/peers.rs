@@ -4,13 +4,13 @@ use serde_json::Value;
 
 use super::super::running::{Left, OURS, Ready};
 
-/// What a tool is started with.
+/// Arguments from which a tool's command is made.
 pub struct Start<'a> {
     /// The process that makes the calls.
     pub caller: u32,
     /// Another process, which makes none.
     pub bystander: u32,
-    /// Where the tool's JSON goes, if it writes any.
+    /// Path of the tool's JSON, if it writes any.
     pub json: &'a str,
 }
 
@@ -18,7 +18,7 @@ pub struct Start<'a> {
 pub struct Peer {
     /// Its name in the table.
     pub name: &'static str,
-    /// What it is started with; the program is the first word.
+    /// Words of its command; the program is the first.
     pub command: fn(&Start) -> Vec<String>,
     /// When it counts.
     pub ready: Ready,

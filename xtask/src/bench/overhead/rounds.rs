@@ -18,7 +18,7 @@ use crate::say;
 const SAMPLE: u64 = 5_000;
 const SAMPLES: usize = 40;
 
-/// What one tool showed in one round.
+/// Measurements of one tool in one round.
 pub struct Round {
     /// One call of the loop before the tool was started.
     pub untraced_ns: f64,
@@ -42,7 +42,7 @@ pub struct Round {
 
 /// All rounds of one tool.
 pub struct Row {
-    /// Which.
+    /// The measured tool.
     pub peer: &'static Peer,
     /// One by one.
     pub rounds: Vec<Round>,
@@ -100,7 +100,7 @@ fn round(bench: &Bench, peer: &Peer, caller: &mut Caller, bystander: u32) -> Res
     })
 }
 
-/// What the programs of a tool ran during each of several short loops; nothing where it has none.
+/// Runs of a tool's programs during each of several short loops; empty where it has no programs.
 fn statistics(bench: &Bench, caller: &mut Caller, tool: &Running) -> Result<Vec<Vec<Runs>>> {
     let programs = Programs::of(tool.pid());
     if programs.runs().is_empty() {

@@ -12,7 +12,7 @@ const PRODUCERS: [&str; 4] = ["cas/1", "cas/3", "cas/5", "cas/9"];
 /// The first is what differences are to.
 const LOGS: [&str; 3] = ["cas/5/deferred", "cas/5/mutex", "cas/5"];
 
-/// The tables.
+/// Measures, and makes the tables of `casq`.
 pub fn measure(lab: &mut Lab) -> Result<String> {
     let by_producers = lab.bench(&["casq", "--variants", &PRODUCERS.join(",")], &[])?;
     let by_log = lab.bench(&["casq", "--variants", &LOGS.join(",")], &[])?;

@@ -20,7 +20,7 @@ const PUBLISHED: [(&str, f64, &str, &str); 4] = [
     ("p99.9", 0.999, "8,500", "150"),
 ];
 
-/// The tables.
+/// Measures, and makes the tables of `eventbuf`.
 pub fn measure(lab: &mut Lab) -> Result<String> {
     let variants: Vec<String> = CONTENTION
         .iter()

@@ -12,7 +12,7 @@ use super::{
 };
 
 const WAYS: [&str; 5] = ["unixsock", "tcp", "unixgram", "udp", "fifo"];
-/// What was published of the producers' calls, by way.
+/// Published numbers of the producers' calls, by way.
 const PUBLISHED: [(&str, [&str; 5]); 9] = [
     ("write", ["250", "250", "250", "250", "250"]),
     ("futex", ["910", "955", "953", "922", "960"]),
@@ -30,7 +30,7 @@ const DRAWN: [&str; 3] = ["write", "epoll_wait", "futex"];
 /// The producers of one run: calls by name, each with its count and its distribution.
 type Calls = BTreeMap<String, (u64, Vec<Value>)>;
 
-/// The tables.
+/// Measures, and makes the tables of inter-process communication.
 pub fn measure(lab: &mut Lab) -> Result<String> {
     let runtimes = [("tokio", vec![]), ("threads", vec!["--blocking"])];
     let mut text = String::new();

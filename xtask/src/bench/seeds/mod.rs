@@ -34,18 +34,18 @@ const PAGES: [Page; 5] = [
     ("sync", "docs/results/benchmark-patterns.md", sync::measure),
 ];
 
-/// Where the programs are, and what was run of them.
+/// The directory of the programs, and the commands that were run.
 pub struct Lab {
     programs: PathBuf,
     dir: PathBuf,
     rounds: u32,
     /// Every command, as one would type it.
     ran: Vec<String>,
-    /// What the comparisons warned of.
+    /// Warnings of the comparisons.
     warned: Vec<String>,
 }
 
-/// The benchmark.
+/// Runs the benchmark of the published numbers.
 pub fn run(arguments: &[String]) -> Result<()> {
     let (mut lab, chosen) = prepare(arguments)?;
     let outcome = pages(&mut lab, &chosen);

@@ -1,4 +1,4 @@
-//! What the tool and the programs leave: comparisons, sessions, truths.
+//! Files that the tool and the programs leave: comparisons, sessions, truths.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -57,7 +57,7 @@ impl Comparison {
         Some(&column["histograms"].as_array()?.iter().find(|it| it["key"] == key)?["values"])
     }
 
-    /// What it warns of.
+    /// Warnings of the comparison.
     pub fn warnings(&self) -> Vec<String> {
         let texts = self.0["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
         texts.iter().filter_map(|it| it["text"].as_str().map(str::to_owned)).collect()
@@ -74,7 +74,7 @@ pub fn json(path: &Path) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The truth in what a program printed, whatever else stands there.
+/// The truth in a program's output, among any other lines.
 pub fn truth(said: &str) -> Result<Value> {
     let line = said.lines().rev().find(|line| line.starts_with("{\"schema\":\"pulse-trace-truth/"));
     serde_json::from_str(line.context("cannot read the truth: the program said none")?)

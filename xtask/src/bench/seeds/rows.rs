@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::read::{Cell, Comparison, octaves};
 
-/// What stands where there is no number.
+/// Placeholder where there is no number.
 pub const NONE: &str = "-";
 
 /// A table: its head, and its rows.

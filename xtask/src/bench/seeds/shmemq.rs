@@ -1,4 +1,4 @@
-//! Plain against adaptive over six sizes, calls, contention, and spins: what the program knows, and what probes see of it.
+//! Plain against adaptive over six sizes, calls, contention, and spins: the program's own counts, and those of probes.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -22,7 +22,7 @@ const LOOP: [&str; 6] = ["--json", "--size", "256", "--repetitions", "100000", "
 const RESTATED: [(&str, &str); 2] =
     [("adaptive-restated-2.22", "loop of glibc 2.22"), ("adaptive-restated-2.36", "loop of glibc 2.36")];
 
-/// The tables.
+/// Measures, and makes the tables of `shmemq`.
 pub fn measure(lab: &mut Lab) -> Result<String> {
     let found = lab.bench(&["shmemq"], &[])?;
     let mut text = sizes(&found);
@@ -81,7 +81,7 @@ fn thousands(rate: f64) -> String {
     format!("{} k", plain(rate / 1e3))
 }
 
-/// What one way of looking saw of one run.
+/// Counts of one run by one way of looking.
 struct Seen {
     name: String,
     acquisitions: Option<u64>,

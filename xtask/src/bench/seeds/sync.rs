@@ -38,7 +38,7 @@ const TARGETS: [(&str, &str, f64, &[&str]); 7] = [
     ),
 ];
 
-/// The table.
+/// Measures, and makes the table of `syncbench`.
 pub fn measure(lab: &mut Lab) -> Result<String> {
     let names: Vec<&str> = TARGETS.iter().flat_map(|(.., names)| names.iter().copied()).collect();
     let found = lab.bench(&["sync", "--variants", &names.join(",")], &[])?;
