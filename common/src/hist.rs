@@ -54,7 +54,7 @@ pub const fn log2(value: u64) -> u32 {
     }
 }
 
-/// What [`log2`] is on BPF; compiled everywhere so that the host can test it.
+/// The form that [`log2`] has on BPF; compiled everywhere so that the host can test it.
 #[inline(always)]
 #[must_use]
 pub const fn log2_by_halving(value: u64) -> u32 {

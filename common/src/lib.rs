@@ -1,4 +1,4 @@
-//! What the BPF programs and userspace must agree on, and nothing else.
+//! Types and constants shared by the BPF programs and userspace, and nothing else.
 #![no_std]
 
 pub mod hist;

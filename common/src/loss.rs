@@ -19,7 +19,7 @@ macro_rules! slots {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What an entry of this slot means for the count of calls.
+            /// The effect of an entry of this slot on the count of calls.
             #[must_use]
             pub const fn class(self) -> Class {
                 match self { $(Self::$variant => Class::$class,)* }
@@ -28,7 +28,7 @@ macro_rules! slots {
     };
 }
 
-/// What an entry of a [`Slot`] means.
+/// The effect of an entry of a [`Slot`] on the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// An event is missing from the counts.
@@ -64,7 +64,7 @@ slots! {
     KernelRead = 8, "kernel_read", Degraded;
     /// A wakeup of a thread that was not asleep: no wakeup, and no latency.
     WakeupOfRunning = 9, "wakeup_of_running", Noted;
-    /// A thread ran again although nobody was seen to wake it: its time is accounted as blocked, not as run queue.
+    /// A thread ran again without a wakeup that was seen: its time is accounted as blocked, not as run queue.
     WakeupUnseen = 10, "wakeup_unseen", Degraded;
     /// No room for another pair of waker and woken: the wakeup is counted, but not by whom it was made.
     WakersFull = 11, "wakers_full", Degraded;
@@ -72,11 +72,11 @@ slots! {
     DistributionsFull = 12, "distributions_full", Degraded;
     /// A thread died faster than its accounts could be read: its time is missing from its process's budget.
     ThreadEndsFull = 13, "thread_ends_full", Degraded;
-    /// A thread left a CPU that it was not seen to get, or got one that it was not seen to leave: that time is booked
-    /// as unknown.
+    /// A thread left a CPU that it was not seen to get, or got one that it was not seen to leave: that time is
+    /// booked as unknown.
     SwitchUnseen = 14, "switch_unseen", Degraded;
-    /// No room for another operation on another futex, not even together with others: the call is counted as a call
-    /// only.
+    /// No room for another operation on another futex, not even together with others: the call is counted as
+    /// a call only.
     FutexesFull = 15, "futexes_full", Degraded;
     /// No room for another pair of lock and holder: the wait is counted, but not who made it necessary.
     HoldersFull = 16, "holders_full", Degraded;
@@ -88,7 +88,7 @@ slots! {
     MutexesFull = 19, "mutexes_full", Lost;
     /// A thread had more mutexes at a time than are followed: how long one of them was held is missing.
     HoldsUnfollowed = 20, "holds_unfollowed", Degraded;
-    /// A mutex that was still held when nobody looked any more, or when its holder ended.
+    /// A mutex that was still held when observation ended, or when its holder ended.
     HoldsUnfinished = 21, "holds_unfinished", Censored;
     /// A thread died in a call on a futex, where calls are not counted.
     FutexUnreturned = 22, "futex_unreturned", Censored;

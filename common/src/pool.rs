@@ -1,6 +1,6 @@
 //! Histograms that are handed out on first use: who owns which.
 
-/// What a histogram of the pool is for; the upper byte of an owner's key.
+/// Purposes of the pool's histograms; the upper byte of an owner's key.
 pub mod purpose {
     /// A row's times from being woken to running.
     pub const WAKEUP_TO_RUN: u64 = 1;
@@ -24,7 +24,7 @@ pub mod purpose {
     pub const MUTEX_SPINS: u64 = 10;
     /// The times that its spins took.
     pub const MUTEX_SPIN_TIME: u64 = 11;
-    /// How long it was held.
+    /// Time for which a mutex was held, ns.
     pub const MUTEX_HOLD: u64 = 12;
 }
 

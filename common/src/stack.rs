@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 /// Bytes that are copied, at most: enough to reach the entry of most threads, see `docs/locks/stacks.md`.
 pub const BYTES: usize = 2048;
 
-/// What a stack was taken for; the upper byte of an owner.
+/// Reasons for taking a stack; the upper byte of an owner.
 pub mod kind {
     /// An entry of the `futex` probe, which is about to wait.
     pub const FUTEX: u32 = 1;
@@ -19,9 +19,9 @@ pub mod kind {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Copied {
-    /// See [`owner`].
+    /// Reason, entry and weight, as [`owner`] packs them.
     pub owner: u64,
-    /// Where its code is.
+    /// Its instruction pointer in user space.
     pub ip: u64,
     /// Address of its stack, and of the first byte below.
     pub sp: u64,
@@ -31,17 +31,18 @@ pub struct Copied {
     pub lr: u64,
     /// Process id in the initial PID namespace.
     pub tgid: u32,
-    /// How often the process had replaced its program.
+    /// Times that the process had replaced its program.
     pub execs: u32,
-    /// How many of the bytes were copied.
+    /// Number of bytes that were copied.
     pub length: u32,
     /// Keeps the size a multiple of eight.
     pub padding: u32,
-    /// The stack.
+    /// Upper end of the stack; the first `length` bytes are valid.
     pub bytes: [u8; BYTES],
 }
 
-/// For what a stack was taken: one of [`kind`], the entry there, and how many events like this one it stands for.
+/// Packs the owner of a stack: one of [`kind`], the entry there, and the number of events like this one that
+/// it stands for.
 #[inline(always)]
 #[must_use]
 pub const fn owner(kind: u32, id: u32, weight: u32) -> u64 {

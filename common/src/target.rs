@@ -1,4 +1,4 @@
-//! Who is traced: the thread table and the rows that calls are accounted to.
+//! Targets: the thread table and the rows that calls are accounted to.
 //!
 //! Ids are indices into arrays; 0 always means "none", so a zeroed map is an empty map.
 
@@ -14,12 +14,12 @@ pub const TIDS_PER_BLOCK: usize = 1024;
 /// Seat of a thread that is a target but found no room: its calls are counted as lost.
 pub const UNTRACKED: u32 = u32::MAX;
 
-/// What is known of a followed thread. One cache line: only its own thread writes to it, on whichever CPU it runs.
+/// State of a followed thread. One cache line: only its own thread writes to it, on any CPU that it runs on.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Thread {
-    /// When the call in flight began (`CLOCK_MONOTONIC`, ns).
+    /// Beginning of the call in flight (`CLOCK_MONOTONIC`, ns).
     pub entered_ns: u64,
     /// The call in flight as its index in the row's directory plus one; 0 outside of calls.
     pub call: u32,
@@ -41,9 +41,9 @@ pub struct Thread {
     pub seat: u32,
     /// Time in system calls that ended; wraps.
     pub in_calls_ns: u64,
-    /// For how long it was blocked in the call in flight.
+    /// Time blocked in the call in flight, ns.
     pub blocked_ns: u64,
-    /// For how long it waited for a CPU in it.
+    /// Time spent waiting for a CPU in the call in flight, ns.
     pub queued_ns: u64,
 }
 
@@ -53,11 +53,11 @@ pub mod thread_flag {
     pub const ALONE: u16 = 1;
 }
 
-/// How far a session has come.
+/// Stages of a session.
 pub mod stage {
     /// Its hooks are being put in: nothing counts.
     pub const BEFORE: u64 = 0;
-    /// It runs.
+    /// It runs and counts.
     pub const OPEN: u64 = 1;
     /// Its hooks are being let go; those on the beginnings of calls first.
     pub const CLOSING: u64 = 2;
@@ -65,9 +65,9 @@ pub mod stage {
     pub const OVER: u64 = 3;
 }
 
-/// Where a followed thread stands.
+/// Phases of a followed thread.
 pub mod phase {
-    /// Followed since the session began: it may be inside a call that nobody saw begin.
+    /// Followed since the session began: it may be inside a call whose beginning was not seen.
     pub const FRESH: u32 = 0;
     /// Born under our eyes: the end of its parent's `clone` comes first and is not its own.
     pub const BORN: u32 = 1;
@@ -79,14 +79,14 @@ pub mod phase {
     pub const LEFT: u32 = 4;
 }
 
-/// What calls are accounted to: a process, or a thread where threads are told apart.
+/// The entity that calls are accounted to: a process, or a thread where threads are told apart.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Row {
-    /// When it joined the session.
+    /// Time at which it joined the session, ns.
     pub joined_ns: u64,
-    /// When its last thread died; 0 while it lives.
+    /// Time at which its last thread died, ns; 0 while it lives.
     pub exited_ns: u64,
     /// Process id; 0 marks a free row.
     pub tgid: u32,
@@ -100,7 +100,7 @@ pub struct Row {
     pub threads: u32,
     /// Status as `wait` reports it; valid once `exited_ns` is set.
     pub exit_status: u32,
-    /// How often it replaced its program.
+    /// Times that it replaced its program.
     pub execs: u32,
     /// One of the [`row_flag`] bits.
     pub flags: u32,
@@ -125,9 +125,9 @@ pub mod row_flag {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Finished {
-    /// The row.
+    /// Index of the row.
     pub row: u32,
-    /// Its process.
+    /// Process id of the row.
     pub tgid: u32,
 }
 

@@ -1,4 +1,4 @@
-//! How long a thread keeps a mutex: from where it had it for certain to where it lets go. No probe is behind the
+//! Hold times of mutexes: from where a thread had one for certain to where it releases it. No probe is behind the
 //! moment at which it gets the mutex: that would make every hold longer. A call that takes a mutex is seen where it
 //! begins, and each later event of its wait moves the beginning on: the end of a spin, the end of a wait
 //! in the kernel.
@@ -17,23 +17,23 @@ use crate::{
     memory::{MMAPABLE, element, slot},
 };
 
-/// By seat.
+/// Mutexes that threads hold, by seat.
 #[map]
 static HOLDING: Array<Holding> = Array::with_max_entries(1, MMAPABLE);
 
 /// The stretch of time that is looked at; 0 where none is.
 #[inline(always)]
 fn stretch() -> u32 {
-    slot(&HOLDING, 0).map_or(0, |nobody| nobody.tid)
+    slot(&HOLDING, 0).map_or(0, |holding| holding.tid)
 }
 
-/// Since when nobody has taken a mutex unseen.
+/// The period in which the probes on calls that take mutexes have had no gap; 0 where none is.
 #[inline(always)]
 fn taking() -> u32 {
-    slot(&HOLDING, 0).map_or(0, |nobody| nobody.taking)
+    slot(&HOLDING, 0).map_or(0, |holding| holding.taking)
 }
 
-/// What the running thread has. What was left of the last one in its seat is forgotten.
+/// The mutexes of the running thread. Entries left by the last thread in its seat are forgotten.
 #[inline(always)]
 fn of(seat: u32) -> Option<&'static mut Holding> {
     let holding = slot(&HOLDING, seat).filter(|_| seat != 0)?;
@@ -165,7 +165,7 @@ pub fn release(seat: u32, address: u64, now: u64) -> Option<(u32, u64)> {
     let elapsed = now.wrapping_sub(held.began_ns);
     held.began_ns = 0;
     if held.tried_in != 0 && held.tried_in != taking() {
-        // If the attempt failed, this is the end of a hold whose beginning nobody saw.
+        // If the attempt failed, this is the end of a hold whose beginning was not seen.
         loss::count(Slot::HoldsUnfinished);
         return None;
     }

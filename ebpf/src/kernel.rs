@@ -34,7 +34,7 @@ pub fn cpu() -> u32 {
     unsafe { bpf_get_smp_processor_id() }
 }
 
-/// What userspace gave a probe on its way. Linux 5.15 and newer.
+/// The cookie that userspace attached to a probe. Linux 5.15 and newer.
 #[inline(always)]
 pub fn cookie(ctx: &ProbeContext) -> u64 {
     // SAFETY: the helper takes the context that the program was given.
@@ -180,7 +180,7 @@ impl Object {
     }
 }
 
-/// The name of the running task's process: that of its first thread, whatever the running one calls itself.
+/// The name of the running task's process: that of its first thread, which may differ from the running thread's own.
 #[inline(always)]
 pub fn process_comm() -> [u8; COMM_LEN] {
     Object::current_task().follow(config::TASK_GROUP_LEADER()).name(config::TASK_COMM())

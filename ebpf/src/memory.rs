@@ -7,7 +7,7 @@ use aya_ebpf::maps::{Array, PerCpuArray};
 /// The map's values can be mapped into userspace, which then reads them without a system call.
 pub const MMAPABLE: u32 = 1 << 10;
 
-/// A value of an array map, to be read and written by whoever runs on this CPU.
+/// A value of an array map, to be read and written by the program that runs on this CPU.
 ///
 /// Values are plain integers, every access is a single aligned word, and writers on other CPUs go through [`add`]
 /// and [`add32`] where a word can have two of them. The verifier proves the bounds.
@@ -21,7 +21,7 @@ pub fn slot<T>(map: &Array<T>, index: u32) -> Option<&'static mut T> {
 /// Adds to a word that other CPUs may add to at the same time.
 #[inline(always)]
 pub fn add(word: &mut u64, amount: u64) {
-    // SAFETY: map values are aligned to eight bytes, and nobody takes references across calls.
+    // SAFETY: map values are aligned to eight bytes, and no reference to them is kept across calls.
     unsafe { atomic_xadd::<u64, u64, { Relaxed }>(word, amount) };
 }
 
@@ -80,8 +80,8 @@ fn replace(word: &mut u64, value: u64, is_better: impl Fn(u64) -> bool) {
     }
 }
 
-/// Copies a word out of a map of whose values no reference can be taken: an entry that may go away later, or this CPU's
-/// own.
+/// Copies a word out of a map of whose values no reference can be taken: an entry that may go away later, or
+/// this CPU's own.
 #[inline(always)]
 pub fn read(word: *const u32) -> u32 {
     // SAFETY: a look-up returned it and the caller has checked it; the memory stays valid until the program ends.

@@ -18,7 +18,7 @@ use crate::{
 /// One per lane of each histogram. Those of cells have the ids of their cells and come first.
 #[map]
 static HISTOGRAMS: Array<Histogram> = Array::with_max_entries(1, MMAPABLE);
-/// Those that nobody uses.
+/// Ids of unused histograms.
 #[map]
 static FREE_HISTOGRAMS: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Owner to histogram.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 
 use crate::memory;
 
-/// What became of a request.
+/// Result of a request.
 pub enum Entry {
     /// Its key has had this id before.
     Known(u32),
@@ -18,7 +18,7 @@ pub enum Entry {
 }
 
 /// The id of a key. Two CPUs that ask for the same key for the first time get the same id. What has a new id is made
-/// before anybody else can find it, and unmade where another CPU was faster.
+/// before another CPU can find it, and unmade where another CPU was faster.
 #[inline(always)]
 pub fn fetch<K>(
     ids: &HashMap<K, u32>,

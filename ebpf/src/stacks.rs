@@ -20,7 +20,7 @@ use crate::{config, loss, probes::lifecycle, targets};
 #[map]
 static STACKS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// Flag: whoever waits for the ring sleeps on. The copies are read when something else is.
+/// Flag: submitting does not wake the reader of the ring. Copies are read when another event wakes it.
 const NO_WAKEUP: u64 = 1;
 /// Question to the ring: how many bytes lie in it.
 const UNREAD: u64 = 0;
@@ -28,8 +28,9 @@ const UNREAD: u64 = 0;
 const MANY: u64 = 512 << 10;
 const PAGE: u64 = 4096;
 
-/// How many events the stack of this one is to stand for, of which there were so many before; 0 where it is not to be
-/// taken. Left to chance, a random number: threads that take turns would otherwise be seen at the same place each time.
+/// Number of events that the stack of this one is to stand for, given the number of events before; 0 where it is not to
+/// be taken. Left to chance, a random number: threads that take turns would otherwise be seen at the same
+/// place each time.
 #[inline(always)]
 pub fn weight(events: u64, chance: impl FnOnce() -> u32) -> u32 {
     if config::TAKE_STACKS() == 0 {
@@ -56,7 +57,8 @@ pub fn take(owner: u64, ip: u64, sp: u64, bp: u64, lr: u64) {
     let id = bpf_get_current_pid_tgid();
     let process = targets::find(id as u32).and_then(|thread| targets::row(thread.process));
     let copied = record.as_mut_ptr();
-    // SAFETY: the record is reserved, aligned to eight bytes, and plain integers; nobody else sees it before `submit`.
+    // SAFETY: the record is reserved, aligned to eight bytes, and plain integers; no other program or process sees it
+    // before `submit`.
     let length = unsafe {
         (*copied).owner = owner;
         (*copied).ip = ip;

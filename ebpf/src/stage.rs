@@ -1,4 +1,4 @@
-//! How far a session has come. Its hooks are in place before it begins and after it has ended; what they see then is no
+//! Stage of the session. Its hooks are in place before it begins and after it has ended; what they see then is no
 //! part of it.
 
 use aya_ebpf::{macros::map, maps::Array};
@@ -13,19 +13,20 @@ fn now() -> u64 {
     STAGE.get(0).map_or(stage::BEFORE, |stage| *stage)
 }
 
-/// Whether the session has begun. Threads that were seen in a call since need not ask.
+/// Reports whether the session has begun. Threads that were seen in a call since need not ask.
 #[inline(always)]
 pub fn has_begun() -> bool {
     now() != stage::BEFORE
 }
 
-/// Whether the entries of calls are being let go: calls that begin now are not part of the session.
+/// Reports whether the hooks on the beginnings of calls are being detached: calls that begin now are not part
+/// of the session.
 #[inline(always)]
 pub fn is_closing() -> bool {
     now() >= stage::CLOSING
 }
 
-/// Whether this moment is part of the session.
+/// Reports whether this moment is part of the session.
 #[inline(always)]
 pub fn is_session() -> bool {
     matches!(now(), stage::OPEN | stage::CLOSING)

@@ -1,4 +1,4 @@
-//! Which processes descend from a target while userspace still looks for those that were there already: one may fork,
+//! Processes that descend from a target, while userspace still looks for those that were there already: one may fork,
 //! or end and leave its children to another parent, before it is found.
 
 use crate::{config, kernel::Object, targets};

@@ -1,5 +1,6 @@
-//! Everything that parses bytes of strangers, by name: what `fuzz/` feeds with new bytes, and what every run of the tests feeds
-//! with those that were worth keeping. A target may do anything with its bytes but panic, hang or take much memory.
+//! Everything that parses bytes of strangers, by name: what `fuzz/` feeds with new bytes, and what every run of the
+//! tests feeds with those that were worth keeping. A target may do anything with its bytes but panic, hang or take much
+//! memory.
 
 use std::{cell::RefCell, hint::black_box};
 
@@ -23,11 +24,11 @@ use views::{
     report,
 };
 
-/// A parser.
+/// A parser under test.
 pub struct Target {
     /// Its name: that of the program in `fuzz/fuzz_targets/` and of the directory in `fuzz/corpus/`.
     pub name: &'static str,
-    /// Reads it.
+    /// Reads some bytes with the parser.
     pub read: fn(&[u8]),
 }
 
@@ -74,7 +75,7 @@ fn sites(bytes: &[u8]) {
     black_box(replaceable::find(bytes, &plan));
 }
 
-/// A debug file that is there whatever is asked for.
+/// A source of debug files that returns the same bytes for every request.
 struct Given<'a>(&'a [u8]);
 
 impl DebugFiles for Given<'_> {
@@ -135,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// What was found worth keeping is read again in every run of the tests.
+    /// Inputs that were worth keeping are read again in every run of the tests.
     #[test]
     fn every_input_of_the_corpus_is_read() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");

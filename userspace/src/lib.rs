@@ -1,5 +1,5 @@
-//! The library behind `pulse-trace`: its commands. What they are made of are the crates beside it; `docs/architecture.md`
-//! draws them.
+//! The library behind `pulse-trace`: its commands. What they are made of are the crates beside it;
+//! `docs/architecture.md` draws them.
 #![forbid(unsafe_code)]
 
 pub mod bench;

@@ -15,7 +15,7 @@ use pulse_trace_testing::need;
 use views::record::Recorder;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_pulse-trace");
-const NOBODY: u32 = 65_534;
+const UNPRIVILEGED: u32 = 65_534;
 
 fn tool() -> Command {
     let mut command = Command::new(TOOL);
@@ -145,16 +145,16 @@ fn durations_are_understood_or_explained() {
 }
 
 #[test]
-fn wishes_of_a_probe_that_nobody_asked_for_are_refused() {
+fn options_of_a_probe_that_was_not_chosen_are_refused() {
     refused(
         &["attach", "-p", "1", "--mutex-total"],
         2,
-        "pulse-trace: cannot use --mutex-total: nobody asked for the probe mutex; add it, as with --probes auto,mutex",
+        "pulse-trace: cannot use --mutex-total: the probe mutex was not asked for; add it, as with --probes auto,mutex",
     );
     refused(
         &["attach", "-p", "1", "--probes", "mutex", "--mutex-hold", "10"],
         2,
-        "pulse-trace: cannot use --mutex-hold: without the probe futex nobody tells when a wait for a mutex is over; add \
+        "pulse-trace: cannot use --mutex-hold: only the probe futex tells when a wait for a mutex is over; add \
          it, as with --probes auto,mutex",
     );
     refused(
@@ -325,7 +325,7 @@ fn without_privilege_the_capability_is_named() {
     need!(!is_root() || can_run_as_nobody(), "other users cannot run the tool where it was built");
     let mut command = tool();
     if is_root() {
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     let output = command.args(["run", "--", "true"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
@@ -337,7 +337,7 @@ fn without_privilege_the_capability_is_named() {
     );
     let mut command = tool();
     if is_root() {
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     let output = command.args(["doctor", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -349,7 +349,7 @@ fn without_privilege_the_capability_is_named() {
 /// A build directory below a private home cannot be entered by others.
 fn can_run_as_nobody() -> bool {
     let mut command = Command::new(TOOL);
-    command.uid(NOBODY).gid(NOBODY).arg("--version");
+    command.uid(UNPRIVILEGED).gid(UNPRIVILEGED).arg("--version");
     command.output().is_ok_and(|output| output.status.success())
 }
 

@@ -46,10 +46,10 @@ fn session() -> Session {
     session
 }
 
-/// What a browser has made of a page.
+/// State of a page in a browser.
 struct Seen(Value);
 
-/// A window.
+/// Size of a window, in pixels.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     width: u32,
@@ -123,7 +123,7 @@ impl Seen {
     }
 }
 
-/// Who held futexes: waits that found it so, those of which it is known, all; in the order of the page.
+/// Holders of futexes: waits that found it so, those of which it is known, all; in the order of the page.
 fn holders(truth: &Value) -> Vec<(String, Vec<Option<f64>>)> {
     let mut rows = Vec::new();
     for process in truth["processes"].as_array().unwrap() {

@@ -1,4 +1,4 @@
-//! What a recording gives back prints and exports byte for byte as the live session did.
+//! Reports and exports of a recording are byte for byte those of the live session.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

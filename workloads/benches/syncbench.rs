@@ -1,7 +1,7 @@
 //! The patterns of `syncbench` as Criterion benchmarks: the same operations under the ecosystem's own instrument.
 //!
-//! `cargo bench -p pulse-trace-workloads --bench syncbench -- mutex` measures those with `mutex` in their name. The group
-//! `fairness` is left out, since its results are shares and not times.
+//! `cargo bench -p pulse-trace-workloads --bench syncbench -- mutex` measures those with `mutex` in their name. The
+//! group `fairness` is left out, since its results are shares and not times.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The atomics of the lock-free structures: those of the standard library, or loom's when loom explores the interleavings.
+//! The atomics of the lock-free structures: those of the standard library, or loom's when loom explores interleavings.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::AtomicU64;
@@ -7,7 +7,7 @@ pub(crate) use stepped::AtomicU64;
 
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-/// Lets another thread run: for waits that end with somebody else's step.
+/// Lets another thread run: for waits that end with another thread's step.
 pub(crate) fn yield_now() {
     #[cfg(loom)]
     loom::thread::yield_now();

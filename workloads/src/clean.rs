@@ -1,7 +1,8 @@
 //! Nothing is left behind: unique names, removal on every way out, and a sweep after runs that were killed.
 //!
 //! A name carries the pid and the start time of its owner, so a leftover of a killed run can be told from a file of a
-//! living one even after the pid was used again. Best of all is still to unlink a name as soon as everybody has it open.
+//! living one even after the pid was used again. Best of all is still to unlink a name as soon as all processes have it
+//! open.
 
 use std::fs;
 use std::io;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::sys::mqueue;
 
 const PREFIX: &str = "pulse-trace";
-/// Where named objects can lie; files of POSIX shared memory and message queues are plain files here.
+/// Directories of named objects; files of POSIX shared memory and message queues are plain files here.
 const PLACES: [&str; 3] = ["/dev/shm", "/dev/mqueue", "/tmp"];
 
 /// A name no other run has: `pulse-trace.<family>.<pid>-<start>.<n>`. No slash; prepend one for `shm_open`, `mq_open`.
@@ -142,7 +143,7 @@ mod tests {
         let (pid, start) = owner(&one, "test").unwrap();
         assert_eq!((pid, Some(start)), (process::id(), start_time(pid)));
         assert_eq!(owner(&one, "tes"), None);
-        assert_eq!(owner("somebody.else", "test"), None);
+        assert_eq!(owner("other.user", "test"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a tick of the processor's clock is in nanoseconds, and what reading it costs.
+//! Length of a tick of the processor's clock in nanoseconds, and the cost of reading it.
 
 use std::thread;
 use std::time::Duration;
@@ -17,15 +17,15 @@ const COST_SAMPLES: usize = 20_000;
 /// The clock, as found on this machine.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Timer {
-    /// What a unit is called: cycles, ticks or ns.
+    /// Name of a unit: cycles, ticks or ns.
     pub unit: &'static str,
     /// Nanoseconds of one unit.
     pub ns_per_unit: f64,
-    /// Whether it runs at one speed whatever the processor does.
+    /// True when it runs at one speed in all states of the processor.
     pub invariant: bool,
     /// Cost of an empty measurement, contained in every time reported.
     pub cost_min: u64,
-    /// Its median.
+    /// Median cost of an empty measurement.
     pub cost_p50: u64,
     /// Its 99th percentile.
     pub cost_p99: u64,

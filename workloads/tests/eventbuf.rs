@@ -52,7 +52,7 @@ fn number(value: &Value, field: &str) -> u64 {
     value[field].as_u64().unwrap_or_else(|| panic!("{field} of {value}"))
 }
 
-/// What holds of every run.
+/// Checks that hold for every run.
 fn check(run: &Value) {
     assert_eq!(run["holds"], true, "{run}");
     assert_eq!(number(run, "accepted") + number(run, "full") + number(run, "open"), number(run, "offered"));
@@ -124,7 +124,7 @@ fn a_flood_is_refused_and_counted() {
     }
 }
 
-/// One thread meets nobody: every exchange succeeds, no lock is found held.
+/// One thread meets no other: every exchange succeeds, no lock is found held.
 #[test]
 fn a_single_thread_meets_no_contention() {
     for run in truth(&["--threads", "1", "--events", "5000", "--cas", "strong"])["runs"].as_array().unwrap() {

@@ -9,19 +9,20 @@ pub use self::later::{Named, Waiter, asked_later, call, is_later};
 
 /// Operations of `futex(2)`, without its flags, and those that have calls of their own.
 pub mod op {
-    /// In what stands for a call of its own. No program can ask `futex(2)` for it: there the bit is a flag.
+    /// Bit in the operations of calls other than `futex(2)`. No program can ask `futex(2)` for it: there the bit
+    /// is a flag.
     pub const LATER: u32 = super::PRIVATE_FLAG;
     /// `futex_waitv`: sleeps while each of several words has a value.
     pub const WAITV: u32 = LATER | (super::call::WAITV - super::call::FIRST);
-    /// `futex_wake`: `WAKE_BITSET`.
+    /// The system call `futex_wake`: `WAKE_BITSET`.
     pub const WAKE2: u32 = LATER | (super::call::WAKE - super::call::FIRST);
-    /// `futex_wait`: `WAIT_BITSET`.
+    /// The system call `futex_wait`: `WAIT_BITSET`.
     pub const WAIT2: u32 = LATER | (super::call::WAIT - super::call::FIRST);
-    /// `futex_requeue`: `CMP_REQUEUE`.
+    /// The system call `futex_requeue`: `CMP_REQUEUE`.
     pub const REQUEUE2: u32 = LATER | (super::call::REQUEUE - super::call::FIRST);
     /// Sleeps while the word has a value.
     pub const WAIT: u32 = 0;
-    /// Wakes sleepers.
+    /// Wakes threads that sleep on the futex.
     pub const WAKE: u32 = 1;
     /// Wakes some, and moves the others to another futex.
     pub const REQUEUE: u32 = 3;
@@ -54,7 +55,7 @@ pub const CLOCK_REALTIME: u32 = 256;
 /// Bit of [`Futex::op`]: the call said that other processes may use the futex.
 pub const SHARED: u32 = 1 << 31;
 
-/// What a call of `futex(2)` asks for: one of the constants in [`op`], with or without [`SHARED`].
+/// The operation that a call of `futex(2)` asks for: one of the constants in [`op`], with or without [`SHARED`].
 #[inline(always)]
 #[must_use]
 pub const fn asked(command: u32) -> u32 {
@@ -80,7 +81,7 @@ const RESTARTS: u32 = 6;
 pub const ERRORS: usize = 48;
 const OTHER: u32 = ERRORS as u32 - 1;
 
-/// Where an errno is counted.
+/// Index of the counter of an errno.
 #[inline(always)]
 #[must_use]
 pub const fn error_index(errno: u32) -> u32 {
@@ -109,7 +110,7 @@ pub const fn error_at(index: u32) -> Option<u32> {
     }
 }
 
-/// What a thread was told when its call began. One per seat.
+/// State of a thread's call on a futex, filled in as the call begins. One per seat.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
@@ -118,9 +119,9 @@ pub struct Waiting {
     pub entry: u32,
     /// One of the constants in [`op`], with or without [`SHARED`].
     pub op: u32,
-    /// What the word has to be for a wait to sleep; once that has been looked at, the generation of the entry.
+    /// Value that the word must have for a wait to sleep; once that has been checked, the generation of the entry.
     pub expected: u32,
-    /// What the next random number of the thread is made of, see [`next_chance`]; 0 before the first.
+    /// Seed of the thread's next random number, see [`next_chance`]; 0 before the first.
     pub chance: u32,
     /// Entries that the thread last used, each where [`recent_at`] says: it mostly uses the same few.
     pub recent: [u32; RECENT],
@@ -142,7 +143,7 @@ pub const fn next_chance(chance: u32) -> u32 {
 /// Length of [`Waiting::recent`].
 pub const RECENT: usize = 8;
 
-/// Where an entry is remembered.
+/// Index in [`Waiting::recent`] at which an entry is remembered.
 #[inline(always)]
 #[must_use]
 pub const fn recent_at(address: u64, op: u32) -> usize {
@@ -154,7 +155,7 @@ pub const fn recent_at(address: u64, op: u32) -> usize {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Futex {
-    /// The futex.
+    /// Address of the futex, or [`OTHERS`].
     pub address: u64,
     /// The row of the process; 0 marks a free entry.
     pub row: u32,
@@ -164,11 +165,11 @@ pub struct Futex {
     pub count: u64,
     /// Waiters that were woken (by `REQUEUE` and its kin: or moved).
     pub woken: u64,
-    /// Wakes that found nobody.
+    /// Wakes that found no waiter.
     pub vain: u64,
-    /// When the first call ended.
+    /// End of the first call, ns.
     pub first_ns: u64,
-    /// When the last one did.
+    /// End of the last call, ns.
     pub last_ns: u64,
     /// Waits that found a mutex which a followed thread held.
     pub like_mutex: u64,
@@ -202,7 +203,7 @@ pub const HOLDERS: usize = 4;
 pub struct Holder {
     /// As [`holder_key`] makes it; 0 marks a free one.
     pub key: u64,
-    /// How often.
+    /// Times that the thread was found to hold the lock.
     pub count: u64,
 }
 
@@ -230,15 +231,15 @@ pub const fn holder_parts(key: u64) -> (u32, u32) {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mutex {
-    /// The futex.
+    /// The word that system calls on futexes work on.
     pub word: u32,
-    /// How often its holder took it, where it may do so again.
+    /// Times that its holder has taken it, for mutexes that can be taken again by their holder.
     pub count: u32,
     /// The holder's thread id.
     pub owner: u32,
     /// Those that have it, and those that wait on a condition with it.
     pub users: u32,
-    /// See [`kind`].
+    /// Form and attributes: bits of [`kind`].
     pub kind: u32,
     /// Running mean of the spin count, in the lower half.
     pub spins: u32,
@@ -256,7 +257,7 @@ pub mod kind {
     pub const ADAPTIVE: u32 = 3;
     /// Survives the death of its holder.
     pub const ROBUST: u32 = 0x10;
-    /// Inherits priorities.
+    /// Its holder inherits the priority of waiters.
     pub const INHERITS: u32 = 0x20;
     /// Has a priority ceiling.
     pub const PROTECTS: u32 = 0x40;
@@ -275,7 +276,7 @@ const BELOW_CEILING: u32 = 0x7_ffff;
 /// More users than this, nothing has.
 const MOST_USERS: u32 = 1 << 20;
 
-/// Whether this is what a mutex looks like while somebody holds it.
+/// Reports whether a mutex looks like one that a thread holds.
 #[inline(always)]
 #[must_use]
 pub const fn looks_held(mutex: &Mutex) -> bool {
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn one_in_so_many_random_numbers_is_chosen_whatever_the_first_was() {
+    fn one_in_so_many_random_numbers_is_chosen_from_any_seed() {
         for first in [1, 2, 0x8000_0000, u32::MAX] {
             let mut chance = first;
             let draws = (0..1 << 18).map(|_| {

@@ -3,7 +3,7 @@
 #[cfg(feature = "user")]
 use bytemuck::{Pod, Zeroable};
 
-/// What it means to pass a site.
+/// Roles of sites: the event that a hit stands for.
 pub mod role {
     /// A site of the tool's own, which shows what a hit costs on this machine.
     pub const CALIBRATION: u8 = 0;
@@ -31,7 +31,7 @@ pub mod role {
     pub const RELEASE: u8 = 11;
 }
 
-/// What lies at the address.
+/// Types of the objects at a lock's address.
 pub mod layout {
     /// Something that is not to be looked into.
     pub const UNKNOWN: u8 = 0;
@@ -51,11 +51,11 @@ pub mod class {
     pub const EMULATED: u8 = 1;
     /// The kernel lets the instruction run elsewhere.
     pub const STEPPED: u8 = 2;
-    /// How many there are.
+    /// Length of arrays that are indexed by class.
     pub const COUNT: usize = 4;
 }
 
-/// What a site's hits carry: everything that the program has to know of it, in one word.
+/// The data of a site that its hits carry: everything that the program has to know of it, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
     /// One of the constants in [`role`].
@@ -64,11 +64,12 @@ pub struct Site {
     pub class: u8,
     /// One of the constants in [`layout`].
     pub layout: u8,
-    /// Where the register with the lock lies in `pt_regs`, in double words.
+    /// Offset in `pt_regs` of the register with the lock, in double words.
     pub lock: u8,
-    /// Where the register with the spin count lies.
+    /// Offset in `pt_regs` of the register with the spin count, in double words.
     pub count: u8,
-    /// Whose code it is and how that counts: an index into a list that userspace keeps.
+    /// The library or program that the code belongs to, and the way it counts: an index into a list
+    /// that userspace keeps.
     pub origin: u16,
 }
 
@@ -100,7 +101,7 @@ impl Site {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Mutex {
-    /// The lock.
+    /// Address of the lock.
     pub address: u64,
     /// The row of the process; 0 marks a free entry.
     pub row: u32,
@@ -118,7 +119,7 @@ pub struct Mutex {
     pub histograms: [u32; 3],
     /// The kind of a mutex: the C library's bits; [`NO_KIND`] where it could not be read.
     pub kind: u32,
-    /// Whether other processes may use it.
+    /// Nonzero if other processes may use it.
     pub shared: u32,
     /// Keeps the size a multiple of eight.
     pub padding: u32,
@@ -127,12 +128,12 @@ pub struct Mutex {
 /// [`Mutex::kind`] of what is not known.
 pub const NO_KIND: u32 = u32::MAX;
 
-/// What a thread is at. One per seat, written by that thread only.
+/// The contended acquisition that a thread is in. One per seat, written by that thread only.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Spinning {
-    /// When it found the lock taken; 0 if it did not.
+    /// Time at which it found the lock taken, ns; 0 if it did not.
     pub began_ns: u64,
     /// The entry that it passed a site with last.
     pub entry: u32,
@@ -145,15 +146,16 @@ pub struct Spinning {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Held {
-    /// The mutex.
+    /// Address of the mutex.
     pub address: u64,
-    /// Since when it may have it; 0 where this is free.
+    /// Earliest time at which the thread can have had it, ns; 0 where this place is free.
     pub began_ns: u64,
     /// The mutex's entry.
     pub entry: u32,
-    /// The number of the stretch of time in which it was taken: without a gap in the probes where mutexes are let go of.
+    /// Number of the period in which it was taken: one without a gap in the probes on calls that release mutexes.
     pub stretch: u32,
-    /// Where the call may have failed, the number of the time without a gap in the probes where mutexes are taken; or 0.
+    /// For a call that may have failed, the number of the period without a gap in the probes on calls that take
+    /// mutexes; or 0.
     pub tried_in: u32,
     /// Keeps the size a multiple of eight.
     pub padding: u32,
@@ -162,15 +164,15 @@ pub struct Held {
 /// Mutexes that one thread is followed with at a time.
 pub const HELD: usize = 4;
 
-/// What a thread has. One per seat, written by that thread only. The first is nobody's: its words are the
-/// numbers of the present times of both sorts in [`Held`], 0 where mutexes are not followed.
+/// Mutexes that a thread holds. One per seat, written by that thread only. The first one belongs to no thread: its
+/// words are the numbers of the present periods of both kinds in [`Held`], 0 where mutexes are not followed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Holding {
-    /// Whose it is: seats change hands. Nobody's: the stretch.
+    /// Id of its thread: seats are reused. In the first one: number of the period for [`Held::stretch`].
     pub tid: u32,
-    /// Nobody's: since when there is no gap where mutexes are taken.
+    /// In the first one only: number of the period for [`Held::tried_in`].
     pub taking: u32,
     /// In no order.
     pub held: [Held; HELD],

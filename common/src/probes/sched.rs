@@ -5,13 +5,13 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::target::COMM_LEN;
 
-/// Where a thread stands, as far as it was seen.
+/// Scheduling states of a thread, as far as they were seen.
 pub mod state {
     /// It has not moved since it is followed: on a CPU, waiting for one, or blocked.
     pub const UNKNOWN: u32 = 0;
     /// On a CPU.
     pub const RUNNING: u32 = 1;
-    /// Off the CPU until somebody wakes it.
+    /// Off the CPU until it is woken.
     pub const BLOCKED: u32 = 2;
     /// Woken, and waiting for a CPU.
     pub const WOKEN: u32 = 3;
@@ -21,9 +21,9 @@ pub mod state {
     pub const BORN: u32 = 5;
 }
 
-/// What userspace found out about a thread that was there before the session: see [`Sched::initial`].
+/// Activities other than a system call, as userspace or the kernel side found them: see [`Sched::initial`].
 pub mod initial {
-    /// Nothing.
+    /// Nothing is known of its activity.
     pub const NOTHING: u32 = 0;
     /// It was running or waiting for a CPU.
     pub const RUNNABLE: u32 = u32::MAX - 1;
@@ -51,7 +51,7 @@ pub struct Place {
     pub call: u32,
     /// Times that it was left; wraps.
     pub count: u32,
-    /// Time spent.
+    /// Blocked time, ns.
     pub ns: u64,
 }
 
@@ -61,13 +61,13 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct Sched {
-    /// When the present state began.
+    /// Beginning of the present state, ns.
     pub since_ns: u64,
-    /// When it was last woken.
+    /// Time of the last wakeup, ns.
     pub woken_ns: u64,
     /// One of the constants in [`state`].
     pub state: u32,
-    /// Whether its time is being accounted: threads that are there already are opened once all hooks are in place.
+    /// Nonzero while its time is accounted: threads that are there already are opened once all hooks are in place.
     pub open: u32,
     /// The CPU that it last ran on, plus one.
     pub cpu: u32,
@@ -80,7 +80,7 @@ pub struct Sched {
     pub initial: u32,
     /// A wakeup came while it seemed to be running.
     pub racing: u32,
-    /// When its accounting began.
+    /// Beginning of its accounting, ns.
     pub began_ns: u64,
     /// Time on a CPU.
     pub on_cpu_ns: u64,
@@ -127,14 +127,14 @@ pub struct SchedRow {
     pub padding: u32,
 }
 
-/// What a row did on one CPU; only that CPU writes to it.
+/// Activity of a row on one CPU; only that CPU writes to it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct CpuTime {
     /// Time of the stretches that ended.
     pub ns: u64,
-    /// How many.
+    /// Number of uninterrupted runs on the CPU.
     pub stretches: u64,
 }
 
@@ -153,7 +153,7 @@ pub struct Edge {
     pub comm: [u8; COMM_LEN],
 }
 
-/// In which context a wakeup was made.
+/// Contexts in which a wakeup is made.
 pub mod context {
     /// By a task of a target.
     pub const TASK: u64 = 0;
@@ -227,16 +227,16 @@ const fn before_zero(word: u64) -> (u64, bool) {
 pub struct Ended {
     /// Its last accounts, closed.
     pub sched: Sched,
-    /// What else there is.
+    /// The parts of the record that are not accounts.
     pub rest: EndedRest,
 }
 
-/// What is known of a dead thread besides its accounts.
+/// Details of a dead thread besides its accounts.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct EndedRest {
-    /// When it died.
+    /// Time of its death, ns.
     pub at_ns: u64,
     /// Time in system calls that ended.
     pub in_calls_ns: u64,
@@ -244,9 +244,9 @@ pub struct EndedRest {
     pub row: u32,
     /// The row of its process.
     pub process: u32,
-    /// Thread id.
+    /// Thread id in the initial PID namespace.
     pub tid: u32,
-    /// Process id.
+    /// Process id in the initial PID namespace.
     pub tgid: u32,
     /// The seat that it had.
     pub seat: u32,

@@ -38,7 +38,7 @@ const LAST_ORDINARY: u32 = 139;
 const FIRST_RESTART: u32 = 512;
 const UNKNOWN: u32 = ERRNOS as u32 - 1;
 
-/// Where an errno is counted. 512 to 530 are the kernel's own restart codes, which never reach userspace.
+/// Index of the counter of an errno. 512 to 530 are the kernel's own restart codes, which never reach userspace.
 #[inline(always)]
 #[must_use]
 pub const fn errno_index(errno: u32) -> u32 {
@@ -80,9 +80,9 @@ pub struct Cell {
     pub untimed: u64,
     /// Calls that can never end: the thread died in them.
     pub unreturned: u64,
-    /// For how long calls that ended, with a latency, were blocked.
+    /// Blocked time within calls that ended and have a latency, ns.
     pub blocked_ns: u64,
-    /// For how long they waited for a CPU.
+    /// Time spent waiting for a CPU within those calls, ns.
     pub queued_ns: u64,
     /// Failed calls by [`errno_index`].
     pub errors: [u32; ERRNOS],

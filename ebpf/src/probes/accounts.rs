@@ -14,7 +14,7 @@ use crate::{
     pool,
 };
 
-/// By row.
+/// Scheduling accounts, by row.
 #[map]
 static SCHED_ROWS: Array<SchedRow> = Array::with_max_entries(1, MMAPABLE);
 

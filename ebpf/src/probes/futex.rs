@@ -1,4 +1,4 @@
-//! What happens on each futex, and whose mutex it is. Called by the hooks of the system calls.
+//! Operations on each futex, and the holder of its mutex. Called by the hooks of the system calls.
 
 use aya_ebpf::{
     macros::map,
@@ -30,7 +30,7 @@ const CALL_EVERY: u64 = 256;
 /// Operations on futexes.
 #[map]
 static FUTEXES: Array<Futex> = Array::with_max_entries(1, MMAPABLE);
-/// Those that nobody uses.
+/// Ids of unused entries.
 #[map]
 static FREE_FUTEXES: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Those of them that are for futexes without an entry of their own.
@@ -39,29 +39,29 @@ static FREE_OTHER_FUTEXES: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Key to entry.
 #[map]
 static FUTEX_IDS: HashMap<[u64; 2], u32> = HashMap::with_max_entries(1, 0);
-/// Who was found to hold a lock, and how often.
+/// Threads that were found to hold a lock, with counts.
 #[map]
 static HOLDERS: Array<Holder> = Array::with_max_entries(1, MMAPABLE);
-/// Those that nobody uses.
+/// Ids of unused holders.
 #[map]
 static FREE_HOLDERS: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Key to holder.
 #[map]
 static HOLDER_IDS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
-/// By seat.
+/// State of futex calls, by seat.
 #[map]
 static WAITING: Array<Waiting> = Array::with_max_entries(1, MMAPABLE);
 /// Set by userspace while calls that begin are not to be looked at.
 #[map]
 static FUTEX_OFF: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Whether this call is what this probe is about. One comparison; none where the probe is off.
+/// Reports whether this probe is about the call. One comparison; none where the probe is off.
 #[inline(always)]
 pub fn is_one(call: u32) -> bool {
     config::PROBE_FUTEX() != 0 && call == config::FUTEX()
 }
 
-/// Whether this is a call that may sleep, and is therefore timed.
+/// Reports whether this is a call that may sleep, and is therefore timed.
 #[inline(always)]
 pub fn waits(command: u32) -> bool {
     is_wait(asked(command) & !SHARED)
@@ -75,7 +75,7 @@ fn is_wait(op: u32) -> bool {
     )
 }
 
-/// When the call that a thread is in ended: of one that may sleep by the clock, of another as of the tick before.
+/// End of the call that a thread is in: of one that may sleep by the clock, of another as of the tick before.
 #[inline(always)]
 pub fn now(seat: u32) -> u64 {
     match slot(&WAITING, seat) {
@@ -118,7 +118,7 @@ pub(super) fn remember_use(waiting: &mut Waiting) {
     waiting.expected = slot(&FUTEXES, waiting.entry).map_or(0, |futex| futex.generation);
 }
 
-/// What is known of the call that a thread begins; `None` where it is not to be looked at.
+/// State of the call that a thread begins; `None` where it is not to be looked at.
 #[inline(always)]
 pub(super) fn begun(seat: u32) -> Option<&'static mut Waiting> {
     let waiting = slot(&WAITING, seat)?;
@@ -129,13 +129,13 @@ pub(super) fn begun(seat: u32) -> Option<&'static mut Waiting> {
     Some(waiting)
 }
 
-/// What is known of the call that a thread is in.
+/// State of the call that a thread is in.
 #[inline(always)]
 pub(super) fn waiting(seat: u32) -> Option<&'static mut Waiting> {
     slot(&WAITING, seat)
 }
 
-/// Whether the stack of this wait is to be taken, and for what.
+/// Owner of the stack to take for this wait; 0 if none is to be taken.
 #[inline(always)]
 pub(super) fn stack_of(thread: &Thread, waiting: &mut Waiting) -> u64 {
     let id = waiting.entry;
@@ -154,8 +154,8 @@ pub(super) fn stack_of(thread: &Thread, waiting: &mut Waiting) -> u64 {
     stack::owner(stack::kind::FUTEX, id, weight)
 }
 
-/// A random number of the thread's own: the next of a sequence that the kernel's begins, without a call into it each
-/// time.
+/// A random number of the thread's own: the next of a sequence that the kernel's begins, without a call into
+/// it each time.
 #[inline(always)]
 fn chance(waiting: &mut Waiting) -> u32 {
     if waiting.chance == 0 {
@@ -243,7 +243,7 @@ fn others(thread: &Thread, op: u32) -> u32 {
 }
 
 /// Reads the memory at the address: what is a mutex that a followed thread holds, looks like one. Where the word has
-/// changed since the program looked, somebody has just let go, and nothing can be said.
+/// changed since the program looked, the lock has just been released, and nothing can be said.
 #[inline(always)]
 fn look(thread: &Thread, waiting: &Waiting, address: u64) {
     let (id, op) = (waiting.entry, waiting.op & !SHARED);
@@ -272,8 +272,8 @@ fn look(thread: &Thread, waiting: &Waiting, address: u64) {
     held_by(futex, holder_key(id, mutex.owner), mutex.owner);
 }
 
-/// Whether this thread id can be that of a lock's holder: a followed thread of the same process, or of any where the
-/// lock is shared.
+/// Reports whether this thread id can be that of a lock's holder: a followed thread of the same process, or of any
+/// where the lock is shared.
 #[inline(always)]
 fn is_followed(thread: &Thread, tid: u32, shared: bool) -> bool {
     targets::find(tid).is_some_and(|holder| shared || holder.tgid == thread.tgid)
@@ -371,7 +371,7 @@ pub fn exit(thread: &Thread, address: impl FnOnce() -> u64, ret: u64, now: u64) 
     }
 }
 
-/// How long a wait took, and where it slept, which part of that was whose fault.
+/// Records the duration of a wait and, if it slept, its blocked and run-queue parts.
 #[inline(always)]
 fn waited(thread: &Thread, futex: &mut Futex, id: u32, now: u64) {
     let elapsed = now.wrapping_sub(thread.entered_ns);

@@ -9,20 +9,20 @@ use pulse_trace_common::{
 
 use crate::{config, kernel, memory::slot, probes::futex};
 
-/// By seat.
+/// Arrays of futexes that calls named, by seat.
 #[map]
 static NAMED: Array<Named> = Array::with_max_entries(1, 0);
 
 /// In place of an index: the array is not to be read any more.
 pub const TOO_LATE: u64 = u64::MAX;
 
-/// Whether this call is one of them. One comparison for nearly all others; none where the probe is off.
+/// Reports whether this call is one of them. One comparison for nearly all others; none where the probe is off.
 #[inline(always)]
 pub fn is_one(call: u32) -> bool {
     config::PROBE_FUTEX() != 0 && is_later(call)
 }
 
-/// Whether this is a call that may sleep, and is therefore timed.
+/// Reports whether this is a call that may sleep, and is therefore timed.
 #[inline(always)]
 pub fn waits(call: u32) -> bool {
     matches!(call, call::WAITV | call::WAIT)
@@ -53,7 +53,7 @@ fn name(seat: u32, call: u32, array: u64, is_empty: bool) {
     let waiter = if is_empty { None } else { kernel::user::<Waiter>(array) };
     let (first, flags) = match waiter {
         Some(waiter) => (waiter.address, waiter.flags),
-        // What nobody asks for is not tried again.
+        // A futex that the call does not wait for is not tried again.
         None => (if is_empty { array } else { 0 }, Named::NO_FLAGS),
     };
     (waiting.op, waiting.entry) = (asked_later(call, flags), 0);
@@ -88,7 +88,7 @@ pub fn settle(thread: &Thread, index: u64) -> u64 {
     if waiting.entry == 0 || call != call::WAITV { 0 } else { futex::stack_of(thread, waiting) }
 }
 
-/// Which of its futexes a call was about: `futex_waitv` returns the index of the one that was woken.
+/// Index of the futex that a call was about: `futex_waitv` returns the one that was woken.
 #[inline(always)]
 pub fn index(call: u32, ret: u64) -> u64 {
     if call == call::WAITV && ret as i64 > 0 { ret } else { 0 }

@@ -1,5 +1,5 @@
-//! What interrupts each CPU at this moment: a part of the `sched` probe. A wakeup made there is not the doing of the
-//! task below.
+//! The interrupt that each CPU is in at this moment: a part of the `sched` probe. A wakeup made there is not the doing
+//! of the task below.
 
 use aya_ebpf::{
     macros::{btf_tracepoint, map},

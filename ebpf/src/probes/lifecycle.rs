@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// Wakes userspace up when a row is finished, so that it is read and given back soon, or when something about it can be
-/// found out only while it lives. Only the waking counts: a record that does not fit is no loss, userspace looks at all
-/// rows.
+/// found out only while it lives. Only the waking counts: a record that does not fit is no loss, userspace looks
+/// at all rows.
 #[map]
 static FINISHED: RingBuf = RingBuf::with_byte_size(4096, 0);
 
@@ -156,7 +156,7 @@ fn thread_exits(thread: &mut Thread) -> Option<(u32, u64)> {
     Some((thread.process, now))
 }
 
-/// What `wait` will say: the group's status, or where nobody asked the group to exit, that of its first thread.
+/// The status that `wait` will report: the group's, or without a group exit, that of its first thread.
 #[inline(always)]
 fn exit_status(task: Object, signal: Object) -> u32 {
     if signal.word(config::SIGNAL_FLAGS()) & SIGNAL_GROUP_EXIT != 0 {

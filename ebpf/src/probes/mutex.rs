@@ -30,23 +30,23 @@ use crate::{
     stacks, stage, targets,
 };
 
-/// Contended locks. The first is nobody's: calibration writes to it.
+/// Contended locks. The first belongs to no lock: calibration writes to it.
 #[map]
 static MUTEXES: Array<Mutex> = Array::with_max_entries(1, MMAPABLE);
-/// Those that nobody uses.
+/// Ids of unused entries.
 #[map]
 static FREE_MUTEXES: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Key to entry.
 #[map]
 static MUTEX_IDS: HashMap<[u64; 2], u32> = HashMap::with_max_entries(1, 0);
-/// By seat.
+/// Contended acquisitions in flight, by seat.
 #[map]
 static SPINNING: Array<Spinning> = Array::with_max_entries(1, MMAPABLE);
 /// Hits, by class of the site.
 #[map]
 static TRAPS: PerCpuArray<[u64; class::COUNT]> = PerCpuArray::with_max_entries(1, 0);
 
-/// Where glibc says in a `pthread_rwlock_t` that other processes may use it.
+/// Offset of the byte in glibc's `pthread_rwlock_t` that says that other processes may use it.
 const RWLOCK_SHARED: u64 = 28;
 
 /// `struct pt_regs *regs`
@@ -60,7 +60,7 @@ pub fn mutex_site(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Every hit costs, whatever comes of it.
+/// Counts a hit: each one costs, also those that record nothing.
 #[inline(always)]
 fn trapped(class: u8) {
     if let Some(traps) = TRAPS.get_ptr_mut(0) {
@@ -116,7 +116,7 @@ fn hit(site: Site, registers: Object) -> Option<()> {
     Some(())
 }
 
-/// Where a contended acquisition came from, of a sample of them.
+/// Takes the stack of a contended acquisition, for a sample of them.
 #[inline(always)]
 fn take_stack(id: u32, contended: u64, registers: Object) {
     let weight = stacks::weight(contended, stacks::chance);
@@ -131,7 +131,7 @@ fn take_stack(id: u32, contended: u64, registers: Object) {
     }
 }
 
-/// What a hit of a target does, for nobody.
+/// Does the work of a target's hit, without recording it for any target.
 #[inline(always)]
 fn calibrate(address: u64) -> Option<()> {
     let _ = MUTEX_IDS.get_ptr([address, 0]);
@@ -141,7 +141,7 @@ fn calibrate(address: u64) -> Option<()> {
     Some(())
 }
 
-/// How long the spin took, if its beginning was seen.
+/// Records the duration of the spin, if its beginning was seen.
 #[inline(always)]
 fn ended(mutex: &mut Mutex, id: u32, spinning: &mut Spinning) {
     if spinning.began_ns != 0 {
@@ -153,8 +153,8 @@ fn ended(mutex: &mut Mutex, id: u32, spinning: &mut Spinning) {
     }
 }
 
-/// The entry of a lock, made on first use; 0 where there is none left. A thread mostly passes several sites with one
-/// lock.
+/// The entry of a lock, made on first use; 0 where there is none left. A thread mostly passes several sites
+/// with one lock.
 #[inline(always)]
 fn entry(thread: &Thread, spinning: &mut Spinning, site: Site, address: u64) -> u32 {
     let which = which(site);

@@ -28,7 +28,7 @@ use crate::{
     stage, targets,
 };
 
-/// By seat.
+/// Scheduling accounts of threads, by seat.
 #[map]
 static SCHED: Array<Sched> = Array::with_max_entries(1, MMAPABLE);
 /// By row and CPU.
@@ -79,7 +79,7 @@ fn switched(ctx: &BtfTracePointContext, prev_state: u32, doing: impl Fn() -> u32
     }
 }
 
-/// Why a thread leaves its CPU.
+/// Reasons for which a thread leaves its CPU.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     Preempted,
@@ -176,7 +176,7 @@ fn come(seat: u32, now: u64) -> Option<()> {
     sched.since_ns = now;
     match was {
         state::WOKEN => {
-            // Whoever woke it may have read the clock just before it left its CPU.
+            // Its waker may have read the clock just before it left its CPU.
             let waited = now.wrapping_sub(sched.woken_ns.max(since));
             blocked(thread, sched, call, off.wrapping_sub(waited));
             sched.woken_wait_ns += waited;
@@ -202,7 +202,7 @@ fn come(seat: u32, now: u64) -> Option<()> {
     Some(())
 }
 
-/// A thread that was off the CPU since its accounts were opened: how long before, nobody knows, so only its budget and
+/// A thread that was off the CPU since its accounts were opened: the time before is unknown, so only its budget and
 /// the wait that began under our eyes count.
 #[inline(never)]
 fn first_seen(thread: &mut Thread, sched: &mut Sched, off: u64, now: u64) {
@@ -215,7 +215,7 @@ fn first_seen(thread: &mut Thread, sched: &mut Sched, off: u64, now: u64) {
         distribute(thread.row, purpose::WAKEUP_TO_RUN, waited);
         wakers::record(sched, thread.row, waited);
     } else if !was_asleep(sched) {
-        // Nobody had to wake it: it has been waiting for a CPU.
+        // No wakeup was needed: it has been waiting for a CPU.
         sched.preempted_wait_ns += off;
         queued(thread, off);
         return;
@@ -331,7 +331,7 @@ fn first_wakeup(ctx: &BtfTracePointContext) -> Option<()> {
     let (thread, sched) = opened(seat)?;
     if sched.state == state::BORN {
         let now = kernel::now();
-        // Between its birth and now it was not let run: nobody's time.
+        // Between its birth and now it was not let run: this time is accounted to no state.
         sched.began_ns = now;
         sched.since_ns = now;
         sched.woken_ns = now;
@@ -394,7 +394,8 @@ fn clear(sched: &mut Sched, now: u64) {
     }
 }
 
-/// When the running thread was last woken, and when it last got a CPU; `None` where it was not seen to be woken.
+/// Time of the running thread's last wakeup, and time at which it last got a CPU; `None` where it was not seen
+/// to be woken.
 #[inline(always)]
 pub fn last_wakeup(seat: u32) -> Option<(u64, u64)> {
     let sched = slot(&SCHED, seat)?;
@@ -418,7 +419,7 @@ pub fn released(thread: &mut Thread) {
 #[inline(always)]
 pub fn left_first_call(thread: &mut Thread) {
     let Some(sched) = slot(&SCHED, thread.seat) else { return };
-    // Before the accounts are open, it may enter another call that nobody sees.
+    // Before the accounts are open, it may enter another call unseen.
     if sched.open == 0 || thread.phase != phase::FRESH {
         return;
     }

@@ -31,10 +31,10 @@ use crate::{
 static DIRECTORIES: Array<Directory> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 static CELLS: Array<Cell> = Array::with_max_entries(1, MMAPABLE);
-/// Cells with histograms that nobody uses.
+/// Ids of unused cells with histograms.
 #[map]
 static FREE_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
-/// Cells without histograms that nobody uses.
+/// Ids of unused cells without histograms.
 #[map]
 static FREE_LEAN_CELLS: Queue<u32> = Queue::with_max_entries(1, 0);
 
@@ -43,7 +43,7 @@ const MAX_ERRNO: u64 = 4095;
 const EINTR: u32 = 4;
 /// The first of the codes that never reach a program.
 const FIRST_RESTART: u32 = 512;
-/// Whatever kills a process, the kernel sends this to each of its threads.
+/// Bit of `SIGKILL`, which the kernel sends to each thread of a process that is being killed, for any reason.
 const SIGKILL_BIT: u32 = 1 << 8;
 
 /// `void (struct pt_regs *regs, long id)`
@@ -141,7 +141,7 @@ fn take_stack(owner: u64, register: &impl Fn(u32) -> u64) {
     }
 }
 
-/// Whether this is a call on futexes, whichever.
+/// Reports whether this is any of the calls on futexes.
 #[inline(always)]
 fn is_on_futex(call: u32) -> bool {
     futex::is_one(call) || futex2::is_one(call)
@@ -154,7 +154,7 @@ fn is_ignored(nr: u64) -> bool {
     config::PROBE_SYSCALLS() == 0 && nr != u64::from(config::FUTEX()) && !is_later(nr as u32)
 }
 
-/// Whether a call that is not known to follow another one counts.
+/// Reports whether a call that is not known to follow another one counts.
 #[inline(always)]
 fn first_call(thread: &mut Thread, call: u32) -> Option<()> {
     if thread.phase == phase::HELD {
@@ -245,20 +245,20 @@ fn futex_exit(thread: &Thread, call: u32, ret: u64, now: u64, registers: Given) 
     futex::exit(thread, || registers.double(config::REGS_FIRST()), ret, now);
 }
 
-/// Whether a call ended so because of a signal: `EINTR`, or one of the codes by which the kernel restarts calls.
+/// Reports whether a call was ended by a signal: `EINTR`, or one of the codes by which the kernel restarts calls.
 #[inline(always)]
 fn is_interruption(errno: u32) -> bool {
     errno == EINTR || errno >= FIRST_RESTART
 }
 
-/// Whether the running thread has been killed: the program will never see what its call came to.
+/// Reports whether the running thread has been killed: the program will never see the result of its call.
 #[inline(never)]
 fn is_dying() -> bool {
     Object::current_task().word(config::TASK_PENDING()) & SIGKILL_BIT != 0
 }
 
-/// A call ended that nobody saw begin: one that runs since before the session, or that a seccomp filter refused before
-/// it began. The kernel still has its number.
+/// Handles the end of a call whose beginning was not seen: it began before the session, or a seccomp filter refused it
+/// before it began. The kernel still has its number.
 #[inline(never)]
 fn unmatched(thread: &mut Thread, call: u32, counted: u32, ret: u64) -> Option<()> {
     if config::PROBE_SYSCALLS() == 0 && !is_on_futex(call) {
@@ -304,7 +304,7 @@ fn end_unseen(thread: &mut Thread) {
     }
 }
 
-/// Whether the running call came through the 32-bit ABI; [`syscalls_enter`] knows a quicker way.
+/// Reports whether the running call came through the 32-bit ABI; [`syscalls_enter`] knows a quicker way.
 #[inline(always)]
 fn is_compat() -> bool {
     config::COMPAT_MASK() != 0

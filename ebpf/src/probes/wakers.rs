@@ -1,4 +1,4 @@
-//! Who wakes whom: a part of the `sched` probe.
+//! Edges from wakers to woken threads: a part of the `sched` probe.
 
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
@@ -24,7 +24,7 @@ use crate::{
 /// Pairs of waker and woken row.
 #[map]
 static EDGES: Array<Edge> = Array::with_max_entries(1, MMAPABLE);
-/// Those that nobody uses.
+/// Ids of unused edges.
 #[map]
 static FREE_EDGES: Queue<u32> = Queue::with_max_entries(1, 0);
 /// Key to pair.

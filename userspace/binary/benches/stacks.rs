@@ -1,5 +1,6 @@
-//! What a stack costs: reading a process, unwinding, naming, and the memory that stays. `cargo bench -p pulse-trace
-//! --bench stacks`. `STACKS_OF` may name this very program built in another way: with debug information, say.
+//! Benchmark of stacks: reading a process, unwinding, naming, and the memory that stays. Run it with `cargo bench -p
+//! pulse-trace-binary --bench stacks`. `STACKS_OF` may name this very program built in another way: with debug
+//! information, say.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
@@ -92,7 +93,7 @@ fn measure(title: &str, symbolizer: &mut Symbolizer, running: &Running) {
     rest(symbolizer);
 }
 
-/// How much of a stack has to be copied.
+/// Share of a stack that has to be copied.
 fn enough(
     symbolizer: &mut Symbolizer,
     pid: u32,
@@ -143,7 +144,7 @@ fn line(what: &str, value: f64, unit: &str) {
     writeln!(stdout().lock(), "  {what:<32} {value:>10.2} {unit}").unwrap();
 }
 
-/// What the allocator keeps of freed memory is none that stays.
+/// Returns freed memory to the system, so that it does not count as memory that stays.
 fn give_memory_back() {
     #[expect(unsafe_code, reason = "the C library has no safe form of this")]
     // SAFETY: only returns pages that hold nothing.

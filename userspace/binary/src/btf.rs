@@ -5,14 +5,14 @@
 
 use std::{collections::HashMap, fs, io};
 
-/// Where the running kernel shows its types.
+/// Path at which the running kernel shows its types.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 
-/// Why an offset is not to be had.
+/// Reason for which an offset cannot be found.
 #[derive(Debug, thiserror::Error)]
 pub enum BtfError {
     /// The file cannot be read.

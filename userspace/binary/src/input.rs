@@ -1,5 +1,5 @@
-//! Files of others, opened and read so that none of them can hold the tool up or fill its memory: regular files only, the
-//! very one that is mapped, and of a binary what its own headers speak of.
+//! Files of others, opened and read so that none of them can hold the tool up or fill its memory: regular files only,
+//! the very one that is mapped, and of a binary what its own headers speak of.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -18,7 +18,7 @@ use object::{
 };
 use rustix::fs::OFlags;
 
-/// What tells a file from every other, as `/proc/PID/maps` has it: its device, in two parts, and its inode.
+/// Identity of a file, as `/proc/PID/maps` has it: its device, in two parts, and its inode.
 pub type Identity = ((u32, u32), u64);
 
 /// Opens a file and nothing else: no pipe, which would hold the tool up, and no device, which would take notice.
@@ -34,8 +34,9 @@ pub fn regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens the file that a process has mapped from one address to another, whatever became of its path. By the mapping
-/// itself that takes `CAP_CHECKPOINT_RESTORE`; by its path inside of the process's root the file must be the same.
+/// Opens the file that a process has mapped from one address to another, even if its path now leads elsewhere. By the
+/// mapping itself that takes `CAP_CHECKPOINT_RESTORE`; by its path inside of the process's root the file must
+/// be the same.
 ///
 /// # Errors
 /// When it cannot be had in either way.
@@ -47,8 +48,8 @@ pub fn mapped(pid: u32, (start, end): (u64, u64), path: &Path, identity: Identit
     })
 }
 
-/// Whether a file is the one. File systems of several devices (btrfs, overlayfs) tell of one of their own (major 0) here and
-/// of another in `maps`: there the inode decides.
+/// Reports whether a file has this identity. File systems of several devices (btrfs, overlayfs) tell of one of their
+/// own (major 0) here and of another in `maps`: there the inode decides.
 ///
 /// # Errors
 /// When it cannot be asked.
@@ -57,7 +58,7 @@ pub fn is(file: &File, (device, inode): Identity) -> io::Result<bool> {
     Ok(its_inode == inode && (found == device || found.0 == 0))
 }
 
-/// What tells an open file from every other.
+/// Identity of an open file.
 ///
 /// # Errors
 /// When it cannot be asked.
@@ -81,7 +82,7 @@ pub fn binary(file: &File, largest: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Where the last thing ends that the headers of a 64-bit ELF file speak of; `None` where it is none.
+/// End of the last thing that the headers of a 64-bit ELF file speak of; `None` if it is no such file.
 fn extent(file: &File) -> Option<u64> {
     let cache = ReadCache::new(file);
     let (header, endian) = header(&cache)?;

@@ -1,4 +1,4 @@
-//! What is mapped where in a process: the text of `/proc/PID/maps`, as values.
+//! Mappings of a process: the text of `/proc/PID/maps`, as values.
 
 use std::{
     ffi::OsStr,
@@ -16,18 +16,19 @@ pub struct Device {
     pub minor: u32,
 }
 
-/// What a mapping shows.
+/// Content of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backing {
     /// Memory without a name.
     Anonymous,
     /// Something of the kernel's own or named by the process: `[heap]`, `[vdso]`, `[anon:arena]`, `anon_inode:x`.
     Named(String),
-    /// A file.
+    /// A mapped file.
     File {
         /// Its path as the process sees it, inside its own root.
         path: PathBuf,
-        /// Nobody can open it by that path any more: it was removed or replaced, or never had one (shared memory).
+        /// True if it cannot be opened by that path any more: it was removed or replaced, or never had
+        /// one (shared memory).
         deleted: bool,
     },
 }
@@ -35,25 +36,25 @@ pub enum Backing {
 /// One line of `/proc/PID/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// First address.
+    /// First address of the mapping.
     pub start: u64,
     /// First address behind it.
     pub end: u64,
-    /// Whether it can be read.
+    /// True if it can be read.
     pub readable: bool,
-    /// Whether it can be written.
+    /// True if it can be written.
     pub writable: bool,
-    /// Whether it can be executed.
+    /// True if it can be executed.
     pub executable: bool,
-    /// Whether writes reach everybody who maps the same object.
+    /// True if writes reach every process that maps the same object.
     pub shared: bool,
-    /// Where in the file it begins.
+    /// Offset in the file of its first byte.
     pub offset: u64,
     /// Device of the file.
     pub device: Device,
     /// Inode of the file; 0 where there is none.
     pub inode: u64,
-    /// What it shows.
+    /// Content that it shows.
     pub backing: Backing,
 }
 
@@ -71,7 +72,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// Whether two places are one, whatever their paths.
+    /// True if both are the same place of the same object, even by different paths.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         (self.device, self.inode, self.offset) == (other.device, other.inode, other.offset)
@@ -79,19 +80,19 @@ impl Object {
 }
 
 impl Mapping {
-    /// Whether an address lies in it.
+    /// True if an address lies in it.
     #[must_use]
     pub fn contains(&self, address: u64) -> bool {
         (self.start..self.end).contains(&address)
     }
 
-    /// What tells its file from every other: the device, in two parts, and the inode.
+    /// Identity of its file: the device, in two parts, and the inode.
     #[must_use]
     pub fn identity(&self) -> ((u32, u32), u64) {
         ((self.device.major, self.device.minor), self.inode)
     }
 
-    /// Where in the file an address lies.
+    /// Offset in the file of an address.
     #[must_use]
     pub fn file_offset(&self, address: u64) -> u64 {
         (address - self.start).wrapping_add(self.offset)

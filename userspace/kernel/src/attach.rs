@@ -1,4 +1,4 @@
-//! Attaching and letting go.
+//! Attaches and detaches the BPF programs.
 
 use std::thread;
 
@@ -25,7 +25,7 @@ const fn hook(program: &'static str, tracepoint: &'static str) -> Hook {
     Hook { program, fallback: None, tracepoint }
 }
 
-/// Births, deaths, changes of program and of name; attached before any thread is seated, so that none is missed.
+/// Fork, exit, exec and rename of threads; attached before any thread is given a seat, so that none is missed.
 pub const LIFECYCLE: [Hook; 4] = [
     hook("lifecycle_rename", "task_rename"),
     hook("lifecycle_exit", "sched_process_exit"),
@@ -40,8 +40,8 @@ pub const SYSCALLS: [Hook; 2] = [
     Hook { fallback: Some("syscalls_enter_raw"), ..hook("syscalls_enter", "sys_enter") },
 ];
 
-/// Scheduling. Wakeups before switches: a thread must not run without its wakeup having been looked at. The ends of
-/// interrupts before their beginnings: what began is seen to end.
+/// Scheduling. Wakeups before switches: a thread must not run before its wakeup has been recorded. The ends of
+/// interrupts before their beginnings, so that every interrupt that was seen to begin is seen to end.
 pub const SCHED: [Hook; 10] = [
     hook("sched_timer_ends", "hrtimer_expire_exit"),
     hook("sched_timer_begins", "hrtimer_expire_entry"),
@@ -55,7 +55,7 @@ pub const SCHED: [Hook; 10] = [
     Hook { fallback: Some("sched_switch_old"), ..hook("sched_switch", "sched_switch") },
 ];
 
-/// What has to be attached for these probes, in the order in which that is done: first [`LIFECYCLE`].
+/// Hooks that have to be attached for these probes, in the order of attachment: first [`LIFECYCLE`].
 #[must_use]
 pub fn hooks_of(probes: Probes) -> Vec<&'static [Hook]> {
     let mut hooks = vec![&LIFECYCLE[..]];
@@ -71,7 +71,7 @@ pub struct Attached {
 }
 
 impl Kernel {
-    /// Attaches hooks in their order. Tells which programs stand in for refused ones.
+    /// Attaches hooks in their order. Returns the programs that replace refused ones.
     ///
     /// # Errors
     /// When the kernel refuses a program or has no such tracepoint.
@@ -94,8 +94,8 @@ impl Kernel {
         Ok(fallbacks)
     }
 
-    /// Has the kernel verify the programs of these hooks, several at a time: that is most of what starting takes. One that is
-    /// refused is tried again when it is to be attached, and the refusal is told then.
+    /// Has the kernel verify the programs of these hooks, several at a time: verification takes most of the start-up
+    /// time. A program that is refused is tried again when it is to be attached, and the refusal is reported then.
     pub fn load_ahead(&mut self, hooks: &[Hook]) {
         let Some(btf) = self.btf.take().or_else(|| Btf::from_sys_fs().ok()) else { return };
         thread::scope(|scope| {
@@ -110,7 +110,7 @@ impl Kernel {
     }
 
     fn attach_program(&mut self, name: &'static str, tracepoint: &str) -> Result<FdLink, LoadError> {
-        // What was switched off is loaded still.
+        // A program that was detached is still loaded.
         if self.program(name)?.fd().is_err() {
             self.load_program(name, tracepoint)?;
         }
@@ -128,7 +128,7 @@ impl Kernel {
         }
     }
 
-    /// Lets go of the kernel's types, which are only needed to load programs and take some 14 MB.
+    /// Drops the kernel's type information, which is needed only to load programs and takes some 14 MB.
     pub fn forget_types(&mut self) {
         self.btf = None;
     }
@@ -149,7 +149,7 @@ impl Kernel {
         verify(program, tracepoint, btf).map_err(refused)
     }
 
-    /// Instructions that the verifier walked for a loaded program; `None` where this kernel does not tell.
+    /// Instructions that the verifier walked for a loaded program; `None` where this kernel does not report it.
     pub fn verified_instructions(&mut self, name: &'static str) -> Option<u32> {
         self.program(name).ok()?.info().ok()?.verified_instruction_count()
     }
@@ -169,26 +169,26 @@ fn verify(program: &mut Program, tracepoint: &str, btf: &Btf) -> Result<(), Prog
 }
 
 impl Attached {
-    /// Lets go of the hook on one tracepoint; afterwards its program runs on no CPU any more.
+    /// Detaches the hook of one tracepoint; when this returns, its program runs on no CPU any more.
     pub fn detach(&mut self, tracepoint: &str) {
         self.links.retain(|(hook, _)| hook.tracepoint != tracepoint);
         settle();
     }
 
-    /// Lets go of some hooks, the last attached first.
+    /// Detaches hooks, the last attached first.
     pub fn detach_hooks(&mut self, hooks: &[Hook]) {
         self.release(hooks);
         settle();
     }
 
-    /// The same without waiting for programs that run at this moment.
+    /// Detaches hooks without waiting for programs that run at this moment.
     pub fn release(&mut self, hooks: &[Hook]) {
         while let Some(at) = self.links.iter().rposition(|(hook, _)| hooks.contains(hook)) {
             self.links.remove(at);
         }
     }
 
-    /// Lets go of all programs, the last attached first.
+    /// Detaches all programs, the last attached first.
     pub fn detach_all(&mut self) {
         while self.links.pop().is_some() {}
         settle();
@@ -198,7 +198,7 @@ impl Attached {
 /// Waits until programs that were running on other CPUs have ended: BPF programs run with preemption off, and this
 /// call returns once every CPU has passed through the scheduler.
 pub(super) fn settle() {
-    // Kernels built for isolated CPUs refuse; there a moment of patience is all there is.
+    // Kernels built for isolated CPUs refuse the call; there a short sleep has to do.
     if membarrier(MembarrierCommand::Global).is_err() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }

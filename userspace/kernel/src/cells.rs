@@ -11,24 +11,24 @@ use super::Kernel;
 /// Counters of a cell; see [`Cell`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CellCounts {
-    /// Calls that no histogram has.
+    /// Calls that are in no histogram.
     pub lean_count: u64,
-    /// Their time.
+    /// Time of the calls that are in no histogram, ns.
     pub lean_sum_ns: u64,
-    /// The longest of them.
+    /// Longest of the calls that are in no histogram, ns.
     pub lean_max_ns: u64,
     /// Calls without a latency.
     pub untimed: u64,
     /// Calls that never end.
     pub unreturned: u64,
-    /// Time in which calls that ended were blocked.
+    /// Time in which calls that ended were blocked, ns.
     pub blocked_ns: u64,
-    /// Time in which they waited for a CPU.
+    /// Time in which calls that ended waited for a CPU, ns.
     pub queued_ns: u64,
 }
 
 impl CellCounts {
-    /// What they say that an earlier reading does not.
+    /// Difference to an earlier reading.
     #[must_use]
     pub fn since(&self, seen: &Self) -> Quick {
         let without_latency = self.untimed - seen.untimed + self.unreturned - seen.unreturned;
@@ -48,7 +48,7 @@ impl Kernel {
         })
     }
 
-    /// What a cell counts besides errors and what its histogram has.
+    /// Counters of a cell without its errors and its histogram.
     #[must_use]
     pub fn cell_counts(&self, id: u32) -> CellCounts {
         let field = |offset| self.cells.double(id as usize, offset).map_or(0, |field| field.load(Relaxed));
@@ -63,7 +63,8 @@ impl Kernel {
         }
     }
 
-    /// A cell's errors: those that are not zero, by rising index of [`pulse_trace_common::probes::syscalls::errno_at`].
+    /// Errors of a cell: counters that are not zero, by rising
+    /// index of [`pulse_trace_common::probes::syscalls::errno_at`].
     pub fn cell_errors(&self, id: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let pair = move |at: usize| {
             let place = offset_of!(Cell, errors) + at * size_of::<u64>();
@@ -78,13 +79,13 @@ impl Kernel {
         pairs.flat_map(both).filter(|(_, count)| *count != 0)
     }
 
-    /// Whether a cell has a histogram: it has the cell's number.
+    /// True if a cell has a histogram: its id is the cell's number.
     #[must_use]
     pub fn cell_has_histogram(&self, cell: u32) -> bool {
         cell <= self.limits.histograms
     }
 
-    /// Gives the cells of finished rows back, and tells which they were.
+    /// Frees the cells of finished rows, and returns their ids.
     pub fn free_cells(&mut self, rows: &HashSet<u32>) -> Vec<u32> {
         let mine: Vec<u32> = self.cells().filter(|cell| rows.contains(&cell.1)).map(|cell| cell.0).collect();
         for row in rows {

@@ -1,6 +1,6 @@
 //! CPU time of other processes.
 
-/// CPU time that all threads of a process have had, those included that have ended, ns; `None` once it is gone.
+/// CPU time of all threads of a process, ended ones included, in ns; `None` once the process is gone.
 #[must_use]
 pub fn process_cpu_ns(pid: u32) -> Option<u64> {
     let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });

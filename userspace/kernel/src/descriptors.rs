@@ -1,4 +1,4 @@
-//! Room for open files: counters take one for each thread.
+//! Limit of open files: performance counters take one descriptor for each thread.
 
 use std::fs;
 
@@ -7,11 +7,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Raises the limit of open files as far as it can be raised without a privilege.
 pub fn raise_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // What cannot be raised is found out when descriptors run out.
+    // If this fails, the caller finds out when descriptors run out.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// How many more files can be opened.
+/// Number of further files that this process can open.
 #[must_use]
 pub fn free() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! Errors that the kernel side counts in a table, with an index for each errno: what is new since the last look.
+//! Errors that the kernel side counts in a table, with an index for each errno: differences between two readings.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use model::errno;
 pub struct Errors(Vec<(u32, u32)>);
 
 impl Errors {
-    /// What is new, by errno, in counters that are not zero.
+    /// New errors, by errno, from counters that are not zero.
     pub fn take(
         &mut self,
         now: impl Iterator<Item = (u32, u32)>,
@@ -44,7 +44,7 @@ mod tests {
         assert_eq!(take(&[(11, u32::MAX)]), [(11, u64::from(u32::MAX))]);
         assert_eq!(take(&[(9, 3), (11, 1)]), [(9, 3), (11, 2)]);
         assert_eq!(take(&[(9, 3), (11, 1)]), []);
-        // A counter that has wrapped to nothing is not told of until it moves on.
+        // A counter that has wrapped to zero is not reported until it rises again.
         assert_eq!(take(&[(9, 3)]), []);
     }
 }

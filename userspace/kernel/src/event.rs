@@ -1,4 +1,4 @@
-//! Events of the kernel, for counters and for probes: how one is opened.
+//! Opens perf events of the kernel, for counters and for probes.
 
 use std::{
     io,
@@ -18,18 +18,18 @@ pub(super) struct Attributes {
     pub(super) flags: u64,
     pub(super) wakeup: u32,
     pub(super) breakpoint: u32,
-    /// Of what belongs to the kind: for probes in code, of the file's path.
+    /// Argument that depends on the kind of event: for a uprobe, the address of the file's path.
     pub(super) address: u64,
-    /// The place in that file.
+    /// Offset in that file.
     pub(super) offset: u64,
 }
 
-/// It begins when it is told to.
+/// `disabled` flag: the event begins when it is enabled.
 pub(super) const DISABLED: u64 = 1;
 const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
 
 impl Attributes {
-    /// Opens an event of one thread, on whichever CPU it runs. What the address points to must be there meanwhile.
+    /// Opens an event of one thread, on all CPUs. The memory that `address` points to must stay valid during the call.
     pub(super) fn open(mut self, tid: u32) -> io::Result<OwnedFd> {
         self.size = size_of::<Self>() as u32;
         let (any_cpu, no_group) = (-1, -1);
@@ -48,7 +48,7 @@ impl Attributes {
     }
 }
 
-/// What a system call has opened.
+/// Takes ownership of the descriptor that a system call returned.
 pub(super) fn owned(descriptor: libc::c_long) -> io::Result<OwnedFd> {
     if descriptor < 0 {
         return Err(io::Error::last_os_error());

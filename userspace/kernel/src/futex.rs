@@ -53,17 +53,17 @@ impl FutexMaps {
     }
 }
 
-/// What was given back with a row.
+/// Entries and histograms that were freed with a row.
 #[derive(Debug, Default)]
 pub struct FreedFutexes {
-    /// Entries.
+    /// Ids of the freed entries.
     pub entries: Vec<u32>,
-    /// Histograms.
+    /// Ids of the freed histograms.
     pub histograms: Vec<u32>,
 }
 
 impl FreedFutexes {
-    /// Adds more.
+    /// Appends the ids of another set.
     pub fn extend(&mut self, more: Self) {
         self.entries.extend(more.entries);
         self.histograms.extend(more.histograms);
@@ -71,14 +71,14 @@ impl FreedFutexes {
 }
 
 impl Kernel {
-    /// Has the kernel side look away from futex calls that begin from here on, or look at them again.
+    /// Makes the kernel side ignore futex calls that begin from here on, or count them again.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// When the map cannot be written.
     pub fn look_at_futexes(&mut self, on: bool) -> Result<(), LoadError> {
         let name = "FUTEX_OFF";
         self.futex.off.set(0, u64::from(!on), 0).map_err(|cause| LoadError::Map { name, cause })?;
-        // Calls that are beginning at this moment may still be looked at.
+        // Calls that are beginning at this moment may still be counted.
         settle();
         Ok(())
     }
@@ -96,8 +96,8 @@ impl Kernel {
         in_calls.filter_map(|(seat, _)| Some(self.futex.waiting.read(seat as usize)?.entry)).collect()
     }
 
-    /// Takes an entry away from its futex. What calls add to it that have just looked it up is still to be read;
-    /// after that, it is given back.
+    /// Detaches an entry from its futex. Calls that have just looked the entry up may still add to it, so it is to be
+    /// read once more before it is freed.
     pub fn retire_futex(&mut self, id: u32, futex: &Futex) {
         let _ = self.futex.ids.remove(&key(futex.row, futex.op, futex.address));
         self.next_use(id);
@@ -126,7 +126,7 @@ impl Kernel {
         })
     }
 
-    /// Who was found to hold the lock of an entry, and how often: entry, thread id, count.
+    /// Threads that were found to hold the lock of an entry, with their number of times: entry, thread id, count.
     pub fn holders(&self) -> impl Iterator<Item = (u32, u32, u64)> + '_ {
         self.used_holders().map(|(_, holder)| {
             let (entry, tid) = holder_parts(holder.key);
@@ -141,7 +141,7 @@ impl Kernel {
         })
     }
 
-    /// Gives back what a finished row had, and tells what that was.
+    /// Frees the entries of a finished row, and returns the freed ids.
     pub fn free_futexes(&mut self, row: u32) -> FreedFutexes {
         let mine: Vec<(u32, Futex)> = self.futexes().filter(|(_, futex)| futex.row == row).collect();
         for (_, futex) in &mine {
@@ -150,7 +150,7 @@ impl Kernel {
         self.free_entries(&mine)
     }
 
-    /// Gives entries back which nothing finds any more, and tells what they had.
+    /// Frees entries that no look-up finds any more, and returns the freed ids.
     pub fn free_entries(&mut self, mine: &[(u32, Futex)]) -> FreedFutexes {
         let mut freed = FreedFutexes::default();
         if mine.is_empty() {

@@ -1,5 +1,5 @@
-//! The kernel side as userspace sees it: loads the programs, attaches them, reads their maps; [`target`], the processes that
-//! are looked at; [`inline`], counters inside of them. Nothing else uses `aya`, and nothing else holds `unsafe`.
+//! The kernel side as userspace sees it: loads the programs, attaches them, reads their maps; [`target`], the traced
+//! processes; [`inline`], counters inside of them. No other crate uses `aya`, and no other holds `unsafe`.
 #![expect(unsafe_code, reason = "memory that is shared with the kernel, ptrace, and the user database")]
 
 mod attach;

@@ -1,4 +1,4 @@
-//! How many of each thing the kernel side has room for. All of it is allocated when a session starts.
+//! Capacities of the kernel side's tables. All of it is allocated when a session starts.
 
 use model::{frame::Ledger, grade};
 use pulse_trace_common::{
@@ -13,10 +13,10 @@ use pulse_trace_common::{
 
 use super::loaded::Probes;
 
-/// Beyond this many, histograms have no copies: one is 4.6 KB.
+/// Above this number, histograms have no copies: one takes 4.6 KB.
 const AFFORDABLE_HISTOGRAMS: u32 = 3072;
 
-/// Most memory that is taken for what follows the number of processes and threads, unless limits are set by hand.
+/// Most memory for tables that grow with the number of processes and threads, unless limits are set by hand.
 const MEMORY: u64 = 256 << 20;
 
 /// Memory of a key in a hash map of the kernel, about, in bytes.
@@ -158,8 +158,8 @@ impl Limits {
         })
     }
 
-    /// Notes the sizes of the tables that were full. Of threads that found no room it is not known which table had
-    /// none: that of processes, where all of its rows are in use.
+    /// Notes the sizes of the tables that were full. If threads found no room, the full table is not known; it is that
+    /// of processes if all of its rows are in use.
     pub fn note_full_tables(mut self, rows: impl Fn() -> usize, ledger: &mut Ledger) {
         for slot in ledger.lost.keys().chain(ledger.degraded.keys()) {
             let name = match grade::limit_of(slot) {

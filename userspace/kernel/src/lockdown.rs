@@ -1,4 +1,4 @@
-//! What the kernel is locked down to, asked where nobody has mounted the file system that tells it.
+//! Lockdown level of the kernel, read also where securityfs is not mounted.
 
 use std::{
     fs::File,
@@ -9,17 +9,17 @@ use std::{
 use super::event::owned;
 
 const FILE: &str = "lockdown";
-/// Where systems mount it.
+/// Usual mount point.
 const MOUNTED: &str = "/sys/kernel/security/lockdown";
 /// `FSOPEN_CLOEXEC`, and `FSMOUNT_CLOEXEC`.
 const CLOSE_ON_EXEC: libc::c_int = 1;
-/// `FSCONFIG_CMD_CREATE`.
+/// `FSCONFIG_CMD_CREATE`: the command of `fsconfig(2)` that makes the file system.
 const CREATE: libc::c_int = 6;
 
-/// What the kernel says: all levels, the present one in brackets; `None` where this kernel cannot be locked down.
+/// Text of the kernel: all levels, the present one in brackets; `None` where this kernel cannot be locked down.
 ///
 /// # Errors
-/// When it is not to be found out, or not by this user.
+/// When the level cannot be read, or not by this user.
 pub fn lockdown() -> io::Result<Option<String>> {
     if let Ok(text) = std::fs::read_to_string(MOUNTED) {
         return Ok(Some(text));
@@ -35,7 +35,7 @@ pub fn lockdown() -> io::Result<Option<String>> {
     }
 }
 
-/// The file system, mounted nowhere and gone when it is closed.
+/// An instance of securityfs that is mounted nowhere and gone when it is closed.
 fn security_files() -> io::Result<OwnedFd> {
     // SAFETY: the name outlives the call; the result is a new descriptor or -1.
     let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"securityfs".as_ptr(), CLOSE_ON_EXEC) })?;

@@ -1,4 +1,4 @@
-//! The kernel side's log, written by `aya-log` lines in the programs; for those who look for a fault in them.
+//! The kernel side's log, written by `aya-log` lines in the programs; for debugging them.
 
 use std::io::Write as _;
 
@@ -17,7 +17,7 @@ impl Log for StandardError {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // A log that cannot be written is no reason to stop.
+        // A failed write to standard error is no reason to stop.
         let _ = writeln!(std::io::stderr().lock(), "kernel: {}", record.args());
     }
 

@@ -1,4 +1,4 @@
-//! Maps of the kernel side, seen through shared memory: reading a counter costs no system call.
+//! Maps of the kernel side, mapped into memory: reading a counter costs no system call.
 
 use std::{
     io,
@@ -38,7 +38,7 @@ impl<T: Pod> Mapped<T> {
         Ok(Self { base, len, values: PhantomData })
     }
 
-    /// How many values there are.
+    /// Number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
@@ -58,7 +58,7 @@ impl<T: Pod> Mapped<T> {
         Some(unsafe { value.as_ptr().read_volatile() })
     }
 
-    /// Replaces a value that nobody else writes to.
+    /// Replaces a value that has no other writer.
     pub fn write(&self, index: usize, value: T) {
         if let Some(place) = self.at(index, 0, 1) {
             // SAFETY: as for `read`.

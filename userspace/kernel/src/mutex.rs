@@ -45,12 +45,12 @@ impl MutexMaps {
     }
 }
 
-/// What was given back with a row.
+/// Entries and histograms that were freed with a row.
 #[derive(Debug, Default)]
 pub struct FreedMutexes {
-    /// Entries.
+    /// Ids of the freed entries.
     pub entries: Vec<u32>,
-    /// Histograms.
+    /// Ids of the freed histograms.
     pub histograms: Vec<u32>,
 }
 
@@ -63,13 +63,13 @@ impl Kernel {
         })
     }
 
-    /// Tells since when there is no gap in the probes where mutexes are let go of, and in those where they are taken: two
-    /// numbers that grow. What is held from an older stretch has its end missed.
+    /// Sets the numbers of the present intervals without a gap, in the probes where mutexes are released and in those
+    /// where they are taken: both numbers only grow. The end of a hold from an older interval was missed.
     pub fn follow_holds(&self, stretch: u32, taking: u32) {
         self.mutex.holding.write(0, Holding { tid: stretch, taking, ..Holding::zeroed() });
     }
 
-    /// Forgets who was spinning when the probes were taken out: how that ended, nobody has seen.
+    /// Forgets the threads that were spinning when the probes were removed: the ends of those spins were not recorded.
     pub fn forget_spins(&self) {
         for seat in 0..self.mutex.spinning.len() {
             if let Some(began) = self.mutex.spinning.double(seat, offset_of!(Spinning, began_ns)) {
@@ -78,8 +78,8 @@ impl Kernel {
         }
     }
 
-    /// Mutexes that are held now since some time in this stretch. Those that were tried may not be held at all, and are left
-    /// out.
+    /// Number of mutexes that are held now and were taken in this interval. Those that were tried may not be held at
+    /// all, and are left out.
     #[must_use]
     pub fn held(&self, stretch: u32) -> u64 {
         let seats = (1..self.mutex.holding.len()).filter_map(|seat| self.mutex.holding.read(seat));
@@ -87,7 +87,7 @@ impl Kernel {
         held.filter(|held| held.began_ns != 0 && held.stretch == stretch && held.tried_in == 0).count() as u64
     }
 
-    /// Hits of sites since the session began, by their class; calibration is in the last one, which has no sites.
+    /// Hits of sites since the session began, by their class; calibration is in the last class, which has no sites.
     #[must_use]
     pub fn trap_hits(&self) -> [u64; class::COUNT] {
         let mut totals = [0; class::COUNT];
@@ -100,7 +100,7 @@ impl Kernel {
         totals
     }
 
-    /// Gives back what a finished row had, and tells what that was.
+    /// Frees the entries of a finished row, and returns the freed ids.
     pub fn free_mutexes(&mut self, row: u32) -> FreedMutexes {
         let mut freed = FreedMutexes::default();
         let mine: Vec<(u32, Mutex)> = self.mutexes().filter(|(_, mutex)| mutex.row == row).collect();

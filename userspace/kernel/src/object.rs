@@ -34,7 +34,7 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// Places of those instructions in the file.
+/// Offsets of those instructions in the file.
 fn compare_and_swaps(elf: &[u8]) -> Vec<usize> {
     let Ok(file) = object::File::parse(elf) else { return Vec::new() };
     let programs = file.sections().filter(|section| section.kind() == SectionKind::Text);

@@ -45,7 +45,7 @@ impl HistogramNow {
         (self.sum, self.max, self.min, self.read) = (0, None, None, 0..0);
     }
 
-    /// Adds what a lane says besides its buckets. The smallest value is stored plus one: 0 means that there is none.
+    /// Adds a lane without its buckets. The smallest value is stored plus one: 0 means that there is none.
     pub(super) fn add_lane(&mut self, sum: u64, max: u64, min_plus_1: u64) {
         self.sum = self.sum.wrapping_add(sum);
         if let Some(min) = min_plus_1.checked_sub(1) {
@@ -55,13 +55,13 @@ impl HistogramNow {
     }
 }
 
-/// How much of a histogram is read.
+/// Range of a histogram that is read.
 #[derive(Clone, Copy)]
 pub(super) enum Reading<'a> {
     /// All of its buckets.
     Whole,
-    /// Those between its smallest and its largest value, and those that are known already. Two CPUs that share a lane
-    /// may race for those values: what was recorded beyond them is found by the next reading of the whole.
+    /// Buckets between its smallest and its largest value, and those that are known already. Two CPUs that share a lane
+    /// may race for those values: values outside of the range are found by the next whole reading.
     Near(&'a Range<usize>),
 }
 
@@ -112,7 +112,7 @@ impl Pool {
             .map(|offset| self.histograms.double(at, offset).map_or(0, |field| field.load(Relaxed)))
     }
 
-    /// A histogram, all lanes together, in place of what was there.
+    /// Reads a histogram, all lanes together, in place of the previous contents.
     pub(super) fn read(&self, id: u32, reading: Reading<'_>, into: &mut HistogramNow) {
         into.clear();
         for at in self.lanes_of(id) {
@@ -125,8 +125,7 @@ impl Pool {
         }
     }
 
-    /// How many values there are, as far as they are found where the known ones are or their like, and their sum; both
-    /// wrap.
+    /// Number of values in the known buckets and between the extremes, and the sum of all values; both wrap.
     pub(super) fn count(&self, id: u32, known: &Range<usize>) -> (u32, u64) {
         let mut all = (0_u32, 0_u64);
         for at in self.lanes_of(id) {
@@ -155,7 +154,7 @@ impl Pool {
         self.lanes_of(id).for_each(|at| self.histograms.write(at, Histogram::zeroed()));
     }
 
-    /// Takes an owner's histogram back.
+    /// Takes the histogram of an owner back.
     pub(super) fn free(&mut self, owner: u64, id: u32) {
         if id != 0 {
             self.clear(id);
@@ -176,7 +175,7 @@ mod tests {
         assert_eq!(Reading::Near(&(0..0)).buckets(0, 0), None);
         assert_eq!(Reading::Near(&(0..0)).buckets(9, 6), Some(4..10));
         assert_eq!(Reading::Near(&(3..12)).buckets(9, 6), Some(2..12));
-        // A word that another CPU is about to write.
+        // The word that another CPU is about to write.
         assert_eq!(Reading::Near(&(0..0)).buckets(0, 6), Some(4..6));
         assert_eq!(Reading::Near(&(0..0)).buckets(u64::MAX, u64::MAX), Some(BUCKETS - 1..BUCKETS));
     }

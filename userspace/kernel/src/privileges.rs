@@ -1,16 +1,16 @@
-//! What this user may do.
+//! Capabilities of this user.
 
 use std::fs;
 
 /// A capability that tracing needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capability {
-    /// Its name.
+    /// Its name in capitals, with `CAP_`.
     pub name: &'static str,
     bit: u32,
-    /// What it is for.
+    /// Purpose for which the tool needs it.
     pub purpose: &'static str,
-    /// Whether nothing works without it.
+    /// True if tracing is impossible without it.
     pub required: bool,
 }
 
@@ -54,13 +54,13 @@ fn effective() -> u64 {
 }
 
 impl Capability {
-    /// Whether it was once a part of `CAP_SYS_ADMIN`, which still stands for it.
+    /// True if it was once a part of `CAP_SYS_ADMIN`, which still includes it.
     fn is_split_off(&self) -> bool {
         const FIRST: u32 = 38;
         self.bit >= FIRST
     }
 
-    /// Whether this process has it. `CAP_SYS_ADMIN` still stands for those that were split off from it.
+    /// True if this process has it. `CAP_SYS_ADMIN` includes those that were split off from it.
     #[must_use]
     pub fn is_held(&self) -> bool {
         let effective = effective();
@@ -75,7 +75,7 @@ pub fn missing() -> Vec<&'static str> {
     CAPABILITIES.iter().filter(|one| one.required && !one.is_held()).map(|one| one.name).collect()
 }
 
-/// How to get capabilities, and what giving them away means.
+/// Advice on granting capabilities, and on the consequences.
 #[must_use]
 pub fn advice(capabilities: &str) -> String {
     format!(
@@ -84,7 +84,7 @@ pub fn advice(capabilities: &str) -> String {
     )
 }
 
-/// Whether the user namespace is the one that the machine began with: root in another one may not trace.
+/// True if the user namespace is the initial one: root in another one may not trace.
 #[must_use]
 pub fn in_initial_user_namespace() -> bool {
     fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))

@@ -1,4 +1,4 @@
-//! Loads a program of the object in a way that aya does not know: with the sort of attachment that is meant for it.
+//! Loads a program of the object in a way that aya does not support: with the attach type that is meant for it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,7 +9,7 @@ use std::{
 
 use super::{event::owned, object::OBJECT};
 
-/// The first part of what `BPF_PROG_LOAD` reads.
+/// The first part of the attributes of `BPF_PROG_LOAD`.
 #[repr(C)]
 #[derive(Default)]
 struct NewProgram {

@@ -1,4 +1,4 @@
-//! What the kernel side says of itself: losses, finished rows, and what its programs cost.
+//! Self-measurement of the kernel side: losses, finished rows, and the cost of its programs.
 
 use std::{
     fs,
@@ -17,40 +17,41 @@ use pulse_trace_common::{
 
 use super::{Kernel, LoadError};
 
-/// How often a program ran and for how long, since it was loaded, while the kernel's statistics were on.
+/// Run statistics of a program since it was loaded, while the kernel's statistics were on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunStats {
-    /// Runs.
+    /// Number of runs.
     pub count: u64,
-    /// Their time, ns.
+    /// Time of the runs, ns.
     pub time_ns: u64,
     /// Runs that the kernel left out, because the program was running on that CPU already.
     pub missed: u64,
 }
 
-/// Runs of the empty program that show what the statistics themselves cost. The best of several rounds counts: a round
-/// that was interrupted shows what interrupted it.
+/// Runs of the empty program that measure the cost of the statistics themselves. The best of several rounds counts: an
+/// interrupted round includes the interruption.
 const CALIBRATION_ROUNDS: u64 = 8;
 const CALIBRATION_RUNS: u64 = 60;
 
 impl Kernel {
-    /// Has the kernel side count from here on. Also when entries have been let go and are about to be attached again.
+    /// Makes the kernel side count from here on; also when entry hooks have been detached and are about to
+    /// be attached again.
     ///
     /// # Errors
-    /// When the kernel side cannot be told.
+    /// When the map cannot be written.
     pub fn open(&mut self) -> Result<(), LoadError> {
         self.stage.set(0, stage::OPEN, 0).map_err(|cause| LoadError::Map { name: "STAGE", cause })
     }
 
-    /// Tells the kernel side that the entries are about to be let go.
+    /// Informs the kernel side that the entry hooks are about to be detached.
     pub fn close(&mut self) {
-        // Were it not heard, calls of the last microseconds would be counted without latency, and said to be.
+        // If this failed, calls of the last microseconds would be counted without latency, and reported so.
         let _ = self.stage.set(0, stage::CLOSING, 0);
     }
 
-    /// Tells it that the session has ended.
+    /// Informs the kernel side that the session has ended.
     pub fn end(&mut self) {
-        // Were it not heard, locks would be counted until their probes are out.
+        // If this failed, locks would be counted until their probes are removed.
         let _ = self.stage.set(0, stage::OVER, 0);
     }
 
@@ -82,7 +83,7 @@ impl Kernel {
         while self.finished.next().is_some() {}
     }
 
-    /// Writes what the kernel side has logged, where it was asked to.
+    /// Writes the log of the kernel side, where a log was requested.
     pub fn flush_log(&mut self) {
         if let Some(log) = &mut self.log {
             log.flush();
@@ -109,8 +110,8 @@ impl Kernel {
         known.chain(sites).collect()
     }
 
-    /// What the statistics add to each run, ns: the time that an empty program shows. `None` where this kernel cannot
-    /// run one on demand.
+    /// Time that the statistics add to each run, ns: the time of an empty program. `None` where this kernel cannot run
+    /// one on demand.
     pub fn calibrate(&mut self) -> Option<f64> {
         let program: &mut RawTracePoint = self.ebpf.program_mut("calibration_empty")?.try_into().ok()?;
         program.load().ok()?;
@@ -133,7 +134,7 @@ impl Kernel {
     }
 }
 
-/// What the kernel tells of a loaded program's descriptor.
+/// Statistics of a loaded program from its descriptor.
 fn stats_of(descriptor: RawFd) -> Option<RunStats> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?;
     let field = |name: &str| {

@@ -61,8 +61,8 @@ impl SchedMaps {
 }
 
 impl Kernel {
-    /// Opens the accounts of the threads that userspace has seated; tells which they are. To be called once the hooks
-    /// are in place.
+    /// Opens the accounts of the threads that were given a seat by userspace, and returns those threads. To be called
+    /// once the hooks are attached.
     pub fn open_accounts(&self, now: u64) -> Vec<(u32, u32)> {
         let mut opened = Vec::new();
         for (seat, thread) in self.seated() {
@@ -74,11 +74,12 @@ impl Kernel {
             ) else {
                 continue;
             };
-            // Threads born under the kernel side's eyes are open already; a held command opens itself.
+            // Accounts of threads born during the session are open already; that of a held command is opened on its
+            // `exec`.
             if open.load(Relaxed) == 0 && thread.phase != pulse_trace_common::target::phase::HELD {
                 since.store(now, Relaxed);
                 began.store(now, Relaxed);
-                // What it has spent in calls before is no part of these accounts.
+                // Its time in earlier calls is no part of these accounts.
                 off_in_calls.store(self.in_calls_ns(seat, now).unwrap_or(0), Relaxed);
                 open.store(1, Relaxed);
                 opened.push((seat, thread.tid));
@@ -87,7 +88,7 @@ impl Kernel {
         opened
     }
 
-    /// Closes all accounts: no program writes to them any more. Tells what stands in them.
+    /// Closes all accounts, so that no program writes to them any more, and returns their contents.
     pub fn close_accounts(&self) -> Vec<(u32, Thread, Sched)> {
         let seated: Vec<(u32, Thread)> = self.seated().collect();
         let open = |seat: u32| self.sched.seats.word(seat as usize, offset_of!(Sched, open));
@@ -97,13 +98,13 @@ impl Kernel {
         settle();
         let whole = closed.into_iter().filter_map(|(seat, before)| {
             let thread = self.threads.read(seat as usize)?;
-            // Another thread may sit there by now, with accounts of its own.
+            // Another thread may have the seat by now, with accounts of its own.
             (thread.tid == before.tid).then_some((seat, thread, self.sched.seats.read(seat as usize)?))
         });
         whole.collect()
     }
 
-    /// Clears all accounts, so that they can be opened anew; to be called while no hook is in place.
+    /// Clears all accounts, so that they can be opened again; to be called while no hook is attached.
     pub fn clear_accounts(&self) {
         for (seat, _) in self.seated() {
             if let Some(old) = self.sched.seats.read(seat as usize) {
@@ -112,7 +113,7 @@ impl Kernel {
         }
     }
 
-    /// How long a thread has been in system calls so far, the one that it is in included; wraps.
+    /// Time that a thread has spent in system calls so far, including its present call; wraps.
     fn in_calls_ns(&self, seat: u32, now: u64) -> Option<u64> {
         let mut before = self.threads.read(seat as usize)?;
         for _ in 0..8 {
@@ -128,18 +129,18 @@ impl Kernel {
         None
     }
 
-    /// Whether nothing was seen of a thread since its accounts were opened.
+    /// True if no event of a thread was recorded since its accounts were opened.
     #[must_use]
     pub fn is_unmoved(&self, seat: u32) -> bool {
         let word = self.sched.seats.word(seat as usize, offset_of!(Sched, state));
         word.is_some_and(|word| word.load(Relaxed) == state::UNKNOWN)
     }
 
-    /// Tells the kernel side what a thread was doing when its accounts were opened: the index of the system call plus
-    /// one, or one of [`pulse_trace_common::probes::sched::initial`].
+    /// Records the activity of a thread at the opening of its accounts: the index of the system call plus one, or
+    /// one of [`pulse_trace_common::probes::sched::initial`].
     pub fn set_initial(&self, seat: u32, what: u32) {
         if let Some(word) = self.sched.seats.word(seat as usize, offset_of!(Sched, initial)) {
-            // The kernel side may have seen it leave its CPU meanwhile, and knows better then.
+            // The kernel side may have seen the thread leave its CPU meanwhile; its own record is newer then.
             let _ = word.compare_exchange(initial::NOTHING, what, Relaxed, Relaxed);
         }
     }
@@ -167,8 +168,8 @@ impl Kernel {
         (1..self.sched.seats.len()).filter(open).filter_map(|seat| self.account(seat))
     }
 
-    /// True if a seat still belongs to the thread whose accounts began then. If not, what it did until its end is
-    /// among [`Self::ended_threads`] already.
+    /// True if a seat still belongs to the thread whose accounts began then. If not, the time until the end of that
+    /// thread is among [`Self::ended_threads`] already.
     #[must_use]
     pub fn is_seated(&self, seat: u32, began_ns: u64) -> bool {
         let tid = self.threads.word(seat as usize, offset_of!(Thread, tid));
@@ -208,7 +209,7 @@ impl Kernel {
         self.sched.rows.read(row as usize).map_or([0; 4], |row| row.histograms)
     }
 
-    /// What a row did on each CPU.
+    /// CPU time of a row on each CPU.
     pub fn cpu_times(&self, row: u32) -> impl Iterator<Item = (u32, CpuTime)> + '_ {
         (0..self.sched.per_row).filter_map(move |cpu| {
             let time = self.sched.cpus.read((row * self.sched.per_row + cpu) as usize)?;
@@ -224,15 +225,15 @@ impl Kernel {
         })
     }
 
-    /// True if so many programs are told apart among the wakers of a row that others are not.
+    /// True if so many programs are told apart among the wakers of a row that further ones are not.
     #[must_use]
     pub fn has_all_programs(&self, row: u32) -> bool {
         let programs = self.sched.rows.word(row as usize, offset_of!(SchedRow, programs));
         programs.is_some_and(|programs| programs.load(Relaxed) >= MAX_PROGRAMS)
     }
 
-    /// Takes a program from the wakers that are told apart. Its histogram may still be written to for a moment: it is
-    /// to be read once more before it is given back.
+    /// Removes a program from the wakers that are told apart. Its histogram may still be written to for a moment: it is
+    /// to be read once more before it is freed.
     pub fn retire_edge(&mut self, id: u32, key: u64) {
         let _ = self.sched.edge_ids.remove(&key);
         if let Some(word) = self.sched.edges.double(id as usize, offset_of!(Edge, key)) {
@@ -250,14 +251,14 @@ impl Kernel {
         self.sched.edges.read(id as usize).map_or(0, |edge| edge.histogram)
     }
 
-    /// Gives a retired pair back.
+    /// Frees a retired pair.
     pub fn free_edge(&mut self, id: u32) {
         self.pool.free(owner(purpose::EDGE, id), self.retired_histogram(id));
         self.sched.edges.write(id as usize, Edge::zeroed());
         let _ = self.sched.free_edges.push(id, 0);
     }
 
-    /// Gives back what a finished row had, and tells which histograms and edges that was.
+    /// Frees the histograms and edges of a finished row, and returns the ids of both.
     pub fn free_sched(&mut self, row: u32) -> Vec<u32> {
         let mut freed = Vec::new();
         for (purpose, id) in PURPOSES.into_iter().zip(self.row_histograms(row)) {

@@ -1,4 +1,5 @@
-//! The thread table from userspace: seats threads that live already; the kernel side seats those born later.
+//! The thread table from userspace. Each followed thread has a seat, its slot in the table: userspace gives one to
+//! threads that run already; the kernel side to those born later.
 
 use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 
@@ -13,7 +14,7 @@ use super::{Kernel, mapped::Mapped};
 /// The kernel's flag for an insertion that must not replace anything.
 const NO_EXIST: u64 = 1;
 
-/// The row of all processes that find none of their own. No process has this id.
+/// The row of all processes that find no row of their own. No process has this id.
 pub(super) fn others() -> Row {
     Row { tgid: u32::MAX, flags: row_flag::OTHERS, comm: *b"[others]\0\0\0\0\0\0\0\0", ..Row::zeroed() }
 }
@@ -21,9 +22,9 @@ pub(super) fn others() -> Row {
 /// A thread that is to be followed.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
-    /// Its id in the initial PID namespace.
+    /// Thread id in the initial PID namespace.
     pub tid: u32,
-    /// Its process.
+    /// Process id in the initial PID namespace.
     pub tgid: u32,
     /// The row of its process; `None` where there was none left.
     pub process: Option<u32>,
@@ -31,16 +32,16 @@ pub struct Candidate {
     pub phase: u32,
     /// Bits of [`pulse_trace_common::target::thread_flag`].
     pub flags: u16,
-    /// Its name.
+    /// Name of the thread.
     pub comm: [u8; COMM_LEN],
 }
 
-/// What became of a candidate.
+/// Result of giving a candidate a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seating {
-    /// It has this seat now.
+    /// The thread has this seat now.
     Seated(Seat),
-    /// The kernel side had seated it already.
+    /// The kernel side had given it a seat already.
     Known,
     /// There is no seat, or no row, left.
     Full,
@@ -88,7 +89,7 @@ impl Kernel {
         id
     }
 
-    /// Takes the row of a process back that had ended before it was opened: the kernel side will not see its end.
+    /// Takes back the row of a process that had ended before the row was opened: the kernel side will not see its end.
     pub fn abandon_process(&mut self, tgid: u32) {
         let Some(id) = self.process(tgid) else { return };
         let is_untouched = |row: &Row| row.tgid == tgid && row.exited_ns == 0 && row.live == 0;
@@ -111,7 +112,7 @@ impl Kernel {
         self.tids.word(block, place * size_of::<u32>())
     }
 
-    /// Seats a thread that was alive a moment ago.
+    /// Gives a seat to a thread that was alive a moment ago.
     pub fn seat(&mut self, candidate: &Candidate, joined_ns: u64) -> Seating {
         match self.seat_word(candidate.tid).map(|word| word.load(Relaxed)) {
             Some(0) => {}
@@ -145,7 +146,7 @@ impl Kernel {
         Seating::Known
     }
 
-    /// Without a seat, its calls are at least counted as lost.
+    /// Counts the calls of a thread without a seat as lost, at least.
     fn refuse(&self, tid: u32) -> Seating {
         let word = self.seat_word(tid);
         match word.map(|word| word.compare_exchange(0, UNTRACKED, Relaxed, Relaxed)) {
@@ -160,9 +161,9 @@ impl Kernel {
         }
     }
 
-    /// Writes down the name of a thread that was just seated, and its process's with the first thread's. Changes
-    /// before it was seated were not seen, so it is asked until it says what is written; a few times, since it may
-    /// never stand still.
+    /// Writes the name of a thread that was just given a seat, and with the first thread's name its process's. A change
+    /// before that was not seen, so the name is read again until it equals the one that is written; a limited number of
+    /// times, since it may keep changing.
     pub fn name(&self, seat: Seat, comm: impl Fn() -> [u8; COMM_LEN]) {
         let Some(thread) = self.threads.read(seat.id as usize) else { return };
         let mut written = None;
@@ -182,8 +183,8 @@ impl Kernel {
         }
     }
 
-    /// Settles a seat after the fact. A thread that was dead before it was seated has no seat any more, and one that
-    /// the kernel side seated at the same moment keeps only that one.
+    /// Confirms or removes a seat afterwards. A thread that was dead before has no seat any more, and one that was
+    /// given a seat by the kernel side at the same moment keeps only that one.
     pub fn confirm(&mut self, seat: Seat, alive: bool) {
         let holds = self.seat_word(seat.tid).is_some_and(|word| word.load(Relaxed) == seat.id);
         if holds && !alive {
@@ -203,7 +204,7 @@ impl Kernel {
         if let Some(word) = self.rows.word(seat.process as usize, offset_of!(Row, threads)) {
             word.fetch_sub(1, Relaxed);
         }
-        // The queue was sized for all seats: one that comes back always finds room.
+        // The queue was sized for all seats: there is always room for one that is returned.
         let _ = self.free_threads.push(seat.id, 0);
     }
 
@@ -231,8 +232,8 @@ impl Kernel {
             .map(|thread| (thread.row, thread.counted.into()))
     }
 
-    /// Forgets which calls threads are in; to be called while no hook on calls is in place. Each thread is then as one
-    /// that was found at the start: its next call may end without having been seen to begin.
+    /// Forgets the calls that threads are in; to be called while no hook on calls is attached. Each thread is then like
+    /// one that was found at the start: its next call may end without having been seen to begin.
     pub fn forget_calls(&self) {
         for seat in 1..self.threads.len() {
             let word = |offset| self.threads.word(seat, offset);
@@ -253,10 +254,10 @@ impl Kernel {
         self.limits.rows as usize
     }
 
-    /// Gives a finished row back, after everything in it has been read.
+    /// Frees a finished row, after everything in it has been read.
     pub fn free_row(&mut self, id: u32) {
         self.rows.write(id as usize, Row::zeroed());
-        // As for seats: the queue holds all rows.
+        // The queue holds all rows, so there is always room.
         let _ = self.free_rows.push(id, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Histograms of the kernel side count up for ever: what is new since the last look.
+//! Histograms of the kernel side only grow: differences between two readings.
 
 use std::ops::Range;
 
@@ -15,18 +15,18 @@ use super::{
 pub struct Histograms {
     /// By number, in pages: those of a probe lie together, and may lie far from the first.
     seen: Vec<Vec<Seen>>,
-    /// Where they are read into.
+    /// Buffer for readings.
     now: Box<HistogramNow>,
 }
 
 impl Histograms {
-    /// What was recorded since the last look. Nothing where there is no histogram yet: its id is 0 then.
+    /// Values that were recorded since the last reading. Empty where there is no histogram yet: its id is 0 then.
     pub fn take(&mut self, kernel: &Kernel, id: u32) -> Hist {
         self.take_some(kernel, id, true)
     }
 
-    /// The same, without looking where values are not expected: what two CPUs have hidden there by racing for the
-    /// extremes is taken by the next [`Self::take`].
+    /// As [`Self::take`], without the buckets where no values are expected: values that two CPUs have hidden there by
+    /// racing for the extremes are found by the next [`Self::take`].
     pub fn take_near(&mut self, kernel: &Kernel, id: u32) -> Hist {
         self.take_some(kernel, id, false)
     }
@@ -46,7 +46,7 @@ impl Histograms {
         seen.difference(&self.now)
     }
 
-    /// How much was recorded since the last look, which this one is not.
+    /// Number and sum of the values since the last reading; it does not count as a reading itself.
     pub fn glance(&mut self, kernel: &Kernel, id: u32) -> Quick {
         let (seen, stamp) = (seen_of(&mut self.seen, id), kernel.pool.stamp(id));
         if seen.stamp == Some(stamp) {
@@ -64,7 +64,7 @@ impl Histograms {
         }
     }
 
-    /// Forgets those that were given back.
+    /// Forgets histograms that were freed.
     pub fn forget(&mut self, ids: &[u32]) {
         for id in ids.iter().filter(|id| **id != 0) {
             let page = self.seen.get_mut(*id as usize / PAGE);
@@ -90,20 +90,20 @@ fn seen_of(pages: &mut Vec<Vec<Seen>>, id: u32) -> &mut Seen {
     &mut page[at]
 }
 
-/// What was seen of a histogram.
+/// Last reading of a histogram.
 #[derive(Default)]
 struct Seen {
     stamp: Option<u64>,
-    /// Whether nothing was left out then.
+    /// True if the last reading covered all buckets.
     whole: bool,
     /// Counts as the kernel side has them, by rising bucket.
     buckets: Vec<(u16, u32)>,
-    /// Their sum; wraps as they do.
+    /// Sum of these counts; wraps as they do.
     count: u32,
     sum: u64,
     /// Minimum and maximum of the session, as of the last time that a value in their bucket was counted.
     extremes: [Option<u64>; 2],
-    /// What a glance has found since, and the stamp then.
+    /// Difference that a glance has found since, and the stamp at that time.
     ahead: Option<(u64, Quick)>,
 }
 
@@ -123,7 +123,7 @@ impl Seen {
         let mut first_seen = Vec::new();
         for (index, counter) in now.read.clone().zip(&now.buckets[now.read.clone()]) {
             let seen = known.next_if(|(bucket, _)| usize::from(*bucket) == index);
-            // Counters wrap at 32 bits, and are looked at far more often than that.
+            // Counters wrap at 32 bits, and are read far more often than that.
             let new = counter.wrapping_sub(seen.as_ref().map_or(0, |it| it.1));
             if new == 0 {
                 continue;
@@ -145,9 +145,9 @@ impl Seen {
         change
     }
 
-    /// The kernel side keeps the extremes of all time: one that has moved is of these values, any other is theirs as
-    /// far as its bucket reaches. One that is not in the bucket of these values is older, or its value not counted
-    /// yet.
+    /// Finds the extremes of the new values. The kernel side keeps the extremes of all time: one that has changed
+    /// belongs to the new values; otherwise it bounds them as far as its bucket reaches. One outside of the bucket of
+    /// the new values is older, or its value is not counted yet.
     fn find_extremes(&mut self, change: &mut Hist, now: &HistogramNow) {
         let Some((lower, upper)) = change.bounds() else { return };
         let [least, most] = &mut self.extremes;
@@ -160,7 +160,7 @@ impl Seen {
     }
 }
 
-/// An extreme of values whose outermost bucket has this edge, and true if it is only a bound.
+/// The extreme of values whose outermost bucket has this edge, and true if it is only a bound.
 fn extreme(edge: u64, now: Option<u64>, known: &mut Option<u64>) -> (Option<u64>, bool) {
     let is_wide = edge >= hist::SUB_BUCKETS;
     match now.filter(|now| hist::index(*now) == hist::index(edge)) {

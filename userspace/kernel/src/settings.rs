@@ -40,14 +40,15 @@ pub fn offsets(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
     Ok(settings)
 }
 
-/// Bits of the calls that are told apart by operation. Other calls may share them: most do not.
+/// Bits of the calls that are told apart by operation. Other calls may share a bit: most do not.
 fn multiplexers() -> u32 {
     let native = [libc::SYS_futex, libc::SYS_fcntl, libc::SYS_epoll_ctl].map(|nr| nr as u32);
     let all = native.into_iter().chain([COMPAT_FUTEX, COMPAT_FUTEX_TIME64]);
     all.fold(0, |bits, call| bits | 1 << (call % u32::BITS))
 }
 
-/// x86-64: a bit in `thread_info.status` is set while a call of the 32-bit ABI runs, whatever the program is.
+/// x86-64: a bit in `thread_info.status` is set while a call of the 32-bit ABI runs, in 32-bit and
+/// 64-bit programs alike.
 #[cfg(target_arch = "x86_64")]
 fn machine(btf: &Btf) -> Result<Vec<Setting>, BtfError> {
     const TS_COMPAT: u32 = 2;

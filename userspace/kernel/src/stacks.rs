@@ -11,10 +11,10 @@ use super::{
     loaded::{LoadError, typed},
 };
 
-/// Bytes of the ring, where stacks are taken: what a busy program fills in a second or so.
+/// Size of the ring where stacks are taken, in bytes: a busy program fills it in about a second.
 pub(super) const RING: u32 = 2 << 20;
 
-/// The ring.
+/// Ring buffer of copied stacks.
 pub(super) struct StackRing(RingBuf<MapData>);
 
 impl StackRing {
@@ -24,10 +24,10 @@ impl StackRing {
 }
 
 impl Kernel {
-    /// Hands over every stack that was copied since the last call.
+    /// Passes on every stack that was copied since the last call.
     pub fn take_stacks(&mut self, mut taken: impl FnMut(&Copied)) {
         while let Some(record) = self.stacks.0.next() {
-            // A record of another length is none of ours.
+            // A record of another length is not a stack.
             if let Ok(copied) = bytemuck::try_pod_read_unaligned::<Copied>(&record) {
                 taken(&copied);
             }

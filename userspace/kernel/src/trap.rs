@@ -1,4 +1,4 @@
-//! What a hit of a probe costs on this machine, found out on code of our own.
+//! Cost of a probe hit on this machine, measured on code of the tool.
 
 use std::io;
 
@@ -6,18 +6,18 @@ use pulse_trace_common::probes::mutex::class;
 
 use super::Kernel;
 
-/// What one hit costs, ns, by class of the site.
+/// Cost of one hit, ns, by class of the site.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrapCosts([f64; class::COUNT]);
 
 impl TrapCosts {
-    /// What these hits cost in all, ns.
+    /// Total cost of these hits, ns.
     #[must_use]
     pub fn of(&self, hits: &[u64; class::COUNT]) -> f64 {
         self.0.iter().zip(hits).map(|(cost, hits)| cost * *hits as f64).sum()
     }
 
-    /// A hit of a class, ns.
+    /// Cost of one hit of a class, ns.
     #[must_use]
     pub fn one(&self, class: u8) -> f64 {
         self.0.get(usize::from(class)).copied().unwrap_or(0.0)
@@ -31,7 +31,7 @@ mod code {
     use core::arch::naked_asm;
     use std::time::{Duration, Instant};
 
-    /// Hits per round; the best of several rounds counts, since one that was interrupted shows what interrupted it.
+    /// Hits per round; the best of several rounds counts, since an interrupted round includes the interruption.
     pub const HITS: u32 = 100;
     const ROUNDS: u32 = 5;
 
@@ -67,7 +67,7 @@ impl Kernel {
     /// Measures hits on code of our own.
     ///
     /// # Errors
-    /// When no probes can be put in there, which is when none can be put in anywhere.
+    /// When no probes can be attached to the tool, and so to no process.
     #[cfg(target_arch = "x86_64")]
     pub fn calibrate_traps(&mut self) -> io::Result<TrapCosts> {
         use binary::maps::Maps;
@@ -90,7 +90,8 @@ impl Kernel {
         for ((cost, function), bare) in costs.iter_mut().zip(functions).zip(bare) {
             *cost = code::time(function).saturating_sub(bare).as_nanos() as f64 / f64::from(code::HITS);
         }
-        // The kernel waits for all programs of this sort to end before it comes back: nobody has to wait with it.
+        // The kernel waits for all programs of this sort to end before the call returns: this thread does not wait with
+        // it.
         std::thread::spawn(move || drop(probes));
         Ok(TrapCosts(costs))
     }

@@ -1,11 +1,11 @@
-//! Probes in the code of one process: what puts them in, and what takes them out again.
+//! Attaches probes to the code of one process, and detaches them.
 //!
-//! The kernel keeps a probe by file and offset. It puts the trap into the process wherever that maps the file, now or
-//! later, through `exec` too, and takes it out when the last descriptor is closed, by whomever.
+//! The kernel keeps a probe by file and offset. It puts the trap into the process wherever the process maps the file,
+//! now or later, through `exec` too, and removes it when the last descriptor is closed, in any process.
 //!
-//! Linux 6.10 and newer take all probes of a file at once, and out again within microseconds; older ones have an event for
-//! each, and wait for some 100 ms with each one that is taken out. What 6.6 to 6.9 take at once is meant for one thread only,
-//! where that has not been repaired.
+//! Linux 6.10 and newer attach all probes of a file at once, and detach them within microseconds; older ones have an
+//! event for each, and wait for some 100 ms with each one that is detached. Probes that 6.6 to 6.9 attach at once are
+//! meant for one thread only, where that has not been repaired.
 
 use std::{
     ffi::{CStr, CString},
@@ -25,16 +25,15 @@ use super::{
     program,
 };
 
-/// The program on every site.
+/// Name of the program on every site.
 pub const PROGRAM: &str = "mutex_site";
-/// Where the kernel says which number events of this sort have.
+/// File with the kernel's type number of uprobe events.
 const KIND: &str = "/sys/bus/event_source/devices/uprobe/type";
 
-/// How the verifier ends its complaint about a helper that it does not know: by its number, here that of
-/// `bpf_get_attach_cookie`.
+/// End of the verifier's complaint about an unknown helper: its number, here that of `bpf_get_attach_cookie`.
 const ATTACH_COOKIE: &str = "#174";
 
-/// What `BPF_LINK_CREATE` reads, for an event.
+/// Attributes of `BPF_LINK_CREATE` for an event.
 #[repr(C)]
 struct EventLink {
     program: u32,
@@ -44,7 +43,7 @@ struct EventLink {
     cookie: u64,
 }
 
-/// The same, for many offsets of a file.
+/// Attributes of `BPF_LINK_CREATE` for many offsets of a file.
 #[repr(C)]
 struct ManyLink {
     program: u32,
@@ -65,34 +64,34 @@ const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_PERF_EVENT: u32 = 41;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
 
-/// A place in a file and what its hits carry.
+/// Offset in a file, and the cookie that its hits carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// Where in the file.
+    /// Offset in the file.
     pub offset: u64,
-    /// What the program is told.
+    /// Value that the program gets with each hit.
     pub cookie: u64,
 }
 
-/// Probes that are in until this is dropped.
+/// Attached probes; dropping this detaches them.
 #[derive(Debug)]
 pub struct Uprobes {
     _links: Vec<OwnedFd>,
 }
 
-/// How the program is loaded on this kernel.
+/// Method of attaching the program on this kernel.
 pub(super) enum Sites {
-    /// To be attached to many sites at once.
+    /// The program is attached to many sites at once.
     Many(OwnedFd),
-    /// To be attached to one after the other.
+    /// The program is attached to one site after the other.
     Each,
 }
 
 impl Kernel {
-    /// Has the kernel verify the program that runs on sites. Tells whether it puts in many at once.
+    /// Has the kernel verify the program that runs on sites. Returns true if it can be attached to many at once.
     ///
     /// # Errors
-    /// When it refuses.
+    /// When the kernel refuses the program.
     pub fn load_sites(&mut self) -> Result<bool, LoadError> {
         if let Ok(program) = program::load(PROGRAM, BPF_TRACE_UPROBE_MULTI, &self.map_descriptors)
             && takes_many(&program)
@@ -120,10 +119,10 @@ impl Kernel {
         }
     }
 
-    /// Puts probes on places in a file, for one process.
+    /// Attaches probes to offsets of a file, for one process.
     ///
     /// # Errors
-    /// As `perf_event_open(2)` and `bpf(2)` have them. No probe is in then.
+    /// As `perf_event_open(2)` and `bpf(2)` have them. No probe is attached then.
     pub fn put(&mut self, pid: u32, file: &Path, spots: &[Spot]) -> io::Result<Uprobes> {
         let path = CString::new(file.as_os_str().as_bytes())?;
         if let Some(Sites::Many(program)) = &self.sites {
@@ -136,7 +135,7 @@ impl Kernel {
     }
 }
 
-/// Whether a kernel is too old for programs that ask which site was hit.
+/// True if a kernel is too old for programs that ask for the cookie of the site.
 #[must_use]
 pub fn lacks_cookies(error: &LoadError) -> bool {
     match error {
@@ -172,19 +171,19 @@ fn many(program: &OwnedFd, pid: u32, path: &CStr, spots: &[Spot]) -> io::Result<
     owned(unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const link, size_of::<ManyLink>()) })
 }
 
-/// Whether the kernel puts in many at once. One that does not know the sort of attachment takes the program all the same,
-/// and the first that did know it meant the thread of that number where the process was meant.
+/// Checks that the kernel attaches many at once. A kernel without this attach type loads the program all the same, and
+/// the first kernels with it took the process id for a thread id.
 fn takes_many(program: &OwnedFd) -> bool {
-    const NOBODY: u32 = u32::MAX;
+    const NO_PROCESS: u32 = u32::MAX;
     let nowhere = [Spot { offset: 0, cookie: 0 }];
     let refused = |pid| many(program, pid, c"/", &nowhere).err().and_then(|error| error.raw_os_error());
-    // It has looked at the file, which is none; and at the process, which is none either.
-    refused(0) == Some(libc::EBADF) && refused(NOBODY) == Some(libc::EINVAL)
+    // EBADF: the path is no regular file. EINVAL: the process id is invalid.
+    refused(0) == Some(libc::EBADF) && refused(NO_PROCESS) == Some(libc::EINVAL)
 }
 
 fn open(pid: u32, path: &CString, offset: u64) -> io::Result<OwnedFd> {
     let kind = fs::read_to_string(KIND)?.trim().parse().map_err(|_| io::ErrorKind::Unsupported)?;
-    // Switched off: the trap is in all the same, and the scheduler has no event to carry along.
+    // Disabled: the trap is in all the same, and the scheduler has no event to switch.
     Attributes { kind, address: path.as_ptr() as u64, offset, flags: DISABLED, ..Attributes::default() }
         .open(pid)
 }
@@ -201,7 +200,7 @@ fn link(program: RawFd, event: &OwnedFd, cookie: u64) -> io::Result<OwnedFd> {
     owned(unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const link, size_of::<EventLink>()) })
 }
 
-/// A descriptor as the attributes have it.
+/// A descriptor in the type of the attributes.
 const fn number(descriptor: RawFd) -> u32 {
     descriptor.cast_unsigned()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// A copy of a descriptor that can be awaited until it is readable.
+/// Copy of a descriptor that can be awaited until it is readable.
 ///
 /// # Errors
 /// When the limit of open files is reached.

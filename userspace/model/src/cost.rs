@@ -1,4 +1,4 @@
-//! What the measurement cost, derived from the raw run statistics.
+//! Cost of the measurement, derived from the raw run statistics.
 
 use super::frame::{Overhead, ProgramCost};
 
@@ -42,8 +42,8 @@ impl Overhead {
         Some(per_event * program.events? as f64 / self.measured_ns as f64)
     }
 
-    /// Time that the probes add to one system call of a target, begin and end together, ns; to one of any process, where
-    /// the two are not told apart.
+    /// Time that the probes add to one system call of a target, begin and end together, ns; to one of any process,
+    /// where the two are not told apart.
     #[must_use]
     pub fn ns_per_call(&self) -> Option<f64> {
         let of_targets = self.calls_ns().filter(|calls| calls.count > 0);
@@ -69,7 +69,8 @@ impl Overhead {
         Some(Calls { count, targets_ns, others_ns: all_ns - targets_ns })
     }
 
-    /// Shares of one CPU that the programs at system calls take: in calls of targets, and in those of all other processes.
+    /// Shares of one CPU that the programs at system calls take: in calls of targets, and in those of
+    /// all other processes.
     #[must_use]
     pub fn calls_cpu_shares(&self) -> Option<(f64, f64)> {
         let of_cpu = |ns: f64| ns / self.measured_ns as f64;
@@ -83,7 +84,7 @@ impl Overhead {
         others.map(|program| self.cpu_share(program)).sum()
     }
 
-    /// What passing once through every program whose name begins with one of these adds, ns; `None` where none ran.
+    /// Time that one pass through every program whose name begins with one of these adds, ns; `None` where none ran.
     #[must_use]
     pub fn ns_per_pass(&self, prefixes: &[&str]) -> Option<f64> {
         let passed = |program: &&ProgramCost| prefixes.iter().any(|prefix| program.name.starts_with(prefix));

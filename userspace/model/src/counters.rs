@@ -1,4 +1,4 @@
-//! What performance counters say of a process: raw readings, so that intervals can be added up before they are scaled.
+//! Performance counters of a process: raw readings, so that intervals can be added up before they are scaled.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,15 @@ pub enum Counter {
     MinorFaults,
     /// Page faults that had to wait for a disk.
     MajorFaults,
-    /// Processor cycles.
+    /// Cycles of the processor while it ran the process.
     Cycles,
     /// Cycles in which the front end delivered nothing.
     StalledFrontend,
     /// Cycles in which the back end could take nothing.
     StalledBackend,
-    /// Instructions retired.
+    /// Instructions that were retired.
     Instructions,
-    /// Branches retired.
+    /// Branch instructions that were retired.
     Branches,
     /// Branches that were mispredicted.
     BranchMisses,
@@ -90,7 +90,7 @@ impl Counter {
     }
 }
 
-/// What was read: a count, and for how much of the time it was one.
+/// A reading: a count, and the time for which it was running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Events while the counter was running.
@@ -126,7 +126,7 @@ impl Reading {
         self.running_ns += other.running_ns;
     }
 
-    /// What was added since an earlier reading.
+    /// The events and times added since an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -137,7 +137,7 @@ impl Reading {
     }
 }
 
-/// What became of a counter.
+/// Result of a counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tally {
     /// It was counted.
@@ -151,7 +151,7 @@ pub enum Tally {
 /// The counters of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Whether processes that it forked meanwhile are in its numbers.
+    /// True if processes that it forked meanwhile are in its numbers.
     pub with_children: bool,
     /// Each counter. An interval may leave out those that have not moved; the first one has them all.
     pub tallies: BTreeMap<Counter, Tally>,
@@ -172,7 +172,7 @@ impl Counters {
         }
     }
 
-    /// What was read of a counter, where it was counted.
+    /// The reading of a counter, where it was counted.
     #[must_use]
     pub fn reading(&self, counter: Counter) -> Option<Reading> {
         match self.tallies.get(&counter) {
@@ -233,7 +233,7 @@ mod tests {
             .into(),
         };
         let mut sum = Counters::default();
-        // For two thirds of the first interval nobody counted, and then for all of the second.
+        // The counter ran for one third of the first interval, and for all of the second.
         sum.merge(&counted(reading(10, 300, 100)));
         sum.merge(&counted(reading(50, 100, 100)));
         assert_eq!(sum.value(Counter::Cycles), Some(60 * 2));

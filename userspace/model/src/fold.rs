@@ -20,7 +20,7 @@ const FUTEXES: usize = 4096;
 /// Name of the row of all further ones.
 const FURTHER: &str = "[further programs]";
 
-/// What is kept of a process.
+/// The data that is kept of a process.
 pub trait Account: Default {
     /// The name of its program.
     fn comm(&mut self) -> &mut String;
@@ -59,7 +59,7 @@ pub fn fold_ended<A: Account>(accounts: &mut BTreeMap<ProcessKey, A>) {
 }
 
 impl Session {
-    /// How many processes were seen, and how many of them have ended, as far as that is known.
+    /// Numbers of processes that were seen and of those that have ended, as far as that is known.
     #[must_use]
     pub fn processes_seen(&self) -> (u64, u64) {
         let own =
@@ -102,7 +102,7 @@ impl Account for Process {
         &mut self.comm
     }
 
-    /// What is read from outside may come after the end.
+    /// Readings that are taken from outside may come after the end.
     fn can_be_folded(&self) -> bool {
         self.exit.is_some() && self.counters.is_none() && self.inline.is_empty()
     }

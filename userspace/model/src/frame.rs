@@ -16,33 +16,33 @@ use super::{
 pub struct ProcessKey {
     /// Process id in the initial PID namespace.
     pub pid: u32,
-    /// When it joined the session, ns of the monotonic clock.
+    /// Time at which it joined the session, ns of the monotonic clock.
     pub joined_ns: u64,
 }
 
-/// One interval.
+/// Data of one interval.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Frame {
     /// Number within the session, from 0.
     pub sequence: u64,
-    /// When it ended, in ns since the session began.
+    /// End of the interval, in ns since the session began.
     pub at_ns: u64,
-    /// How long it was.
+    /// Length of the interval, ns.
     pub span_ns: u64,
     /// Targets in which anything happened, and those that are new or changed.
     pub processes: Vec<ProcessFrame>,
-    /// What was counted and what was not.
+    /// Numbers of events that were counted and of those that were not.
     pub ledger: Ledger,
-    /// What the measurement itself cost.
+    /// Cost of the measurement itself.
     pub overhead: Overhead,
-    /// What the reader must know about this interval: what a probe refused, and why.
+    /// Notes that the reader must know about this interval: refusals of probes, with the reason.
     pub notes: Vec<String>,
 }
 
-/// What one process did in an interval.
+/// Data of one process in an interval.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProcessFrame {
-    /// Which.
+    /// Key of the process.
     pub key: ProcessKey,
     /// Its name at the end of the interval.
     pub comm: String,
@@ -50,15 +50,15 @@ pub struct ProcessFrame {
     pub parent: Option<u32>,
     /// Threads that were ever followed, up to now.
     pub threads: u32,
-    /// How it ended, once it has.
+    /// Its exit, once it has ended.
     pub exit: Option<Exit>,
     /// System calls, by thread where threads are told apart.
     pub syscalls: Vec<CallFrame>,
     /// Scheduling: the process as a whole, and each thread.
     pub sched: Vec<SchedFrame>,
-    /// Futexes.
+    /// Futexes, one entry for each address and operation.
     pub futexes: Vec<FutexFrame>,
-    /// Mutexes.
+    /// Mutexes, one entry for each lock.
     pub mutexes: Vec<MutexFrame>,
     /// Mutexes by kind, where counters inside of the process were asked for.
     pub inline: Vec<InlineFrame>,
@@ -71,11 +71,11 @@ pub struct ProcessFrame {
 pub struct Exit {
     /// Status as `wait` reports it; `None` where this kernel does not tell.
     pub status: Option<u32>,
-    /// When, in ns since the session began.
+    /// Time of the exit, in ns since the session began.
     pub at_ns: u64,
 }
 
-/// Which ABI a system call was made through.
+/// ABI through which a system call was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Abi {
     /// The kernel's own.
@@ -89,7 +89,7 @@ pub enum Abi {
 pub struct Call {
     /// The ABI whose table the number belongs to.
     pub abi: Abi,
-    /// The number.
+    /// Number of the call in its ABI.
     pub nr: u32,
     /// The operation, an argument, where each has counters of its own; [`Call::OTHER`] for all that have none.
     pub operation: Option<u32>,
@@ -106,21 +106,21 @@ impl Call {
     }
 }
 
-/// What one kind of system call did in an interval.
+/// Data of one kind of system call in an interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallFrame {
     /// The thread, where threads are told apart.
     pub thread: Option<ThreadName>,
-    /// Which call.
+    /// The system call and its operation.
     pub call: Call,
-    /// Its numbers.
+    /// Counts, times and errors.
     pub stats: CallStats,
 }
 
 /// A thread and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadName {
-    /// Thread id.
+    /// Thread id in the initial PID namespace.
     pub tid: u32,
     /// Its name when last looked at.
     pub comm: String,
@@ -129,7 +129,7 @@ pub struct ThreadName {
 /// Numbers of one kind of system call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallStats {
-    /// How long each took, where a histogram was to be had.
+    /// Latencies, where a histogram was to be had.
     pub latency: Hist,
     /// Calls that ended after the histogram pool had run out: only count, total and maximum are known.
     pub lean: Lean,
@@ -150,11 +150,11 @@ pub struct CallStats {
 /// Calls without a histogram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lean {
-    /// How many.
+    /// Number of calls.
     pub count: u64,
     /// Their total time.
     pub sum_ns: u64,
-    /// The longest.
+    /// Longest time, ns.
     pub max_ns: u64,
     /// `max_ns` is only a bound above the longest.
     pub max_is_bound: bool,
@@ -167,7 +167,7 @@ impl Lean {
         (self.count > 0).then_some(Largest { value: self.max_ns, exact: !self.max_is_bound })
     }
 
-    /// Adds others.
+    /// Adds the numbers of other calls.
     fn merge(&mut self, other: &Self) {
         let longest = self.longest().max(other.longest());
         self.count += other.count;
@@ -211,7 +211,7 @@ impl CallStats {
         self.longest().map(|longest| longest.value)
     }
 
-    /// Failed calls.
+    /// Number of calls that failed.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
@@ -247,7 +247,7 @@ impl CallStats {
         }
     }
 
-    /// Whether nothing happened.
+    /// Reports whether nothing happened.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count() == 0 && self.in_flight == 0
@@ -272,7 +272,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Whether nothing was lost and no detail is missing.
+    /// Reports whether nothing was lost and no detail is missing.
     #[must_use]
     pub fn complete(&self) -> bool {
         self.lost.values().chain(self.degraded.values()).all(|count| *count == 0)
@@ -303,12 +303,12 @@ impl Ledger {
     }
 }
 
-/// What the measurement itself cost.
+/// Cost of the measurement itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overhead {
     /// Each BPF program.
     pub programs: Vec<ProgramCost>,
-    /// How long the kernel's run statistics were on, ns: they cost time themselves, so they are sampled.
+    /// Time for which the kernel's run statistics were on, ns: they cost time themselves, so they are sampled.
     pub measured_ns: u64,
     /// Memory that the maps take in the kernel, bytes.
     pub kernel_bytes: u64,
@@ -316,10 +316,10 @@ pub struct Overhead {
     pub tool_cpu_ns: u64,
     /// Resident memory of the tool, bytes.
     pub tool_bytes: u64,
-    /// What the kernel's statistics add to each measured run, ns: the time an empty program shows.
+    /// Time that the kernel's statistics add to each measured run, ns: the time an empty program shows.
     pub empty_program_ns: Option<f64>,
-    /// The targets' system calls while the statistics were on, by their rate in each interval; `None` where calls are
-    /// not counted.
+    /// The targets' system calls while the statistics were on, by their rate in each interval; `None` where calls
+    /// are not counted.
     pub sampled_calls: Option<u64>,
     /// Probes in the target's own code, where there are any.
     pub traps: Option<Traps>,
@@ -327,27 +327,28 @@ pub struct Overhead {
     pub inline: Option<InlineCost>,
 }
 
-/// What probes in a target's own code cost it.
+/// Cost of the probes in a target's own code.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traps {
     /// One hit, measured on this machine, ns.
     pub trap_ns: f64,
-    /// Hits.
+    /// Times that a probe was hit.
     pub hits: u64,
     /// CPU time of the targets while the probes were in, ns.
     pub target_cpu_ns: u64,
-    /// How long the probes were in, ns.
+    /// Time for which the probes were attached, ns.
     pub attached_ns: u64,
     /// Largest allowed share of the target's CPU time, percent; `None` for any.
     pub budget_percent: Option<f64>,
-    /// Since when they are out because they cost more than that, ns since the session began; `None` again once somebody
-    /// has had them put in again.
+    /// Time since which they are detached because they cost more than that, ns since the session began; `None` again
+    /// once the user has had them attached again.
     pub detached_at_ns: Option<u64>,
-    /// Of how many equal parts of the time one was looked at for how long mutexes are held; `None` where nobody asked.
+    /// Mutex holds are followed in one of this many equal parts of the time; `None` where hold times were
+    /// not asked for.
     pub hold_one_in: Option<u32>,
 }
 
-/// How much longer a program takes with traps in it.
+/// Factor by which a program takes longer with traps in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Slowdown {
     /// By this factor.
@@ -385,14 +386,14 @@ impl Slowdown {
     }
 }
 
-/// What one BPF program cost.
+/// Cost of one BPF program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramCost {
-    /// Its name.
+    /// Name of the program.
     pub name: String,
-    /// How often it ran while the statistics were on; `None` where they could not be switched on.
+    /// Number of runs while the statistics were on; `None` where they could not be switched on.
     pub events: Option<u64>,
-    /// How long it ran meanwhile, the statistics' own cost included.
+    /// Time spent in those runs, ns, the statistics' own cost included.
     pub run_ns: Option<u64>,
     /// Runs that the kernel skipped, because the program was running on that CPU already.
     pub missed: u64,
@@ -431,8 +432,8 @@ impl Overhead {
 }
 
 impl Traps {
-    /// By which factor the traps slow the target down, as far as hits and their cost tell: waiting for a thread that is
-    /// in a trap comes on top. Nothing of a target that had no CPU time.
+    /// The factor by which the traps slow the target down, as far as hits and their cost tell: waiting for a thread
+    /// that is in a trap comes on top. Nothing of a target that had no CPU time.
     ///
     /// From a share of one half on, a small error of the cost is a large one of what is left beside it.
     #[must_use]

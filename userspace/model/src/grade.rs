@@ -1,4 +1,4 @@
-//! How complete a ledger is, in the words of report, dashboard, page and JSON.
+//! Completeness of a ledger, in the words of report, dashboard, page and JSON.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ pub fn limit_of(slot: &str) -> Option<&'static str> {
 const LARGEST_LIMIT: u64 = 1 << 20;
 
 impl Grade {
-    /// Its word.
+    /// The word for this grade.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

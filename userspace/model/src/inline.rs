@@ -2,7 +2,7 @@
 
 use super::hist::Hist;
 
-/// How a note begins that tells what stays in a target.
+/// Beginning of the notes about code that stays in a target.
 pub const LEFT_INSIDE: &str = "inline: left inside: ";
 
 /// Kinds of mutexes that are told apart.
@@ -28,18 +28,18 @@ impl InlineKind {
 /// All mutexes of one kind in one process, in an interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InlineFrame {
-    /// Which.
+    /// Kind of the mutexes.
     pub kind: InlineKind,
-    /// How the library counts spins, where it spins.
+    /// The library's way to count spins, where it spins.
     pub generation: Option<String>,
-    /// Its numbers.
+    /// Counts and spin histogram.
     pub stats: InlineStats,
 }
 
 /// Numbers of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InlineStats {
-    /// Acquisitions.
+    /// Acquisitions, contended or not.
     pub acquisitions: u64,
     /// Those that found it taken.
     pub contended: u64,
@@ -79,7 +79,7 @@ impl Inline {
     }
 }
 
-/// What it took to put the counters in and to take them out.
+/// Cost of putting the counters in and taking them out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InlineCost {
     /// Longest time that a process stood still while they were put in, ns.

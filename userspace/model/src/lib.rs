@@ -1,4 +1,4 @@
-//! What was measured, as plain values: no kernel, no terminal, no files.
+//! Measured data as plain values: no kernel, no terminal, no files.
 #![forbid(unsafe_code)]
 
 pub mod cost;

@@ -1,4 +1,4 @@
-//! What a process's locks cost it: futexes as the kernel sees them, mutexes as probes in the library see them.
+//! Locks of a process: futexes as the kernel sees them, mutexes as probes in the library see them.
 
 mod mutexes;
 mod name;
@@ -19,7 +19,7 @@ pub use view::{Lock, ranked};
 
 use super::hist::Hist;
 
-/// Where a lock lies. Two processes that map the same object shared have the same place for the same lock.
+/// Place of a lock. Two processes that map the same object shared have the same place for the same lock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LockPlace {
     /// Memory of one process.
@@ -31,7 +31,7 @@ pub enum LockPlace {
     Shared {
         /// Device and inode of the object.
         device: u64,
-        /// See above.
+        /// Inode of the object.
         inode: u64,
         /// The lock's place within the object.
         offset: u64,
@@ -48,14 +48,14 @@ pub enum LockPlace {
 /// One operation on one futex in an interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FutexFrame {
-    /// The futex.
+    /// Place of the futex.
     pub place: LockPlace,
     /// The address at which this process has it.
     pub address: u64,
     /// The operation as `futex(2)` names it, in upper case: `WAIT`, `WAKE_BITSET`, `LOCK_PI`, ...; those with calls of
     /// their own are `WAITV`, `WAIT2`, `WAKE2` and `REQUEUE2`.
     pub op: String,
-    /// Its numbers.
+    /// Counts, histograms and stacks.
     pub stats: FutexStats,
 }
 
@@ -74,26 +74,26 @@ pub struct FutexStats {
     pub run_queue: Hist,
     /// Waiters that waking operations woke.
     pub woken: u64,
-    /// Waking operations that found nobody.
+    /// Waking operations that found no waiter.
     pub vain: u64,
     /// First and last call, ns since the session began.
     pub seen_ns: Option<(u64, u64)>,
-    /// What the memory at the address says where it is a mutex.
+    /// Contents of the memory at the address, where it is a mutex.
     pub mutex: Option<MutexSeen>,
-    /// Waits during which the word did not look like a mutex that somebody holds.
+    /// Waits during which the word did not look like a mutex that a thread holds.
     pub unlike_mutex: u64,
     /// Waits whose stack was taken.
     pub sampled: u64,
-    /// Where it was called from. Their counts are the waits that the sampled ones stand for.
+    /// Call stacks. Their counts are the waits that the sampled ones stand for.
     pub stacks: Vec<StackCount>,
 }
 
-/// What was read of a mutex at the beginning of waits.
+/// State of a mutex, read at the beginning of waits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MutexSeen {
-    /// Which kind it is.
+    /// Kind of the mutex.
     pub kind: MutexKind,
-    /// Who held it: thread id, name, and how many waits found it so.
+    /// Holders by thread id and name, with the number of waits that found them.
     pub holders: BTreeMap<(u32, String), u64>,
     /// The library's running mean of the spin count, for adaptive ones.
     pub spins: Hist,
@@ -117,7 +117,7 @@ pub struct MutexKind {
 }
 
 impl MutexKind {
-    /// Whether whoever finds it taken spins before waiting.
+    /// Reports whether a thread that finds it taken spins before waiting.
     #[must_use]
     pub const fn spins(self) -> bool {
         const ADAPTIVE: u8 = 3;
@@ -149,33 +149,33 @@ pub struct StackCount {
     pub frames: Vec<String>,
     /// The function that used the lock: the first one that is not part of the lock itself.
     pub caller: Option<String>,
-    /// Why the outer end is missing, where it is.
+    /// Reason why the outer end is missing, where it is.
     pub cut: Option<String>,
-    /// How many events its samples stand for.
+    /// Number of events that its samples stand for.
     pub count: u64,
 }
 
 /// A mutex as probes on the contended path saw it in an interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MutexFrame {
-    /// The lock.
+    /// Place of the lock.
     pub place: LockPlace,
     /// The address at which this process has it.
     pub address: u64,
-    /// Whose lock it is: `glibc 2.36`, `Rust std`, ...
+    /// Runtime of the lock: `glibc 2.36`, `Rust std`, ...
     pub runtime: String,
-    /// How that library counts spins: `linear` or `exponential back-off`, where it spins.
+    /// The library's way to count spins: `linear` or `exponential back-off`, where it spins.
     pub generation: Option<String>,
     /// The kind, where it is known.
     pub kind: Option<MutexKind>,
-    /// Its numbers.
+    /// Counts, histograms and stacks.
     pub stats: MutexStats,
 }
 
 /// Numbers of one mutex.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MutexStats {
-    /// Calls that wanted it, those that found it free included; 0 where nobody asked for them.
+    /// Calls that wanted it, those that found it free included; 0 where calls are not counted.
     pub calls: u64,
     /// Acquisitions that found it taken.
     pub contended: u64,
@@ -187,9 +187,9 @@ pub struct MutexStats {
     pub spin_count: Hist,
     /// Time from finding it taken to having it or giving up, ns.
     pub spin_time: Hist,
-    /// How long it was held, where somebody asked for that, ns.
+    /// Hold times, where they were asked for, ns.
     pub hold: Hist,
-    /// Where it was wanted, sampled.
+    /// Stacks of contended acquisitions, sampled.
     pub stacks: Vec<StackCount>,
 }
 
@@ -259,7 +259,7 @@ impl MutexSeen {
 
 /// Different stacks of one lock that are kept apart.
 pub const MOST_STACKS: usize = 256;
-/// What stands for all further ones.
+/// Text in place of the frames of all further stacks.
 const FURTHER: &str = "further stacks, too many to be kept apart";
 
 impl StackCount {

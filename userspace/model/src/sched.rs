@@ -1,4 +1,4 @@
-//! What the scheduler did with a process or a thread, and the budget of its time.
+//! Scheduling of a process or a thread, and the budget of its time.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use super::{
 pub struct SchedFrame {
     /// The thread; `None` for the process as a whole.
     pub thread: Option<ThreadName>,
-    /// Its numbers.
+    /// Counts, histograms and budget.
     pub stats: SchedStats,
 }
 
-/// What happened, and where the time went.
+/// Scheduling events, and the use of the time.
 ///
-/// A process has everything. A thread has counts and budget; distributions, CPUs and wakers only where threads are told
-/// apart.
+/// A process has everything. A thread has counts and budget; distributions, CPUs and wakers only where threads
+/// are told apart.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SchedStats {
     /// Times that it gave the CPU up because it had to wait.
@@ -35,29 +35,29 @@ pub struct SchedStats {
     pub preempted_to_run: Hist,
     /// Uninterrupted stretches on a CPU, ns.
     pub on_cpu: Hist,
-    /// Stretches off the CPU, for whatever reason, ns.
+    /// Stretches off the CPU, for any reason, ns.
     pub off_cpu: Hist,
-    /// Where it ran.
+    /// Time on each CPU, by the CPU's number.
     pub cpus: BTreeMap<u32, CpuShare>,
-    /// Who woke it, and how long each time it then took until it ran, ns.
+    /// Wakers, each with the times from its wakeups until it ran, ns.
     pub wakers: BTreeMap<Waker, Hist>,
-    /// Where its time went.
+    /// Its time by use.
     pub budget: Budget,
 }
 
-/// What ran on one CPU.
+/// Time on one CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuShare {
     /// Stretches that ended there.
     pub stretches: u64,
-    /// Their time.
+    /// Time of those stretches, ns.
     pub ns: u64,
 }
 
-/// Who wakes.
+/// Source of wakeups.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Waker {
-    /// In which context.
+    /// Context in which the wakeup was made.
     pub context: WakerContext,
     /// Id of a target; 0 for an interrupt, and for all processes of another program.
     pub pid: u32,
@@ -68,23 +68,23 @@ pub struct Waker {
 /// The context in which a wakeup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WakerContext {
-    /// A task.
+    /// A task, in its own context.
     Task,
     /// An interrupt; the task below has nothing to do with it.
     Interrupt(Interrupt),
-    /// The task that was running, or an interrupt on top of it: only in recordings of version 1.0 on kernels before
-    /// 5.15.
+    /// The task that was running, or an interrupt on top of it: only in recordings of version 1.0 on
+    /// kernels before 5.15.
     Unknown,
 }
 
 /// The purpose of an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Interrupt {
-    /// A timer.
+    /// An expired timer.
     Timer,
     /// A block device.
     Block,
-    /// The network.
+    /// A network device or its softirq.
     Network,
     /// Another one, or not known.
     Other,
@@ -119,7 +119,7 @@ impl Waker {
     }
 }
 
-/// Where blocked time was spent.
+/// Place in which blocked time was spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// In this system call.
@@ -135,7 +135,7 @@ pub enum Place {
 pub struct Blocked {
     /// Times that it blocked there and was woken.
     pub count: u64,
-    /// For how long.
+    /// Blocked time, ns.
     pub ns: u64,
 }
 
@@ -179,7 +179,7 @@ impl Budget {
         self.blocked.values().map(|blocked| blocked.ns).sum()
     }
 
-    /// What the parts add up to.
+    /// Sum of the parts, ns.
     #[must_use]
     pub fn parts_ns(&self) -> u64 {
         self.on_cpu_ns() + self.run_queue_ns() + self.blocked_ns() + self.stopped_ns + self.unknown_ns

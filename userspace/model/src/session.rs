@@ -14,7 +14,7 @@ use super::{
     text,
 };
 
-/// What is known when a session begins.
+/// The data that is known when a session begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// Version of the tool that made it.
@@ -37,12 +37,13 @@ pub struct Header {
     pub start_mono_ns: u64,
     /// The probes that ran.
     pub probes: Vec<String>,
-    /// Whether calls are told apart by thread.
+    /// True if calls are told apart by thread.
     pub per_thread: bool,
 }
 
 impl Header {
-    /// Whether system calls were counted: where not, there are none to show, which is not to say that there were none.
+    /// Reports whether system calls were counted: where not, there are none to show, which is not to say that
+    /// there were none.
     #[must_use]
     pub fn counts_calls(&self) -> bool {
         self.probes.is_empty() || self.probes.iter().any(|probe| probe == "syscalls")
@@ -52,19 +53,19 @@ impl Header {
 /// The sum of a session's frames.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Session {
-    /// What was known at the start.
+    /// The data that was known at the start.
     pub header: Header,
-    /// How long it lasted.
+    /// Length of the session, ns.
     pub duration_ns: u64,
     /// Every process that was ever a target, in the order in which they joined.
     pub processes: BTreeMap<ProcessKey, Process>,
-    /// What was counted and what was not.
+    /// Numbers of events that were counted and of those that were not.
     pub ledger: Ledger,
-    /// What the measurement itself cost.
+    /// Cost of the measurement itself.
     pub overhead: Overhead,
-    /// What the reader must know, each said once.
+    /// Notes that the reader must know, each only once.
     pub notes: Vec<String>,
-    /// Whether its last frame was seen: a recording of a tool that was killed has none.
+    /// True if its last frame was seen: a recording of a tool that was killed has none.
     pub finished: bool,
 }
 
@@ -77,9 +78,9 @@ pub struct Process {
     pub parent: Option<u32>,
     /// Threads that were ever followed.
     pub threads: u32,
-    /// How it ended, if it did.
+    /// Its exit, if it ended.
     pub exit: Option<Exit>,
-    /// How many ended processes of this name it stands for; 0 where it is one.
+    /// Number of ended processes of this name that it stands for; 0 where it is one.
     pub folded: u64,
     /// System calls by thread; the key is `None` where threads are not told apart.
     pub syscalls: BTreeMap<(Option<u32>, Call), CallStats>,
@@ -102,19 +103,19 @@ pub struct Process {
 /// A mutex over a whole session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mutex {
-    /// Whose lock it is.
+    /// Runtime of the lock.
     pub runtime: String,
-    /// How that library counts spins, where it spins.
+    /// The library's way to count spins, where it spins.
     pub generation: Option<String>,
     /// The kind, where it is known.
     pub kind: Option<MutexKind>,
-    /// Its numbers.
+    /// Counts, histograms and stacks.
     pub stats: MutexStats,
 }
 
 impl Mutex {
-    /// Whether the places that tell of spins are on its way. Some locks do not spin, and of other runtimes only the
-    /// beginning of the slow path is seen.
+    /// Reports whether the places that tell of spins are on its way. Some locks do not spin, and of other runtimes only
+    /// the beginning of the slow path is seen.
     #[must_use]
     pub fn counts_spins(&self) -> bool {
         self.generation.is_some() || self.stats.spin_count.count() > 0
@@ -175,7 +176,7 @@ impl Session {
     }
 }
 
-/// What a process's calls are told apart by.
+/// The key by which a process's calls are told apart.
 fn thread_and_call(frame: &CallFrame) -> (Option<u32>, Call) {
     (frame.thread.as_ref().map(|thread| thread.tid), frame.call)
 }

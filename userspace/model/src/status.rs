@@ -1,4 +1,4 @@
-//! How a process ended, in words.
+//! Wait statuses of processes, in words.
 
 /// 1 to 31, the same on x86 and ARM.
 const SIGNALS: &str = "\

@@ -27,8 +27,8 @@ pub fn printable(text: &str) -> String {
 /// Longest message that is shown: names and paths of strangers may have any length.
 const LONGEST_MESSAGE: usize = 4000;
 
-/// A message for a terminal: line breaks stay, everything else that a terminal could obey is spelled out, and what is too
-/// long is cut.
+/// A message for a terminal: line breaks stay, everything else that a terminal could obey is spelled out, and what is
+/// too long is cut.
 #[must_use]
 pub fn message(text: &str) -> String {
     let mut shown = text.split('\n').map(printable).collect::<Vec<_>>().join("\n");
@@ -40,8 +40,8 @@ pub fn message(text: &str) -> String {
     shown
 }
 
-/// JSON in which nothing is left that a terminal could obey: such characters are only in strings, where they can be spelled
-/// out without another meaning.
+/// JSON in which nothing is left that a terminal could obey: such characters are only in strings, where they can be
+/// spelled out without another meaning.
 #[must_use]
 pub fn quiet_json(json: String) -> String {
     let speaks = |c: char| (c.is_control() && !matches!(c, '\n' | '\t' | '\r')) || invisible(c);

@@ -138,13 +138,13 @@ fn civil(day: u64) -> (u64, u64, u64) {
     (year, month, day_of_year - (153 * shifted_month + 2) / 5 + 1)
 }
 
-/// Why a duration was refused.
+/// Reason why a duration was refused.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum DurationError {
     /// It does not begin with a number.
     #[error("cannot read duration {0:?}: it is not a number with a unit; write it like 5s, 250ms or 1.5s")]
     NotANumber(String),
-    /// Below zero.
+    /// A number below zero.
     #[error("cannot use duration {0:?}: it is negative; write it like 5s, 250ms or 1.5s")]
     Negative(String),
     /// Zero, or so short that it rounds to it.
@@ -160,7 +160,7 @@ pub enum DurationError {
     /// A unit that does not exist.
     #[error("cannot read duration {text:?}: the unit {unit:?} is unknown; use ns, us, ms, s, m or h")]
     UnknownUnit {
-        /// What was typed.
+        /// The text that was typed.
         text: String,
         /// The part after the number.
         unit: String,
@@ -175,7 +175,7 @@ const LONGEST_NS: u128 = 10 * 366 * 86_400 * 1_000_000_000;
 /// Reads a duration: `5s`, `250ms`, `1.5s`; the units are ns, us, ms, s, m and h.
 ///
 /// # Errors
-/// When it is not a number with a unit, or not above zero.
+/// Fails if the text is not a number with a unit, or not above zero.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let typed = text.trim();
     let owned = || text.to_owned();

@@ -17,10 +17,10 @@ pub use mutex::{
 pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
 pub use syscalls::{Change, Glanced, Syscalls};
 
-/// Every probe.
+/// All probes, in a fixed order.
 pub const ALL: &[Spec] = &[syscalls::SPEC, sched::SPEC, futex::SPEC, mutex::SPEC, counters::SPEC];
 
-/// Whether a probe can be switched off and on again while a session runs.
+/// Possibility to switch a probe off and on again while a session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
     /// It can: it has programs of its own, and its accounts can be closed and opened anew.
@@ -35,7 +35,7 @@ pub enum Switch {
     Fixed(&'static str),
 }
 
-/// Whether this one can.
+/// Possibility to switch the probe of this name.
 #[must_use]
 pub fn switch(name: &str) -> Switch {
     match name {
@@ -60,11 +60,11 @@ pub fn named(name: &str) -> Result<&'static Spec, String> {
     })
 }
 
-/// What to take when nobody chooses.
+/// Choice of probes unless the user names some.
 pub const AUTO: &str = "auto";
 
-/// The probes that a choice of names comes to, in the order of [`ALL`]. System calls go with scheduling, which has to know
-/// which call a thread is blocked in.
+/// The probes that a choice of names comes to, in the order of [`ALL`]. System calls go with scheduling, which has to
+/// know which call a thread is blocked in.
 #[must_use]
 pub fn chosen(names: &[String]) -> Vec<&'static str> {
     let named = |wanted: &str| names.iter().any(|name| name == wanted);

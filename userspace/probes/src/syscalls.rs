@@ -22,21 +22,21 @@ pub const SPEC: Spec = Spec {
            them",
 };
 
-/// What one (row, call) pair did since the last look.
+/// Changes of one (row, call) pair since the last look.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// The row that it is accounted to.
     pub row: u32,
-    /// The call.
+    /// System call of the pair.
     pub call: Call,
-    /// Its numbers.
+    /// Numbers since the last look.
     pub stats: CallStats,
 }
 
-/// How much happened since the last look.
+/// Number of calls since the last look.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Glanced {
-    /// By row.
+    /// Numbers by row.
     pub rows: Vec<(u32, Quick)>,
     /// By call, all rows together.
     pub calls: Vec<(Call, Quick)>,
@@ -45,12 +45,12 @@ pub struct Glanced {
 /// The reader of the probe's counters: remembers what it has seen.
 #[derive(Default)]
 pub struct Syscalls {
-    /// What was seen of each cell, but for its histogram; by the cell's number.
+    /// Counts of each cell that have been read, but for its histogram; by the cell's number.
     seen: Vec<Seen>,
     histograms: Histograms,
 }
 
-/// What was seen of a cell.
+/// Counts of a cell that have been read.
 #[derive(Default)]
 struct Seen {
     counts: CellCounts,
@@ -58,8 +58,8 @@ struct Seen {
 }
 
 impl Syscalls {
-    /// What happened since the last look, by row and call. Of rows that nothing will be added to, everything is looked
-    /// at; of others only what seems to have changed.
+    /// Changes since the last look, by row and call. Of rows that nothing will be added to, everything is looked at; of
+    /// others only what seems to have changed.
     pub fn drain(&mut self, kernel: &Kernel, is_last: impl Fn(u32) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         for (id, row, call) in kernel.cells() {
@@ -85,7 +85,7 @@ impl Syscalls {
         changes
     }
 
-    /// How much happened since the last look, which this one is not.
+    /// Number of calls since the last look; the next look has them too.
     pub fn glance(&mut self, kernel: &Kernel) -> Glanced {
         let (mut rows, mut calls) = (Vec::new(), Vec::new());
         for (id, row, call) in kernel.cells() {
@@ -167,12 +167,13 @@ const fn whole(of: Multiplexer) -> u32 {
 }
 
 impl Seen {
-    /// What a cell says that was not seen before.
+    /// Counts of a cell that were not seen before.
     fn difference(&mut self, counts: CellCounts, errors: impl Iterator<Item = (u32, u32)>) -> CallStats {
         let seen = std::mem::replace(&mut self.counts, counts);
         let count = counts.lean_count - seen.lean_count;
         let sum_ns = counts.lean_sum_ns - seen.lean_sum_ns;
-        // The kernel side keeps the longest of all time. One that has not moved may be older; no call is longer than all.
+        // The kernel side keeps the longest of all time. One that has not moved may be older; no call is longer than
+        // all.
         let moved = counts.lean_max_ns > seen.lean_max_ns;
         CallStats {
             lean: Lean {

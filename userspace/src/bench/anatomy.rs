@@ -1,8 +1,9 @@
-//! What the mean end-to-end time of a message is made of.
+//! Parts of the mean end-to-end time of a message.
 //!
-//! The program cuts each message's time into stages without gap or overlap; the trace says what threads did in them. So the
-//! parts add up by construction of the stages, and what is apportioned is the inside of a stage: the blocked share of the calls that send, the
-//! wait for a CPU after being woken, and the share of a busy process's time in which it was preempted.
+//! The program cuts each message's time into stages without gap or overlap; the trace says what threads did in them. So
+//! the parts add up by construction of the stages, and what is apportioned is the inside of a stage: the blocked share
+//! of the calls that send, the wait for a CPU after being woken, and the share of a busy process's time in which it was
+//! preempted.
 
 use std::collections::HashSet;
 
@@ -17,7 +18,7 @@ use super::truth::number;
 /// Calls that send, or wait for room.
 const SENDS: [&str; 3] = ["write", "mq_timedsend", "futex"];
 
-/// What threads of some processes did, ns.
+/// Time of the threads of some processes, ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Did {
     ran: f64,
@@ -130,7 +131,7 @@ mod tests {
     };
 
     #[test]
-    fn whatever_the_processes_did_the_parts_add_up() {
+    fn the_parts_add_up_for_any_activity_of_the_processes() {
         let quiet = Did::default();
         let busy = Did {
             ran: 300.0,

@@ -7,7 +7,7 @@ use views::compare::json::Environment;
 
 const CPUS: &str = "/sys/devices/system/cpu";
 
-/// What is read at the start and compared at the end.
+/// State of the machine that is read at the start and compared at the end.
 pub struct Machine {
     load: Option<f64>,
     ticks: Option<Ticks>,
@@ -26,7 +26,7 @@ struct Ticks {
 }
 
 impl Machine {
-    /// Looks now.
+    /// Reads the present state.
     pub fn look() -> Self {
         Self {
             load: load(),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn own_time_is_that_of_the_children_too_whatever_the_name() {
+    fn own_time_is_that_of_the_children_too_under_any_name() {
         let stat = "7 (a) b) S 1 1 1 0 -1 4 100 200 0 0 11 22 33 44 20 0 1 0 5";
         assert_eq!(parse_own(stat), Some(110));
         assert_eq!(parse_own("7 (a) S 1"), None);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn slowing_down_is_added_up_over_all_cpus_and_missing_where_nobody_counts() {
+    fn slowing_down_is_added_up_over_all_cpus_and_missing_without_counters() {
         let cpus = tempfile::tempdir().unwrap();
         assert_eq!(throttled(cpus.path()), None);
         for (cpu, times) in [("cpu0", "3"), ("cpu1", "4")] {

@@ -17,7 +17,7 @@ pub use suite::{Job, Suite, commands};
 
 use crate::session::SessionError;
 
-/// Why a benchmark failed.
+/// Reason for the failure of a benchmark.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The program of a suite is not there.
@@ -28,31 +28,31 @@ pub enum BenchError {
     /// A variant was asked for that the suite does not have.
     #[error("cannot run variant {name:?}: {cause}; the suite has {known}")]
     Variant {
-        /// What was asked for.
+        /// Name that was asked for.
         name: String,
-        /// What is wrong with it.
+        /// Fault of that name.
         cause: String,
-        /// What there is.
+        /// Names that exist, in words.
         known: String,
     },
     /// A program did not do what it should.
     #[error("cannot run {label}: {cause}; run it alone to see why: {command}")]
     Program {
-        /// The variant.
+        /// Label of the variant.
         label: String,
-        /// What happened.
+        /// Description of the failure.
         cause: String,
-        /// What was run.
+        /// Command that was run.
         command: String,
     },
     /// A round failed.
     #[error("{error} (round {round} of {all})")]
     Round {
-        /// Which, from 1, warm-ups included.
+        /// Number of the round, from 1, warm-ups included.
         round: usize,
         /// Of how many.
         all: usize,
-        /// What happened in it.
+        /// Failure of the round.
         #[source]
         error: Box<BenchError>,
     },

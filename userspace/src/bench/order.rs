@@ -1,5 +1,5 @@
-//! The order of rounds: all variants once, in a random order, then all again in another, so that a machine that drifts hits
-//! all alike and nobody always follows the same one.
+//! The order of rounds: all variants once, in a random order, then all again in another, so that a machine that drifts
+//! hits all alike and no variant always follows the same one.
 
 use model::random::Random;
 
@@ -32,7 +32,7 @@ mod tests {
         }
         assert_eq!(order_of, order(5, 40, 7));
         assert_ne!(order_of, order(5, 40, 8));
-        // Nobody is always first.
+        // No variant is always first.
         assert!((0..5).all(|variant| order_of.chunks(5).any(|turn| turn[0] == variant)));
     }
 }

@@ -46,7 +46,7 @@ impl Workload {
         started.arg("--ready-fd").arg(says_ready.as_raw_fd().to_string());
         started.arg("--go-fd").arg(waits.as_raw_fd().to_string());
         started.stdin(Stdio::null()).stdout(output.stdio()?).stderr(errors.stdio()?);
-        // Only these two are for the program; nobody else is started meanwhile.
+        // Only these two are for the program; no other process is started meanwhile.
         for theirs in [&says_ready, &waits] {
             fcntl_setfd(theirs, FdFlags::empty())?;
         }
@@ -101,7 +101,7 @@ impl Workload {
         Ok((status, self.output.text().map_err(said)?))
     }
 
-    /// What it complained of, as part of a sentence.
+    /// Last lines of its error output, as part of a sentence.
     pub fn complaint(&mut self) -> String {
         self.errors.complaint()
     }

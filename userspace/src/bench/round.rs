@@ -40,7 +40,7 @@ use super::{
 };
 use crate::session::{self, Ending, Request, Scope, Sink, kernel_setup};
 
-/// Whether a round is traced.
+/// Tracing of a round, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tracing<'a> {
     /// With these probes.
@@ -59,7 +59,7 @@ impl Sink for Sum {
     }
 }
 
-/// Runs a round; `None` when somebody interrupted it.
+/// Runs a round; `None` when it was interrupted.
 pub async fn play(job: &Job, tracing: Tracing<'_>) -> Result<Option<Sample>, BenchError> {
     match job.suite {
         Some(suite) => play_suite(job, suite, tracing).await,

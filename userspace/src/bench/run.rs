@@ -17,26 +17,26 @@ use super::{
     suite::Job,
 };
 
-/// What is to be run.
+/// Plan of a benchmark.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// In a few words.
     pub title: String,
     /// The command line.
     pub command: Vec<String>,
-    /// The variants.
+    /// Variants that are compared.
     pub jobs: Vec<Job>,
-    /// Which of them the differences are to.
+    /// Index of the variant to which differences are taken.
     pub reference: usize,
     /// Traced rounds of each.
     pub rounds: u32,
-    /// Whether each is run once before anything counts.
+    /// True if each is run once before anything counts.
     pub warm_up: bool,
     /// Seed of the order.
     pub seed: u64,
-    /// The probes.
+    /// Names of the probes of traced rounds.
     pub probes: Vec<String>,
-    /// What costs are given per.
+    /// Unit of work that costs are given per.
     pub per: Option<String>,
 }
 
@@ -51,11 +51,11 @@ pub trait Progress {
 pub struct Ended {
     /// The rounds that were done.
     pub comparison: Comparison,
-    /// What ended it before its time.
+    /// Failure that ended it before its time.
     pub failure: Option<BenchError>,
 }
 
-/// What a round is for.
+/// Purpose of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     WarmUp,
@@ -63,7 +63,7 @@ enum Purpose {
     Traced,
 }
 
-/// Runs everything, or what there is time for before somebody interrupts it or a program fails.
+/// Runs everything, or what there is time for before an interrupt or a failure of a program.
 ///
 /// # Errors
 /// When a program fails, or cannot be traced, before there is a single traced round.

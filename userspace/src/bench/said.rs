@@ -1,4 +1,4 @@
-//! What a program says into files that nobody else sees: its output, and its complaints.
+//! Files in memory for the output and the errors of a program.
 
 use std::{
     fs::File,

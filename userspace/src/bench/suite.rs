@@ -1,4 +1,4 @@
-//! What can be run: the suites of bundled programs, and any commands.
+//! Programs that can be run: the suites of bundled programs, and any commands.
 
 mod casq;
 mod eventbuf;
@@ -34,31 +34,31 @@ pub enum Suite {
 /// A variant that can be run.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Its name.
+    /// Name of the variant, for people.
     pub label: String,
-    /// What to run.
+    /// Program and arguments.
     pub command: Vec<OsString>,
-    /// How its truth is read; `None` for commands of which nothing is known.
+    /// Suite that knows how to read its truth; `None` for commands of which nothing is known.
     pub suite: Option<Suite>,
-    /// Whether it counts all the same when it ends with another status than 0.
+    /// True if it counts all the same when it ends with another status than 0.
     pub may_fail: bool,
     /// Processes of each name are also measured apart.
     pub by_name: bool,
 }
 
-/// What a suite is made of.
+/// Parts of a suite.
 pub(super) struct Parts {
-    /// Its program.
+    /// Name of its program.
     program: &'static str,
-    /// What costs are given per.
+    /// Unit of work that costs are given per.
     per: &'static str,
-    /// Variants when nobody chooses.
+    /// Variants that are run unless the user names some.
     usual: &'static [&'static str],
     /// All that can be chosen from, in words.
     known: &'static str,
     /// Arguments of a variant; a sentence where there is none of that name.
     arguments: fn(&str) -> Result<Vec<String>, String>,
-    /// What its truth says.
+    /// Reads the outcome from its truth.
     outcome: fn(&Value) -> Outcome,
 }
 
@@ -82,13 +82,13 @@ impl Suite {
         }
     }
 
-    /// What costs are given per.
+    /// Unit of work that costs are given per.
     #[must_use]
     pub fn per(self) -> &'static str {
         self.parts().per
     }
 
-    /// What a program of this suite achieved.
+    /// Outcome of a program of this suite.
     pub(super) fn outcome(self, truth: &Value) -> Outcome {
         (self.parts().outcome)(truth)
     }

@@ -1,4 +1,4 @@
-//! What a bundled program says of its own run.
+//! Report of a bundled program on its own run.
 
 use model::hist::Hist;
 use serde::Deserialize as _;
@@ -20,16 +20,16 @@ const QUANTILES: [(&str, &str, f64); 5] = [
     ("p9999", "p99.99", 0.9999),
 ];
 
-/// What a round achieved.
+/// Results of a round.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Messages or operations that costs are divided by.
     pub per: Option<f64>,
-    /// Numbers.
+    /// Single numbers, such as rates.
     pub measures: Vec<Measure>,
-    /// Distributions.
+    /// Distributions, such as latencies.
     pub distributions: Vec<Distribution>,
-    /// What the program has to say.
+    /// Notes of the program.
     pub notes: Vec<String>,
 }
 

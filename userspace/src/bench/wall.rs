@@ -1,4 +1,4 @@
-//! How long a program of a round ran: from when it was let go to its end, whoever looks on meanwhile.
+//! Wall time of a program of a round: from its release to its end, traced or not.
 
 use std::{
     io,
@@ -9,7 +9,8 @@ use std::{
 use kernel::target::Pinned;
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// Waits for the end of a program beside everything else: letting go of what traced it takes a while, and is none of its time.
+/// Waits for the end of a program beside everything else: letting go of what traced it takes a while, and is none
+/// of its time.
 pub struct Wall {
     ended: JoinHandle<io::Result<Instant>>,
 }
@@ -37,7 +38,8 @@ impl Wall {
     /// # Errors
     /// When its end could not be waited for.
     pub fn since(self, released: Instant) -> io::Result<Duration> {
-        let ended = self.ended.join().map_err(|_| io::Error::other("whoever waited for it failed"))??;
+        let ended =
+            self.ended.join().map_err(|_| io::Error::other("the thread that waited for it failed"))??;
         Ok(ended.saturating_duration_since(released))
     }
 }

@@ -51,13 +51,13 @@ impl Attach {
         let inline = self.inline.map(Detail::from);
         live::validate_inline(&self.options, inline)?;
         let mut selection = Selection { pids: self.pids, tids: self.tids, comms: self.comm };
-        let nobody = selection == Selection::default();
-        if nobody && !self.all && dashboard::can_ask(&self.options) {
+        let is_open = selection == Selection::default();
+        if is_open && !self.all && dashboard::can_ask(&self.options) {
             match dashboard::ask(&self.options)? {
                 Some(pid) => selection.pids.push(pid),
                 None => return Ok(0),
             }
-        } else if nobody && !self.all {
+        } else if is_open && !self.all {
             return Err(Failure::usage(
                 "cannot attach: no target was given; name one with -p PID, -t TID or --comm NAME, or take --all",
             ));

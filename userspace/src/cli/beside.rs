@@ -1,4 +1,4 @@
-//! What a command writes while a dashboard has its terminal: kept, and written there once the terminal is free again.
+//! Output of a command while a dashboard has its terminal: kept, and written there once the terminal is free again.
 
 use std::{
     collections::VecDeque,
@@ -27,9 +27,9 @@ pub struct Beside {
     ending: PipeWriter,
 }
 
-/// Where the command's output and errors go.
+/// Ends of pipes for the command's output and errors.
 pub struct Ends {
-    /// Its output.
+    /// Standard output of the command.
     pub output: Stdio,
     /// Its errors, to the same place where both are the terminal.
     pub errors: Stdio,
@@ -61,7 +61,7 @@ impl Beside {
         Ok((Self { kept, thread, ending }, Ends { output: output.into(), errors }))
     }
 
-    /// Writes what was kept, and from now on whatever comes: the terminal is free.
+    /// Writes what was kept, and from now on all output as it comes: the terminal is free.
     pub fn free(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.is_free = true;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_holds_the_pipe_for_ever_does_not_hold_up_the_end() {
+    fn a_process_that_holds_the_pipe_for_ever_does_not_hold_up_the_end() {
         let (reader, mut writer) = io::pipe().unwrap();
         let (end, ending) = io::pipe().unwrap();
         let kept = Mutex::new(Kept::default());

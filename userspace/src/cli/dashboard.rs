@@ -23,7 +23,7 @@ use super::{
 };
 use crate::session::Control;
 
-/// Whether there is to be a dashboard.
+/// Decision about a dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// It is wanted, and there is a terminal for it.
@@ -32,13 +32,14 @@ pub enum Wanted {
     No,
 }
 
-/// Whether a session is to have a dashboard: asked for, or the default of its command.
+/// Decides whether a session is to have a dashboard: asked for, or the default of its command.
 pub fn wanted(options: &TraceOptions, default: bool) -> Wanted {
     let asked = options.tui || default && !options.plain && !options.quiet && !options.debug;
     if asked && usable(options.tui) { Wanted::Yes } else { Wanted::No }
 }
 
-/// Whether there is a terminal that can show it; says why not to whoever asked for it or can read it.
+/// True if there is a terminal that can show it; otherwise says why not, if it was asked for or standard error
+/// is a terminal.
 pub fn usable(asked: bool) -> bool {
     let why = match std::env::var("TERM").as_deref() {
         _ if !stdout().is_terminal() => "standard output is not a terminal",
@@ -56,11 +57,11 @@ pub fn usable(asked: bool) -> bool {
     false
 }
 
-/// What a dashboard asks for, and the dashboard.
+/// A dashboard and the channel of its requests.
 pub struct Open {
-    /// Requests of whoever sits before it.
+    /// Requests of its user.
     pub controls: UnboundedReceiver<Control>,
-    /// The screen.
+    /// The dashboard on the screen.
     pub screen: Dashboard,
     stopped: Arc<AtomicBool>,
 }
@@ -160,7 +161,7 @@ pub fn replay(path: &Path, view: &ViewOptions) -> Result<(), Failure> {
     tui::replay(facts(reader.header()), look, frames, outside).map_err(Failure::usage)
 }
 
-/// Whether somebody can be asked which process is meant.
+/// True if the user can be asked which process is meant.
 pub fn can_ask(options: &TraceOptions) -> bool {
     stdout().is_terminal() && wanted(options, true) == Wanted::Yes
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, and the exit code that says so.
+//! Failures of the program, and the exit code that says so.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What `attach` and `run` have in common: outputs first, then the kernel, then the loop, then the report.
+//! Common parts of `attach` and `run`: outputs first, then the kernel, then the loop, then the report.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -47,7 +47,7 @@ pub fn trace_command(
     trace(options, scope, &[], Some(held), inline, wanted)
 }
 
-/// Whether counters inside of the targets go with the probes that were chosen.
+/// Checks that counters inside of the targets go with the probes that were chosen.
 pub fn validate_inline(options: &TraceOptions, inline: Option<Detail>) -> Result<(), Failure> {
     match inline.is_some() && probes::chosen(&options.probes).contains(&"mutex") {
         true => Err(Failure::usage(
@@ -57,7 +57,7 @@ pub fn validate_inline(options: &TraceOptions, inline: Option<Detail>) -> Result
     }
 }
 
-/// Whether anything of what was chosen can be had of every process.
+/// Checks that something of what was chosen can be had of every process.
 fn validate_scope(options: &TraceOptions, scope: Scope) -> Result<(), Failure> {
     match chosen(options, scope).is_empty() {
         true => Err(Failure::usage(format!(
@@ -94,7 +94,7 @@ fn trace(
     let mut opening = Opening::new(options, &header, wanted);
     let mut onlooker = |progress| opening.hear(progress);
     let started = match &held {
-        // It may wait for its first instruction, with nobody left to let it go on.
+        // It may wait for its first instruction, with no process left to let it go on.
         Some(held) => start(options, scope, &[held.pinned()], true, inline, &mut onlooker)
             .inspect_err(|_| held.signal(Signal::KILL)),
         None => start(options, scope, targets, false, inline, &mut onlooker),
@@ -126,7 +126,7 @@ fn trace(
     shown
 }
 
-/// Tells whoever sits at the terminal that it works, and how to end it. A command speaks for itself.
+/// Tells the user at the terminal that it works, and how to end it. A command speaks for itself.
 fn announce(options: &TraceOptions, targets: usize, scope: Scope) {
     let whom = match (scope, targets) {
         (Scope::Everybody, _) => "every process".to_owned(),
@@ -166,7 +166,7 @@ fn set_start(header: &mut Header, start_mono_ns: u64) {
     header.start_mono_ns = start_mono_ns;
 }
 
-/// What is known before a session begins.
+/// Header of a session, as far as it is known before the session begins.
 fn header(options: &TraceOptions, scope: Scope, targets: Vec<u32>) -> Header {
     Header {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -132,14 +132,14 @@ pub enum When {
 pub struct Budget(Option<f64>);
 
 impl TraceOptions {
-    /// How long and in which steps.
+    /// Duration of the session and length of its frames.
     pub fn plan(&self) -> Plan {
         // A recording is of those frames too.
         let longest = Duration::from_secs(if self.record.is_some() { 1 } else { 4 });
         Plan { duration: self.duration, interval: self.interval, longest }
     }
 
-    /// What is wished of probes in the targets' own code.
+    /// Wishes for the probes in the targets' own code.
     pub fn wish(&self) -> Wish {
         let choice = probes::Choice {
             spin_time: self.mutex_spin_time,
@@ -149,7 +149,7 @@ impl TraceOptions {
         Wish { choice, budget_percent: self.budget.0 }
     }
 
-    /// What the session is to do.
+    /// Request for the session.
     pub fn request(&self, scope: Scope) -> Request {
         Request {
             scope,
@@ -177,12 +177,12 @@ impl TraceOptions {
         let not_chosen = !chosen.contains(&"mutex");
         if let Some((option, _)) = asked.into_iter().find(|(_, asked)| *asked && not_chosen) {
             return Err(Failure::usage(format!(
-                "cannot use {option}: nobody asked for the probe mutex; add it, as with --probes auto,mutex"
+                "cannot use {option}: the probe mutex was not asked for; add it, as with --probes auto,mutex"
             )));
         }
         if self.mutex_hold.is_some() && !chosen.contains(&"futex") {
             return Err(Failure::usage(
-                "cannot use --mutex-hold: without the probe futex nobody tells when a wait for a mutex is over; add it, as with --probes auto,mutex",
+                "cannot use --mutex-hold: only the probe futex tells when a wait for a mutex is over; add it, as with --probes auto,mutex",
             ));
         }
         let stdout = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
@@ -194,7 +194,7 @@ impl TraceOptions {
         self.distinct_outputs()
     }
 
-    /// Refuses to write two things into one file, whatever paths lead there.
+    /// Refuses to write two things into one file, even by different paths.
     fn distinct_outputs(&self) -> Result<(), Failure> {
         let asked = [("--json", &self.json), ("--html", &self.html), ("--record", &self.record)];
         let mut known: Vec<(&str, PathBuf)> = Vec::new();
@@ -217,7 +217,7 @@ impl TraceOptions {
 }
 
 impl ViewOptions {
-    /// What the report is to look like.
+    /// Options of the report.
     pub fn report(&self, threads: bool) -> report::Options {
         report::Options {
             sort: self.sort,
@@ -229,7 +229,7 @@ impl ViewOptions {
         }
     }
 
-    /// Whether colour was asked for or refused; `None` leaves it to the environment.
+    /// Choice of colour, if one was made; `None` leaves it to the environment.
     pub fn wanted_colour(&self) -> Option<bool> {
         match self.color {
             When::Auto => None,

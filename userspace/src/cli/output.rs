@@ -1,4 +1,4 @@
-//! Where a session's numbers go: a recording as they come, JSON and the report at the end.
+//! Outputs of a session: a recording as frames come, JSON and the report at the end.
 
 use std::path::Path;
 
@@ -27,12 +27,12 @@ pub struct Outputs {
     page: Option<Page>,
     unopened: Option<OutputFile>,
     recorder: Option<Recorder>,
-    /// Why the recording has ended before the session.
+    /// Reason for which the recording has ended before the session.
     unrecorded: Option<String>,
     dashboard: Option<Dashboard>,
 }
 
-/// What a dashboard says at the end of its targets.
+/// Message of a dashboard at the end of its targets.
 const GONE: &str = "every target has ended: this is the final state; q closes";
 
 enum Json {
@@ -74,7 +74,7 @@ impl Outputs {
         Ok(())
     }
 
-    /// Writes what is written at the end. A dashboard whose targets have gone stays until somebody has seen it.
+    /// Writes what is written at the end. A dashboard whose targets have gone stays until the user closes it.
     pub fn finish(
         mut self,
         options: &TraceOptions,

@@ -44,7 +44,7 @@ impl Run {
         let inline = self.inline.map(Detail::from);
         live::validate_inline(&self.options, inline)?;
         let scope = if self.no_children { Scope::Targets } else { Scope::Children };
-        // The command has the same terminal: a dashboard only if somebody asks for it.
+        // The command has the same terminal: a dashboard only if the user asks for it.
         let wanted = dashboard::wanted(&self.options, false);
         let (mut held, beside) = match wanted {
             Wanted::No => (Held::start(&self.command)?, None),

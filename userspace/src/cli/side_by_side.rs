@@ -1,4 +1,4 @@
-//! What `bench` and `compare` have in common: the forms in which a comparison is shown, and what makes it fail.
+//! Common parts of `bench` and `compare`: the forms in which a comparison is shown, and what makes it fail.
 
 use std::{
     io::Write as _,
@@ -57,7 +57,7 @@ impl Form {
     }
 }
 
-/// Where a comparison goes.
+/// Outputs of a comparison.
 pub struct Shown {
     file: Option<OutputFile>,
     to_stdout: bool,

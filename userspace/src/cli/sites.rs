@@ -89,7 +89,7 @@ fn row(file: &Preview, site: &Site, costs: Option<&TrapCosts>) -> [String; 6] {
     ]
 }
 
-/// What it means to pass it, and where the spin count is then.
+/// Event that the site stands for, and the register of the spin count.
 fn what(site: &Site) -> String {
     match site.count_register {
         Some(register) => format!("{}, its count in {}", site.role, register.name()),

@@ -21,7 +21,7 @@ pub fn threads() -> usize {
 
 /// Processes that make them, besides the first.
 pub const CHILDREN: u64 = 3;
-/// What each of them makes. No runtime makes these on its own.
+/// Calls that each of them makes. No runtime makes these on its own.
 pub const TRUTH: &[(&str, u64)] = &[("getppid", 5000), ("getsid", 700), ("sched_yield", 30)];
 
 /// Makes the calls: by threads, by child processes, or, as such a child, at once.

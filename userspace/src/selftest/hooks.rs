@@ -1,4 +1,4 @@
-//! What the verifier says of each program.
+//! Report of the verifier on each program.
 
 use kernel::{
     Attached, Hook, Kernel, LIFECYCLE, Probes, SCHED, SITES, SYSCALLS, Setup, lacks_cookies, limits::Limits,

@@ -1,5 +1,5 @@
-//! Whether locks are seen truly on this very kernel: by every tier, of a program whose lock is found taken a known number of
-//! times (`contend`, beside the kernel tests).
+//! Checks that locks are seen truly on this very kernel: by every tier, of a program whose lock is found taken a known
+//! number of times (`contend`, beside the kernel tests).
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -27,15 +27,15 @@ use probes::{
 
 use crate::session::{Request, Scope, kernel_setup};
 
-/// How often one thread finds the lock taken by the other, spins, gives up and sleeps. Each takes it as often.
+/// Times that one thread finds the lock taken by the other, spins, gives up and sleeps. Each takes it as often.
 const TIMES: u64 = 7;
-/// What the program writes into `__spins` while it holds the lock.
+/// Values that the program writes into `__spins` while it holds the lock.
 const MEANS: std::ops::Range<u64> = 0..TIMES;
 
 /// A way to see locks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tier {
-    /// Where they wait in the kernel.
+    /// By waits in the kernel.
     Futexes,
     /// By probes in the library.
     Mutexes,
@@ -43,7 +43,7 @@ enum Tier {
     Inline,
 }
 
-/// What came of it: a line for each tier.
+/// Result of the check: a line for each tier.
 pub fn check(program: &Path) -> Vec<Result<String, String>> {
     let tiers = [("futexes", Tier::Futexes), ("mutexes", Tier::Mutexes), ("inline", Tier::Inline)];
     let line = |(name, tier): (&str, Tier)| match seen(program, tier) {
@@ -108,8 +108,8 @@ fn compare(session: &Session, tier: Tier, pid: u32) -> Result<String, String> {
     if let Some(note) = session.notes.iter().find(|note| note.contains(LACKING)) {
         return Ok(format!("refused: {note}"));
     }
-    // Where the kernel itself left out runs of a program, what is missing must at least be in the ledger. Counters inside
-    // run none.
+    // Where the kernel itself left out runs of a program, what is missing must at least be in the ledger. Counters
+    // inside run none.
     let skipped = if tier == Tier::Inline { 0 } else { session.ledger.runs_left_out() };
     let wrong = |(_, seen, truth): &&(&str, u64, u64)| seen > truth || truth - seen > skipped;
     if let Some((what, seen, truth)) = counts.iter().find(wrong) {
@@ -119,7 +119,7 @@ fn compare(session: &Session, tier: Tier, pid: u32) -> Result<String, String> {
     Ok(format!("ok: {}", words.join(", ")))
 }
 
-/// How a note says that a kernel has no probes of this sort.
+/// Part of a note that says that a kernel has no probes of this sort.
 const LACKING: &str = "this kernel takes no probes";
 
 fn of_kernel(session: &Session, pid: u32) -> Vec<(&'static str, u64, u64)> {

@@ -1,4 +1,4 @@
-//! Whether what is shown is true on this very kernel: traces a program that makes a known number of calls.
+//! Checks that what is shown is true on this very kernel: traces a program that makes a known number of calls.
 
 mod caller;
 mod hooks;
@@ -27,17 +27,17 @@ use crate::session::{Request, Scope, kernel_setup};
 /// First argument of the process that makes the calls.
 pub const CALLER: &str = "__calls";
 
-/// What came out: lines to print, and whether all is well.
+/// Result: lines to print, and whether all is well.
 #[derive(Debug)]
 pub struct Outcome {
     /// For people and programs to read.
     pub lines: Vec<String>,
-    /// Whether every check held.
+    /// True if every check held.
     pub passed: bool,
 }
 
-/// Loads every program, attaches what this kernel offers, and holds the counts against the truth; those of locks too, where
-/// there is a program that fights for one.
+/// Loads every program, attaches what this kernel offers, and holds the counts against the truth; those of locks too,
+/// where there is a program that fights for one.
 #[must_use]
 pub fn run(contend: Option<&Path>) -> Outcome {
     let mut lines = vec![format!("KERNEL {} {}", host::kernel(), host::arch())];

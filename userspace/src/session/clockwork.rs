@@ -1,4 +1,4 @@
-//! The loop.
+//! The event loop of a session.
 
 use std::{
     io,
@@ -25,21 +25,21 @@ use super::{
     rhythm::{Rhythm, Turn, ticks},
 };
 
-/// How long a session lasts and how it is cut into frames.
+/// Duration of a session and length of its frames.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Its longest duration; without one it ends with its targets or by a signal.
     pub duration: Option<Duration>,
     /// Length of a frame.
     pub interval: Duration,
-    /// What it may grow to where somebody watches and it would cost too much.
+    /// Length to which it may grow while a dashboard is open, where shorter frames would cost too much.
     pub longest: Duration,
 }
 
-/// What a running session is asked to do.
+/// Request to a running session.
 #[derive(Clone, Debug)]
 pub enum Control {
-    /// End.
+    /// End the session.
     Stop,
     /// End a frame now.
     Frame,
@@ -47,30 +47,30 @@ pub enum Control {
     Interval(Duration),
     /// Switch a probe on or off, and say whether that is done.
     Probe {
-        /// Its name.
+        /// Name of the probe.
         name: String,
-        /// Which.
+        /// True to switch it on.
         on: bool,
         /// Hears about it.
         answer: Sender<Answer>,
     },
 }
 
-/// What has become of a probe that was to be switched: its name, and whether it is on now or why it cannot be.
+/// Result of switching a probe: its name, and whether it is on now or why it cannot be.
 pub type Answer = (String, Result<bool, String>);
 
-/// Why a session ended.
+/// Reason for which a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Its time was over.
     Duration,
     /// No target was left.
     TargetsGone,
-    /// Somebody interrupted it.
+    /// A signal or the user interrupted it.
     Interrupted,
 }
 
-/// Why a session failed.
+/// Reason for the failure of a session.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The event loop cannot work.
@@ -81,7 +81,7 @@ pub enum SessionError {
     Sink(String),
 }
 
-/// Takes frames.
+/// Takes the frames of a session.
 pub trait Sink {
     /// Takes one frame.
     ///
@@ -97,7 +97,7 @@ pub trait Sink {
 const COST_SAMPLE: Duration = Duration::from_millis(100);
 const COST_PERIOD: Duration = Duration::from_secs(1);
 
-/// How often the cost of probes in the targets' code is looked at.
+/// Time between looks at the cost of probes in the targets' code.
 const WATCH: Duration = Duration::from_millis(25);
 
 /// Signals that end a session.
@@ -187,7 +187,7 @@ pub async fn run(
                     break Ending::TargetsGone;
                 }
             }
-            // A command's session ends with the command, whatever it leaves running.
+            // A command's session ends with the command, even if processes of it still run.
             () = readable(gone.as_ref()) => break Ending::TargetsGone,
         }
     };
@@ -238,7 +238,7 @@ fn switch(
     sink: &mut dyn Sink,
 ) -> Result<(), SessionError> {
     let done = live.switch(&name, on).map(|()| on);
-    // Whoever asked may be gone.
+    // The dashboard that asked may be gone.
     let _ = answer.send((name, done));
     sink.take(live.frame()).map_err(SessionError::Sink)
 }

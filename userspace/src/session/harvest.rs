@@ -1,4 +1,4 @@
-//! When processes that have ended are read, and those that are new are met.
+//! Schedule on which processes that have ended are read, and those that are new are met.
 
 use std::{io, os::fd::OwnedFd, time::Duration};
 
@@ -17,7 +17,7 @@ const SHORT: Duration = Duration::from_millis(1);
 #[derive(Default)]
 pub struct Harvest {
     pause: Option<Instant>,
-    /// Whether somebody has called in this pause.
+    /// True if the kernel side has called in this pause.
     is_owed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! When targets' memory is looked at: often, and never at equal intervals.
+//! Schedule on which targets' memory is looked at: often, and never at equal intervals.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Looks {
         sleep_until(self.at).await;
     }
 
-    /// Looks.
+    /// Looks at the memory of all mutexes, and sets the time of the next look.
     pub fn look(&mut self, live: &mut Live) {
         live.look_at_mutexes();
         self.number += 1;

@@ -1,4 +1,4 @@
-//! Drives a session: source to sinks, until its time is over, its targets are gone or somebody stops it.
+//! Drives a session: source to sinks, until its time is over, its targets are gone or it is interrupted.
 
 mod clockwork;
 mod harvest;

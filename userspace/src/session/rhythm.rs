@@ -1,4 +1,5 @@
-//! How often counters are read while somebody watches: as often as was asked for, and in full as often as is affordable.
+//! Schedule of reading counters while a dashboard shows them: as often as was asked for, and in full as often as is
+//! affordable.
 
 use std::time::Duration;
 
@@ -6,30 +7,30 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// The largest share of a CPU that the tool takes for itself by reading more often than it must.
 const SHARE: f64 = 0.024;
-/// Nobody is made to wait longer than this for a glance, unless that was asked for.
+/// Longest time between glances, unless a longer one was asked for.
 const ENOUGH: Duration = Duration::from_secs(1);
-/// How much one reading counts beside those before it.
+/// Weight of one reading beside those before it.
 const WEIGHT: f64 = 0.25;
 /// A plan is kept until it is off by more than this.
 const SLACK: f64 = 1.2;
 
-/// What a tick is for.
+/// Purpose of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// Counts only.
+    /// Counts, without histograms.
     Glance,
-    /// Everything.
+    /// A whole frame.
     Frame,
 }
 
 /// Cuts time into ticks, and ticks into frames.
 pub struct Rhythm {
     asked: Duration,
-    /// What a frame may grow to; `None` where nobody watches.
+    /// Length to which a frame may grow; `None` where no dashboard shows it.
     longest: Option<Duration>,
-    /// How long a tick is.
+    /// Length of a tick.
     length: Duration,
-    /// How many of them a frame has.
+    /// Number of ticks of a frame.
     count: u32,
     ticks: Interval,
     /// Ticks since the last frame.
@@ -39,7 +40,7 @@ pub struct Rhythm {
     costs: Costs,
 }
 
-/// What a reading costs until the next one is due, painting included: ns of CPU time of the whole tool.
+/// Cost of a reading until the next one is due, painting included: ns of CPU time of the whole tool.
 #[derive(Clone, Copy, Debug, Default)]
 struct Costs {
     glance: Option<f64>,
@@ -47,7 +48,7 @@ struct Costs {
 }
 
 impl Rhythm {
-    /// As asked for; where somebody watches, only as often as it is affordable, frames at least this often.
+    /// As asked for; with a longest frame, only as often as is affordable, and frames at least that often.
     pub fn new(asked: Duration, longest: Option<Duration>) -> Self {
         Self {
             asked,
@@ -74,7 +75,7 @@ impl Rhythm {
         self.last
     }
 
-    /// What the tick that has just ended is for, at this CPU time of the whole tool.
+    /// Purpose of the tick that has just ended, at this CPU time of the whole tool.
     pub fn turn(&mut self, cpu_ns: u64) -> Turn {
         if let Some((before, longest)) = self.cpu_ns.replace(cpu_ns).zip(self.longest) {
             self.costs.add(self.last, cpu_ns.saturating_sub(before) as f64);
@@ -113,7 +114,7 @@ impl Costs {
         *mean = Some(mean.map_or(cost, |mean| mean + (cost - mean) * WEIGHT));
     }
 
-    /// How long a tick is to be, and how many of them a frame.
+    /// Length of a tick, and number of ticks of a frame.
     fn plan(&self, asked: Duration, longest: Duration) -> (Duration, u32) {
         let frame = self.frame.unwrap_or(0.0);
         let allowed = asked.as_nanos() as f64 * SHARE;
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_watching_gets_what_was_asked_for() {
+    fn without_a_dashboard_the_interval_is_as_asked_for() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _inside = runtime.enter();
         let mut rhythm = Rhythm::new(Duration::from_millis(100), None);

@@ -7,10 +7,10 @@ use kernel::{
 };
 use probes::{self, source::host};
 
-/// Whom a session follows.
+/// Processes that a session follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The targets.
+    /// The named targets.
     Targets,
     /// The targets and the processes they fork.
     Children,
@@ -18,24 +18,24 @@ pub enum Scope {
     Everybody,
 }
 
-/// What was asked for.
+/// Request for a session.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Whom to follow.
+    /// Processes to follow.
     pub scope: Scope,
-    /// Whether threads are told apart.
+    /// True if threads are told apart.
     pub per_thread: bool,
     /// Names of the probes.
     pub probes: Vec<String>,
-    /// Whether stacks of waits are taken.
+    /// True if stacks of waits are taken.
     pub stacks: bool,
     /// Limits that were set by hand.
     pub limits: Vec<(String, u32)>,
-    /// Whether the kernel side writes a log of what it does.
+    /// True if the kernel side writes a log of what it does.
     pub debug: bool,
 }
 
-/// What the kernel side has to be loaded with.
+/// Setup with which the kernel side has to be loaded.
 ///
 /// # Errors
 /// A sentence, when a limit is not to be had.

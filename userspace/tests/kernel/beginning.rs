@@ -1,5 +1,5 @@
-//! When a session begins and ends: getting its probes into place takes many times as long as the sessions here, and nothing
-//! that a target does meanwhile is in the numbers.
+//! Beginnings and ends of sessions: getting probes into place takes many times as long as the sessions here, and
+//! nothing that a target does meanwhile is in the numbers.
 
 use std::{collections::BTreeMap, fs, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Benchmarks side by side, with real programs: known differences are found, and what a message's time is made of adds up.
+//! Benchmarks side by side, with real programs: known differences are found, and what a message's time is made of adds
+//! up.
 
 use std::{fs, time::Duration};
 
@@ -43,8 +44,8 @@ fn a_tenth_more_calls_is_found_in_four_rounds_and_not_claimed_in_three() {
     assert_eq!(positions, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
-/// A sleep is never shorter than asked for, and a busy machine makes both longer alike. A CPU that has been idle for longer
-/// may wake a little later: so much the true difference is more than what was asked for.
+/// A sleep is never shorter than asked for, and a busy machine makes both longer alike. A CPU that has been idle for
+/// longer may wake a little later: so much the true difference is more than what was asked for.
 #[test]
 fn a_longer_sleep_is_found_and_the_truth_lies_in_its_interval() {
     let found =

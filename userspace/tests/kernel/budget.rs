@@ -1,4 +1,4 @@
-//! Where the time of programs went whose behaviour is known: the parts add up, and each lands where it belongs.
+//! Time of programs whose behaviour is known: the parts add up, and each lands where it belongs.
 
 use std::{collections::BTreeMap, fs, thread, time::Duration};
 
@@ -170,8 +170,8 @@ fn schedstat(pid: u32) -> BTreeMap<u32, (u64, u64)> {
         .collect()
 }
 
-/// Two accounts of the kernel's own: `schedstat`, and the performance counter of task time. Where a hypervisor takes CPUs
-/// away, the first leaves that time out and the second, like a clock, does not.
+/// Two accounts of the kernel's own: `schedstat`, and the performance counter of task time. Where a hypervisor takes
+/// CPUs away, the first leaves that time out and the second, like a clock, does not.
 #[test]
 fn running_and_waiting_are_those_of_the_kernels_own_statistics() {
     for threads in [1_u64, 2, 5, 16] {
@@ -200,11 +200,11 @@ fn running_and_waiting_are_those_of_the_kernels_own_statistics() {
         let seen = (ran, clock, waited);
         assert!(budget.on_cpu_ns().abs_diff(clock) <= allowed(clock), "{threads}: {seen:?} and {budget:?}");
         assert!(ran <= budget.on_cpu_ns() + allowed(ran), "{threads}: {seen:?} and {budget:?}");
-        // Ours begins in the waker's call, the kernel's when the thread has been put into a run queue: by its own CPU, which
-        // may be halted and, where it is a virtual one, takes a while to hear of it.
+        // Ours begins in the waker's call, the kernel's when the thread has been put into a run queue: by its own CPU,
+        // which may be halted and, where it is a virtual one, takes a while to hear of it.
         let ways = 100_000 * process.sched.as_ref().unwrap().wakeup_to_run.count();
-        // A CPU that is taken away in the middle of a switch leaves that time on either side: `schedstat` has looked at the
-        // clock before, the counter and we look after it. So far its two accounts are apart by themselves.
+        // A CPU that is taken away in the middle of a switch leaves that time on either side: `schedstat` has looked at
+        // the clock before, the counter and we look after it. So far its two accounts are apart by themselves.
         let moved = ran.abs_diff(clock);
         let apart = budget.run_queue_ns().abs_diff(waited);
         assert!(apart <= allowed(waited) + ways + moved, "{threads}: {seen:?} and {budget:?}");
@@ -256,7 +256,8 @@ fn threads_that_end_faster_than_they_are_read_are_counted() {
     let mut calls = Calls::start(&["--forever", "--threads", "32", "--count", "1", "--calls", "getppid"]);
     let trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
     calls.go();
-    // Nobody reads meanwhile, and the ring has room for some two and a half thousand. Ids tell how many were born.
+    // No reader takes from the ring meanwhile, and it has room for some two and a half thousand. Ids tell how many were
+    // born.
     let newest = || -> u64 {
         let text = fs::read_to_string("/proc/loadavg").unwrap();
         text.split_ascii_whitespace().next_back().unwrap().parse().unwrap()

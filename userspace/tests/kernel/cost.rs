@@ -1,4 +1,4 @@
-//! What tracing costs in all: of the targets' calls and of those of all other processes apart.
+//! Cost of tracing in all: of the targets' calls and of those of all other processes apart.
 
 use views::export::json::Export;
 

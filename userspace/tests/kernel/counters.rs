@@ -176,7 +176,8 @@ fn a_thread_alone_has_its_own_counters() {
     assert_eq!(value(&trace.finish(), pid, Counter::PageFaults), 997);
 }
 
-/// The counter holds time that a hypervisor took away, which the kernel does not book for the program: it has five tries.
+/// The counter holds time that a hypervisor took away, which the kernel does not book for the program: it has five
+/// tries.
 #[test]
 fn the_time_of_a_spinner_is_what_the_kernel_booked_for_it() {
     for arguments in [&["--spin", "500ms"][..], &["--spin", "500ms", "--threads", "3"]] {

@@ -46,7 +46,7 @@ fn hostile(dir: &std::path::Path) -> Hostile {
     hostile
 }
 
-/// What the tool writes to a terminal is kept as it is, byte for byte.
+/// Output of the tool to a terminal is kept as it is, byte for byte.
 #[test]
 fn what_a_name_would_have_a_terminal_do_never_reaches_it() {
     need!(installed("script"), "script is not installed");

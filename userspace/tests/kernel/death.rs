@@ -1,4 +1,4 @@
-//! Whoever dies, and however: what was seen is true, and nothing is left behind.
+//! Deaths of threads and processes of every kind: what was seen is true, and nothing is left behind.
 
 use std::{collections::BTreeSet, fs, thread, time::Duration};
 

@@ -38,7 +38,7 @@ pub fn finding(pid: u32, subject: &str) -> (String, String) {
 }
 
 #[test]
-fn whoever_probes_the_library_of_a_target_is_noticed() {
+fn other_probes_in_the_library_of_a_target_are_noticed() {
     need!(installed("bpftrace"), "bpftrace is not installed");
     let target = Running::start("sleep", &["1000"]);
     let pid = target.pid();

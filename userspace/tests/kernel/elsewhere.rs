@@ -1,4 +1,5 @@
-//! Targets that are not where they seem to be: other namespaces, another user, libraries that come later or are replaced.
+//! Targets that are not where they seem to be: other namespaces, another user, libraries that come later or are
+//! replaced.
 
 use std::{
     fs,
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::support::{How, Trace, children_of, installed, need, whole};
 
-/// How often the program's thread sleeps for its mutex.
+/// Times that the program's thread sleeps for its mutex.
 const TIMES: u64 = 5;
 
 /// The programs, compiled.
@@ -27,7 +28,7 @@ struct Shop {
 impl Shop {
     fn open() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        // Somebody else is to run what is in it.
+        // Another user is to run what is in it.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let shop = Self { directory };
         shop.compile("fight.c", "fight", &[]);
@@ -137,7 +138,7 @@ fn a_library_that_was_replaced_on_disk_has_the_names_of_the_one_that_runs() {
 fn a_program_in_a_mount_namespace_of_its_own_has_names() {
     need!(installed("gcc") && installed("unshare"), "gcc or unshare is not installed");
     let shop = Shop::open();
-    // Its file lies where nobody outside sees it.
+    // Its file lies where no process outside sees it.
     let script = format!(
         "mkdir {0}/own && mount -t tmpfs none {0}/own && cp {0}/fight {0}/own/fight && exec {0}/own/fight",
         shop.directory.path().display()
@@ -161,8 +162,8 @@ fn a_setuid_program_has_names() {
     need!(installed("gcc") && installed("setpriv"), "gcc or setpriv is not installed");
     let shop = Shop::open();
     fs::set_permissions(shop.path("fight"), fs::Permissions::from_mode(0o4755)).unwrap();
-    let somebody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
-    let fight = Fight::start(&[&somebody[..], &[&shop.word("fight")]].concat());
+    let other_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let fight = Fight::start(&[&other_user[..], &[&shop.word("fight")]].concat());
     let status = fs::read_to_string(format!("/proc/{}/status", fight.pid)).unwrap();
     need!(status.contains("Uid:\t65534\t0\t"), "the file system ignores the setuid bit");
     let lock = fought(&fight.traced(), "take_at_home");

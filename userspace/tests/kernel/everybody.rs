@@ -1,4 +1,5 @@
-//! With `--all`, every thread of the machine is counted: those that were there, those that come, and those that do nothing.
+//! With `--all`, every thread of the machine is counted: those that were there, those that come, and those that do
+//! nothing.
 
 use std::collections::BTreeMap;
 

@@ -40,7 +40,7 @@ fn noted(session: &Session, name: &str) -> u64 {
 }
 
 /// Two processes that fight for the locks of two queues, both traced; with an oracle, if one is asked for. The messages
-/// are so long that whoever finds the lock taken has to sleep.
+/// are so long that a thread that finds the lock taken has to sleep.
 fn ping_pong(
     mutex: &str,
     size: &str,
@@ -119,7 +119,7 @@ fn alone_it_books_the_same_calls_and_no_others_are_counted() {
     assert_eq!((session.ledger.counted, counts(&session).len()), (0, 0));
     assert_one_lock(&session, &pids, "normal shared");
     for ((_, _, op), stats) in all_futexes(&session) {
-        // Without scheduling nobody knows which part of a wait was whose fault.
+        // Without scheduling it is not known which part of a wait was whose fault.
         assert_eq!(
             (stats.wait.count(), stats.blocked.count()),
             (if op == "WAIT" { stats.count } else { 0 }, 0)
@@ -230,10 +230,10 @@ fn a_mutex_of_the_rust_library_is_seen_and_never_taken_for_a_posix_one() {
     assert_eq!(booked(&session) + noted(&session, "futexes_full"), ended_calls(&session));
     let waits = all_futexes(&session).filter(|((_, _, op), _)| op == "WAIT_BITSET" || op == "WAIT");
     let waits: u64 = waits.map(|(_, stats)| stats.count).sum();
-    assert!(waits > 0, "two threads for a second, and nobody waited");
+    assert!(waits > 0, "two threads for a second, and neither waited");
     for ((place, address, op), stats) in all_futexes(&session) {
         assert!(stats.mutex.is_none(), "{op} at {address:#x}: {stats:?}");
-        // Whoever joins a thread waits on its stack, which may be gone when it is looked for.
+        // A thread that joins another waits on its stack, which may be gone when it is looked for.
         assert!(!matches!(place, LockPlace::Shared { .. }), "{op} at {address:#x}: {place:?}");
     }
 }

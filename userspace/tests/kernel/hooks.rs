@@ -1,4 +1,4 @@
-//! What was not asked for has no hook.
+//! Probes that were not asked for have no hook.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn each_probe_brings_its_own_hooks_and_no_others() {
 }
 
 #[test]
-fn calls_that_nobody_counts_are_in_no_table_and_not_said_to_be_none() {
+fn calls_that_are_not_counted_are_in_no_table_and_not_said_to_be_none() {
     for probe in ["futex", "mutex", "counters"] {
         let (mut session, _) = traced(&[probe]);
         assert_eq!(session.ledger.counted, 0, "{probe}");

@@ -63,7 +63,7 @@ fn stats(process: &Process, kind: InlineKind) -> InlineStats {
     process.inline.get(&kind).map(|seen| seen.stats.clone()).unwrap_or_default()
 }
 
-/// What both sides say of themselves, in ascending order.
+/// Acquisitions that both sides count of themselves, in ascending order.
 fn acquisitions(truth: &Value) -> Vec<u64> {
     let sides = truth["cells"][0]["sides"].as_array().unwrap();
     let mut all: Vec<u64> = sides.iter().map(|side| side["lock"]["acquisitions"].as_u64().unwrap()).collect();
@@ -112,7 +112,7 @@ fn mappings(pid: u32) -> Vec<String> {
     maps.lines().filter(ours).map(str::to_owned).collect()
 }
 
-/// Whether a line is about the library that the mutexes are in.
+/// True if a line is about the library that the mutexes are in.
 fn is_library(line: &str) -> bool {
     ["libc.so.6", "libpthread-2."].iter().any(|name| line.contains(name))
 }
@@ -181,7 +181,7 @@ fn code_that_is_not_that_of_the_file_is_refused() {
     let site = plan.of(Role::SpinEnd).find(|site| site.function == MUTEX_LOCK).unwrap();
     let address = start + site.file_offset - offset;
     std::os::unix::fs::FileExt::write_all_at(&memory, &[0xcc], address).unwrap();
-    assert!(refused(pids[0]).contains("somebody has changed it"), "{}", refused(pids[0]));
+    assert!(refused(pids[0]).contains("another program has changed it"), "{}", refused(pids[0]));
     assert!(mappings(pids[0]).is_empty());
     drop(program);
 }

@@ -1,4 +1,4 @@
-//! What wakes a thread: an interrupt is not the doing of the task below, and strangers are told apart by program.
+//! Wakers of a thread: an interrupt is not the doing of the task below, and strangers are told apart by program.
 
 use std::{
     fs::{self, File},

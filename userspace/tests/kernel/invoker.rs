@@ -1,4 +1,4 @@
-//! What the command of `run` may do: what the user may who typed it, and nothing that only the tool was lent.
+//! Rights of the command of `run`: those of the user who typed it, and none that only the tool was lent.
 
 use std::{collections::BTreeSet, process::Command};
 

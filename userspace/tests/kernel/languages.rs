@@ -1,4 +1,5 @@
-//! Locks of languages and libraries that bring their own: what is seen of them is what happened, and what is not is said.
+//! Locks of languages and libraries that bring their own: what is seen of them is what happened, and what is not is
+//! said.
 
 use std::{
     fs,
@@ -14,7 +15,7 @@ use model::{
 
 use crate::support::{Calls, How, Trace, installed, need, source, whole};
 
-/// How often the locks of these programs are found taken.
+/// Times that the locks of these programs are found taken.
 const TIMES: u64 = 7;
 const PROBES: [&str; 2] = ["mutex", "futex"];
 

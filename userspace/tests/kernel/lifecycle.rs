@@ -11,8 +11,8 @@ use crate::support::{
 
 #[test]
 fn thousands_of_short_threads_are_all_seen() {
-    // Two thousand accounts of the dead find room even where nobody fetches them for a while. Without accounts, nobody ever
-    // does, and more than fit must do no harm.
+    // Two thousand accounts of the dead find room even where they are not fetched for a while. Without accounts they
+    // are never fetched, and more than fit must do no harm.
     for (probes, rounds) in [("sched", 100), ("syscalls", 150)] {
         let mut calls = Calls::start(&["--threads", "20", "--rounds", &rounds.to_string(), "--count", "2"]);
         let mut trace = Trace::of(calls.pid(), &How { probes: &[probes], ..How::default() });
@@ -32,7 +32,7 @@ fn thousands_of_short_threads_are_all_seen() {
 #[test]
 fn a_storm_of_forks_is_all_seen() {
     let mut calls = Calls::start(&["--children", "4", "--rounds", "75", "--count", "5"]);
-    // Room for all, on a machine where nobody can say when the tool gets to read those who died.
+    // Room for all, since it is not known when the tool gets to read those who died.
     let limits =
         [("processes", 512), ("histograms", 8192), ("distributions", 4096), ("wakers", 4096), ("lanes", 1)];
     let mut trace =

@@ -66,7 +66,7 @@ fn assert_pthread(kind: &str, name: &str) {
         let holders: Vec<_> = lock.sum.mutex.iter().flat_map(|seen| &seen.holders).collect();
         let [((tid, name), times)] = holders[..] else { panic!("{holders:?}") };
         assert_eq!((*tid, *times), (fought.holder, fought.times));
-        // Nobody knows the name of a thread that has ended before it was looked at.
+        // The name of a thread that has ended before it was looked at is not known.
         assert!(name.is_empty() || *name == format!("holder-{number}"), "{name}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::{How, Trace, compiled, installed, need};
 
-/// How many threads end, and how far apart, in microseconds.
+/// Number of threads that end, and the time between them, in microseconds.
 const THREADS: (&str, &str) = ("600", "1000");
 
 #[test]

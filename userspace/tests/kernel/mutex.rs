@@ -1,4 +1,5 @@
-//! Probes in the code of targets see what really happened there, let go when they cost too much, and leave nothing behind.
+//! Probes in the code of targets see what really happened there, let go when they cost too much, and leave nothing
+//! behind.
 
 mod children;
 mod hold;
@@ -27,7 +28,7 @@ use crate::support::{Calls, How, Oracle, Trace, built, children_of, installed, n
 const UNLIMITED: Wish =
     Wish { choice: Choice { spin_time: false, total: false, hold: None }, budget_percent: None };
 
-/// Whose C libraries `cargo xtask libraries` fetches, besides the one that programs here use.
+/// Distributions of the C libraries that `cargo xtask libraries` fetches, besides the one that programs here use.
 const RELEASES: [&str; 3] = ["bullseye", "trixie", "sid"];
 
 /// Two processes that fight for the locks of two queues; both are ready to go.
@@ -81,7 +82,7 @@ fn an_adaptive_mutex_tells_who_spun_who_gave_up_and_who_went_to_the_kernel() {
         assert_eq!(stats.spin_count.count(), stats.contended);
         assert!(stats.gave_up <= stats.contended && stats.went_to_kernel <= stats.gave_up, "{stats:?}");
         assert!(stats.spin_count.max.is_some_and(|max| max < 1000), "{:?}", stats.spin_count.max);
-        // The first ones are all looked at, and lead to whoever wanted the lock.
+        // The first ones are all looked at, and lead to the code that wanted the lock.
         let leads =
             |caller: &Option<String>| caller.as_ref().is_some_and(|it| it.contains("PthreadMutex::with"));
         assert!(!stats.stacks.is_empty(), "{stats:?}");

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Calls, How, Oracle, Trace, assert_true, counts, installed, need};
 
-/// What it says, by the number of the call.
+/// Output of the oracle, by the number of the call.
 #[derive(Debug, Default)]
 struct Said {
     begun: BTreeMap<u32, u64>,
@@ -66,7 +66,7 @@ fn bpftrace_counts_the_same_calls_and_times_on_the_same_run() {
         let apart = ours.total_ns().abs_diff(said.ns[&number(name)]);
         assert!(apart <= made * 3000, "{name}: {} and {}", ours.total_ns(), said.ns[&number(name)]);
     }
-    // Calls that the runtime made besides are the same too, whatever they were: nothing else has begun.
+    // Calls that the runtime made besides are the same too, without a list of them: nothing else has begun.
     let ours: u64 = counts.values().map(|stats| stats.count()).sum();
     let before_us: u64 = said.begun.values().sum::<u64>() - ours;
     assert!(before_us <= 40, "only waits for the go, before we were attached: {before_us}");

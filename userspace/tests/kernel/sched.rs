@@ -121,7 +121,7 @@ fn unseen(session: &Session) -> u64 {
     slots.into_iter().flatten().sum()
 }
 
-/// How many values lie below each power of two.
+/// Number of values below each power of two.
 fn below(hist: &Hist, bits: u32) -> u64 {
     let edge = pulse_trace_common::hist::index(1 << bits);
     hist.buckets().iter().filter(|(bucket, _)| usize::from(*bucket) < edge).map(|it| it.1).sum()
@@ -189,7 +189,7 @@ fn runqlat_counts_the_same_waits_for_a_cpu() {
 }
 
 #[test]
-fn a_process_has_the_name_of_its_first_thread_whoever_calls_and_wakes() {
+fn a_process_has_the_name_of_its_first_thread_whichever_thread_calls_and_wakes() {
     need!(installed("cc"), "cc is not installed");
     let directory = tempfile::tempdir().unwrap();
     let program = compiled(directory.path(), "cc", "names.c", &["-pthread"]).unwrap();
@@ -216,7 +216,7 @@ fn a_process_has_the_name_of_its_first_thread_whoever_calls_and_wakes() {
 }
 
 #[test]
-fn whoever_wakes_is_named() {
+fn wakers_are_named() {
     let mut calls = Calls::start(&["--nap", "1ms", "--count", "200"]);
     let mut trace = Trace::of(calls.pid(), &How { probes: &["sched"], ..How::default() });
     calls.go();
@@ -234,6 +234,6 @@ fn whoever_wakes_is_named() {
         .filter(|(waker, _)| waker.context == WakerContext::Interrupt(Interrupt::Timer))
         .map(|(_, latency)| latency.count())
         .sum();
-    // The go comes from a task. A nap may be over before its thread has left the CPU: then nobody was woken.
+    // The go comes from a task. A nap may be over before its thread has left the CPU: then no thread was woken.
     assert!(by_interrupt > 100 && woken - by_interrupt <= 3, "{:?}", sched.wakers);
 }

@@ -56,13 +56,13 @@ fn every_stack_of_a_fought_for_lock_leads_to_the_function_that_took_it() {
         assert!(stats.sampled >= waits.min(32), "{} of {waits}", stats.sampled);
         assert!(stand_for >= waits / 2 && stand_for <= waits * 2, "{stand_for} of {waits}");
     }
-    assert!(sampled > 0, "nobody waited for a mutex");
+    assert!(sampled > 0, "no wait for a mutex");
     assert!(event(&session, "stacks") >= sampled, "{:?}", session.ledger);
     assert_eq!(event(&session, "stacks_broken"), 0, "{:?}", session.ledger);
 }
 
 #[test]
-fn where_nobody_wants_stacks_there_are_none() {
+fn stacks_are_not_taken_unless_wanted() {
     let session = ping_pong("2000", &How { stacks: false, ..How::default() });
     assert!(waited(&session).all(|stats| stats.sampled == 0 && stats.stacks.is_empty()));
     assert!(!session.ledger.events.keys().any(|name| name.starts_with("stacks")), "{:?}", session.ledger);

@@ -40,7 +40,7 @@ fn what_happens_while_it_is_off_is_in_no_number_and_the_time_is_unknown() {
     let session = trace.finish();
     let process = only(&session);
     let sched = process.sched.as_ref().unwrap();
-    // They slept whenever somebody looked, and ran only when nobody did.
+    // They slept while the probe was on, and ran only while it was off.
     assert_eq!(sched.switches(), 0, "{sched:?}");
     assert!(switches(calls.pid()).values().map(|it| it.0).sum::<u64>() > slept);
     assert_adds_up(&sched.budget);
@@ -118,7 +118,7 @@ fn getppids(session: &Session, pid: u32) -> u64 {
 }
 
 #[test]
-fn calls_are_exact_around_a_time_that_nobody_looked() {
+fn calls_are_exact_around_a_time_without_the_probe() {
     let starts = |more: &[&str]| Calls::start(&[&["--calls", "getppid"], more].concat());
     let mut before = starts(&["--count", "4001", "--threads", "2"]);
     let mut meanwhile = starts(&["--count", "5003", "--threads", "2"]);
@@ -138,7 +138,7 @@ fn calls_are_exact_around_a_time_that_nobody_looked() {
     assert!(refused.contains("switch syscalls on first"), "{refused}");
     meanwhile.go();
     meanwhile.output();
-    // Its threads are born while nobody looks, and are in the middle of their calls when somebody does again.
+    // Its threads are born while the probes are off, and are in the middle of their calls when they are on again.
     through.go();
     within(Duration::from_secs(30), "threads to be born", || {
         fs::read_dir(format!("/proc/{}/task", through.pid())).unwrap().count() == 4
@@ -171,7 +171,7 @@ fn calls_are_exact_around_a_time_that_nobody_looked() {
 }
 
 #[test]
-fn futexes_are_exact_around_a_time_that_nobody_looked() {
+fn futexes_are_exact_around_a_time_without_the_probe() {
     let words = "--mutex plain --size 8192 --capacity 16 --repetitions 2000 --count-futex --timeout 60";
     let arguments: Vec<&str> = words.split(' ').collect();
     let mounted =
@@ -260,7 +260,7 @@ fn mutexes_are_exact_around_a_time_in_which_no_probe_is_in_the_code() {
         truths.push(said["contended"].as_u64().unwrap());
     }
     let session = trace.finish();
-    need!(truths.iter().all(|contended| *contended > 0), "nobody fought: {truths:?}");
+    need!(truths.iter().all(|contended| *contended > 0), "no contention: {truths:?}");
     let mut rest = session.ledger.clone();
     assert_eq!(rest.degraded.remove("probe_switched_off"), Some(1));
     assert!(whole(&rest), "{rest:?}");
@@ -294,7 +294,7 @@ fn probes_that_their_budget_took_out_are_put_in_again_and_taken_out_again() {
     let session = trace.finish();
     let traps = session.overhead.traps.as_ref().unwrap();
     assert!(traps.detached_at_ns.is_none(), "they were in at the end: {traps:?}");
-    assert!(!session.ledger.degraded.contains_key("probe_switched_off"), "nobody has switched it off");
+    assert!(!session.ledger.degraded.contains_key("probe_switched_off"), "it was not switched off");
     let note = "mutex: cost more than its budget and was out from";
     assert_eq!(session.notes.iter().filter(|it| it.starts_with(note)).count(), 2, "{:?}", session.notes);
 }

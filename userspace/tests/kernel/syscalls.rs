@@ -144,7 +144,7 @@ fn a_hundred_thousand_calls_a_second_are_all_seen() {
     assert!(whole(&session.ledger), "{:?}", session.ledger);
 }
 
-/// What `operations.c` does: how often, and how many of that fail where that is its own doing.
+/// Operations of `operations.c`: how often, and how many of that fail where that is its own doing.
 const OPERATIONS: [(&str, u64, Option<u64>); 13] = [
     ("futex:WAKE", 12, Some(0)),
     ("futex:WAIT", 14, Some(14)),

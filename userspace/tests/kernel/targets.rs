@@ -94,7 +94,7 @@ fn reuse(pid: u32) -> Option<Calls> {
 }
 
 #[test]
-fn whoever_gets_a_targets_id_later_is_a_stranger() {
+fn a_later_process_with_a_targets_id_is_a_stranger() {
     let mut first = Calls::start(&["--count", "50"]);
     let pid = first.pid();
     let mut trace = Trace::of(pid, &How { scope: Scope::Children, ..How::default() });

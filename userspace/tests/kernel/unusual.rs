@@ -27,7 +27,7 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the lock of `contend.c` is found taken.
+/// Times that the lock of `contend.c` is found taken.
 const TIMES: u64 = 7;
 const PROBES: [&str; 2] = ["mutex", "futex"];
 
@@ -161,7 +161,7 @@ fn a_program_for_32_bits_is_refused_by_name_and_its_calls_are_counted() {
 }
 
 #[test]
-fn a_program_that_somebody_debugs_is_probed_all_the_same() {
+fn a_program_under_strace_is_probed_all_the_same() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
     need!(installed("cc") && installed("strace"), "cc or strace is not installed");
     let directory = tempfile::tempdir().unwrap();
@@ -175,8 +175,8 @@ fn a_program_that_somebody_debugs_is_probed_all_the_same() {
     assert!(fs::read_to_string(&out).unwrap().contains("FUTEX_WAIT"));
 }
 
-/// What becomes of a session on `holds` where the kernel refuses to put in many probes at once, or any; `None` where that cannot
-/// be tried here. And what `holds` says of itself.
+/// Result of a session on `holds` where the kernel refuses to put in many probes at once, or any, and the program's own
+/// numbers; `None` where that cannot be tried here.
 fn refused(what: &str) -> Option<(Export, Holds)> {
     let directory = tempfile::tempdir().unwrap();
     let refuse = compiled(directory.path(), "cc", "refuse.c", &[])?;
@@ -222,7 +222,7 @@ fn where_the_kernel_takes_no_probes_at_once_it_takes_one_after_the_other() {
     need!(export.is_some(), "there is no C compiler");
     let (export, holds) = export.unwrap();
     let mutexes = || export.processes.iter().flat_map(|process| &process.mutex);
-    // Its threads may also meet at the mutex of a condition: nobody says how often.
+    // Its threads may also meet at the mutex of a condition: how often is not known.
     for fought in &holds.locks {
         let at = mutexes().filter(|mutex| mutex.address == fought.address);
         let contended = at.map(|mutex| mutex.contended).sum::<u64>();
@@ -336,7 +336,7 @@ fn a_go_program_without_symbols_is_refused_by_name() {
     assert!(notes.iter().any(|said| said == note), "{notes:?}");
 }
 
-/// Where its stack has to grow first, the slow path begins anew, and is one acquisition all the same.
+/// If its stack has to grow first, the slow path begins anew, and is one acquisition all the same.
 #[test]
 fn a_go_program_tells_of_its_mutexes() {
     need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");

@@ -1,4 +1,4 @@
-// Stands before everything else: hears whatever goes wrong.
+// Stands before everything else: hears all errors.
 window.problems = [];
 addEventListener("error", (event) => problems.push(event.message || "a resource did not load"), true);
 addEventListener("unhandledrejection", (event) => problems.push(String(event.reason)));

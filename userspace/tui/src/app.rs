@@ -21,7 +21,7 @@ use super::{
 /// The probe that a budget may take out.
 const BUDGETED: &str = "mutex";
 
-/// What is to be done outside.
+/// An action for the event loop to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Nothing has changed.
@@ -30,7 +30,7 @@ pub enum Action {
     Draw,
     /// The screen has changed, and may be spoilt.
     DrawAll,
-    /// End.
+    /// Close the dashboard.
     Quit,
     /// Hand the terminal back for a while.
     Suspend,
@@ -46,29 +46,29 @@ pub enum Action {
     SaveJson,
 }
 
-/// A probe.
+/// Facts about a probe.
 #[derive(Clone, Debug, Default)]
 pub struct ProbeFacts {
-    /// Its name.
+    /// Name of the probe.
     pub name: String,
-    /// What it shows.
+    /// One line about the data that it shows.
     pub summary: String,
     /// Its measured cost.
     pub cost: String,
-    /// Why it cannot be switched while the session runs, where it cannot.
+    /// Reason why it cannot be switched while the session runs; `None` if it can be.
     pub fixed: Option<String>,
 }
 
-/// What the dashboard is told at the start.
+/// Facts that the dashboard gets at the start.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The session's header.
     pub header: Header,
-    /// Each probe.
+    /// Facts about each probe.
     pub probes: Vec<ProbeFacts>,
     /// The first interval; `None` for a recording.
     pub interval: Option<Duration>,
-    /// What is done before the session begins, where it has not begun yet.
+    /// Preparation that runs before the session begins; `None` if it has begun.
     pub preparing: Option<String>,
 }
 
@@ -94,22 +94,22 @@ const INTERVALS_MS: [u64; 8] = [10, 50, 100, 200, 500, 1000, 2000, 5000];
 /// A window that is remembered to be compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// What it is about.
+    /// The period that was marked.
     pub period: Period,
 }
 
 /// The whole state.
 #[derive(Debug)]
 pub struct App {
-    /// What was told at the start.
+    /// Facts from the start.
     pub facts: Facts,
-    /// What has happened.
+    /// Data of the session so far.
     pub history: History,
-    /// The screen.
+    /// The view on screen.
     pub view: View,
     /// The screen before the help.
     behind_help: View,
-    /// Whether numbers are sums since the start, not rates of the window.
+    /// True if numbers are sums since the start, not rates of the window.
     pub cumulated: bool,
     /// Index into [`WINDOWS_NS`].
     pub window: usize,
@@ -117,31 +117,31 @@ pub struct App {
     pub held_ns: Option<u64>,
     /// A and B.
     pub marks: [Option<Mark>; 2],
-    /// Whether chosen processes are compared, not marks.
+    /// True if chosen processes are compared, not marks.
     pub versus_processes: bool,
     /// Only rows with this text.
     pub filter: String,
-    /// Whether it is being typed.
+    /// True while the filter is being typed.
     pub typing: bool,
-    /// How each view's table is looked at.
+    /// State of each view's table.
     pub tables: [TableState; View::ALL.len()],
-    /// The rhythm.
+    /// Time between readings; `None` for a recording.
     pub interval: Option<Duration>,
     /// Probes that are switched off now.
     pub off: BTreeSet<String>,
-    /// How far getting ready has come, before the session begins.
+    /// Progress of the preparation, before the session begins.
     pub preparing: Option<String>,
-    /// Why nothing more will come, once that is so.
+    /// Reason why no more frames will come; `None` while they do.
     pub ended: Option<String>,
-    /// What stands out in the whole session, in sentences.
+    /// Findings of the whole session, in sentences.
     pub findings: Vec<String>,
     /// The answer to the last key.
     pub message: Option<String>,
     /// Rows that a page has, as last drawn.
     pub page: usize,
-    /// What the last preparation has put together.
+    /// Data that the last preparation has put together.
     pub shown: Shown,
-    /// What waits for a frame, because it is about everything that is known.
+    /// Commands that wait for a frame, because they are about everything that is known.
     put_off: Vec<Command>,
 }
 
@@ -231,7 +231,7 @@ impl App {
         }
     }
 
-    /// How the table of the current view is looked at.
+    /// State of the current view's table.
     #[must_use]
     pub fn table(&self) -> &TableState {
         &self.tables[self.view as usize]
@@ -472,7 +472,7 @@ impl App {
     }
 }
 
-/// Whether a probe is out because it cost more than its budget.
+/// Reports whether a probe is detached because it cost more than its budget.
 #[must_use]
 pub fn is_over_budget(session: &Session, probe: &str) -> bool {
     let traps = session.overhead.traps.as_ref();

@@ -1,5 +1,5 @@
-//! What a terminal sends, as keys. Read by ourselves: a key is never left behind in somebody else's buffer when the
-//! window changes its size at the same moment.
+//! Decodes keys from the bytes that a terminal sends. Read without a library: a key is never left behind in its buffer
+//! when the window changes its size at the same moment.
 
 use super::keys::Key;
 
@@ -44,7 +44,7 @@ fn first(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     }
 }
 
-/// What stands behind `ESC [`: numbers, and a byte that ends it.
+/// Decodes the bytes behind `ESC [`: numbers, and a byte that ends them. Returns the key and the length.
 fn sequence(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     let end = bytes.iter().position(|byte| (0x40..=0x7e).contains(byte))?;
     let number =

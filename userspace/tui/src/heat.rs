@@ -6,7 +6,7 @@ use pulse_trace_common::hist;
 /// Counts per second on a grid: `cells[row][column]`, the first row being the smallest values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Heat {
-    /// The grid.
+    /// Counts per second by row and column.
     pub cells: Vec<Vec<f64>>,
     /// The largest number in it.
     pub peak: f64,
@@ -75,7 +75,7 @@ impl Heat {
         }
     }
 
-    /// How strong a cell is, from 0 to 1; on a logarithmic scale from the least to the most that there is, so that
+    /// Strength of a cell, from 0 to 1; on a logarithmic scale from the least to the most that there is, so that
     /// single values stay visible.
     #[must_use]
     pub fn strength(&self, value: f64) -> f64 {

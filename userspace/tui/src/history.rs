@@ -20,14 +20,14 @@ use super::{
     sums::{Chosen, Sums},
 };
 
-/// How much is remembered.
+/// Limits of the history.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Frames in full, bytes.
     pub frames: usize,
     /// Sums of slots, bytes.
     pub sums: usize,
-    /// Slots.
+    /// Number of slots.
     pub slots: usize,
 }
 
@@ -41,9 +41,9 @@ impl Limits {
 /// Some time, and what happened in it.
 #[derive(Debug)]
 pub struct Slot {
-    /// When it began, ns since the session began.
+    /// Beginning, ns since the session began.
     pub from_ns: u64,
-    /// When it ended.
+    /// End, ns since the session began.
     pub to_ns: u64,
     /// All processes together.
     sums: Sums,
@@ -55,7 +55,7 @@ pub struct Slot {
     bytes: usize,
 }
 
-/// What is remembered.
+/// Data of the session that is remembered.
 #[derive(Debug)]
 pub struct History {
     total: Arc<Mutex<Session>>,
@@ -63,7 +63,7 @@ pub struct History {
     limits: Limits,
     chosen: Chosen,
     joined: Joined,
-    /// What slots that are gone come to, since the last reset.
+    /// Sum of the slots that were dropped, since the last reset.
     gone: Sums,
     /// Everything since the last reset.
     since: Arc<Sums>,
@@ -76,7 +76,7 @@ pub struct History {
     /// The last window that was asked for; forgotten with every frame.
     window: RefCell<Option<Window>>,
     waiting: RefCell<Waiting>,
-    /// What has happened since the newest frame.
+    /// Calls since the newest frame.
     ahead: Option<Glance>,
     /// In finer steps; see [`Slot::ticks`].
     ticks: Vec<(u64, u64)>,
@@ -89,8 +89,8 @@ struct Waiting {
     bytes: usize,
 }
 
-/// How many may wait. They are added up together, each of the session's histograms once; most of them are remembered
-/// in full at that time anyway.
+/// Most frames that wait. They are added up together, each of the session's histograms once; most of them are
+/// remembered in full at that time anyway.
 const WAITING_FRAMES: usize = 32;
 const WAITING_BYTES: usize = 4 << 20;
 
@@ -157,7 +157,7 @@ impl History {
         self.total.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a frame to the session: what everybody looks at now, system calls when somebody asks, or several at once.
+    /// Adds a frame to the session: system calls on demand or several frames at once, everything else immediately.
     fn add_to_session(&self, frame: &Arc<Frame>, bytes: usize) {
         self.outline().add_all_but_calls(frame);
         let mut waiting = self.waiting.borrow_mut();
@@ -211,7 +211,7 @@ impl History {
         self.ahead = Some(glance);
     }
 
-    /// What has happened since the last frame, if that was looked at.
+    /// Calls since the last frame, if they were read.
     #[must_use]
     pub fn ahead(&self) -> Option<&Glance> {
         self.ahead.as_ref()
@@ -316,7 +316,7 @@ impl History {
         sum
     }
 
-    /// Which processes are looked at.
+    /// The chosen processes.
     #[must_use]
     pub fn chosen(&self) -> &Chosen {
         &self.chosen
@@ -363,7 +363,7 @@ impl History {
         if self.chosen.is_empty() { Some(&slot.sums) } else { slot.narrowed.as_ref() }
     }
 
-    /// How long the newest slot is.
+    /// Length of the newest slot, ns.
     #[must_use]
     pub fn newest_span_ns(&self) -> u64 {
         self.slots.iter().rev().map(|slot| slot.to_ns - slot.from_ns).find(|span| *span > 0).unwrap_or(0)

@@ -3,27 +3,27 @@
 /// A key as it was pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// A character.
+    /// A printable character.
     Char(char),
     /// A character with Ctrl.
     Ctrl(char),
-    /// Named keys.
+    /// The Enter key.
     Enter,
-    /// Escape.
+    /// The Escape key.
     Esc,
-    /// Tabulator.
+    /// The tabulator key.
     Tab,
     /// Shift and tabulator.
     BackTab,
     /// Deletes to the left.
     Backspace,
-    /// Arrow.
+    /// The arrow upwards.
     Up,
-    /// Arrow.
+    /// The arrow downwards.
     Down,
-    /// Arrow.
+    /// The arrow to the left.
     Left,
-    /// Arrow.
+    /// The arrow to the right.
     Right,
     /// A page up.
     PageUp,
@@ -33,28 +33,28 @@ pub enum Key {
     Home,
     /// To the end.
     End,
-    /// Function key.
+    /// A function key, by its number.
     F(u8),
 }
 
-/// A screen.
+/// A view of the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum View {
-    /// Where the time goes, at a glance.
+    /// Budget, rates and findings at a glance.
     Overview,
-    /// System calls.
+    /// System calls and their latencies.
     Syscalls,
     /// Waiting for a CPU.
     Scheduler,
-    /// Locks.
+    /// Locks and their waits.
     Locks,
     /// Two things side by side.
     Compare,
     /// Targets and their threads.
     Processes,
-    /// What is attached and what it costs.
+    /// Attached probes and their cost.
     Probes,
-    /// Keys.
+    /// List of all keys.
     Help,
 }
 
@@ -71,7 +71,7 @@ impl View {
         Self::Help,
     ];
 
-    /// Its title.
+    /// Title of the view.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -87,7 +87,7 @@ impl View {
     }
 }
 
-/// What a key asks for.
+/// A command that a key gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Show a view.
@@ -96,7 +96,7 @@ pub enum Command {
     NextView,
     /// The view to the left.
     PreviousView,
-    /// End.
+    /// Close the dashboard.
     Quit,
     /// Hand the terminal back to the shell for a while.
     Suspend,
@@ -140,7 +140,7 @@ pub enum Command {
     MarkA,
     /// Remember the window as B.
     MarkB,
-    /// What is compared: marks or processes.
+    /// Switch between the comparison of marks and that of processes.
     Versus,
     /// The selected probe off, or on again.
     SwitchProbe,
@@ -161,13 +161,13 @@ pub enum Command {
 pub struct Binding {
     /// Any of these.
     pub keys: &'static [Key],
-    /// How help and README name them.
+    /// Name of the keys in help and README.
     pub shown: &'static str,
     /// One or two words for the footer, where there is room for it.
     pub footer: Option<&'static str>,
     /// A sentence for help and README.
     pub help: &'static str,
-    /// What it asks for.
+    /// The command that the keys give.
     pub command: Command,
 }
 
@@ -225,7 +225,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Key::Ctrl('z')], "Ctrl-Z", None, "Suspend; `fg` resumes", Command::Suspend),
 ];
 
-/// What a key asks for.
+/// The command of a key.
 #[must_use]
 pub fn command(key: Key) -> Option<Command> {
     BINDINGS.iter().find(|binding| binding.keys.contains(&key)).map(|binding| binding.command)

@@ -1,8 +1,8 @@
 //! The dashboard: the only part that needs a terminal.
 //!
 //! A thread of its own reads keys and draws. It owns what it shows; frames come to it through a [`mailbox`] that never
-//! makes anybody wait, and it never waits for the terminal. So a slow terminal cannot delay the reading of counters, and
-//! the reading of counters cannot delay a key.
+//! makes the sender wait, and it never waits for the terminal. So a slow terminal cannot delay the reading of counters,
+//! and the reading of counters cannot delay a key.
 #![forbid(unsafe_code)]
 
 mod app;
@@ -49,7 +49,7 @@ pub use screen::{Find, Outside, Request};
 use signals::Signals;
 use terminal::Terminal;
 
-/// Why there is no dashboard.
+/// Reason why there is no dashboard.
 #[derive(Debug, thiserror::Error)]
 pub enum TuiError {
     /// The terminal refuses.
@@ -72,14 +72,14 @@ impl Dashboard {
     /// Takes over the terminal and shows a session that has just begun.
     ///
     /// # Errors
-    /// When the terminal cannot be used.
+    /// If the terminal cannot be used.
     pub fn open(facts: Facts, look: Look, outside: Outside) -> Result<Self, TuiError> {
         let mailbox = Arc::new(Mailbox::new().map_err(io::Error::from)?);
         let session = Arc::new(Mutex::new(Session::new(facts.header.clone())));
         let app = App::new(facts, History::new(Arc::clone(&session), Limits::LIVE));
         let mut screen = screen(app, look, outside, Some(Arc::clone(&mailbox)))?;
         let run = move || {
-            // Whatever ends it, a panic included: the session must not go on unseen.
+            // For every end, a panic included: the session must not go on unseen.
             let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| screen.run()));
             (screen.outside.request)(Request::Stop);
             drop(screen);
@@ -118,7 +118,7 @@ impl Dashboard {
     /// Waits until the screen is closed; the session as all frames together make it.
     ///
     /// # Errors
-    /// When it has failed; the session is whole all the same.
+    /// If it has failed; the session is whole all the same.
     pub fn close(self) -> (Session, Result<(), TuiError>) {
         let ended = match self.thread.join() {
             // A terminal that is gone has ended the session, as it should.
@@ -137,10 +137,10 @@ fn screen(app: App, look: Look, outside: Outside, mailbox: Option<Arc<Mailbox>>)
     Ok(Screen { app, look, terminal, signals, decoder: Decoder::default(), mailbox, outside, found: None })
 }
 
-/// Shows a recording until somebody quits.
+/// Shows a recording until the user quits.
 ///
 /// # Errors
-/// When the terminal cannot be used.
+/// If the terminal cannot be used.
 pub fn replay(
     facts: Facts,
     look: Look,

@@ -1,4 +1,4 @@
-//! Frames on their way to the screen. Whoever brings them never waits: what the screen has not fetched is merged.
+//! Frames on their way to the screen. The sender never waits: frames that the screen has not fetched are merged.
 
 use std::{
     collections::VecDeque,
@@ -15,31 +15,31 @@ use rustix::{
 /// Frames that wait side by side; more are merged into the last one.
 const ROOM: usize = 8;
 
-/// How the frames end.
+/// End of the frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The screen stays until somebody has seen it.
+    /// The screen stays until the user has seen this message.
     Stay(String),
     /// The screen goes.
     Close,
 }
 
-/// What waits.
+/// Frames and messages that wait for the screen.
 #[derive(Debug, Default)]
 pub struct Mail {
     /// Frames in their order.
     pub frames: VecDeque<Frame>,
-    /// What has happened since the last of them.
+    /// Calls since the last of them.
     pub glance: Option<Glance>,
     /// Nothing comes after them.
     pub end: Option<End>,
-    /// How far getting ready has come.
+    /// Progress of the preparation.
     pub preparing: Option<String>,
     /// The session has begun, with this header.
     pub begun: Option<Box<Header>>,
 }
 
-/// Where they wait.
+/// Queue between the session and the screen.
 #[derive(Debug)]
 pub struct Mailbox {
     mail: Mutex<Mail>,
@@ -50,7 +50,7 @@ impl Mailbox {
     /// An empty one.
     ///
     /// # Errors
-    /// When there are no descriptors left.
+    /// If there are no descriptors left.
     pub fn new() -> Result<Self, Errno> {
         let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
         Ok(Self { mail: Mutex::default(), bell })
@@ -102,7 +102,7 @@ impl Mailbox {
         std::mem::take(&mut *mail)
     }
 
-    /// What becomes readable when something waits.
+    /// A descriptor that becomes readable when something waits.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
     }

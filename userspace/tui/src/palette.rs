@@ -1,26 +1,26 @@
-//! Colours and characters, for whatever the terminal can show.
+//! Colours and characters, for any kind of terminal.
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// How many colours there are.
+/// Number of colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// None: weight and reversal only.
     None,
     /// The terminal's own sixteen.
     Sixteen,
-    /// 256.
+    /// A palette of 256.
     Indexed,
     /// All of them.
     True,
 }
 
-/// What something means; the look decides how it is painted.
+/// Meaning of a text; the look decides how it is painted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// Ordinary text.
+    /// Text without a special meaning.
     Plain,
-    /// A heading.
+    /// The heading of a part.
     Title,
     /// Less important than what stands around it.
     Faint,
@@ -32,7 +32,7 @@ pub enum Tone {
     Selected,
     /// Bars and lines of ordinary charts, and side A.
     First,
-    /// Side B.
+    /// Bars and lines of side B.
     Second,
     /// Running outside of calls.
     User,
@@ -44,16 +44,16 @@ pub enum Tone {
     Blocked,
     /// Stopped, traced or frozen.
     Stopped,
-    /// Not known.
+    /// Time in an unknown state.
     Unknown,
 }
 
-/// What the terminal can show.
+/// Abilities of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// Its colours.
+    /// Colours that it shows.
     pub depth: Depth,
-    /// Whether only ASCII is safe.
+    /// True if only ASCII is safe.
     pub ascii: bool,
 }
 
@@ -70,7 +70,7 @@ const EIGHTHS_RIGHT: [&str; 9] =
     [" ", "\u{258f}", "\u{258e}", "\u{258d}", "\u{258c}", "\u{258b}", "\u{258a}", "\u{2589}", "\u{2588}"];
 
 impl Look {
-    /// What the environment promises. `None` for colours leaves it to the environment.
+    /// The look that the environment promises. `None` for colours leaves it to the environment.
     #[must_use]
     pub fn of_environment(colour: Option<bool>) -> Self {
         let var = |name: &str| std::env::var(name).unwrap_or_default();
@@ -87,7 +87,7 @@ impl Look {
         Self { depth, ascii: !(locale.contains("utf-8") || locale.contains("utf8")) }
     }
 
-    /// How something is painted.
+    /// Style of a tone.
     #[must_use]
     pub fn style(self, tone: Tone) -> Style {
         let plain = Style::default();
@@ -145,7 +145,7 @@ impl Look {
         }
     }
 
-    /// Where colour tells everything, the character only fills the cell.
+    /// A filled cell: where colour tells everything, the character only fills it.
     fn full(self, colour: Color, shade: &'static str) -> (&'static str, Style) {
         if self.ascii {
             return (shade, Style::default().fg(colour));

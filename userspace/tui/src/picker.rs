@@ -1,4 +1,4 @@
-//! Which process? A list to choose from, with what each takes of a CPU.
+//! Choice of a process: a list with the CPU share of each.
 
 use std::{
     collections::HashMap,
@@ -23,17 +23,17 @@ use super::{
 /// A process that could be traced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Its id.
+    /// Process id, as `/proc` shows it.
     pub pid: u32,
-    /// Its name.
+    /// Name of the process.
     pub comm: String,
-    /// Its threads.
+    /// Number of threads.
     pub threads: u32,
     /// CPU time that it has used so far, ns.
     pub cpu_ns: u64,
 }
 
-/// How often the list is read anew.
+/// Time between readings of the list.
 const REFRESH: Duration = Duration::from_secs(1);
 
 /// The list and what is done with it.
@@ -47,14 +47,14 @@ struct Picker {
     shares: HashMap<u32, f64>,
 }
 
-/// What a key came to.
+/// Result of a key.
 #[derive(Debug, PartialEq, Eq)]
 enum Picked {
-    /// Nothing yet.
+    /// No choice yet.
     Not,
-    /// Nobody.
-    Nobody,
-    /// This process.
+    /// The user left without a choice.
+    None,
+    /// The process with this id.
     Process(u32),
     /// Stop for a while.
     Suspend,
@@ -102,9 +102,9 @@ impl Picker {
 
     fn key(&mut self, key: Key, page: isize) -> Picked {
         match key {
-            Key::Ctrl('c') => return Picked::Nobody,
+            Key::Ctrl('c') => return Picked::None,
             Key::Ctrl('z') => return Picked::Suspend,
-            Key::Esc if self.typed.is_empty() => return Picked::Nobody,
+            Key::Esc if self.typed.is_empty() => return Picked::None,
             Key::Esc => self.typed.clear(),
             Key::Enter => return self.selected().map_or(Picked::Not, Picked::Process),
             Key::Char(c) => self.typed.push(c),
@@ -138,10 +138,10 @@ impl Picker {
     }
 }
 
-/// Lets somebody choose one of the processes that `list` tells; `None` for none.
+/// Lets the user choose one of the processes that `list` returns; `None` for none.
 ///
 /// # Errors
-/// When the terminal cannot be used.
+/// If the terminal cannot be used.
 pub fn pick(look: Look, mut list: impl FnMut() -> Vec<Entry>) -> io::Result<Option<u32>> {
     let mut signals = Signals::listen()?;
     let mut terminal = Terminal::take_over(look.depth != Depth::None)?;
@@ -174,7 +174,7 @@ pub fn pick(look: Look, mut list: impl FnMut() -> Vec<Entry>) -> io::Result<Opti
         for key in keys {
             match picker.key(key, isize::from(terminal.size().height as i16 / 2)) {
                 Picked::Not => picker.prepare(),
-                Picked::Nobody => return Ok(None),
+                Picked::None => return Ok(None),
                 Picked::Process(pid) => return Ok(Some(pid)),
                 Picked::Suspend => signals::suspend_job()?,
             }
@@ -225,8 +225,8 @@ mod tests {
         picker.prepare();
         assert_eq!((picker.table.rows.len(), picker.selected()), (1, Some(1)));
         assert_eq!(picker.key(Key::Esc, 5), Picked::Not);
-        assert_eq!(picker.key(Key::Esc, 5), Picked::Nobody);
-        assert_eq!(picker.key(Key::Ctrl('c'), 5), Picked::Nobody);
+        assert_eq!(picker.key(Key::Esc, 5), Picked::None);
+        assert_eq!(picker.key(Key::Ctrl('c'), 5), Picked::None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
     tables::{Cell, Column, Item, Row},
 };
 
-/// Whether numbers are sums or rates.
+/// Unit of numbers: sums or rates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Unit {
     /// Sums since the start.
@@ -40,7 +40,7 @@ impl Unit {
         if self == Self::Sum { noun.to_owned() } else { format!("{noun}/s") }
     }
 
-    /// A count.
+    /// The cell of a count.
     #[must_use]
     pub fn count(self, count: u64) -> Cell {
         match self {
@@ -52,7 +52,7 @@ impl Unit {
         }
     }
 
-    /// A time.
+    /// The cell of a time.
     #[must_use]
     pub fn time(self, ns: u64) -> Cell {
         match self {
@@ -120,7 +120,7 @@ pub fn calls(period: &Period, arch: &str, cumulated: bool) -> Table {
     Table { columns, rows: some.map(|(call, stats)| row((*call, stats))).collect() }
 }
 
-/// Who woke the targets.
+/// Table of the targets' wakers.
 #[must_use]
 pub fn wakers(sums: &Sums, unit: Unit) -> Table {
     let columns = vec![
@@ -143,7 +143,7 @@ pub fn wakers(sums: &Sums, unit: Unit) -> Table {
     Table { columns, rows: sums.sched.iter().flat_map(|sched| &sched.wakers).map(row).collect() }
 }
 
-/// Locks.
+/// Table of locks.
 #[must_use]
 pub fn locks(sums: &Sums, unit: Unit) -> Table {
     let columns = vec![
@@ -180,7 +180,7 @@ pub fn locks(sums: &Sums, unit: Unit) -> Table {
     Table { columns, rows: rows.collect() }
 }
 
-/// Whether it was fought for. What was comes first, and there what cost most.
+/// Cell of the verdict. Contended locks come first, and among them those that cost most.
 fn verdict(lock: &Lock) -> Cell {
     let verdict = lock.verdict();
     // No wait takes 10^19 ns.

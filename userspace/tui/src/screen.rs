@@ -22,7 +22,7 @@ use super::{
     wait,
 };
 
-/// What the screen asks of those who measure.
+/// A request of the screen to the measuring part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// End the session.
@@ -38,12 +38,12 @@ pub enum Request {
 /// Writes a session as JSON, or says why it cannot.
 pub type Encode = dyn Fn(&Session) -> Result<Vec<u8>, String> + Send;
 
-/// What stands out in a session, in sentences.
+/// Finds what stands out in a session, in sentences.
 pub type Find = dyn Fn(&Session) -> Vec<String> + Send;
 
-/// How the screen reaches the rest of the program.
+/// Channels from the screen to the rest of the program.
 pub struct Outside {
-    /// Takes requests.
+    /// Receives the requests of the screen.
     pub request: Box<dyn Fn(Request) + Send>,
     /// Writes a session as JSON.
     pub json: Box<Encode>,
@@ -56,7 +56,7 @@ pub struct Outside {
 /// Frames alone draw at most this often; keys draw at once.
 const FRAME_PAUSE: Duration = Duration::from_millis(95);
 
-/// What stands out is looked for at most this often: all locks of the session are gone through for it. Where there are very
+/// Findings are computed at most this often: all locks of the session are gone through for it. Where there are very
 /// many, the pause is as much longer as keeps it below a tenth of a percent of a CPU.
 const FINDINGS_PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_OF_COST: u32 = 1000;
@@ -70,15 +70,15 @@ pub struct Screen {
     pub decoder: Decoder,
     pub mailbox: Option<Arc<Mailbox>>,
     pub outside: Outside,
-    /// When it may be looked again for what stands out, and how much had happened when it was.
+    /// Time at which findings may be computed again, and the number of events at the last time.
     pub found: Option<(Instant, u64)>,
 }
 
-/// Whether the loop goes on.
+/// Result of a step of the loop: true if it goes on.
 type Goes = io::Result<bool>;
 
 impl Screen {
-    /// Runs until somebody quits, or the terminal is gone.
+    /// Runs until the user quits, or the terminal is gone.
     pub fn run(&mut self) -> io::Result<()> {
         let (mut dirty, mut urgent, mut drawn) = (true, true, Instant::now());
         loop {
@@ -175,7 +175,7 @@ impl Screen {
         Ok(true)
     }
 
-    /// Whether a running session has ended without a last look being asked for.
+    /// Reports whether a running session has ended without a last look being asked for.
     fn closing(&self) -> bool {
         self.mailbox.is_none() && self.app.facts.interval.is_some()
     }

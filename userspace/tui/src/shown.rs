@@ -1,4 +1,4 @@
-//! What is on screen, as plain values: the sums of the period, and the table of the view.
+//! Contents of the screen, as plain values: the sums of the period, and the table of the view.
 
 use model::hist::Hist;
 pub use model::text::name;
@@ -15,7 +15,7 @@ use super::{
 /// A table before it is drawn.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// Its columns.
+    /// Columns, from left to right.
     pub columns: Vec<Column>,
     /// Its rows, in order, without those that the filter leaves out.
     pub rows: Vec<Row>,
@@ -24,24 +24,24 @@ pub struct Table {
 /// The same thing on two sides.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pair {
-    /// What it is.
+    /// Name of the thing.
     pub name: String,
-    /// How often, on each side.
+    /// Number of events on each side.
     pub counts: [u64; 2],
     /// Its distribution, on each side.
     pub values: [Hist; 2],
 }
 
-/// What has been put together for the screen.
+/// Data that has been put together for the screen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shown {
-    /// What the numbers are about.
+    /// The period of the numbers.
     pub period: Period,
     /// The table of the view.
     pub table: Table,
-    /// What is compared: names and times of both sides.
+    /// Names and periods of the compared sides.
     pub sides: [Option<(String, Period)>; 2],
-    /// Their distributions.
+    /// Distributions of both sides.
     pub pairs: Vec<Pair>,
 }
 
@@ -149,7 +149,7 @@ pub fn as_tree(table: &mut Table, sums: &Sums, state: &mut TableState, filter: &
             table.rows.push(row);
         }
     }
-    // Whoever is its own ancestor, by reused ids, is shown all the same.
+    // A process that is its own ancestor, because ids were reused, is shown all the same.
     table.rows.extend(rows.into_iter().flatten());
     state.settle(&table.rows);
 }

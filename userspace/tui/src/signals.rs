@@ -14,16 +14,16 @@ use signal_hook::{
     low_level::{emulate_default_handler, pipe, unregister},
 };
 
-/// What a signal asks for.
+/// Request that a signal stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// The window has another size.
     Resize,
     /// Stop until further notice.
     Suspend,
-    /// It goes on, after whatever happened to the terminal.
+    /// The process continues, and the terminal may have changed in the meantime.
     Resume,
-    /// End.
+    /// End the session.
     End,
 }
 
@@ -46,7 +46,7 @@ impl Signals {
     /// Begins to listen.
     ///
     /// # Errors
-    /// When there are no descriptors left.
+    /// If there are no descriptors left.
     pub fn listen() -> io::Result<Self> {
         let mut heard = Vec::new();
         for (signal, wish) in SIGNALS {
@@ -57,12 +57,12 @@ impl Signals {
         Ok(Self { heard })
     }
 
-    /// What becomes readable when a signal has come.
+    /// Descriptors that become readable when a signal has come.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.heard.iter().map(|(stream, ..)| stream.as_fd())
     }
 
-    /// What was wished for, each once.
+    /// Requests of the signals that have come, each once.
     pub fn wishes(&mut self) -> Vec<Wish> {
         let came = |(stream, _, wish): &mut (UnixStream, SigId, Wish)| {
             let mut some = [0; 64];
@@ -83,7 +83,7 @@ impl Drop for Signals {
 /// Asks for a stop: all of a job stop together, as if the terminal had seen to it.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn suspend_job() -> io::Result<()> {
     Ok(rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?)
 }
@@ -91,7 +91,7 @@ pub fn suspend_job() -> io::Result<()> {
 /// Stops this process; returns when it goes on.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn stop_here() -> io::Result<()> {
     emulate_default_handler(SIGTSTP)
 }

@@ -1,4 +1,4 @@
-//! What an interval comes to, all shown processes together: small enough to be kept for every frame of the last
+//! Sums of an interval, all shown processes together: small enough to be kept for every frame of the last
 //! minutes, and to be added up anew for every screen.
 
 use std::{
@@ -19,27 +19,27 @@ use model::{
 /// The sum over some processes and some time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sums {
-    /// How long it was.
+    /// Length of the interval, ns.
     pub span_ns: u64,
-    /// System calls.
+    /// System calls, by call and operation.
     pub calls: BTreeMap<Call, CallStats>,
     /// Scheduling; `None` where no such probe ran.
     pub sched: Option<SchedStats>,
-    /// Locks.
+    /// Locks, by process and place.
     pub locks: BTreeMap<LockKey, Lock>,
     /// Mutexes by kind, where counters inside of the processes were asked for.
     pub inline: BTreeMap<InlineKind, InlineStats>,
-    /// Each process.
+    /// Each process in few numbers.
     pub processes: BTreeMap<ProcessKey, Brief>,
-    /// What was counted and what was not, of the whole session.
+    /// Numbers of events that were counted and of those that were not, of the whole session.
     pub ledger: Ledger,
-    /// What the measurement cost.
+    /// Cost of the measurement.
     pub overhead: Overhead,
-    /// See [`Self::call_totals`].
+    /// Cache of [`Self::call_totals`].
     totals: Totals,
 }
 
-/// What all calls come to, once somebody has asked.
+/// Sums over all calls, computed on first use.
 #[derive(Clone, Debug, Default)]
 struct Totals(OnceLock<(u64, u64, u64)>);
 
@@ -55,49 +55,49 @@ impl PartialEq for Totals {
 pub struct LockKey {
     /// The process, unless it is shared.
     pub pid: Option<u32>,
-    /// Where it lies.
+    /// Place of the lock.
     pub place: LockPlace,
 }
 
-/// What is known of a lock.
+/// Data of a lock.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lock {
     /// The name of the process, or of the first of several.
     pub comm: String,
     /// Futex operations by name.
     pub futexes: BTreeMap<String, FutexStats>,
-    /// Whose lock it is, where probes in the library say.
+    /// Runtime of the lock, where probes in the library say.
     pub runtime: Option<String>,
     /// Its kind, where that is known.
     pub kind: Option<MutexKind>,
-    /// Whether the library's own places told those probes of spins.
+    /// True if the library's own probe sites report spins.
     pub tells_spins: bool,
-    /// What those probes saw.
+    /// Numbers from those probes.
     pub mutex: Option<MutexStats>,
 }
 
 /// A process in few numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Brief {
-    /// Its name.
+    /// Name of the process.
     pub comm: String,
-    /// Who forked it.
+    /// The process that forked it.
     pub parent: Option<u32>,
     /// Threads that were ever followed.
     pub threads: u32,
-    /// How it ended.
+    /// Its exit, once it has ended.
     pub exit: Option<Exit>,
-    /// How many ended processes of this name it stands for; 0 where it is one.
+    /// Number of ended processes of this name that it stands for; 0 where it is one.
     pub folded: u64,
-    /// System calls.
+    /// Number of system calls.
     pub calls: u64,
-    /// Failed ones.
+    /// Number of failed calls.
     pub errors: u64,
     /// Time in calls that ended.
     pub call_ns: u64,
     /// Times that it left a CPU.
     pub switches: u64,
-    /// Where its time went; `None` where no scheduler probe ran.
+    /// Its time by use; `None` where no scheduler probe ran.
     pub budget: Option<Budget>,
 }
 
@@ -331,7 +331,7 @@ impl Lock {
         self.futexes.values().map(|stats| stats.wait.count()).sum()
     }
 
-    /// Whether it was fought for: spinning always is; of sleeping one operation that fights is enough.
+    /// Verdict on the lock: spinning is contention; of sleeping one operation that fights is enough.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         if self.mutex.as_ref().is_some_and(|mutex| mutex.contended > 0) {
@@ -341,15 +341,15 @@ impl Lock {
         waiting.map(|(op, stats)| stats.verdict(op)).min().unwrap_or(Verdict::Unclear)
     }
 
-    /// Whether it is known how often spinning got it. Most kinds of mutexes do not spin, and of some libraries only the
-    /// beginning of the slow path is seen.
+    /// Reports whether the number of acquisitions by spinning is known. Most kinds of mutexes do not spin, and of some
+    /// libraries only the beginning of the slow path is seen.
     #[must_use]
     pub fn counts_spins(&self) -> bool {
         let told = self.tells_spins || self.mutex.as_ref().is_some_and(|it| it.spin_count.count() > 0);
         told && self.kind.is_none_or(MutexKind::spins)
     }
 
-    /// Time spun, ns; `None` where nobody measured it, or nobody spins.
+    /// Time spun, ns; `None` where it was not measured, or the mutex does not spin.
     #[must_use]
     pub fn spun_ns(&self) -> Option<u64> {
         let mutex = self.mutex.as_ref().filter(|_| self.kind.is_none_or(MutexKind::spins));
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn time_to_the_end_of_a_spin_is_none_where_nobody_spins() {
+    fn spun_time_is_none_for_locks_that_do_not_spin() {
         let mut stats = MutexStats::default();
         stats.spin_time.record(0);
         let lock = |form| Lock {

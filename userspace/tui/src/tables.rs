@@ -1,4 +1,4 @@
-//! What every table can do: an order, a selected row, a part that is on screen, a filter.
+//! Parts that every table has: an order, a selected row, a part that is on screen, a filter.
 
 use std::cmp::Ordering;
 
@@ -9,20 +9,20 @@ use super::sums::LockKey;
 /// A cell: what is shown, and what it is sorted by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
-    /// As shown.
+    /// Text as shown.
     pub text: String,
     /// Its weight; `None` comes last in either direction. Cells without any are sorted by their text.
     pub weight: Option<f64>,
 }
 
 impl Cell {
-    /// A name.
+    /// A cell with a name.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), weight: None }
     }
 
-    /// A number.
+    /// A cell with a number.
     #[must_use]
     pub fn number(text: impl Into<String>, weight: f64) -> Self {
         Self { text: text.into(), weight: Some(weight) }
@@ -38,14 +38,14 @@ impl Cell {
     }
 }
 
-/// What a row stands for.
+/// The thing that a row stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// A system call.
     Call(Call),
-    /// A lock.
+    /// A lock of a process, or a shared one.
     Lock(LockKey),
-    /// A process.
+    /// A target process.
     Process(ProcessKey),
     /// A pair of distributions, by its place in the comparison.
     Pair(usize),
@@ -58,16 +58,16 @@ pub enum Item {
 /// A row: what it stands for, and its cells. The text of the first one is its identity, or the key of a process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// What it is about.
+    /// The thing that it stands for.
     pub of: Item,
     /// One cell for each column.
     pub cells: Vec<Cell>,
 }
 
-/// A column.
+/// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its heading.
+    /// Heading of the column.
     pub title: String,
     /// Numbers stand right and are sorted from the largest down.
     pub number: bool,
@@ -89,16 +89,16 @@ impl Column {
     }
 }
 
-/// How a table is looked at.
+/// State of a table: order and selection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableState {
     /// The column that it is sorted by.
     pub sort: usize,
-    /// Whether the order is turned.
+    /// True if the order is reversed.
     pub reversed: bool,
     /// The selected row.
     pub selected: usize,
-    /// Whether somebody has moved the selection: it then stays with its row, wherever that goes.
+    /// True once the user has moved the selection: it then stays with its row, even if the row moves.
     touched: bool,
     row: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The terminal: taken over and given back, whatever happens; written to without ever waiting for it.
+//! The terminal: taken over, and given back at every kind of end; written to without ever waiting for it.
 
 use std::{
     fs::{File, OpenOptions},
@@ -33,16 +33,16 @@ use rustix::{
 
 /// The terminal that is to be given back, while one is taken over.
 static TAKEN: Mutex<Option<Arc<File>>> = Mutex::new(None);
-/// How long a terminal that takes nothing is waited for when it is given back.
+/// Longest wait for a terminal that takes nothing, when it is given back.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A terminal that is taken over; it is given back when dropped.
 #[derive(Debug)]
 pub struct Terminal {
     file: Arc<File>,
-    /// What it has not taken yet.
+    /// Bytes that it has not taken yet.
     pending: Vec<u8>,
-    /// What it shows; `None` when that is not known.
+    /// The screen that it shows; `None` when that is not known.
     shown: Option<Buffer>,
 }
 
@@ -50,9 +50,9 @@ impl Terminal {
     /// Takes over the terminal of standard output.
     ///
     /// # Errors
-    /// When it cannot be opened or switched.
+    /// If it cannot be opened or switched.
     pub fn take_over(colour: bool) -> io::Result<Self> {
-        // An opening of its own: not to wait is then nobody else's business.
+        // An open file description of its own: non-blocking mode then affects no other process.
         let own = OpenOptions::new()
             .write(true)
             .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
@@ -68,10 +68,10 @@ impl Terminal {
         Ok(terminal)
     }
 
-    /// Takes it over again, after it was given back or somebody else had it.
+    /// Takes it over again, after it was given back or another process had it.
     ///
     /// # Errors
-    /// When it cannot be switched.
+    /// If it cannot be switched.
     pub fn enter(&mut self) -> io::Result<()> {
         disable_raw_mode()?;
         enable_raw_mode()?;
@@ -87,7 +87,7 @@ impl Terminal {
         restore();
     }
 
-    /// Its size.
+    /// Size of the terminal.
     #[must_use]
     pub fn size(&self) -> Rect {
         let size = tcgetwinsize(&*self.file).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
@@ -99,13 +99,13 @@ impl Terminal {
         self.shown = None;
     }
 
-    /// Whether it has taken everything.
+    /// Reports whether it has taken everything.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// What becomes ready when it can take more.
+    /// A descriptor that becomes ready when it can take more.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
@@ -114,7 +114,7 @@ impl Terminal {
     /// Shows a screen: only what has changed is written.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn show(&mut self, screen: Buffer) -> io::Result<()> {
         let known = self.shown.take().filter(|shown| shown.area == screen.area);
         let known = match known {
@@ -133,7 +133,7 @@ impl Terminal {
     /// Writes as much as it takes now.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn flush(&mut self) -> io::Result<()> {
         while !self.pending.is_empty() {
             match (&*self.file).write(&self.pending) {
@@ -193,10 +193,10 @@ fn hook_panics() {
     });
 }
 
-/// What was typed so far; to be called when there is something.
+/// Reads the input so far; to be called when there is some.
 ///
 /// # Errors
-/// When the terminal is gone.
+/// If the terminal is gone.
 pub fn typed() -> io::Result<Vec<u8>> {
     let mut bytes = [0; 1024];
     match rustix::io::read(rustix::stdio::stdin(), &mut bytes) {

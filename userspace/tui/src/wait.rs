@@ -1,4 +1,4 @@
-//! Waits for whatever comes first: keys, room on the terminal, signals, mail.
+//! Waits for the first of several events: keys, room on the terminal, signals, mail.
 
 use std::{io, os::fd::BorrowedFd, time::Duration};
 
@@ -9,7 +9,7 @@ use rustix::{
 
 use super::{mailbox::Mailbox, signals::Signals, terminal::Terminal};
 
-/// What there is to do.
+/// Events that are ready.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
     /// Something was typed.
@@ -23,7 +23,7 @@ pub struct Ready {
 /// Waits, at most for so long.
 ///
 /// # Errors
-/// When the terminal is gone.
+/// If the terminal is gone.
 pub fn wait(
     terminal: &Terminal,
     signals: &Signals,

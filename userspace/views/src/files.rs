@@ -1,5 +1,5 @@
-//! Output files, created so that nobody can make root write where it should not: no symbolic link is followed, nothing
-//! but a regular file is cut off, and what is made belongs to the user behind `sudo` and to nobody else.
+//! Output files, created so that no other user can make root write where it should not: no symbolic link is followed,
+//! nothing but a regular file is truncated, and a new file belongs to the user behind `sudo` and to no other user.
 
 use std::{
     fs::File,
@@ -22,7 +22,7 @@ pub fn outlive_size_limit() {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
-/// Where a path leads to: equal places are one file, also where it is not there yet.
+/// Canonical form of a path: equal results are one file, also where it is not there yet.
 #[must_use]
 pub fn place(path: &Path) -> PathBuf {
     let whole = path.canonicalize().or_else(|_| {
@@ -33,7 +33,7 @@ pub fn place(path: &Path) -> PathBuf {
     whole.unwrap_or_else(|_| path.to_owned())
 }
 
-/// Why a file could not be created or written.
+/// Reason why a file could not be created or written.
 #[derive(Debug, Error)]
 pub enum FileError {
     /// A symbolic link in the path, as root.
@@ -42,15 +42,15 @@ pub enum FileError {
          for standard output", .0.display()
     )]
     Symlink(PathBuf),
-    /// A directory.
+    /// The path is a directory.
     #[error("cannot create {}: it is a directory; name a file in it", .0.display())]
     Directory(PathBuf),
     /// Neither a regular file nor a terminal or the like.
     #[error("cannot write to {}: it is a {what}, not a regular file; name another file", .path.display())]
     NotRegular {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// What it is.
+        /// Type of the file, in words.
         what: &'static str,
     },
     /// A file of another user, as root.
@@ -62,21 +62,21 @@ pub enum FileError {
     /// Opening failed for another reason.
     #[error("cannot create {}: {cause}; {remedy}", .path.display())]
     Create {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Error of the system.
         cause: String,
-        /// What helps.
+        /// Advice to the user.
         remedy: &'static str,
     },
-    /// Writing failed.
+    /// The system refused to write.
     #[error("cannot write to {}: {cause}; {remedy}", .path.display())]
     Write {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Error of the system.
         cause: String,
-        /// What helps.
+        /// Advice to the user.
         remedy: &'static str,
     },
 }
@@ -88,10 +88,10 @@ pub struct OutputFile {
     path: PathBuf,
 }
 
-/// On whose behalf a file is created.
+/// The user on whose behalf a file is created.
 #[derive(Clone, Copy, Debug, Default)]
 struct Caller {
-    /// Whether the process may do what its user may not.
+    /// True if the process has rights that its user lacks.
     root: bool,
     /// The user behind `sudo`.
     owner: Option<(Uid, Gid)>,
@@ -100,7 +100,7 @@ struct Caller {
 /// Creates a file, or empties it where it exists.
 ///
 /// # Errors
-/// When it cannot be created, or must not be overwritten.
+/// If it cannot be created, or must not be overwritten.
 pub fn create(path: &Path) -> Result<OutputFile, FileError> {
     let root = rustix::process::geteuid().is_root();
     let id = |name| std::env::var(name).ok()?.parse::<u32>().ok().filter(|id| *id != u32::MAX);
@@ -183,7 +183,7 @@ fn refused(path: &Path, errno: Errno) -> FileError {
     FileError::Create { path, cause: cause(&errno.into()), remedy }
 }
 
-/// What the system says, without the number behind it, fit to stand within a sentence.
+/// Message of the system for an error, without its number, fit to stand within a sentence.
 #[must_use]
 pub fn cause(error: &io::Error) -> String {
     let text = error.to_string();
@@ -196,7 +196,7 @@ impl OutputFile {
     /// Appends bytes. What was written can be read by others at once, even if this process dies.
     ///
     /// # Errors
-    /// When the file system refuses: the file then holds a part.
+    /// If the file system refuses: the file then holds a part.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), FileError> {
         self.file.write_all(bytes).map_err(|error| self.failed(&error))
     }
@@ -233,7 +233,7 @@ mod tests {
         create_for(path, caller).unwrap_err().to_string()
     }
 
-    /// The rules for root hold for whoever runs the tests, but for the owner: files made here are not root's then.
+    /// Root's rules with the uid of the running tests as owner: files made here would not belong to root.
     fn as_root() -> Caller {
         let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
         Caller { root: true, owner: Some((uid, gid)) }

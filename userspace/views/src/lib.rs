@@ -1,4 +1,4 @@
-//! What a session is made into: a text report, exports, recordings, comparisons; and how such files are written safely.
+//! Views of a session: a text report, exports, recordings, comparisons; and safe writing of such files.
 #![forbid(unsafe_code)]
 
 pub mod compare;

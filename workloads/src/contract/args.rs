@@ -31,12 +31,12 @@ pub struct CommonArgs {
     pub rounds: u32,
 }
 
-/// How much to warm up.
+/// Amount of warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Warmup {
     /// So many operations.
     Operations(u64),
-    /// So long.
+    /// A time to warm up for.
     Time(Duration),
 }
 

@@ -41,7 +41,7 @@ impl CpuList {
         Self(self.0[..self.0.len().min(1)].to_vec())
     }
 
-    /// How many CPUs are listed; never zero.
+    /// Number of CPUs listed; never zero.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a list of no CPUs cannot be made")]
     pub fn len(&self) -> usize {

@@ -57,7 +57,7 @@ impl Handshake {
     pub fn wait_for_go(&mut self) -> Result<bool, Refusal> {
         let Some(mut go) = self.go.take() else { return Ok(!stopping()) };
         while !stopping() {
-            // The bell of the stop signals instead of a time-out: whoever waits must not show up in a trace.
+            // The bell of the stop signals instead of a time-out: repeated polls would show up in a trace.
             let mut polled = vec![PollFd::new(&go, PollFlags::IN)];
             let bell = signal::bell();
             polled.extend(bell.as_ref().map(|bell| PollFd::new(bell, PollFlags::IN)));

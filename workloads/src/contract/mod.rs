@@ -1,4 +1,4 @@
-//! What every bundled program promises: it says when it is set up, waits for the go, does a known amount of work, and
+//! Promises of every bundled program: it says when it is set up, waits for the go, does a known amount of work, and
 //! ends by printing what it knows (its *truth*) as one JSON line or as a table.
 
 mod args;

@@ -20,7 +20,7 @@ impl Progress {
         Self { shown: false, terminal: io::stderr().is_terminal(), last: Instant::now() }
     }
 
-    /// Whether anybody can see it.
+    /// True when the progress is shown on a terminal.
     #[must_use]
     pub fn is_visible(&self) -> bool {
         self.terminal

@@ -13,11 +13,11 @@ pub struct Truth<D: Serialize> {
     pub schema: &'static str,
     /// The program: `logagg`, `shmemq`, ...
     pub family: &'static str,
-    /// What was run.
+    /// Variant of the program that was run.
     pub variant: String,
     /// A stop was asked for before the work was complete.
     pub interrupted: bool,
-    /// Whether the run's own invariants hold.
+    /// True when the run's own invariants hold.
     pub holds: bool,
     /// The family's own fields.
     #[serde(flatten)]

@@ -10,7 +10,7 @@ use super::lines::Lines;
 use super::{Admitted, Arrangement, Event, EventBuffer, PAYLOAD, Tally};
 use crate::atomic::{AcqRel, Acquire, AtomicU64, Relaxed, Release, SeqCst};
 
-/// Which compare-and-swap is used.
+/// Kind of compare-and-swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exchange {
     /// May fail for no reason; one instruction less where a CPU has load-linked/store-conditional. The same on x86.
@@ -42,7 +42,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Empty buffers.
+    /// Makes empty buffers.
     #[must_use]
     pub fn new(arrangement: Arrangement, exchange: Exchange, order: Order) -> Self {
         let Arrangement { endpoints, limits, padded, store } = arrangement;

@@ -1,4 +1,4 @@
-//! What an endpoint remembers, and how an event changes it: one definition for every implementation.
+//! State of an endpoint, and its change by an event: one definition for every implementation.
 //!
 //! | bits | field | bounds |
 //! | --- | --- | --- |
@@ -55,10 +55,10 @@ pub const MAX_CAPACITY: u16 = 1 << (FILL.width - 1);
 /// Most refusals in a row that are told apart.
 pub const MAX_FAILURES: u8 = FAILURES.max() as u8;
 
-/// Whether events are let in.
+/// State of the circuit breaker, which decides whether events are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Breaker {
-    /// All.
+    /// Events are accepted.
     #[default]
     Closed,
     /// None until the cool-down is over.
@@ -78,12 +78,12 @@ pub struct Limits {
     pub cooldown: u16,
 }
 
-/// What became of an event.
+/// Outcome of an offer of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Let in.
+    /// Stored in the endpoint.
     Accepted,
-    /// No room.
+    /// Refused for lack of room.
     Full,
     /// No room, and this refusal opened the breaker.
     Tripped,
@@ -91,7 +91,7 @@ pub enum Outcome {
     Open,
 }
 
-/// What matters of an event besides its payload.
+/// Properties of an event besides its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// 0 (low) to 3 (critical).
@@ -107,7 +107,7 @@ pub struct Mark {
 pub struct Fields {
     /// Accepted so far, modulo [`EVENTS_WRAP`].
     pub events: u32,
-    /// Waiting.
+    /// Events that wait in the endpoint.
     pub fill: u16,
     /// Of the last accepted event, or of the opening of the breaker.
     pub tick: u16,
@@ -117,7 +117,7 @@ pub struct Fields {
     pub full: bool,
     /// Compressed data among the waiting, since it was last empty.
     pub compressed: bool,
-    /// Whether events are let in.
+    /// State of the circuit breaker.
     pub breaker: Breaker,
     /// Refusals in a row.
     pub failures: u8,
@@ -215,7 +215,7 @@ impl Fields {
     }
 }
 
-/// Whether a payload starts like gzip, zlib, zstd, xz, bzip2 or LZ4.
+/// True when a payload starts like gzip, zlib, zstd, xz, bzip2 or LZ4.
 #[inline]
 #[must_use]
 pub fn looks_compressed(payload: &[u8]) -> bool {

@@ -29,7 +29,7 @@ pub struct Locked {
     endpoints: Endpoints,
 }
 
-/// Takes a lock and counts whether another thread had it. Nobody panics inside, so poison means nothing here.
+/// Takes a lock and counts whether another thread had it. No thread panics inside, so poison means nothing here.
 #[inline]
 pub(super) fn lock<'a, T>(mutex: &'a Mutex<T>, tally: &mut Tally) -> MutexGuard<'a, T> {
     tally.locks += 1;
@@ -44,7 +44,7 @@ pub(super) fn lock<'a, T>(mutex: &'a Mutex<T>, tally: &mut Tally) -> MutexGuard<
 }
 
 impl Locked {
-    /// Empty buffers.
+    /// Makes empty buffers.
     #[must_use]
     pub fn new(arrangement: Arrangement) -> Self {
         let capacity = if arrangement.store { usize::from(arrangement.limits.capacity) } else { 0 };

@@ -59,7 +59,7 @@ impl Event {
     }
 }
 
-/// How an array of endpoints is laid out.
+/// Layout of an array of endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrangement {
     /// Number of endpoints.
@@ -72,7 +72,7 @@ pub struct Arrangement {
     pub store: bool,
 }
 
-/// What one thread did and met. Kept by each thread for itself: a shared counter would be the bottleneck it counts.
+/// Counters of one thread, kept by each for itself: a shared counter would be the bottleneck it counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
     /// Events let in.
@@ -81,19 +81,19 @@ pub struct Tally {
     pub full: u64,
     /// Refused by an open breaker.
     pub open: u64,
-    /// Breakers opened.
+    /// Times a breaker opened.
     pub trips: u64,
     /// Events let in that look compressed.
     pub compressed: u64,
     /// Events taken out.
     pub drained: u64,
-    /// Compare-and-swap operations tried, and those that succeeded.
+    /// Compare-and-swap operations tried.
     pub cas_attempts: u64,
-    /// See `cas_attempts`.
+    /// Compare-and-swap operations that succeeded.
     pub cas_successes: u64,
-    /// Locks taken, and those that another thread held at the moment.
+    /// Locks taken.
     pub locks: u64,
-    /// See `locks`.
+    /// Locks that another thread held when they were wanted.
     pub contended: u64,
 }
 
@@ -112,7 +112,7 @@ impl Tally {
         self.contended += other.contended;
     }
 
-    /// What was added since `earlier`.
+    /// Counts added since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -139,7 +139,7 @@ impl Tally {
     }
 }
 
-/// What became of one offer.
+/// Outcomes of one offer, by count.
 #[derive(Clone, Copy, Default)]
 struct Admitted {
     accepted: u32,

@@ -1,4 +1,4 @@
-//! The usual design: one atomic per thing that somebody may want to read, and a mutex for the rest and for changes.
+//! The usual design: one atomic per value that other threads may read, and a mutex for the rest and for changes.
 //!
 //! Readers need no lock; writers take it, change the inner state, and publish each atomic. Every field has its own
 //! storage, as in the design that the packed one set out to beat.
@@ -76,7 +76,7 @@ pub struct Standard {
 }
 
 impl Standard {
-    /// Empty buffers.
+    /// Makes empty buffers.
     #[must_use]
     pub fn new(arrangement: Arrangement) -> Self {
         let each = 0..arrangement.endpoints;

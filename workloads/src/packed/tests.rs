@@ -26,7 +26,7 @@ fn random(state: &mut u64, below: u64) -> u64 {
     *state % below
 }
 
-/// What a sequence of operations answered: outcomes, payloads, states.
+/// Answers to a sequence of operations: outcomes, payloads, states.
 fn play(buffer: &dyn EventBuffer, seed: u64) -> (Vec<u64>, Tally) {
     let (mut state, mut trace, mut tally, mut tick) = (seed, Vec::new(), Tally::default(), 0u16);
     for step in 0..2000u64 {

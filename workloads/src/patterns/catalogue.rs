@@ -12,30 +12,30 @@ use super::{
 /// Messages that may pile up in a channel without bound: a lap sends no more.
 const MOST_QUEUED: u64 = 1_000_000;
 
-/// What belongs together in a report.
+/// Benchmarks that belong together in a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     /// Atomic operations of one thread.
     Atomic,
-    /// Uncontended locks.
+    /// Mutexes that one party takes alone.
     Mutex,
     /// Two and eight threads at one word or lock.
     Contention,
-    /// Reader-writer locks.
+    /// Reader-writer locks, uncontended and contended.
     RwLock,
-    /// Channels.
+    /// Channels between threads and tasks.
     Channel,
     /// Tasks, spawned and awaited.
     Spawn,
     /// Giving the CPU away.
     Yield,
-    /// Epoch-based reclamation.
+    /// Epoch-based reclamation of memory.
     Epoch,
     /// Shares of threads that race.
     Fairness,
     /// Many released at once.
     Herd,
-    /// False sharing.
+    /// False sharing of a cache line.
     Sharing,
     /// The same amount of work by more and more threads.
     Progressive,
@@ -46,11 +46,11 @@ pub enum Group {
 pub struct Pattern {
     /// Unique name: group, then what.
     pub name: &'static str,
-    /// Where it belongs.
+    /// Group that it is reported in.
     pub group: Group,
     /// Threads or tasks that take part.
     pub parties: usize,
-    /// What one operation is.
+    /// Description of one operation.
     pub about: &'static str,
     /// The published target it is held against.
     pub target: Option<Target>,
@@ -60,7 +60,7 @@ pub struct Pattern {
     pub most: u64,
     /// Its threads share one CPU on purpose.
     pub one_cpu: bool,
-    /// Every lap does the same work, whatever the number of parties.
+    /// Every lap does the same work, for any number of parties.
     pub fixed_work: bool,
     build: fn(&Setup, usize) -> Built,
 }
@@ -222,7 +222,7 @@ pub const ALL: &[Pattern] = &[
     row("spawn/thread", Group::Spawn, 1, "a thread, for scale", spawn::thread),
     row("yield/task-alone", Group::Yield, 1, "one task, one thread", yielding::task_alone).against(CONTEXT_SWITCH),
     row("yield/tasks-200", Group::Yield, 200, "two hundred tasks on the workers", yielding::tasks).against(CONTEXT_SWITCH),
-    row("yield/thread-alone", Group::Yield, 1, "sched_yield with nobody to yield to", yielding::thread_alone).against(CONTEXT_SWITCH),
+    row("yield/thread-alone", Group::Yield, 1, "sched_yield with no thread to yield to", yielding::thread_alone).against(CONTEXT_SWITCH),
     row("yield/threads-one-cpu", Group::Yield, 2, "two threads yield to each other on one CPU", yielding::threads_on_one_cpu).on_one_cpu().against(CONTEXT_SWITCH),
     row("yield/park-one-cpu", Group::Yield, 2, "two threads wake each other on one CPU", yielding::parked_on_one_cpu).on_one_cpu().against(CONTEXT_SWITCH),
     row("yield/park", Group::Yield, 2, "two threads wake each other", yielding::parked).against(CONTEXT_SWITCH),

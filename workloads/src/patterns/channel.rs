@@ -18,11 +18,11 @@ pub trait Kind: 'static {
     type Tx: Tx + Clone;
     /// The receiving half.
     type Rx: Rx;
-    /// Opens one.
+    /// Opens a channel.
     fn open() -> (Self::Tx, Self::Rx);
 }
 
-/// A sending half; it waits while the channel is full, and answers false when nobody can receive any more.
+/// A sending half; it waits while the channel is full, and answers false when there is no receiver any more.
 pub trait Tx: Send + 'static {
     fn send(&self, value: u64) -> bool;
 }
@@ -78,13 +78,13 @@ impl Rx for SharedRx {
     }
 }
 
-/// `std::sync::mpsc::channel`.
+/// `std::sync::mpsc::channel`, without a bound.
 pub struct Std;
-/// `std::sync::mpsc::sync_channel`.
+/// `std::sync::mpsc::sync_channel`, with room for [`CAPACITY`] messages.
 pub struct StdBounded;
 /// [`Std`] with its receiver behind a mutex.
 pub struct StdShared;
-/// `crossbeam_channel::unbounded`.
+/// `crossbeam_channel::unbounded`, without a bound.
 pub struct Crossbeam;
 /// `crossbeam_channel::bounded` with room for so many messages; none means sender and receiver meet.
 pub struct CrossbeamBounded<const ROOM: usize>;
@@ -188,7 +188,7 @@ pub fn to_many<K: Kind<Rx: Clone>>(setup: &Setup, threads: usize) -> Built {
     between(setup, sending(&tx, threads / 2), vec![rx; threads / 2])
 }
 
-/// One thread puts a message in and takes it out again: the price of the channel itself, nobody waits.
+/// One thread puts a message in and takes it out again: the price of the channel itself, no thread waits.
 pub fn in_and_out<K: Kind>(_: &Setup, _: usize) -> Built {
     let (tx, rx) = K::open();
     let received = Arc::new(AtomicU64::new(0));

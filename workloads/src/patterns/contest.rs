@@ -19,7 +19,7 @@ use crate::contract::Refusal;
 /// Longer than the millisecond from which on `parking_lot` 0.12 hands a lock over at every release.
 const LONG_HOLD: Duration = Duration::from_micros(1_200);
 
-/// What the lock protects.
+/// Data that the lock protects.
 #[derive(Debug, Default)]
 pub struct Pot {
     left: u64,

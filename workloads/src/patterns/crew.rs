@@ -37,7 +37,7 @@ struct Gate {
     opened: Condvar,
     /// Members that have stepped to the start line, counted over all laps.
     at_the_line: AtomicU64,
-    /// Set when a member died: nobody may wait for it at the line.
+    /// Set when a member died: no thread may wait for it at the line.
     broken: AtomicBool,
 }
 

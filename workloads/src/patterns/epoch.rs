@@ -13,7 +13,7 @@ use crate::sys;
 /// Operations under one guard. A guard that is held for a whole lap lets nothing be freed meanwhile.
 const STEPS: u64 = 1_000;
 
-/// What is done under a guard.
+/// An operation done under a guard.
 pub trait Step: Send + Default + 'static {
     fn step(guard: &Guard);
 }

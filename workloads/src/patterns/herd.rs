@@ -14,7 +14,7 @@ use super::solo::multi_threaded;
 use super::{Built, Run, Setup};
 use crate::contract::{Refusal, cannot};
 
-/// What keeps a herd back until it is let go.
+/// Means that keeps a herd back until it is released.
 pub trait Pen: Send + Sync + 'static {
     /// A pen for a herd and the one who opens it.
     fn new(herd: usize) -> Self;
@@ -65,7 +65,7 @@ impl Pen for BehindCondvar {
     fn open(&self) {
         loop {
             let mut state = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
-            // Whoever announced itself but does not wait yet would be left behind.
+            // A member that announced itself but does not wait yet would be left behind.
             if state.1 == self.herd {
                 *state = (state.0 + 1, 0);
                 self.changed.notify_all();
@@ -77,7 +77,7 @@ impl Pen for BehindCondvar {
     }
 }
 
-/// What the herd and its keeper share.
+/// State that the herd and its keeper share.
 struct Field<P> {
     pen: P,
     /// Members about to wait, over all herds.
@@ -193,7 +193,7 @@ fn lap_of_herds(herds: impl Iterator<Item = (Instant, Vec<Instant>)>) -> Lap {
     Lap::of(vec![share])
 }
 
-/// How long each member waited from the release to its turn; counted in herds, recorded per member.
+/// Time that each member waited from the release to its turn; counted in herds, recorded per member.
 fn observed_herds(herds: impl Iterator<Item = (Instant, Vec<Instant>)>) -> Observed {
     let mut seen = Observed::default();
     for (released, turns) in herds {

@@ -1,4 +1,4 @@
-//! What a pattern hands back: how long a piece of work took, and who did how much of it.
+//! Result of a pattern: the time that a piece of work took, and each party's share of it.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub struct Lap {
     pub elapsed: Duration,
     /// One entry per party that did operations of its own.
     pub shares: Vec<Share>,
-    /// Where parties race for operations: the longest run of operations that one party got in a row.
+    /// Longest run of operations that one party got in a row, where parties race for operations.
     pub longest_streak: Option<u64>,
 }
 
@@ -55,9 +55,9 @@ impl Lap {
         Self::of(vec![Share { operations, began, ended }])
     }
 
-    /// How much of the lap the parties were in it together: 1 when all were at work from start to end, 1/n when
-    /// they worked one after the other. Many threads on few CPUs with little work each have little overlap:
-    /// their "contention" is then none.
+    /// Share of the lap that the parties were in it together: 1 when all were at work from start to end, 1/n when they
+    /// worked one after the other. Many threads on few CPUs with little work each have little overlap: their
+    /// "contention" is then none.
     #[must_use]
     pub fn overlap(&self) -> f64 {
         let whole = self.elapsed.as_secs_f64() * self.shares.len() as f64;
@@ -70,10 +70,10 @@ impl Lap {
     }
 }
 
-/// What timing operations one by one (or batch by batch) shows.
+/// Results of timing operations one by one (or batch by batch).
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// Operations done.
+    /// Operations that were timed.
     pub operations: u64,
     /// Of these, how many found the lock taken; `None` where a pattern has no lock that can tell.
     pub contended: Option<u64>,

@@ -54,7 +54,7 @@ fn count(lock: &Mutex<Ledger>) -> u64 {
     lock.try_lock().map_or(0, |ledger| ledger.count)
 }
 
-/// Locks and unlocks, with nobody else about.
+/// Locks and unlocks, with no other task about.
 pub fn mutex_uncontended(_: &Setup, _: usize) -> Built {
     let lock = Arc::new(Mutex::new(Ledger::default()));
     let run = Driven::new(single_threaded()?, fighter(&Setup::default(), &lock));
@@ -84,12 +84,12 @@ impl AsyncWork for Writer {
     }
 }
 
-/// Reads, with nobody else about.
+/// Reads, with no other task about.
 pub fn read_uncontended(_: &Setup, _: usize) -> Built {
     Ok(Box::new(Driven::new(single_threaded()?, Reader(Arc::new(RwLock::new(42))))))
 }
 
-/// Writes, with nobody else about.
+/// Writes, with no other task about.
 pub fn write_uncontended(_: &Setup, _: usize) -> Built {
     let lock = Arc::new(RwLock::new(0));
     let run = Driven::new(single_threaded()?, Writer(Arc::clone(&lock)));

@@ -35,7 +35,7 @@ pub use work::BATCH;
 /// Worker threads of every multi-threaded runtime: fixed, so that results do not depend on the machine's CPUs.
 pub const WORKERS: usize = 4;
 
-/// What the patterns leave open.
+/// Settings that the patterns leave open.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     /// CPUs to pin threads to, in turn; also the workers of runtimes.
@@ -79,7 +79,7 @@ pub trait Run {
         Ok(None)
     }
 
-    /// What the exercised structure itself has counted since it was set up: it must equal the operations asked for.
+    /// Operations that the exercised structure has counted since it was set up: it must equal those asked for.
     fn counted(&self) -> Option<u64> {
         None
     }
@@ -88,7 +88,7 @@ pub trait Run {
 /// A pattern that was to be set up.
 type Built = Result<Box<dyn Run>, Refusal>;
 
-/// A crew, or whatever else runs, with an eye on the structure it exercises.
+/// A crew, or another [`Run`], with an eye on the structure it exercises.
 struct Counted<R, C> {
     run: R,
     count: C,

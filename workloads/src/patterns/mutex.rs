@@ -10,7 +10,7 @@ use super::solo::Solo;
 use super::work::{BATCH, Work};
 use super::{Built, Counted, Setup};
 
-/// What the locks protect: a count, and something to do arithmetic on while holding the lock.
+/// Data that the locks protect: a count, and something to do arithmetic on while holding the lock.
 #[derive(Default)]
 pub struct Ledger {
     pub count: u64,
@@ -35,7 +35,7 @@ pub fn arithmetic(number: f64, units: u32) -> f64 {
     number
 }
 
-/// Locks and unlocks, with nobody else about.
+/// Locks and unlocks, with no other thread about.
 pub fn uncontended<L: Lock<Ledger>>(_: &Setup, _: usize) -> Built {
     let lock = Arc::new(L::new(Ledger::default()));
     let mine = Arc::clone(&lock);

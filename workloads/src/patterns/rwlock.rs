@@ -17,7 +17,7 @@ pub trait Shared: Send + Sync + 'static {
     fn new() -> Self;
     /// Reads the counter.
     fn read(&self) -> u64;
-    /// Adds one.
+    /// Adds one to the counter.
     fn write(&self);
 }
 
@@ -40,7 +40,7 @@ impl Shared for Std {
     }
 }
 
-/// `parking_lot`'s.
+/// The reader-writer lock of `parking_lot`.
 pub struct ParkingLot(parking_lot::RwLock<u64>);
 
 impl Shared for ParkingLot {
@@ -59,7 +59,7 @@ impl Shared for ParkingLot {
     }
 }
 
-/// Reads, with nobody else about.
+/// Reads, with no other thread about.
 pub fn read_uncontended<L: Shared>(_: &Setup, _: usize) -> Built {
     let lock = L::new();
     Ok(Box::new(Solo::of(move || {
@@ -67,7 +67,7 @@ pub fn read_uncontended<L: Shared>(_: &Setup, _: usize) -> Built {
     })))
 }
 
-/// Writes, with nobody else about.
+/// Writes, with no other thread about.
 pub fn write_uncontended<L: Shared>(_: &Setup, _: usize) -> Built {
     let lock = Arc::new(L::new());
     let mine = Arc::clone(&lock);

@@ -22,7 +22,7 @@ pub fn local(setup: &Setup, _: usize) -> Built {
     Ok(Box::new(Tasks::new(setup, vec![SpawnAndAwait])?))
 }
 
-/// What was published as "local": `spawn` inside `block_on`. The thread in `block_on` is no worker, so each task
+/// The operation published as "local": `spawn` inside `block_on`. The thread in `block_on` is no worker, so each task
 /// takes the way of a remote one.
 pub fn local_as_published(setup: &Setup, _: usize) -> Built {
     Ok(Box::new(Driven::new(multi_threaded(setup)?, SpawnAndAwait)))

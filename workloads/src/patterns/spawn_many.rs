@@ -35,7 +35,7 @@ impl Countdown {
         self.done.fetch_add(1, Ordering::Relaxed);
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let tell = self.last.lock().ok().and_then(|mut last| last.take());
-            // Nobody listens any more only when the lap was given up.
+            // The receiver is gone only when the lap was given up.
             let _ = tell.map(|tell| tell.send(()));
         }
     }

@@ -7,9 +7,9 @@ pub struct Target {
     pub operation: &'static str,
     /// It is to take less than this, in ns.
     pub below_ns: f64,
-    /// Whose measurements the row is said to come from.
+    /// Project whose measurements the row is said to come from.
     pub source: &'static str,
-    /// Whether it is about parties that get in each other's way, and so means nothing where they do not.
+    /// True for parties that get in each other's way; such a target means nothing where they do not.
     pub contended: bool,
 }
 

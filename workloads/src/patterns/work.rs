@@ -7,7 +7,7 @@ use super::lap::Observed;
 /// Operations between two looks at the loop counter, so that the loop does not weigh on an operation of a few ns.
 pub const BATCH: u64 = 100;
 
-/// What one thread does again and again.
+/// Operations that one thread does again and again.
 pub trait Work: Send {
     /// Does operations as fast as it can; returns how many it did.
     fn run(&mut self, operations: u64) -> u64;
@@ -51,9 +51,9 @@ pub fn each(operation: impl FnMut() + Send + 'static) -> Box<dyn Work> {
     Box::new(Each(operation))
 }
 
-/// What one task awaits again and again.
+/// Operations that one task awaits again and again.
 pub trait AsyncWork: Send + 'static {
-    /// One operation.
+    /// Does one operation.
     fn once(&mut self) -> impl Future<Output = ()> + Send;
 
     /// One operation that also tells whether it found its lock taken.
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_is_done_exactly_once_whatever_the_batch() {
+    fn every_operation_is_done_exactly_once_for_every_batch_size() {
         for operations in [0, 1, 99, 100, 101, 12_345] {
             let count = Arc::new(AtomicU64::new(0));
             let counter = Arc::clone(&count);

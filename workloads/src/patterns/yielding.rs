@@ -31,7 +31,7 @@ pub fn tasks(setup: &Setup, tasks: usize) -> Built {
     Ok(Box::new(Tasks::new(setup, (0..tasks).map(|_| Yield).collect())?))
 }
 
-/// A thread that nobody else wants to run in place of: the price of the system call.
+/// A thread that yields while no other thread wants its CPU: the price of the system call.
 pub fn thread_alone(_: &Setup, _: usize) -> Built {
     Ok(Box::new(Solo::of(std::thread::yield_now)))
 }

@@ -1,4 +1,4 @@
-//! Whether the process that registered a producer still lives.
+//! Check that the process that registered a producer still lives.
 
 use std::fs;
 

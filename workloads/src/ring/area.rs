@@ -1,4 +1,4 @@
-//! The memory of a ring: typed access to its words, whoever provides them.
+//! The memory of a ring: typed access to its words, in shared memory or, under loom, on the heap.
 
 use super::geometry::{Layout, MAGIC, record, slot, word};
 use crate::atomic::{AtomicU64, Relaxed, Release};
@@ -55,7 +55,7 @@ impl Area {
         self.word(self.layout.record(producer) + record::ACTIVITY)
     }
 
-    /// Pid and start time of a registered producer; pid 0 when nobody has registered.
+    /// Pid and start time of a registered producer; pid 0 when none has registered.
     #[cfg(not(loom))]
     pub fn owner(&self, producer: u32) -> (u64, u64) {
         let at = self.layout.record(producer);
@@ -94,7 +94,7 @@ impl Area {
         let at = self.layout.slot(ticket);
         let words = &self.backing.words()[at..at + self.layout.slot_words];
         let meta = words[slot::META].load(Relaxed);
-        // Never beyond the slot, whatever a broken peer wrote.
+        // Never beyond the slot, even if a broken peer wrote a larger length.
         let length = (meta as u32 as usize).min(self.layout.geometry.payload);
         out.clear();
         for word in &words[slot::PAYLOAD..slot::PAYLOAD + length.div_ceil(8)] {

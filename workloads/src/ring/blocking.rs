@@ -1,8 +1,8 @@
 //! Waiting ends: a full or empty ring puts its user to sleep on a futex instead of turning in a loop.
 //!
-//! One cell per direction. A waiter sets it, looks once more, and sleeps while it is set; who makes room (or brings
-//! data) clears it and wakes. Whoever comes too late finds the cell changed and does not sleep. Every sleep has an end,
-//! because a peer can die between its step and its wake.
+//! One cell per direction. A waiter sets it, looks once more, and sleeps while it is set; the side that makes room (or
+//! brings data) clears it and wakes. A waiter that comes too late finds the cell changed and does not sleep. Every
+//! sleep has an end, because a peer can die between its step and its wake.
 
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::{Duration, Instant};
@@ -126,7 +126,7 @@ impl BlockingConsumer {
         sleep_while(SharedRing::data_cell(&self.0.area), limit, || self.0.next_is_missing());
     }
 
-    /// See [`Consumer::look_at_stall`].
+    /// Finds out which producer holds up the ring; see [`Consumer::look_at_stall`].
     pub fn look_at_stall(&mut self, alive: impl Fn(u32) -> bool) -> Stall {
         self.0.look_at_stall(alive)
     }
@@ -163,7 +163,7 @@ fn wake(cell: &AtomicU32) {
     fence(Ordering::SeqCst);
     if cell.load(Ordering::Relaxed) != 0 {
         cell.store(0, Ordering::SeqCst);
-        // Nobody there any more is as good as woken.
+        // A ring without a waiter needs no wake.
         let _ = futex::wake(cell, futex::Flags::empty(), i32::MAX.unsigned_abs());
     }
 }

@@ -6,7 +6,7 @@ use super::area::Area;
 use super::geometry::{Kind, word};
 use crate::atomic::{Acquire, Relaxed, Release, SeqCst};
 
-/// What a try to receive found.
+/// Result of an attempt to receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Popped {
     /// A message of this producer, now in the caller's buffer.
@@ -20,7 +20,7 @@ pub enum Popped {
     Broken,
 }
 
-/// Why the ring stands still.
+/// Reason for a ring that stands still.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stall {
     /// It does not (any more).
@@ -101,9 +101,9 @@ impl Consumer {
 
     /// Finds out who holds up the ring; call again and again while [`Popped::Pending`] lasts.
     ///
-    /// The owner of a slot is not written anywhere at the moment of its reservation. But a producer that was outside
-    /// of any push after the stall was noticed cannot own the slot, for it publishes before it leaves. When that
-    /// clears all the living, the owner is dead: nobody will ever write there again, and the slot can be given up.
+    /// The owner of a slot is not written anywhere at the moment of its reservation. But a producer that was outside of
+    /// any push after the stall was noticed cannot own the slot, for it publishes before it leaves. When that clears
+    /// all the living, the owner is dead: no process will ever write there again, and the slot can be given up.
     pub fn look_at_stall(&mut self, alive: impl Fn(u32) -> bool) -> Stall {
         let producers = 0..self.area.layout.geometry.producers;
         if !self.stalled() {
@@ -141,7 +141,7 @@ impl Consumer {
         Stall::GivenUp { suspects: dead }
     }
 
-    /// Whether there is nothing to receive now.
+    /// True when there is nothing to receive now.
     #[cfg(not(loom))]
     pub(super) fn next_is_missing(&self) -> bool {
         if self.area.layout.geometry.kind == Kind::Mutex {

@@ -1,4 +1,4 @@
-//! What all queues have in common, so that one program can drive each of them.
+//! The interface that all queues have in common, so that one program can drive each of them.
 
 use std::time::Duration;
 

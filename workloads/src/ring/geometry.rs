@@ -1,11 +1,11 @@
-//! How large a ring is, and which word of the shared memory means what.
+//! Size of a ring, and the meaning of each word of its shared memory.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::contract::{Refusal, cannot};
 
-/// How a producer reserves a slot.
+/// A producer's way to reserve a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Compare-and-swap on the tail, repeated until it succeeds.
@@ -45,10 +45,10 @@ impl FromStr for Kind {
     }
 }
 
-/// What a ring is made for.
+/// Dimensions of a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// How producers reserve.
+    /// The producers' way to reserve a slot.
     pub kind: Kind,
     /// Slots, a power of two.
     pub slots: u64,

@@ -6,7 +6,7 @@ use super::area::Area;
 use super::geometry::{Kind, word};
 use crate::atomic::{AcqRel, Acquire, Relaxed, Release, SeqCst, yield_now};
 
-/// Why a message was not taken.
+/// Reason for a message that was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushError {
     /// No room now; nothing was written.
@@ -127,7 +127,7 @@ impl Producer {
             } else if state < last {
                 return Err(PushError::Full);
             } else {
-                // Somebody else was faster.
+                // Another producer was faster.
                 first = tail.load(Relaxed);
             }
         }

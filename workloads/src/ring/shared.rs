@@ -40,8 +40,8 @@ impl SharedRing {
         Shape { locks: LOCKS, cells: CELLS, words: layout.words.saturating_add(extra) }
     }
 
-    /// Makes a ring in unnamed shared memory. Hand the file to other processes as a descriptor; nothing is left behind
-    /// whatever happens to them.
+    /// Makes a ring in unnamed shared memory. Hand the file to other processes as a descriptor; nothing is left behind,
+    /// even if they are killed.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl SharedRing {
         })
     }
 
-    /// What the ring was made for.
+    /// Dimensions that the ring was made with.
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         self.area.layout.geometry
@@ -156,7 +156,7 @@ impl SharedRing {
         Ok(Producer { area: Arc::clone(&self.area), id, head_seen })
     }
 
-    /// Whether the process registered as producer `id` lives.
+    /// Reports whether the process registered as producer `id` lives.
     #[must_use]
     pub fn alive(&self, id: u32) -> bool {
         let (pid, start) = self.area.owner(id);

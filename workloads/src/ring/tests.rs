@@ -76,7 +76,7 @@ fn a_random_sequence_of_operations_agrees_with_a_plain_queue() {
     }
 }
 
-/// Reserving and publishing are steps of their own here: whatever the order of publication, that of tickets counts.
+/// Reserving and publishing are steps of their own here: the order of tickets counts, not the order of publication.
 #[test]
 fn publication_in_any_order_delivers_in_ticket_order() {
     for kind in [Kind::Cas, Kind::FetchAdd] {

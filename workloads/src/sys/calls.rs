@@ -1,7 +1,7 @@
 //! System calls by number, straight to the kernel: made exactly as often as they are asked for.
 //!
-//! Neither the C library nor the standard library makes any of them on its own once a program runs, so whoever counts
-//! them from outside must find the very same numbers. Half of them fail, each in its own known way.
+//! Neither the C library nor the standard library makes any of them on its own once a program runs, so a tracer that
+//! counts them from outside must find the very same numbers. Half of them fail, each in its own known way.
 #![expect(unsafe_code, reason = "raw system calls")]
 
 use clap::ValueEnum;

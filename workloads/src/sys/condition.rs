@@ -3,7 +3,7 @@
 
 use std::cell::UnsafeCell;
 
-/// Something that is waited for until somebody says that it has come.
+/// A condition that threads wait for until another thread reports it.
 pub struct Condition {
     condition: UnsafeCell<libc::pthread_cond_t>,
     mutex: UnsafeCell<libc::pthread_mutex_t>,
@@ -26,7 +26,7 @@ impl Condition {
 
     /// Waits for it.
     pub fn wait(&self) {
-        // SAFETY: valid for as long as `self`, which does not move while it is borrowed; the flag is read under the mutex.
+        // SAFETY: valid for as long as `self`, which does not move while borrowed; the flag is read under the mutex.
         unsafe {
             libc::pthread_mutex_lock(self.mutex.get());
             while !*self.has_come.get() {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_goes_on_when_it_comes() {
+    fn a_waiting_thread_goes_on_when_it_comes() {
         let condition = Condition::new();
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| condition.wait());

@@ -7,8 +7,8 @@ use crossbeam_epoch::{Guard, Owned};
 #[inline]
 pub fn allocate_and_retire<T: Send + 'static>(guard: &Guard, value: T) {
     let retired = Owned::new(value).into_shared(guard);
-    // SAFETY: the pointer was never published, so nobody else can reach it, and it is retired exactly once; the value
-    // is `Send`, so any thread may drop it.
+    // SAFETY: the pointer was never published, so no other thread can reach it, and it is retired exactly once; the
+    // value is `Send`, so any thread may drop it.
     unsafe { guard.defer_destroy(retired) };
 }
 

@@ -17,7 +17,7 @@ pub fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
-/// Watches a descriptor that somebody else keeps open. Call on a runtime.
+/// Watches a descriptor that the caller keeps open. Call on a runtime.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! A few unpredictable bits for less than a clock call.
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "reads the time stamp counter"))]
 
-/// Low bits of whatever clock is cheapest; no order between calls is promised.
+/// Low bits of the cheapest clock; no order between calls is promised.
 #[inline(always)]
 #[must_use]
 pub fn bits() -> u32 {

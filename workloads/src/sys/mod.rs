@@ -1,6 +1,6 @@
 //! The only place with `unsafe`: one small file per topic, each a safe wrapper.
 //!
-//! What `rustix` offers safely is called directly where it is needed and has no wrapper here.
+//! Functions that `rustix` offers safely are called directly where they are needed and have no wrapper here.
 
 pub mod calls;
 pub mod condition;

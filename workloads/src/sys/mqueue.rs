@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub struct Capacity {
     /// Messages it holds.
     pub messages: usize,
-    /// Largest message.
+    /// Largest message, in bytes.
     pub size: usize,
 }
 
@@ -44,7 +44,7 @@ pub fn open(name: &str, make: Option<Capacity>, nonblocking: bool) -> io::Result
     if number < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a queue descriptor is a file descriptor on Linux, new and owned by nobody else.
+    // SAFETY: a queue descriptor is a file descriptor on Linux, new and with no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -82,7 +82,7 @@ pub fn receive(queue: BorrowedFd, buffer: &mut [u8], wait: Duration) -> io::Resu
     usize::try_from(length).map_err(|_| io::Error::last_os_error())
 }
 
-/// Removes a name; whoever has the queue open keeps it.
+/// Removes a name; processes that have the queue open keep it.
 ///
 /// # Errors
 ///

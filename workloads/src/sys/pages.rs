@@ -8,7 +8,7 @@ use rustix::{
     param::page_size,
 };
 
-/// Memory that nobody has touched yet.
+/// Memory that no thread has touched yet.
 #[derive(Debug)]
 pub struct Pages {
     base: NonNull<u8>,
@@ -50,7 +50,7 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: the mapping that `map` made; nobody has a pointer into it.
+        // SAFETY: the mapping that `map` made; no pointer into it remains.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.pages.max(1) * page_size()) };
     }
 }

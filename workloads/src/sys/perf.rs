@@ -36,7 +36,7 @@ const EXCLUDE_KERNEL: u64 = 1 << 5;
 const TOTAL_TIMES: u64 = 0b11;
 const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
 
-/// What a thread used.
+/// Resources that a thread used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Time on a CPU in nanoseconds.
@@ -49,11 +49,11 @@ pub struct Counts {
     pub page_faults: Option<u64>,
     /// Processor cycles, in user mode only if the rights allow no more.
     pub cycles: Option<u64>,
-    /// Instructions.
+    /// Instructions retired.
     pub instructions: Option<u64>,
-    /// Branches.
+    /// Branch instructions retired.
     pub branches: Option<u64>,
-    /// Mispredicted ones.
+    /// Mispredicted branches.
     pub branch_misses: Option<u64>,
     /// References to the last cache.
     pub cache_references: Option<u64>,
@@ -144,7 +144,7 @@ impl Counters {
         Self(EVENTS.iter().map(|(kind, config)| open(*kind, *config).ok()).collect())
     }
 
-    /// What was counted since the start.
+    /// Counts since the start.
     #[must_use]
     pub fn read(&self) -> Counts {
         let mut counts = Counts::default();

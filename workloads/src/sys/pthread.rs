@@ -7,7 +7,7 @@ use std::io;
 /// `PTHREAD_MUTEX_ADAPTIVE_NP`: glibc's number; a C library without that kind refuses it.
 const ADAPTIVE: libc::c_int = 3;
 
-/// How a mutex answers its owner and its waiters.
+/// Behaviour of a mutex towards its owner and its waiters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The default kind: one attempt, then the kernel.
@@ -20,10 +20,10 @@ pub enum Kind {
     ErrorCheck,
 }
 
-/// What a mutex is made with.
+/// Attributes that a mutex is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// Its kind.
+    /// Kind of the mutex.
     pub kind: Kind,
     /// The next owner learns that the last one died.
     pub robust: bool,
@@ -44,7 +44,7 @@ impl std::fmt::Debug for PthreadMutex {
     }
 }
 
-/// What a critical section answered, and whether the owner before it had died.
+/// Answer of a critical section, and whether the owner before it had died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held<R> {
     /// The section's answer.
@@ -75,7 +75,7 @@ impl PthreadMutex {
         // SAFETY: all zero is a valid target of `pthread_mutexattr_init`, which sets it.
         let mut attr: libc::pthread_mutexattr_t = unsafe { std::mem::zeroed() };
         let attr = &raw mut attr;
-        // SAFETY: `attr` outlives the calls, and `&mut self` means that nobody uses the mutex yet.
+        // SAFETY: `attr` outlives the calls, and `&mut self` means that no other thread uses the mutex yet.
         unsafe {
             check(libc::pthread_mutexattr_init(attr))?;
             check(libc::pthread_mutexattr_setpshared(attr, libc::PTHREAD_PROCESS_SHARED))?;

@@ -61,7 +61,7 @@ unsafe impl<L: Shareable> Shareable for LockedHeader<L> {}
 // SAFETY: atomics only.
 unsafe impl Shareable for SpscHeader {}
 
-/// Where the elements of a queue start.
+/// Offset of the elements of a queue.
 #[must_use]
 pub const fn data_offset<H>() -> usize {
     size_of::<H>()
@@ -105,7 +105,7 @@ impl<H: Shareable> QueueMap<H> {
         Ok(Self { base, room, header: PhantomData })
     }
 
-    /// The header.
+    /// Header of the queue.
     #[must_use]
     #[inline]
     pub fn header(&self) -> &H {

@@ -38,7 +38,7 @@ impl RobustMutex {
         // SAFETY: all zero is a valid target of `pthread_mutexattr_init`, which sets it.
         let mut kind: libc::pthread_mutexattr_t = unsafe { std::mem::zeroed() };
         let kind = &raw mut kind;
-        // SAFETY: `kind` outlives the calls, and nobody holds or waits for the mutex yet.
+        // SAFETY: `kind` outlives the calls, and no thread holds or waits for the mutex yet.
         unsafe {
             check(libc::pthread_mutexattr_init(kind))?;
             check(libc::pthread_mutexattr_setpshared(kind, libc::PTHREAD_PROCESS_SHARED))?;

@@ -8,7 +8,7 @@ use std::{
 
 static REFUSES: AtomicBool = AtomicBool::new(false);
 
-/// Whether the filter is in place.
+/// Reports whether the filter is in place.
 #[must_use]
 pub fn refuses_getppid() -> bool {
     REFUSES.load(Relaxed)

@@ -1,7 +1,8 @@
 //! Memory shared between processes, seen as three arrays: locks, cells (32 bits, for futexes) and words (64 bits).
 //!
-//! Whatever lies in it is an atomic or a lock, so safe code can use it whatever the other processes do. A mapping comes
-//! from a file: unnamed in `/dev/shm`, so that no way of dying leaves anything behind, or one that the caller names.
+//! It holds only atomics and locks, so safe code can use it, independently of what the other processes do. A mapping
+//! comes from a file: unnamed in `/dev/shm`, so that no way of dying leaves anything behind, or one that the caller
+//! names.
 #![expect(unsafe_code, reason = "a mapping is a raw pointer")]
 
 use std::fs::File;
@@ -31,12 +32,12 @@ impl Deref for Cell {
 const LINE: usize = 64;
 const _: () = assert!(size_of::<Cell>() == LINE && size_of::<RobustMutex>() == LINE);
 
-/// How many of each a mapping holds.
+/// Number of locks, cells and words of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Process-shared robust mutexes.
     pub locks: usize,
-    /// Futex words.
+    /// Futex words of 32 bits.
     pub cells: usize,
     /// Plain 64-bit words.
     pub words: usize,
@@ -85,7 +86,7 @@ impl SharedMap {
         Ok(Self { base, shape, bytes })
     }
 
-    /// The locks.
+    /// Locks of the mapping.
     #[must_use]
     #[inline]
     pub fn locks(&self) -> &[RobustMutex] {

@@ -17,7 +17,7 @@ extern "C" fn on_signal(_: libc::c_int) {
     stop();
 }
 
-/// Installs the handlers. A second signal of the same kind kills: nobody is locked in.
+/// Installs the handlers. A second signal of the same kind kills: the user is never locked in.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a stop was asked for.
+/// Reports whether a stop was asked for.
 #[must_use]
 pub fn stopping() -> bool {
     STOP.load(Ordering::Relaxed)

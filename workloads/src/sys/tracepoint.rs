@@ -58,7 +58,7 @@ impl Tracepoint {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: a new descriptor nobody else owns.
+        // SAFETY: a new descriptor without another owner.
         Ok(Self(unsafe { File::from_raw_fd(fd as i32) }))
     }
 

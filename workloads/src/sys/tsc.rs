@@ -4,10 +4,10 @@
     expect(unsafe_code, reason = "one instruction")
 )]
 
-/// What one unit of [`begin`] and [`end`] is called.
+/// Name of one unit of [`begin`] and [`end`].
 #[cfg(target_arch = "x86_64")]
 pub const UNIT: &str = "cycles";
-/// What one unit of [`begin`] and [`end`] is called.
+/// Name of one unit of [`begin`] and [`end`].
 #[cfg(not(target_arch = "x86_64"))]
 pub const UNIT: &str = if cfg!(target_arch = "aarch64") { "ticks" } else { "ns" };
 
@@ -35,7 +35,7 @@ pub fn end() -> u64 {
     begin()
 }
 
-/// Whether the clock runs at one speed whatever the processor does; without that its ticks are no time.
+/// True when the clock runs at one speed in all states of the processor; without that its ticks are no time.
 #[cfg(target_arch = "x86_64")]
 #[must_use]
 pub fn invariant() -> bool {
@@ -80,7 +80,7 @@ pub fn end() -> u64 {
     crate::contract::now_ns()
 }
 
-/// Whether the clock runs at one speed whatever the processor does: by definition of both.
+/// True when the clock runs at one speed in all states of the processor: by definition of both.
 #[cfg(not(target_arch = "x86_64"))]
 #[must_use]
 pub fn invariant() -> bool {

@@ -1,4 +1,4 @@
-//! What the kernel booked for this process: CPU time, context switches, page faults.
+//! Resources of this process as the kernel counts them: CPU time, context switches, page faults.
 #![expect(unsafe_code, reason = "getrusage fills a structure")]
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct Usage {
     pub system_ns: u64,
     /// Context switches because it waited.
     pub voluntary_switches: u64,
-    /// Context switches because somebody else was to run.
+    /// Context switches because another thread was to run.
     pub involuntary_switches: u64,
     /// Page faults served without reading a disk.
     pub minor_faults: u64,
@@ -38,13 +38,13 @@ impl Usage {
         }
     }
 
-    /// What was added since `earlier`.
+    /// Counts added since `earlier`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         self.each(earlier, u64::saturating_sub)
     }
 
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         self.each(other, u64::saturating_add)

@@ -43,7 +43,7 @@ fn a_missing_aggregator_is_told_within_the_patience() {
     for variant in VARIANTS {
         let at = match variant {
             "pipe" => "fd:7".to_owned(),
-            // Nobody listens on the discard port of loopback.
+            // No process listens on the discard port of loopback.
             "tcp" | "udp" => "127.0.0.1:9".to_owned(),
             other => place(other),
         };
@@ -57,7 +57,7 @@ fn a_missing_aggregator_is_told_within_the_patience() {
 }
 
 #[test]
-fn a_full_link_nobody_empties_is_given_up() {
+fn a_full_link_without_a_reader_is_given_up() {
     for variant in ["mqueue", "shm", "shm-futex"] {
         for runtime in ["--blocking", "--workers 1"] {
             let mut aggregator = aggregator(variant, &place(variant), "");

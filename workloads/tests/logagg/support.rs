@@ -18,11 +18,11 @@ use serde_json::Value;
 /// Longer than anything here takes on a loaded machine; a test that needs it has failed.
 const DEADLINE: Duration = Duration::from_secs(40);
 
-/// All variants.
+/// Names of all variants.
 pub const VARIANTS: [&str; 10] =
     ["unixsock", "tcp", "unixgram", "udp", "fifo", "pipe", "seqpacket", "mqueue", "shm", "shm-futex"];
 
-/// What a finished process left.
+/// Output and status of a finished process.
 #[derive(Debug)]
 pub struct Done {
     pub status: ExitStatus,
@@ -122,7 +122,7 @@ pub struct Held {
 impl Held {
     /// Starts with both descriptors passed on.
     pub fn start(words: &str) -> Self {
-        // Descriptors are inherited by whatever starts meanwhile: one at a time.
+        // Descriptors are inherited by every process that starts meanwhile: one at a time.
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let (ready, child_ready) = pipe_with(PipeFlags::CLOEXEC).unwrap();

@@ -1,4 +1,4 @@
-//! What holds for every variant, on both runtimes.
+//! Tests that hold for every variant, on both runtimes.
 
 use std::collections::HashSet;
 
@@ -121,7 +121,7 @@ fn dropping_when_full_counts_what_it_drops() {
         for runtime in ["--blocking", "--workers 1"] {
             let mut aggregator = aggregator(link, &place(link), runtime);
             let at = aggregator.listening();
-            // Nobody empties the link, so it must get full.
+            // No process empties the link, so it must get full.
             aggregator.signal(Signal::STOP);
             let load = format!("--flood --messages 20000 --drop-when-full {runtime}");
             let done = producer(link, &at, &load).finish();

@@ -1,4 +1,4 @@
-//! Whoever dies, and however: the others end too, in bounded time, with a clear word, and nothing is left.
+//! Death of a process, in every way: the others end too, in bounded time, with a clear word, and nothing is left.
 
 use std::process::Command;
 
@@ -13,7 +13,8 @@ const KILL: i32 = 9;
 fn busy(mutex: &str) -> (Running, Vec<i32>) {
     let running = Running::new(shmemq(&format!("{LONG} {mutex}")));
     let sides = running.sides();
-    // Past set-up and warm-up: it burns CPU time, more than the warm-up takes where another program has half of the CPU.
+    // Past set-up and warm-up: it burns CPU time, more than the warm-up takes where another program has half of the
+    // CPU.
     wait_until("both sides play", || sides.iter().all(|side| cpu_ticks(*side) >= 20));
     (running, sides)
 }
@@ -98,7 +99,7 @@ fn nothing_starts_before_the_go() {
         number(&go_in)
     );
     let running = Running::new(shmemq(&words));
-    // Kept open by nobody else: a program that dies instead of saying it ends the read.
+    // Kept open by no other process: a program that dies instead of saying it ends the read.
     drop((ready_out, go_in));
     let mut word = [0; 6];
     let mut have = 0;

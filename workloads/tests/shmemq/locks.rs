@@ -41,7 +41,7 @@ fn every_lock_tells_a_truth_that_holds() {
     }
 }
 
-/// The C library tells nothing of its contention, and a number nobody counted is null, never 0.
+/// The C library tells nothing of its contention, and a number that was not counted is null, never 0.
 fn knows_what_it_can_know(name: &str, cell: &Value) {
     let lock = &cell["lock"];
     let attempts: u64 =

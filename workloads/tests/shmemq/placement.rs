@@ -1,4 +1,4 @@
-//! Where the sides run: on a CPU of their own each, unless told otherwise.
+//! CPUs of the sides: one of their own each, unless told otherwise.
 
 use std::process::Command;
 

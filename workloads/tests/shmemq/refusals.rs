@@ -23,11 +23,8 @@ fn bad_input_is_refused_with_a_cause_and_a_remedy() {
         ("--pin 1023", "cannot pin to CPU 1023"),
         ("--ready-fd 999", "cannot use --ready-fd 999"),
         ("--role server", "--name"),
-        (
-            "--role client --name nobody-has-this-name",
-            "start `shmemq --role server --name nobody-has-this-name` first",
-        ),
-        ("--role server --name alone --timeout 0.2", "cannot meet the client: nobody came"),
+        ("--role client --name unused-name", "start `shmemq --role server --name unused-name` first"),
+        ("--role server --name alone --timeout 0.2", "cannot meet the client: no peer came"),
         ("--role server --name x --spin-tunable 5", "GLIBC_TUNABLES"),
         ("--frobnicate", "unexpected argument"),
     ] {

@@ -99,8 +99,8 @@ fn client(kind: &str, names: &[String; 2]) -> Value {
     report["report"].clone()
 }
 
-/// Of the release build only, `cargo test --release -p pulse-trace-workloads --test shmemq`: without optimisation there is
-/// nothing to compare.
+/// Of the release build only, `cargo test --release -p pulse-trace-workloads --test shmemq`: without optimisation there
+/// is nothing to compare.
 #[cfg(not(debug_assertions))]
 #[test]
 fn ours_is_no_slower_than_the_published_design() {

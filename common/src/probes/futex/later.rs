@@ -6,25 +6,25 @@ use super::{PRIVATE_FLAG, op, shared};
 pub mod call {
     /// No call before this one is one of them.
     pub const FIRST: u32 = WAITV;
-    /// `futex_waitv`
+    /// Number of the system call `futex_waitv`.
     pub const WAITV: u32 = 449;
-    /// `futex_wake`
+    /// Number of the system call `futex_wake`.
     pub const WAKE: u32 = 454;
-    /// `futex_wait`
+    /// Number of the system call `futex_wait`.
     pub const WAIT: u32 = 455;
-    /// `futex_requeue`
+    /// Number of the system call `futex_requeue`.
     pub const REQUEUE: u32 = 456;
 }
 
-/// Whether a call of the native ABI is one of them. Of nearly all that are none, one comparison says so.
+/// Reports whether a call of the native ABI is one of them. For nearly all that are not, one comparison is enough.
 #[inline(always)]
 #[must_use]
 pub const fn is_later(call: u32) -> bool {
     call >= call::FIRST && matches!(call, call::WAITV | call::WAKE..=call::REQUEUE)
 }
 
-/// What one of these calls asks for, with the flags of its futex: one of the constants in [`op`], with or without
-/// [`super::SHARED`].
+/// The operation that one of these calls asks for, with the flags of its futex: one of the constants in [`op`], with
+/// or without [`super::SHARED`].
 #[inline(always)]
 #[must_use]
 pub const fn asked_later(call: u32, flags: u32) -> u32 {
@@ -35,13 +35,13 @@ pub const fn asked_later(call: u32, flags: u32) -> u32 {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Waiter {
-    /// What the word has to be.
+    /// Value that the word must have for the wait to sleep.
     pub value: u64,
-    /// The futex.
+    /// Address of the futex.
     pub address: u64,
     /// Its size, and whether it is private.
     pub flags: u32,
-    /// Zero.
+    /// Reserved by the kernel; always zero.
     pub reserved: u32,
 }
 
@@ -49,7 +49,7 @@ pub struct Waiter {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Named {
-    /// Where it is.
+    /// Address of the array.
     pub array: u64,
     /// The address of its first futex; 0 where that could not be read.
     pub first: u64,

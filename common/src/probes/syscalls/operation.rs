@@ -5,11 +5,11 @@ use super::{CALLS, NATIVE_CALLS};
 /// A call whose second argument is the operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Multiplexer {
-    /// `futex`.
+    /// The system call `futex`.
     Futex,
-    /// `fcntl`.
+    /// The system call `fcntl`.
     Fcntl,
-    /// `epoll_ctl`.
+    /// The system call `epoll_ctl`.
     EpollCtl,
     /// `futex` of the 32-bit ABI.
     CompatFutex,

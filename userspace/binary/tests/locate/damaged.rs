@@ -1,4 +1,4 @@
-//! Files that somebody has broken: no panic, no endless loop, and no site where none should be.
+//! Files that were damaged: no panic, no endless loop, and no site where none should be.
 
 use std::{
     thread,
@@ -22,7 +22,7 @@ const FILES: u64 = 1_000;
 /// A whole, sound C library takes a tenth of a second; a machine under load may need longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where a file is sensitive, and its bytes.
+/// Sensitive parts of a file, and its bytes.
 type Source = (Vec<(usize, usize)>, Vec<u8>);
 
 /// Numbers that are the same in every run.
@@ -41,7 +41,7 @@ impl Numbers {
     }
 }
 
-/// Where the structure of the file is: damage there is what a reader has to stand.
+/// Parts that hold the structure of the file: damage there is what a reader has to stand.
 fn sensitive(bytes: &[u8]) -> Vec<(usize, usize)> {
     use object::ObjectSection as _;
     let file = object::File::parse(bytes).unwrap();
@@ -104,7 +104,7 @@ fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers, places: &[(usize, usize)])
     }
 }
 
-/// Whether the bytes at a site can be what its role says, and the site is in the function that the file names.
+/// Checks that the bytes at a site can be what its role says, and that the site is in the function that the file names.
 fn check(bytes: &[u8], plan: &FilePlan, what: &str) {
     let file = object::File::parse(bytes).unwrap();
     let symbols = file.dynamic_symbols().chain(file.symbols());
@@ -163,7 +163,7 @@ fn a_thousand_broken_files() {
             .collect();
         parts.into_iter().map(|part| part.join().unwrap()).sum()
     });
-    // Damage that nobody notices and damage that everybody notices must both have been tried.
+    // Damage that goes unnoticed and damage that is noticed must both have been tried.
     assert!(understood > 100 && FILES - understood > 100, "{understood} understood");
 }
 

@@ -76,7 +76,7 @@ fn a_stripped_program_gives_places_that_a_symbol_table_explains() {
         let (start, len) = symbol(&table, name);
         assert!((start + 1..=start + len).contains(&frame.address), "{name}: {frame}");
     }
-    // The mutex is the C library's, so whoever called it wanted it, with a name or without.
+    // The mutex is the C library's, so its caller wanted it, with a name or without.
     assert_eq!(caller(&frames), Some(own[0].to_string()));
 }
 
@@ -101,7 +101,7 @@ fn a_frame_that_its_frame_pointer_finds_is_followed() {
     assert_eq!(functions(&frames), ["c", "b", "a", "thread_entry"], "{frames:?} {:?}", stack.end);
     assert_eq!(stack.end, End::Complete);
 
-    // Without the register it is not known where the frame is: its function is named, and nobody else.
+    // Without the register it is not known where the frame is: only its function is named.
     let unknown = symbolizer.unwind(running.pid(), &Registers { bp: 0, ..taken.registers }, &taken.bytes);
     assert_eq!(functions(&symbolizer.describe(&unknown)), ["c"]);
     assert_ne!(unknown.end, End::Complete);

@@ -1,4 +1,4 @@
-//! Files that are damaged while they are mapped: whoever is traced may write into his own libraries.
+//! Files that are damaged while they are mapped: the traced user may write into his own libraries.
 
 use std::{
     fs::{File, OpenOptions},

@@ -1,4 +1,4 @@
-//! What is not known is not invented.
+//! Unknown callers are not invented.
 
 use binary::symbolize::{End, Symbolizer};
 

@@ -1,4 +1,5 @@
-//! Stacks of real programs, taken from outside: registers from `/proc/PID/task/TID/syscall`, bytes from `/proc/PID/mem`.
+//! Stacks of real programs, taken from outside: registers from `/proc/PID/task/TID/syscall`, bytes from
+//! `/proc/PID/mem`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

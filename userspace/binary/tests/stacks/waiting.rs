@@ -63,7 +63,7 @@ impl Shop {
     }
 }
 
-/// The frame pointer of a thread; `None` where no compiler is there or nobody may look.
+/// The frame pointer of a thread; `None` where no compiler is there or this user may not look.
 pub fn frame_pointer(tid: u32) -> Option<u64> {
     static TOOL: LazyLock<Option<(Shop, PathBuf)>> = LazyLock::new(|| {
         let shop = Shop::new();
@@ -135,7 +135,7 @@ impl Running {
         Some(Taken { registers: Registers { ip, sp, bp, lr: 0 }, bytes })
     }
 
-    /// Ends it.
+    /// Ends the program.
     pub fn end(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -149,7 +149,7 @@ impl Drop for Running {
     }
 }
 
-/// What the kernel side would have taken.
+/// Registers and bytes that the kernel side would have taken.
 pub struct Taken {
     pub registers: Registers,
     pub bytes: Vec<u8>,

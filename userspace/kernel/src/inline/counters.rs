@@ -1,4 +1,4 @@
-//! What has been counted, read from the shared memory without stopping anybody.
+//! Reads the counters from the shared memory without stopping any thread.
 
 use std::{
     collections::BTreeMap,
@@ -14,22 +14,22 @@ use super::layout::{
     SPINS, STRIPE, THREAD_BITS, TOTALS, area_len, word,
 };
 
-/// Everything that was counted up to a moment.
+/// Counts of all passings up to one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Words of a stripe, added up; the first means nothing.
+    /// Words of a stripe, added up; the first word is unused.
     totals: [u64; TOTALS as usize],
-    /// How often each spin count occurred; as long as the largest.
+    /// Number of times that each spin count occurred; as long as the largest spin count.
     pub spins: Vec<u64>,
 }
 
 impl Counts {
-    /// How often a place was passed, for all but the end of the spin.
+    /// Number of passings of a probe site, for all sites but the end of the spin.
     pub fn of(&self, passing: Passing) -> u64 {
         word(passing).map_or_else(|| self.spins.iter().sum(), |word| self.totals[word as usize])
     }
 
-    /// What came on top of another state.
+    /// Difference to an earlier state.
     pub fn since(&self, before: &Self) -> Self {
         let spins = self.spins.iter().enumerate();
         let was = |at: usize| before.spins.get(at).copied().unwrap_or(0);
@@ -39,12 +39,12 @@ impl Counts {
         }
     }
 
-    /// Whether nothing was counted.
+    /// True if all counters are zero.
     pub fn is_nothing(&self) -> bool {
         self.totals.iter().all(|count| *count == 0) && self.spins.iter().all(|count| *count == 0)
     }
 
-    /// Adds others.
+    /// Adds the counts of another set.
     pub fn merge(&mut self, other: &Self) {
         self.totals.iter_mut().zip(other.totals).for_each(|(mine, theirs)| *mine += theirs);
         if self.spins.len() < other.spins.len() {
@@ -67,28 +67,28 @@ impl Counts {
     }
 }
 
-/// What one process counted.
+/// Counts of one process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
-    /// The id of the thread that counted first, as the process itself knows it; 0 where that is not known.
+    /// Id of the thread that counted first, as the process itself knows it; 0 where that is not known.
     pub thread: u32,
-    /// The id of the first thread, as far as the process knows: that of the target where another thread has forked; 0 where
+    /// Id of the first thread, as far as the process knows: that of the target where another thread has forked; 0 where
     /// that is not known.
     pub leader: u32,
-    /// All of it.
+    /// Counts of all locks together.
     pub all: Counts,
-    /// By lock, where locks are told apart.
+    /// Counts by lock, where locks are told apart.
     pub locks: BTreeMap<u64, Counts>,
 }
 
-/// Everything.
+/// Counts of the target and of its forked children.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Everything {
-    /// By number: [`FIRST`] is the process that the counters were put into, the others were born since.
+    /// By process number: [`FIRST`] is the process that the counters were put into, the others were forked since.
     pub processes: BTreeMap<u16, Own>,
-    /// Of the first process, what stands outside of rows: what belongs to no lock, where those are told apart.
+    /// Counts of the first process outside of rows: where locks are told apart, those that are in no row.
     pub outside: Counts,
-    /// Of processes that were born since, what found no room: it cannot be told whose it is.
+    /// Counts of forked children for which no row was free: the process is not known.
     pub nobodys: Counts,
 }
 
@@ -105,11 +105,11 @@ pub struct Counters {
 const CHUNK: usize = ROW as usize;
 
 impl Counters {
-    /// Makes shared memory that a process has made as large as it has to be, with room for so many rows. Every page is
-    /// there from then on, and no limit of the process's is touched: a write to it can neither fail nor be refused.
+    /// Takes shared memory that a process has created, resizes it, with room for so many rows, and allocates every
+    /// page. No limit of the process is changed: a write to the memory can neither fail nor be refused.
     pub fn furnish(file: File, rows: u64) -> io::Result<Self> {
         use rustix::fs::{FallocateFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals};
-        // Another process may share the descriptors, and have put something else in its place.
+        // Another process may share the descriptors, and have put another file in its place.
         let about = file.metadata()?;
         let is_new = about.is_file() && about.len() == 0 && about.nlink() == 0;
         if !is_new || fcntl_get_seals(&file)? != SealFlags::empty() {
@@ -121,23 +121,23 @@ impl Counters {
         Ok(Self { file, len })
     }
 
-    /// Shared memory that was furnished already.
+    /// Wraps shared memory that was resized already.
     pub fn of(file: File, rows: u64) -> Self {
         Self { file, len: area_len(rows) }
     }
 
-    /// The memory, for another process that reads it.
+    /// Descriptor of the memory, for another process that reads it.
     pub fn file(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// What the process counted that they were put into.
+    /// Counts of the process that the counters were put into.
     pub fn read(&self) -> io::Result<Counts> {
         let mut all = self.read_all()?;
         Ok(all.processes.remove(&TARGET).unwrap_or_default().all)
     }
 
-    /// Reads all. Only what was ever written is looked at: the rest takes no memory, and shall not.
+    /// Reads all counters. Pages that were never written are skipped.
     pub fn read_all(&self) -> io::Result<Everything> {
         let mut all = Everything::default();
         let mut at = 0;
@@ -162,7 +162,7 @@ impl Counters {
         Ok(all)
     }
 
-    /// What tells this memory from any other: device and inode.
+    /// Device and inode of this memory, which identify it.
     pub fn identity(&self) -> io::Result<(u64, u64)> {
         self.file.metadata().map(|it| (it.dev(), it.ino()))
     }
@@ -177,7 +177,7 @@ impl Everything {
         };
         for (place, value) in ((from - begin) / 8..).zip(words) {
             let word = place % (len / 8);
-            // The first word of a stripe is whose it is.
+            // The first word of a stripe is the thread that it belongs to.
             if word > 0 && value > 0 {
                 whose.add(word, value);
             }
@@ -185,7 +185,7 @@ impl Everything {
     }
 
     fn add_numbers(&mut self, from: u64, words: impl Iterator<Item = u64>) {
-        // The first word is how many were born.
+        // The first word is the number of forked children.
         for (number, thread) in (from..).zip(words).filter(|(number, thread)| *number > 0 && *thread > 0) {
             let own = self.processes.entry(number as u16).or_default();
             (own.thread, own.leader) = (thread as u32, (thread >> 32) as u32);
@@ -194,7 +194,7 @@ impl Everything {
 
     fn add_row(&mut self, words: &[u64]) {
         let (lock, number) = (words[0], words[1] >> THREAD_BITS);
-        // It has been claimed, and is not its thread's yet.
+        // The row has been claimed, and does not carry its thread yet.
         if number == 0 || number >= MOST_PROCESSES {
             return;
         }
@@ -211,7 +211,7 @@ impl Everything {
     }
 }
 
-/// Where something was written next, from here on.
+/// Offset of the next page that was written, from here on.
 fn next_data(file: &File, from: u64) -> io::Result<Option<u64>> {
     match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(from)) {
         Ok(at) => Ok(Some(at)),

@@ -1,61 +1,61 @@
-//! Why a process cannot be counted in.
+//! Reasons why counters cannot be put into a process.
 
 use std::{borrow::Cow, io};
 
 /// Beginning of the reason where there is no C library, or none yet.
 pub(super) const LACKS_LIBRARY: &str = "it has no C library mapped";
 
-/// Why not.
+/// Error of putting counters into a process, or of removing them.
 #[derive(Debug, thiserror::Error)]
 pub enum InlineError {
-    /// It is a process for which that must not or cannot be done.
+    /// The process must not or cannot be changed.
     #[error("cannot count inside of process {pid}: {reason}; {remedy}")]
     Refused {
-        /// The process.
+        /// Id of the process.
         pid: u32,
-        /// Why not.
+        /// Reason for the refusal.
         reason: String,
-        /// What to do.
+        /// Advice for the user.
         remedy: Cow<'static, str>,
     },
-    /// Another tool that lives counts inside of it.
+    /// Another running instance of the tool counts inside of the process.
     #[error(
         "cannot count inside of process {pid}: pulse-trace (process {owner}) counts inside of it already; wait until that has ended"
     )]
     Owned {
-        /// The process.
+        /// Id of the process.
         pid: u32,
-        /// The tool, by the id that it knows itself by.
+        /// Process id of that instance, as it knows itself.
         owner: u32,
     },
-    /// This user may not.
+    /// This user lacks the permission.
     #[error(
         "cannot count inside of process {pid}: it can be neither read nor stopped ({cause}); that needs CAP_SYS_PTRACE, or the same user \
          with kernel.yama.ptrace_scope=0"
     )]
     Permission {
-        /// The process.
+        /// Id of the process.
         pid: u32,
-        /// Why.
+        /// Error of the system call.
         cause: io::Error,
     },
     /// A step failed.
     #[error("cannot count inside of process {pid}: {step} failed: {cause}; it goes on as it was")]
     Step {
-        /// The process.
+        /// Id of the process.
         pid: u32,
-        /// Which step.
+        /// Name of the step.
         step: Cow<'static, str>,
-        /// Why.
+        /// Error of the system call.
         cause: io::Error,
     },
-    /// It ended meanwhile.
+    /// The process ended meanwhile.
     #[error("cannot count inside of process {0}: it ended meanwhile; attach to a process that lives on")]
     Gone(u32),
 }
 
 impl InlineError {
-    /// Whether a privilege would help.
+    /// True if a privilege would help.
     #[must_use]
     pub fn is_permission(&self) -> bool {
         matches!(self, Self::Permission { .. })
@@ -67,7 +67,7 @@ impl InlineError {
         matches!(self, Self::Refused { reason, .. } if reason.starts_with(LACKS_LIBRARY))
     }
 
-    /// The reason without the process: many may be left alone for one.
+    /// The reason without the process id: one reason may hold for many processes.
     #[must_use]
     pub fn reason(&self) -> String {
         match self {
@@ -83,7 +83,7 @@ impl InlineError {
         Self::Refused { pid, reason: reason.into(), remedy: remedy.into() }
     }
 
-    /// Something of it could not be read or opened.
+    /// Error of reading or opening something of the process.
     pub(super) fn unreadable(pid: u32) -> impl Fn(io::Error) -> Self {
         move |cause| match cause.kind() {
             io::ErrorKind::PermissionDenied => Self::Permission { pid, cause },

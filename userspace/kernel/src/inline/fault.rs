@@ -1,5 +1,5 @@
-//! For the proof that the tool and its helper may be killed at any moment: kills one or both before the step that a test
-//! names, counted in the process that does the work. Not in a release.
+//! Fault injection for tests in which the tool and its helper are killed at any moment: kills one or both before the
+//! step that a test names, counted in the process that does the work. Not compiled into a release.
 
 #[cfg(not(debug_assertions))]
 mod off {
@@ -22,8 +22,8 @@ mod on {
     static STEPS: AtomicU64 = AtomicU64::new(0);
     static HELPER: AtomicBool = AtomicBool::new(false);
 
-    /// Notes that the next step follows; it may be the last. `PULSE_INLINE_DIE_AT` is its number, `PULSE_INLINE_WHO` says
-    /// who is killed: `helper`, `tool` or `both`.
+    /// Notes that the next step follows; it may be the last. `PULSE_INLINE_DIE_AT` is its number, `PULSE_INLINE_WHO`
+    /// names the process that is killed: `helper`, `tool` or `both`.
     pub fn step() {
         let last = env::var("PULSE_INLINE_DIE_AT").ok().and_then(|number| number.parse::<u64>().ok());
         let Some(last) = last.filter(|_| HELPER.load(Relaxed)) else { return };

@@ -1,4 +1,4 @@
-//! What lies where in the memory that a target is given.
+//! Layout of the memory that a target is given.
 //!
 //! ```text
 //! base             signature and list of what was replaced     read and execute, private
@@ -11,24 +11,24 @@
 //!   + ROWS         counters by lock, by process and by thread
 //! ```
 //!
-//! A child finds no number, takes the next one, and counts in rows that carry it: so what processes count is never mixed,
-//! and is still there when they have ended.
+//! A child finds no number, takes the next one, and counts in rows that carry it: so counts of different processes are
+//! never mixed, and remain readable when the processes have ended.
 
 use binary::locate::replaceable::{JUMP, Passing};
 use serde::{Deserialize, Serialize};
 
-/// Marks the first page.
+/// Signature of the first page.
 pub const SIGNATURE: [u8; 16] = *b"pulse-trace\0pad3";
-/// Where the code begins that sets everything up.
+/// Offset of the code that sets up the memory.
 pub const STUB: u64 = 0x400;
-/// Where the pads begin.
+/// Offset of the pads.
 pub const PADS: u64 = 0x800;
 /// Length of the executable part.
 pub const CODE: u64 = 0x3000;
 /// Length of the page with the number.
 pub const PAGE: u64 = 0x1000;
 
-/// Stripes that threads are spread over by their address.
+/// Number of stripes; the address of a thread selects one.
 pub const SPREAD: u64 = 256;
 /// Words of a stripe before its spin counts.
 pub const TOTALS: u64 = 8;
@@ -40,13 +40,13 @@ pub const STRIPE_SPINS: u64 = STRIPE / 8 - TOTALS;
 pub const SPINS: u64 = 33_272;
 /// Bytes of a stripe that tells all of them apart.
 pub const LARGE: u64 = (TOTALS + SPINS) * 8;
-/// The common stripe, from the beginning of the area on: for threads that find both of theirs taken (the last thread's
+/// Offset of the common stripe in the area: for threads that find both of their stripes taken (the last thread's
 /// neighbour has one more), and for large spin counts.
 pub const COMMON: u64 = (SPREAD + 1) * STRIPE;
-/// The stripe for what fits nowhere else.
+/// Offset of the stripe for counts that fit nowhere else.
 pub const NOWHERE: u64 = COMMON + LARGE;
-/// Where the processes are listed, from the beginning of the area on: how many were born, then by number the
-/// ids of the thread that counted first and of the one that the process was born with, 32 bits each.
+/// Offset of the list of processes in the area: the number of forked children, then by number the ids of the thread
+/// that counted first and of the one that the process was born with, 32 bits each.
 pub const NUMBERS: u64 = NOWHERE + LARGE;
 /// One more than the largest number of a process.
 pub const MOST_PROCESSES: u64 = 4096;
@@ -55,27 +55,28 @@ pub const FIRST: u64 = 1;
 /// Bits of a row's second word that hold the address of the thread; the number of the process is above them.
 pub const THREAD_BITS: u32 = 48;
 
-/// Where the rows begin, from the beginning of the area on.
+/// Offset of the rows in the area.
 pub const ROWS: u64 = NUMBERS + MOST_PROCESSES * 8;
 /// Rows where locks are told apart.
 pub const LOCK_ROWS: u64 = 4096;
-/// Rows where they are not: only forked children have any, one for each of their threads.
+/// Rows where locks are not told apart: only forked children have any, one for each of their threads.
 pub const KIND_ROWS: u64 = 1024;
 /// Bytes of a row: a page.
 pub const ROW: u64 = 4096;
 /// Words of a row before its spin counts: the lock, the thread with the number of its process, totals.
 pub const ROW_TOTALS: u64 = 8;
-/// Words of a row that a stripe does not have: its totals lie so much farther.
+/// Number of row words that a stripe does not have: totals of a row are shifted by it.
 pub const ROW_SHIFT: u64 = 1;
-/// Spin counts that a row tells apart. The library's own limit makes at most 131; larger ones, where that limit was raised,
-/// are counted in the stripes.
+/// Spin counts that a row tells apart. The library's own limit makes at most 131; larger ones, where that limit was
+/// raised, are counted in the stripes.
 pub const ROW_SPINS: u64 = ROW / 8 - ROW_TOTALS;
-/// What stands for the lock where locks are not told apart.
+/// Value in place of the lock's address where locks are not told apart.
 pub const ALL_LOCKS: u64 = 1;
-/// Rows that are looked at before it is given up.
+/// Rows that are probed before the search is given up.
 pub const STEPS: u64 = 16;
 
-/// Word of a stripe that counts a passing; the first is the thread that it belongs to. Spins are counted behind them.
+/// Word of a stripe that counts a passing; the first word is the thread that the stripe belongs to. Spins are
+/// counted behind them.
 pub fn word(passing: Passing) -> Option<u64> {
     match passing {
         Passing::AdaptiveAttempt => Some(1),
@@ -87,10 +88,10 @@ pub fn word(passing: Passing) -> Option<u64> {
     }
 }
 
-/// Where everything lies in one target.
+/// Addresses of all parts in one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
-    /// Where it begins.
+    /// First address of the whole memory: its first page holds the header.
     pub base: u64,
     /// Number of rows, a power of two.
     pub rows: u64,
@@ -102,65 +103,66 @@ impl Layout {
         self.base + CODE
     }
 
-    /// Counters.
+    /// Address of the counters.
     pub fn area(self) -> u64 {
         self.base + CODE + PAGE
     }
 
-    /// Bytes of the counters.
+    /// Size of the counters, in bytes.
     pub fn area_len(self) -> u64 {
         area_len(self.rows)
     }
 }
 
-/// Bytes of the counters with so many rows.
+/// Size of the counters with so many rows, in bytes.
 pub const fn area_len(rows: u64) -> u64 {
     ROWS + rows * ROW
 }
 
-/// Bytes of everything with so many rows.
+/// Size of the whole memory with so many rows, in bytes.
 pub const fn whole(rows: u64) -> u64 {
     CODE + PAGE + area_len(rows)
 }
 
-/// The process of the tool that reads the counters: its id in a PID namespace, and when it started, in clock ticks since boot.
+/// The process of the tool that reads the counters: its id in a PID namespace, and its start time, in clock
+/// ticks since boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    /// Its id.
+    /// Process id in that namespace.
     pub pid: u32,
-    /// Inode of the PID namespace that the id is of.
+    /// Inode of the PID namespace that the id belongs to.
     pub namespace: u32,
-    /// When it started.
+    /// Start time, clock ticks since boot.
     pub started: u64,
 }
 
-/// An instruction that was replaced, as the first page lists it.
+/// Replaced instruction, as the first page lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its address.
+    /// Address of the instruction.
     pub address: u64,
-    /// What stood there.
+    /// Bytes that the jump has replaced.
     pub original: [u8; JUMP],
 }
 
 const ENTRY: usize = 16;
-/// Places that the first page has room for.
+/// Most replaced instructions that the first page has room for.
 pub const ENTRIES: usize = 32;
 const LIST: usize = 64;
 
-/// The first page, as far as it is written and read.
+/// Contents of the first page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Where everything lies.
+    /// Addresses of all parts.
     pub layout: Layout,
-    /// Whose the counters are.
+    /// The tool that reads the counters.
     pub owner: Owner,
-    /// What was replaced.
+    /// Replaced instructions, at most [`ENTRIES`].
     pub entries: Vec<Entry>,
 }
 
 impl Header {
-    /// As it stands in memory.
+    /// Encodes the header as it stands in memory.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = SIGNATURE.to_vec();
         let Owner { pid, namespace, started } = self.owner;
@@ -180,7 +182,7 @@ impl Header {
         bytes
     }
 
-    /// Reads it from what lies at `base`. `None` where it is none.
+    /// Decodes the header from the bytes at `base`. `None` where there is no header.
     pub fn parse(base: u64, bytes: &[u8]) -> Option<Self> {
         let rest = bytes.strip_prefix(&SIGNATURE)?;
         let word = |at: usize| Some(u64::from_le_bytes(rest.get(8 * at..8 * at + 8)?.try_into().ok()?));
@@ -198,7 +200,7 @@ impl Header {
     }
 }
 
-/// Bytes that have to be read to see all of it.
+/// Number of bytes to read for the whole header.
 pub const HEADER: usize = LIST + ENTRIES * ENTRY;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Counts inside of a process: the only code that writes into a target, and only where a flag asks for it.
+//! Counters inside of a process: the only code that writes into a target, and only where a flag asks for it.
 //!
-//! A jump takes the place of one instruction in each of a handful of places of glibc's mutex functions; it leads to a
-//! pad of code that counts in memory of its own and goes on where the original went. `docs/locks/inline.md` tells what,
-//! how and what is refused.
+//! In each of a handful of glibc's mutex functions a jump replaces one instruction; it leads to a pad of code that
+//! counts in memory of its own and goes on behind the replaced instruction. `docs/locks/inline.md` describes the
+//! counters, the method and the refusals.
 #![cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "what reads counters has none to read"))]
 
 mod counters;
@@ -30,68 +30,68 @@ use serde::{Deserialize, Serialize};
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{Patch, bring_to_entry, repair, replaced};
 
-/// How finely it is counted.
+/// Level of detail of the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Detail {
-    /// All mutexes of a kind together.
+    /// One set of counters for all mutexes of a kind.
     Kinds,
-    /// Every mutex by itself as well, as far as there is room.
+    /// Counters for every mutex by itself as well, as far as there is room.
     Locks,
 }
 
 /// An address and the instruction that leads from there to a pad.
 type Jump = (u64, [u8; JUMP]);
 
-/// What there is to know of counters in a process.
+/// Properties of the counters in a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// The process.
+    /// Id of the process.
     pub pid: u32,
     layout: layout::Layout,
     jumps: Vec<Jump>,
-    /// How long the process stood still for it.
+    /// Time for which the process was stopped to put the counters in.
     pub stopped: Duration,
-    /// Threads whose call with a time limit returned `EINTR` for it.
+    /// Threads whose call with a time limit returned `EINTR` because of the stop.
     pub cut_short: usize,
-    /// How its library's spin counts.
+    /// Generation of the library's spin loop.
     pub generation: Option<Generation>,
-    /// What is not counted, and why.
+    /// Events that are not counted, with reasons.
     pub left_out: Vec<String>,
-    /// Whether counters of a tool that was killed were found and removed first.
+    /// True if counters of a killed tool were found and removed first.
     pub repaired: bool,
-    /// What the process calls itself; 0 where that is not known.
+    /// Process id as the process itself knows it; 0 where that is not known.
     pub own_id: u32,
 }
 
 impl About {
-    /// Whether it is what lies at a place in a process.
+    /// True for the counters at an address of a process.
     fn is_at(&self, pid: u32, base: u64) -> bool {
         (self.pid, self.layout.base) == (pid, base)
     }
 }
 
-/// Who puts counters in and takes them out.
+/// The process that puts counters in and removes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hands {
-    /// This process: what it leaves when it is killed stays.
+    /// This process: if it is killed, the counters stay in the target.
     Own,
-    /// A process of their own, which takes them out even then.
+    /// A helper process, which removes the counters even then.
     Helper,
 }
 
-/// What was done to take counters out.
+/// Result of removing counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
-    /// How long the process stood still, the longest time at a stretch.
+    /// Longest time for which the process was stopped without a pause.
     pub stopped: Duration,
     /// Instructions that are the original ones again.
     pub restored: usize,
-    /// Threads whose call with a time limit returned `EINTR` for it.
+    /// Threads whose call with a time limit returned `EINTR` because of the stop.
     pub cut_short: usize,
-    /// The memory could not be taken away, since something on a stack may lead back to it. It is harmless.
+    /// True if the memory could not be unmapped, since a stack may hold an address in it. It is harmless.
     pub memory_left: bool,
-    /// Processes that were forked from it and are as they were too.
+    /// Forked children from which the counters were removed too.
     pub heirs: usize,
-    /// Those that are not, or keep the memory, as above. What is in them is harmless.
+    /// Forked children that keep the jumps or the memory. What is in them is harmless.
     pub heirs_left: usize,
 }

@@ -1,4 +1,4 @@
-//! The tool that reads the counters in a process: while it lives others leave them alone.
+//! The tool that reads the counters in a process: while it runs, other instances leave them alone.
 
 use std::{
     fs,
@@ -10,10 +10,10 @@ use std::{
 use super::layout::Owner;
 use crate::target;
 
-/// Inode of the PID namespace in which everything is seen.
+/// Inode of the initial PID namespace, in which all processes are visible.
 const INITIAL: u32 = 0xefff_fffc;
 
-/// The tool that this process works for; 0 where it is the tool itself.
+/// Process id of the tool that this process works for; 0 where it is the tool itself.
 static TOOL: AtomicU32 = AtomicU32::new(0);
 
 /// Notes that this process works for its parent.
@@ -22,14 +22,14 @@ pub fn act_for_parent() {
     TOOL.store(parent, Relaxed);
 }
 
-/// The tool: this process, or the one that it works for.
+/// Identity of the tool: this process, or the one that it works for.
 pub fn me() -> Owner {
     let pid = Some(TOOL.load(Relaxed)).filter(|pid| *pid != 0).unwrap_or_else(process::id);
     let started = target::stat(pid).map_or(0, |stat| stat.started);
     Owner { pid, namespace: namespace(pid).unwrap_or(0), started }
 }
 
-/// Whether it is another tool, which lives. One that cannot be seen from here is taken to live.
+/// True if the owner is another tool that runs. A process that is not visible from here is taken to run.
 pub fn is_another(owner: Owner) -> bool {
     if owner == me() {
         return false;

@@ -1,21 +1,21 @@
-//! Processes that could be traced, and how busy they are.
+//! Processes that could be traced, with their CPU time.
 
 use super::{TargetError, procfs};
 
 /// A process of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its id.
+    /// Process id, as `/proc` shows it.
     pub pid: u32,
-    /// Its name, as bytes that nobody has vouched for.
+    /// Name of the process; unchecked bytes, chosen by the process.
     pub comm: String,
-    /// Its threads.
+    /// Number of threads.
     pub threads: u32,
     /// CPU time that it has used, clock ticks.
     pub ticks: u64,
 }
 
-/// Every process but kernel threads, the dead, and the tool itself.
+/// Every process except kernel threads, dead processes, and the tool itself.
 ///
 /// # Errors
 /// When the kernel's process table cannot be read.
@@ -34,7 +34,7 @@ fn candidate(pid: u32) -> Option<Candidate> {
     parse(pid, &line)
 }
 
-/// The name stands in parentheses and may hold some itself.
+/// Parses a line of `/proc/PID/stat`. The name stands in parentheses and may contain parentheses itself.
 fn parse(pid: u32, line: &str) -> Option<Candidate> {
     let (begin, end) = (line.find('(')?, line.rfind(')')?);
     let fields: Vec<&str> = line[end + 1..].split_ascii_whitespace().collect();
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_kernel_is_read_whatever_the_name_holds() {
+    fn a_stat_line_with_any_name_is_parsed() {
         let line = "7 (a) S (b) R 1 7 7 0 -1 4194560 10 0 0 0 30 12 0 0 20 0 5 0 4242 1000 50";
         let found = parse(7, line).unwrap();
         assert_eq!((found.comm.as_str(), found.ticks, found.threads), ("a) S (b", 42, 5));

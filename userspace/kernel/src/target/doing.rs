@@ -1,4 +1,4 @@
-//! What a thread is doing that has not moved since a session began.
+//! Activity of a thread that has not moved since a session began.
 
 use std::{fs, io::Read as _};
 
@@ -9,7 +9,7 @@ use pulse_trace_common::probes::{
 
 use super::procfs;
 
-/// What it was found doing.
+/// Activity of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
     /// It runs, or waits for a CPU.
@@ -23,7 +23,7 @@ pub enum Doing {
 }
 
 impl Doing {
-    /// As the kernel side wants to be told.
+    /// Encoding of the activity for the kernel side.
     #[must_use]
     pub const fn index(self) -> u32 {
         match self {
@@ -35,7 +35,7 @@ impl Doing {
     }
 }
 
-/// What a thread is doing; `None` where this cannot be seen.
+/// Activity of a thread; `None` where it cannot be read.
 #[must_use]
 pub fn doing(tid: u32) -> Option<Doing> {
     match procfs::thread_stat(tid)?.state {
@@ -51,12 +51,11 @@ pub fn doing(tid: u32) -> Option<Doing> {
 /// True if a thread sleeps where a frozen cgroup has it sleep, of the first version or of the second.
 fn is_frozen(tid: u32) -> bool {
     let place = fs::read_to_string(format!("/proc/{tid}/wchan")).unwrap_or_default();
-    // Its function is a part of this one as compilers have it; a thread that is stopped there by a signal has a state
-    // of its own.
+    // Compilers inline its function into this one; a thread that is stopped there by a signal has a state of its own.
     ["__refrigerator", "do_freezer_trap", "get_signal"].contains(&place.as_str())
 }
 
-/// `running`, or `-1 SP PC` outside of calls, or the call's number and arguments.
+/// Parses `running`, or `-1 SP PC` outside of calls, or the call's number and arguments.
 fn parse(text: &str, compat: impl Fn() -> bool) -> Option<Doing> {
     let first = text.split_ascii_whitespace().next()?;
     if first == "running" {
@@ -66,13 +65,13 @@ fn parse(text: &str, compat: impl Fn() -> bool) -> Option<Doing> {
     if nr < 0 {
         return Some(Doing::Outside);
     }
-    // An x32 number says so itself.
+    // An x32 number carries a bit of its own.
     let nr = nr as u64;
     let compat = nr & X32_BIT == 0 && compat();
     Some(Doing::Call(call_index(nr, compat, cfg!(target_arch = "x86_64"))))
 }
 
-/// Whether the program makes calls of the 32-bit ABI, by the class in its file's header.
+/// True if the program makes calls of the 32-bit ABI, by the class in its file's header.
 fn is_32_bit(tid: u32) -> bool {
     let mut header = [0; 5];
     let file = fs::File::open(format!("/proc/{tid}/exe"));

@@ -1,7 +1,7 @@
 //! A command that is started but held before its first instruction.
 //!
-//! The tool starts itself once more; that process gives up the tool's privileges, stops, and replaces itself by the
-//! command when it is told to go on.
+//! The tool starts itself again as a second process; that process gives up the tool's privileges, stops, and replaces
+//! itself by the command when it is continued.
 
 use std::{
     cell::Cell,
@@ -25,7 +25,7 @@ use rustix::{
 
 use super::{Pinned, TargetError, user};
 
-/// First argument of the process that holds.
+/// First argument of the holding process.
 pub const HOLD: &str = "__hold";
 
 /// A command that waits for [`Held::release`].
@@ -45,7 +45,7 @@ impl Held {
         Self::start_into(command, Stdio::inherit(), Stdio::inherit())
     }
 
-    /// The same with its output and its errors going elsewhere.
+    /// Starts a command with redirected output and errors, and holds it.
     ///
     /// # Errors
     /// As for [`Self::start`].
@@ -53,7 +53,7 @@ impl Held {
         Self::start_among(command, Stdio::inherit(), output, errors)
     }
 
-    /// The same with its input coming from elsewhere, too.
+    /// Starts a command with redirected input, output and errors, and holds it.
     ///
     /// # Errors
     /// As for [`Self::start`].
@@ -86,47 +86,47 @@ impl Held {
         Ok(Self { child, pinned, released: Cell::new(None) })
     }
 
-    /// The process, to be traced.
+    /// The held process, as a target.
     #[must_use]
     pub fn pinned(&self) -> &Pinned {
         &self.pinned
     }
 
-    /// Lets the command begin.
+    /// Starts the held command.
     pub fn release(&self) {
         self.released.set(Some(Instant::now()));
         self.signal(Signal::CONT);
     }
 
-    /// When that was.
+    /// Time of the release; `None` before.
     #[must_use]
     pub fn released(&self) -> Option<Instant> {
         self.released.get()
     }
 
-    /// Sends it a signal; a process that has ended already needs none.
+    /// Sends a signal to the command; without effect on a process that has ended.
     pub fn signal(&self, signal: Signal) {
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the command.
     ///
     /// # Errors
-    /// When somebody else has waited for it.
+    /// When another thread or library of this process has waited for it.
     pub fn wait(&mut self) -> std::io::Result<ExitStatus> {
         self.child.wait()
     }
 
-    /// How it ended; `None` while it runs.
+    /// Exit status of the command; `None` while it runs.
     ///
     /// # Errors
-    /// When somebody else has waited for it.
+    /// When another thread or library of this process has waited for it.
     pub fn try_wait(&mut self) -> std::io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 }
 
-/// Finds a command as a shell would.
+/// Finds a command in `PATH` as a shell does.
 fn find(name: &OsStr) -> Result<PathBuf, TargetError> {
     let fail = |cause: &str, remedy| TargetError::Command {
         command: name.to_string_lossy().into_owned(),
@@ -157,8 +157,8 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// The holding process: drops privileges, stops, and becomes the command. Returns only if that fails, with a sentence
-/// that says why.
+/// Main function of the holding process: drops privileges, stops, and becomes the command. Returns only if that fails,
+/// with the reason.
 #[must_use]
 pub fn hold_and_exec(arguments: &[OsString]) -> String {
     let [path, name, rest @ ..] = arguments else {
@@ -167,7 +167,7 @@ pub fn hold_and_exec(arguments: &[OsString]) -> String {
     if let Err(cause) = become_invoker() {
         return format!("cannot run {name:?} as the invoking user: {cause}; run it without sudo");
     }
-    // Should the tool die now, nobody would ever continue this process.
+    // If the tool dies now, no other process will continue this one.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let _ = kill_process(rustix::process::getpid(), Signal::STOP);
     let _ = set_parent_process_death_signal(None);
@@ -175,8 +175,8 @@ pub fn hold_and_exec(arguments: &[OsString]) -> String {
     format!("cannot run {name:?}: {cause}; check that it is a program for this machine")
 }
 
-/// Gives up what the tool has and the command is not to have: under sudo it runs as the user who typed it, with that user's
-/// groups, and capabilities that the tool was lent pass to it in no case.
+/// Drops privileges of the tool that the command must not have: under sudo it runs as the invoking user, with that
+/// user's groups; capabilities of the tool are never passed on.
 fn become_invoker() -> io::Result<()> {
     clear_ambient_capability_set()?;
     if let Ok(held) = capabilities(None) {
@@ -192,14 +192,14 @@ fn become_invoker() -> io::Result<()> {
     Ok(())
 }
 
-/// Who typed `sudo`, as that says; `None` where nothing does. What cannot be read is not taken for nobody.
+/// The user that ran `sudo`, from its variables; `None` without sudo. An unreadable value is an error.
 fn invoker(variable: impl Fn(&str) -> Option<OsString>) -> io::Result<Option<(Uid, Gid)>> {
     let id = |name: &str| {
         let text = variable(name);
         let number = text.as_ref().map(|text| text.to_str().and_then(|text| text.parse::<u32>().ok()));
         match number {
             None => Ok(None),
-            // The largest number stands for "leave it as it is".
+            // The largest number means "leave it as it is".
             Some(Some(id)) if id != u32::MAX => Ok(Some(id)),
             Some(_) => {
                 Err(io::Error::other(format!("{name}={} is no id", text.unwrap_or_default().display())))

@@ -1,4 +1,4 @@
-//! Who is to be traced: finds processes, pins them so that a reused id is never mistaken for them, and starts commands
+//! Selection of targets: finds processes, pins them so that a reused id is never mistaken for them, and starts commands
 //! held before their first instruction.
 
 mod candidates;
@@ -23,23 +23,23 @@ pub use procfs::{
 };
 pub use select::{Selection, in_initial_namespace, resolve};
 
-/// Why a target cannot be had.
+/// Error of selecting a target.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// Nobody has this process id.
+    /// No process has this id.
     #[error("cannot trace process {pid}: there is no such process{hint}")]
     NoProcess {
-        /// The id.
+        /// The requested process id.
         pid: u32,
-        /// Where to look instead, if that is known.
+        /// Advice for the user, if there is any.
         hint: String,
     },
-    /// Nobody has this thread id.
+    /// No thread has this id.
     #[error(
         "cannot trace thread {0}: there is no such thread; list a process's threads with `ls /proc/PID/task`"
     )]
     NoThread(u32),
-    /// Nobody has this name.
+    /// No process has this name.
     #[error(
         "cannot trace processes named {0:?}: there are none; names are those of /proc/PID/comm, at most 15 characters"
     )]
@@ -49,15 +49,15 @@ pub enum TargetError {
         "cannot trace process {0}: it is a kernel thread and makes no system calls; choose a user process"
     )]
     KernelThread(u32),
-    /// The tool itself.
+    /// The process is the tool itself.
     #[error("cannot trace process {0}: that is pulse-trace itself; choose another process")]
     Myself(u32),
-    /// It died while it was looked at.
+    /// The process ended during the selection.
     #[error(
         "cannot trace process {0}: it exited a moment ago; start it with `pulse-trace run -- CMD` to be in time"
     )]
     Gone(u32),
-    /// Ids mean something else in here.
+    /// Process ids in this namespace are not the kernel's own.
     #[error(
         "cannot trace from inside a PID namespace: process ids seen here are not the kernel's; \
          run pulse-trace on the host, or in a container that shares the host's PID namespace"
@@ -66,19 +66,19 @@ pub enum TargetError {
     /// The command cannot be started.
     #[error("cannot run {command:?}: {cause}; {remedy}")]
     Command {
-        /// What was to be run.
+        /// Name of the command.
         command: String,
-        /// Why not.
+        /// Reason for the failure.
         cause: String,
-        /// What to do.
+        /// Advice for the user.
         remedy: &'static str,
     },
     /// The kernel's process table cannot be read.
     #[error("cannot read {path}: {cause}; mount a proc filesystem that shows other users' processes")]
     Procfs {
-        /// Which file.
+        /// Path of the file.
         path: String,
-        /// Why not.
+        /// Error of the system call.
         cause: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! A process that stays the same one: ids are reused, descriptors and start times are not.
+//! A pinned process: ids are reused, descriptors and start times are not.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
@@ -10,11 +10,11 @@ use super::{TargetError, procfs};
 /// A process, or one thread of it, that is to be traced.
 #[derive(Debug)]
 pub struct Pinned {
-    /// Process id.
+    /// Process id, also of the process that a requested thread belongs to.
     pub pid: u32,
-    /// The one thread that was asked for; all of them if `None`.
+    /// The one thread that was requested; all of them if `None`.
     pub only_thread: Option<u32>,
-    /// The process's name.
+    /// Name of the process.
     pub comm: [u8; COMM_LEN],
     started: u64,
     descriptor: OwnedFd,
@@ -46,11 +46,11 @@ impl Pinned {
             started: before.started,
             descriptor,
         };
-        // The descriptor is of whoever had the id at that moment: still the same one as at first?
+        // The descriptor belongs to the process that had the id at that moment; check that it is still the first one.
         if pinned.is_alive() { Ok(pinned) } else { Err(TargetError::Gone(pid)) }
     }
 
-    /// Pins the process of a thread, of which nothing else is to be traced.
+    /// Pins the process of a thread, to trace only that thread.
     ///
     /// # Errors
     /// As for [`Pinned::process`].
@@ -61,17 +61,17 @@ impl Pinned {
         Ok(pinned)
     }
 
-    /// Whether the process that was pinned still lives.
+    /// True while the pinned process is alive.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         procfs::living(self.pid).is_some_and(|stat| stat.started == self.started)
     }
 
-    /// The threads to be traced that it has now.
+    /// The present threads of the process that are to be traced.
     #[must_use]
     pub fn threads(&self) -> Vec<u32> {
         let mut threads = procfs::threads(self.pid);
-        // A first thread that has ended is listed as long as others live.
+        // A first thread that has ended is listed as long as other threads live.
         if procfs::lives_on(self.pid) {
             threads.retain(|tid| *tid != self.pid);
         }
@@ -81,7 +81,7 @@ impl Pinned {
         threads
     }
 
-    /// Whether one of its threads still lives.
+    /// True if the thread is alive and belongs to the process.
     #[must_use]
     pub fn has_thread(&self, tid: u32) -> bool {
         procfs::has_thread(self.pid, tid)
@@ -100,7 +100,7 @@ impl Pinned {
     }
 }
 
-/// Whether some process has this id inside a container.
+/// Advice for an id that a process has inside a container.
 fn container_hint(pid: u32) -> String {
     if procfs::tgid(pid).is_some_and(|tgid| tgid != pid) {
         return format!("; {pid} is a thread, trace it alone with -t {pid}");

@@ -1,4 +1,4 @@
-//! Where locks of targets lie: the memory that processes share has the same name in all of them.
+//! Names of lock addresses: memory that processes share has the same name in all of them.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::maps;
 
 const PAGE: u64 = 4096;
 
-/// What a page of a process shows.
+/// Kind of a page in a process.
 #[derive(Clone)]
 enum Page {
     /// Memory of the process alone.
@@ -19,29 +19,29 @@ enum Page {
     Shared(u64, u64, u64, String),
 }
 
-/// What is known of the pages that locks lie in.
+/// Cache of the pages that locks lie in.
 #[derive(Default)]
 pub struct Places {
     /// By row, number of programs that the process has run, and page.
     pages: HashMap<(u32, u32, u64), Page>,
-    /// What is mapped in the processes that were looked at since the last beginning; `None` where that cannot be seen.
+    /// Mappings of the processes that were read since the last [`Self::begin`]; `None` where they cannot be read.
     maps: HashMap<u32, Option<Maps>>,
-    /// What was mapped in processes when that was asked for: for those that end before anybody looks.
+    /// Mappings of processes that were saved ahead: for processes that end before they are read.
     remembered: HashMap<u32, Maps>,
 }
 
 impl Places {
-    /// A new look: what was mapped before may be so no longer.
+    /// Starts a new reading: earlier mappings may have changed.
     pub fn begin(&mut self) {
         self.maps.clear();
     }
 
-    /// Remembers what a process has mapped now, for when it cannot be seen any more.
+    /// Saves the present mappings of a process, for the time when they cannot be read any more.
     pub fn remember(&mut self, pid: u32) {
         self.remembered.extend(maps(pid).map(|text| (pid, Maps::parse(&text))));
     }
 
-    /// Where a lock of a process lies: the process has this row, of this number, and others may use the lock or not.
+    /// Name of a lock's address in a process. The process has this row; `shared`: other processes may use the lock.
     pub fn resolve(&mut self, id: u32, row: &Row, address: u64, shared: bool) -> LockPlace {
         if !shared {
             return LockPlace::Private { address };
@@ -64,13 +64,13 @@ impl Places {
         }
     }
 
-    /// Forgets a row that was given back.
+    /// Forgets a row that was freed.
     pub fn forget(&mut self, row: u32) {
         self.pages.retain(|(of, _, _), _| *of != row);
     }
 }
 
-/// What is mapped in a process, unless it has ended: another one may have its id by now.
+/// Mappings of a process, unless it has ended: another process may have its id by now.
 fn maps_of(row: &Row) -> Option<Maps> {
     if row.exited_ns != 0 {
         return None;
@@ -78,7 +78,7 @@ fn maps_of(row: &Row) -> Option<Maps> {
     maps(row.tgid).map(|text| Maps::parse(&text)).filter(|maps| !maps.all().is_empty())
 }
 
-/// What a page shows; `None` where nothing is mapped there (any more).
+/// Kind of a page; `None` where nothing is mapped (any more).
 fn look(maps: &Maps, address: u64) -> Option<Page> {
     maps.at(address)?;
     let Some(object) = maps.object_of(address) else { return Some(Page::Private) };

@@ -1,4 +1,4 @@
-//! What `/proc` says of processes and threads.
+//! Reads `/proc` for processes and threads.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,35 +11,35 @@ use super::TargetError;
 
 const PF_KTHREAD: u64 = 0x0020_0000;
 
-/// The fields of `/proc/PID/stat` that matter here.
+/// Fields of `/proc/PID/stat` that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// State letter.
+    /// Letter of the state.
     pub state: char,
-    /// The process that it is a child of.
+    /// Id of the parent process.
     pub parent: u32,
     /// Flags of the kernel's task.
     pub flags: u64,
-    /// When it started, in clock ticks since boot: with the id, this names a process for good.
+    /// Start time, in clock ticks since boot: with the id, it identifies a process for good.
     pub started: u64,
 }
 
 impl Stat {
-    /// Whether it is a thread of the kernel.
+    /// True for a kernel thread.
     pub fn is_kernel_thread(&self) -> bool {
         self.flags & PF_KTHREAD != 0
     }
 
-    /// Whether it has ended already.
+    /// True if it has ended already.
     pub fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
 }
 
-/// A file that holds names: those may be no UTF-8, and what stands beside them counts all the same.
+/// Reads a file that contains names: those may be no UTF-8, and the rest of the file is still needed.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the file cannot be read.
 pub fn text(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
@@ -49,24 +49,24 @@ pub fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&text(&format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The same of a process that lives: its first thread may have ended and others live on.
+/// Reads `/proc/PID/stat` of a process that is alive: its first thread may have ended while others live.
 pub fn living(pid: u32) -> Option<Stat> {
     stat(pid).filter(|stat| !stat.is_dead() || lives_on(pid))
 }
 
-/// Whether the first thread of a process has ended and others live on.
+/// True if the first thread of a process has ended and others live on.
 pub fn lives_on(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| stat.is_dead())
         && threads(pid).into_iter().any(|tid| tid != pid && has_thread(pid, tid))
 }
 
-/// The same of one thread. As a process, the kernel would add up all threads that it has, for each that is asked about.
+/// Reads the stat line of one thread. For a process the kernel would add up all of its threads, at every request.
 pub fn thread_stat(tid: u32) -> Option<Stat> {
     parse_stat(&text(&format!("/proc/{tid}/task/{tid}/stat")).ok()?)
 }
 
-/// Resident memory of a process, bytes. Pages of the kernel's maps that are mapped there are the kernel's, and counted with its
-/// memory.
+/// Resident memory of a process, bytes. Pages of BPF maps that are mapped there belong to the kernel, and are counted
+/// with its memory.
 pub fn resident_bytes(pid: u32) -> u64 {
     let field = |name: &str| {
         let field = status_field(pid, name)?;
@@ -95,7 +95,7 @@ pub fn comm(tid: u32) -> Option<[u8; COMM_LEN]> {
     Some(comm)
 }
 
-/// What is mapped in a process, as the kernel writes it; `None` where that cannot be seen.
+/// Text of `/proc/PID/maps`; `None` where it cannot be read.
 pub fn maps(pid: u32) -> Option<Vec<u8>> {
     fs::read(format!("/proc/{pid}/maps")).ok()
 }
@@ -122,7 +122,7 @@ pub fn processes() -> Result<Vec<u32>, TargetError> {
     numbers("/proc").map_err(|cause| TargetError::Procfs { path: "/proc".to_owned(), cause })
 }
 
-/// Processes that live and descend from one of these, each with its parent; the tool itself is none.
+/// Live descendants of these processes, each with its parent; without the tool itself.
 pub fn descendants(roots: &[u32]) -> Vec<(u32, u32)> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for (pid, parent) in parents() {
@@ -139,18 +139,18 @@ pub fn descendants(roots: &[u32]) -> Vec<(u32, u32)> {
     found
 }
 
-/// A process, and all that descend from it and live.
+/// A process, and all of its live descendants.
 pub fn family(pid: u32) -> Vec<u32> {
     [pid].into_iter().chain(descendants(&[pid]).into_iter().map(|(pid, _)| pid)).collect()
 }
 
-/// All processes that live, each with its parent.
+/// All live processes, each with its parent.
 pub fn parents() -> Vec<(u32, u32)> {
     let all = processes().unwrap_or_default();
     all.into_iter().filter_map(|pid| Some((pid, living(pid)?.parent))).collect()
 }
 
-/// Number of threads of each process that lives and is none of the kernel's.
+/// Number of threads of each live process, without kernel threads.
 pub fn processes_of_users() -> impl Iterator<Item = usize> {
     let all = processes().unwrap_or_default().into_iter();
     let of_users = all.filter(|pid| living(*pid).is_some_and(|stat| !stat.is_kernel_thread()));
@@ -164,7 +164,7 @@ fn numbers(directory: &str) -> io::Result<Vec<u32>> {
         .collect())
 }
 
-/// Whether a thread exists as a part of a process.
+/// True if a thread exists as a part of a process.
 pub fn has_thread(pid: u32, tid: u32) -> bool {
     let stat = text(&format!("/proc/{pid}/task/{tid}/stat"));
     stat.ok().and_then(|line| parse_stat(&line)).is_some_and(|stat| !stat.is_dead())

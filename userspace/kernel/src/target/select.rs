@@ -1,24 +1,24 @@
-//! From what was asked for to processes that are pinned.
+//! Resolves the requested ids and names to pinned processes.
 
 use std::fs;
 
 use super::{Pinned, TargetError, procfs};
 
-/// What the command line asked for.
+/// Request of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Process ids.
+    /// Ids of requested processes.
     pub pids: Vec<u32>,
-    /// Thread ids.
+    /// Ids of single requested threads.
     pub tids: Vec<u32>,
-    /// Process names.
+    /// Names of requested processes; each process with one of them is a target.
     pub comms: Vec<String>,
 }
 
 /// The inode of the initial PID namespace, the same on every kernel.
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
-/// Finds and pins everything that was asked for, each process once.
+/// Finds and pins all requested processes, each once.
 ///
 /// # Errors
 /// When a target does not exist or cannot be traced.

@@ -1,5 +1,5 @@
-//! What the user database says of a user. It may be files, a directory server or anything else (NSS), so the C library is
-//! asked. A static build knows files only.
+//! Look-ups in the user database. It may be files, a directory server or another service (NSS), so the C library is
+//! called. A static build knows files only.
 #![expect(unsafe_code, reason = "getpwuid_r(3) and getgrouplist(3) have no safe form")]
 
 use std::{ffi::CString, io, mem::MaybeUninit, ptr};
@@ -14,7 +14,7 @@ const MOST: usize = 1 << 16;
 /// The groups of a user whose first group is known; of a user that the database does not know only that one.
 ///
 /// # Errors
-/// When the database cannot be asked.
+/// When the database cannot be read.
 pub fn groups(uid: Uid, first: Gid) -> io::Result<Vec<Gid>> {
     let Some(name) = name(uid)? else { return Ok(vec![first]) };
     let mut room = 64;
@@ -48,10 +48,11 @@ fn name(uid: Uid) -> io::Result<Option<CString>> {
         };
         match answer {
             libc::ERANGE if len < LONGEST => len *= 4,
-            // What databases answer that know nobody of that id.
+            // Answers of databases that do not know the id.
             0 | libc::ENOENT | libc::ESRCH if found.is_null() => return Ok(None),
             0 => {
-                // SAFETY: the entry was found, so it is filled in, and its name is a string in `text`, which still lives.
+                // SAFETY: the entry was found, so it is filled in, and its name is a string in `text`, which is still
+                // alive.
                 let name = unsafe { std::ffi::CStr::from_ptr((*found).pw_name) };
                 return Ok(Some(name.to_owned()));
             }

@@ -1,4 +1,4 @@
-//! Mutexes as probes in the library see them, one row each, whatever the number of processes that use it.
+//! Mutexes as probes in the library see them, one row each, for any number of processes that use it.
 
 use std::{
     cmp::Reverse,
@@ -14,11 +14,11 @@ use crate::{
 /// Everything that probes saw of one mutex.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContendedMutex {
-    /// Where it lies.
+    /// Place of the mutex.
     pub place: LockPlace,
     /// The processes that use it, each with the address at which it has it.
     pub users: BTreeSet<(u32, u64)>,
-    /// What was seen, all processes together.
+    /// Numbers of all processes together.
     pub seen: Mutex,
 }
 

@@ -1,4 +1,4 @@
-//! What a lock is called.
+//! Names of locks.
 
 use super::LockPlace;
 use crate::text::printable;

@@ -40,8 +40,8 @@ impl Votes {
     }
 }
 
-/// Locks that consist of several futexes of one process: each part with the lowest address of its lock, which is the
-/// lock's.
+/// Locks that consist of several futexes of one process: each part with the lowest address of its lock, which
+/// is the lock's.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Wholes(BTreeMap<u64, u64>);
 

@@ -1,17 +1,17 @@
-//! Whose lock it is, and what a wait in it means, by the functions on its stacks. Adding a runtime is adding rows.
+//! Runtime of a lock and meaning of a wait in it, by the functions on its stacks. Adding a runtime is adding rows.
 
 use super::{StackCount, Verdict};
 
 /// A function of a runtime that leads to waits.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Whose it is.
+    /// Name of the runtime.
     pub runtime: &'static str,
-    /// What is waited for.
+    /// Name of the thing that is waited for.
     pub what: &'static str,
     /// Parts of the function's name, in this order.
     parts: &'static [&'static str],
-    /// What the waits mean.
+    /// Meaning of the waits.
     pub meaning: Verdict,
 }
 
@@ -28,7 +28,7 @@ const fn idle(runtime: &'static str, what: &'static str, parts: &'static [&'stat
     Row { runtime, what, parts, meaning: Verdict::Idle }
 }
 
-/// What some programs lock with, and others wait for work with.
+/// An object that some programs lock with and others wait for work with.
 const fn untold(runtime: &'static str, what: &'static str, parts: &'static [&'static str]) -> Row {
     Row { runtime, what, parts, meaning: Verdict::Unclear }
 }
@@ -36,7 +36,7 @@ const fn untold(runtime: &'static str, what: &'static str, parts: &'static [&'st
 /// Of a C library: which one, the library's name on the stack tells.
 const POSIX: &str = "pthread";
 
-/// What a thread waits for that joins another.
+/// Name of the wait of a thread that joins another.
 pub const END_OF_A_THREAD: &str = "end of a thread";
 
 /// Of Java's virtual machine.
@@ -135,8 +135,8 @@ impl Row {
 }
 
 /// The row of the innermost function that has one: a thread that waits for a condition may hold nothing, and one that
-/// takes a mutex again on its way out of that wait takes a mutex. The code that wanted the lock is not asked, whatever
-/// its functions are called.
+/// takes a mutex again on its way out of that wait takes a mutex. The names of the functions that wanted the lock
+/// do not matter.
 #[must_use]
 pub fn row_of(stack: &StackCount) -> Option<&'static Row> {
     let innermost =
@@ -147,8 +147,8 @@ pub fn row_of(stack: &StackCount) -> Option<&'static Row> {
 }
 
 /// True of a function without a name that a user of the GIL calls and that waits for a mutex or a condition. The
-/// interpreter itself has no other ones: its further locks are semaphores, and those of extensions lie in files of their
-/// own.
+/// interpreter itself has no other ones: its further locks are semaphores, and those of extensions lie in files
+/// of their own.
 fn takes_nameless_gil(stack: &StackCount) -> bool {
     let is_nameless = |frame: &&String| {
         let file = frame.rsplit_once("+0x").map(|(file, _)| file);
@@ -163,7 +163,7 @@ fn takes_nameless_gil(stack: &StackCount) -> bool {
     waits.iter().any(is_part) && user.is_some_and(|name| GIL_USERS.contains(&name))
 }
 
-/// Whose lock a stack leads to.
+/// The runtime of the lock that a stack leads to.
 #[must_use]
 pub fn runtime_of(stack: &StackCount) -> Option<&'static str> {
     let row = row_of(stack)?;
@@ -177,7 +177,7 @@ fn inside(stack: &StackCount) -> impl Iterator<Item = &String> {
     stack.frames.iter().take_while(move |frame| Some(*frame) != caller)
 }
 
-/// What most of some stacks lead to: runtime and what is waited for, such as `Rust std` and `mutex`.
+/// Runtime and kind of wait that most of some stacks lead to, such as `Rust std` and `mutex`.
 #[must_use]
 pub fn most<'a>(stacks: impl IntoIterator<Item = &'a StackCount>) -> Option<(&'static str, &'static str)> {
     let mut counts: Vec<((&'static str, &'static str), u64)> = Vec::new();

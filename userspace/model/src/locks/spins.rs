@@ -1,10 +1,10 @@
-//! How long the spins on an adaptive mutex were, as far as the library's own running mean tells.
+//! Lengths of the spins on an adaptive mutex, as far as the library's own running mean tells.
 //!
-//! The library moves `__spins` by an eighth of its distance to each spin count, cut towards zero. So the mean of what is
-//! found there is the mean spin count, to within the seven that do not move it, if it is looked at once after each spin.
-//! Nobody can without being in the way. Looked at by the clock, it is found as a pause left it too often; looked at where
-//! waits begin, too often among spins that were in vain. Where both say the same, it is believed; what that is worth was
-//! measured: `docs/locks/spins.md`.
+//! The library moves `__spins` by an eighth of its distance to each spin count, cut towards zero. So the mean of the
+//! values there is the mean spin count, to within the seven that do not move it, if it is read once after each spin.
+//! That cannot be done without slowing the spinning thread. Read by the clock, the value that a pause left is found too
+//! often; read at the beginning of waits, spins that were in vain are found too often. Where both say the same, it is
+//! believed; what that is worth was measured: `docs/locks/spins.md`.
 
 use super::MutexSeen;
 use crate::hist::Hist;
@@ -20,7 +20,7 @@ const ENOUGH: u64 = 100;
 /// Fewer waits than this are no second opinion.
 const WAITS: u64 = 20;
 
-/// What was found in `__spins` at random times.
+/// Values of `__spins` at random times.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SpinSamples {
     /// All of it.
@@ -36,7 +36,7 @@ impl SpinSamples {
         self.moved.merge(&other.moved);
     }
 
-    /// Whether nothing was found.
+    /// Reports whether there are no samples.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.count() == 0
@@ -48,13 +48,13 @@ impl SpinSamples {
 pub struct SpinMean {
     /// The mean of `__spins`.
     pub mean: f64,
-    /// How many samples it is of.
+    /// Number of samples behind the mean.
     pub samples: u64,
-    /// Why it is not the mean spin count to ten percent.
+    /// Reason why it is not the mean spin count to ten percent.
     pub doubt: Option<Doubt>,
 }
 
-/// Why a mean of `__spins` is not to be trusted.
+/// Reason not to trust a mean of `__spins`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// There are too few samples, or too few of them differ.
@@ -63,7 +63,7 @@ pub enum Doubt {
     Unchecked,
     /// As waits began, or where it moved, the mean was another one.
     Uneven,
-    /// What does not move it is much beside what it is.
+    /// The distance that does not move it is large in comparison to its value.
     Small,
 }
 
@@ -81,7 +81,7 @@ impl Doubt {
 }
 
 impl SpinMean {
-    /// What the mean spin count is less than, where it is only known to be small.
+    /// Upper bound of the mean spin count, where it is only known to be small.
     #[must_use]
     pub fn below(&self) -> Option<f64> {
         (self.doubt == Some(Doubt::Small)).then_some(self.mean + UNMOVED)

@@ -1,8 +1,9 @@
-//! Whether threads fought for a lock, or merely waited for something to do. This is the only place that decides it.
+//! Decides whether threads fought for a lock or merely waited for something to do. This is the only place that decides
+//! it.
 
 use super::{FutexStats, StackCount, runtimes::row_of};
 
-/// What the waits on a futex were.
+/// Meaning of the waits on a futex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Threads wanted a lock that another one had.
@@ -34,7 +35,7 @@ impl Verdict {
     }
 }
 
-/// Median of a wait from which on it is long: a lock that is held for so long is one that somebody notices without us.
+/// Median of a wait from which on it is long: a lock that is held for so long is noticed without this tool.
 pub const LONG_NS: u64 = 10_000_000;
 
 /// Operations that wait.
@@ -54,35 +55,35 @@ const WAKES: [&str; 10] = [
 ];
 const ETIMEDOUT: u32 = 110;
 
-/// Whether an operation waits.
+/// Reports whether an operation waits.
 #[must_use]
 pub fn waits(op: &str) -> bool {
     WAITS.contains(&op)
 }
 
-/// Whether an operation says how many it woke: the kernel returns 0 from those that hand a lock on.
+/// Reports whether an operation says how many it woke: the kernel returns 0 from those that hand a lock on.
 #[must_use]
 pub fn tells_woken(op: &str) -> bool {
     wakes(op) && !op.starts_with("UNLOCK_PI")
 }
 
-/// Whether an operation wakes.
+/// Reports whether an operation wakes.
 #[must_use]
 pub fn wakes(op: &str) -> bool {
     WAKES.contains(&op)
 }
 
 impl FutexStats {
-    /// What the waits of one operation were; the first rule that applies decides.
+    /// The meaning of the waits of one operation; the first rule that applies decides.
     ///
-    /// 1. An operation that locks (`LOCK_PI`) is contention; one that waits for a condition (`WAIT_REQUEUE_PI`) is
-    ///    waiting.
-    /// 2. Most waits found a mutex that somebody held: contention.
-    /// 3. Sampled stacks, as far as they name anything: what most of them do. They take a lock: contention; wait for a
-    ///    condition: waiting; for the end of a thread: idle; for what may be either, such as a semaphore: unclear, and so
-    ///    are two of the others that are equally frequent.
-    /// 4. It never looked like a mutex, and at least half of the waits timed out, or the median of a wait is at least
-    ///    [`LONG_NS`]: waiting.
+    /// 1. An operation that locks (`LOCK_PI`) is contention; one that waits for a condition
+    ///    (`WAIT_REQUEUE_PI`) is waiting.
+    /// 2. Most waits found a mutex that a thread held: contention.
+    /// 3. Sampled stacks, as far as they name anything: the action of most of them. They take a lock: contention; wait
+    ///    for a condition: waiting; for the end of a thread: idle; for what may be either, such as a semaphore:
+    ///    unclear, and so are two of the others that are equally frequent.
+    /// 4. It never looked like a mutex, and at least half of the waits timed out, or the median of a wait is at
+    ///    least [`LONG_NS`]: waiting.
     /// 5. Anything else is unclear: nothing is guessed.
     #[must_use]
     pub fn verdict(&self, op: &str) -> Verdict {

@@ -1,4 +1,4 @@
-//! Locks as people think of them: one row each, whatever the number of operations and of processes that use it.
+//! Locks as people think of them: one row each, for any number of operations and of processes that use it.
 
 use std::{
     cmp::Reverse,
@@ -16,7 +16,7 @@ use crate::{frame::ProcessKey, session::Process};
 /// Everything about one lock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lock {
-    /// Where it lies.
+    /// Place of the lock.
     pub place: LockPlace,
     /// The processes that use it, each with the address at which it has it.
     pub users: BTreeSet<(u32, u64)>,
@@ -24,7 +24,7 @@ pub struct Lock {
     pub operations: BTreeMap<String, FutexStats>,
     /// All operations together.
     pub sum: FutexStats,
-    /// What its waits were.
+    /// Meaning of its waits.
     pub verdict: Verdict,
     /// The addresses of its futexes in each process; several where it is made of conditions and mutexes.
     pub parts: BTreeSet<(u32, u64)>,
@@ -43,7 +43,7 @@ impl Lock {
         self.sum.mutex.as_ref().map(|seen| seen.kind)
     }
 
-    /// Whose it is and what it is, by its stacks: such as `Rust std` and `mutex`.
+    /// Runtime and kind, by its stacks: such as `Rust std` and `mutex`.
     #[must_use]
     pub fn runtime(&self) -> Option<(&'static str, &'static str)> {
         runtimes::most(&self.sum.stacks)
@@ -128,7 +128,7 @@ impl Lock {
 
     fn summed(mut self) -> Self {
         let waiting = self.operations.iter().filter(|(op, stats)| waits(op) && stats.wait.count() > 0);
-        // One operation that fights makes it a lock, whatever else is done with it.
+        // One operation that fights makes it a lock; the other operations do not matter.
         self.verdict = waiting.map(|(op, stats)| stats.verdict(op)).min().unwrap_or(Verdict::Unclear);
         self.operations.values().for_each(|stats| self.sum.merge(stats));
         self

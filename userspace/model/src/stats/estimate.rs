@@ -1,8 +1,8 @@
-//! What the rounds of one variant say.
+//! Mean of the rounds of one variant.
 
 use super::{CONFIDENCE, Grain, student};
 
-/// Where the true value lies, with the confidence of [`CONFIDENCE`].
+/// Range in which the true value lies, with the confidence of [`CONFIDENCE`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// Its lower end.
@@ -12,7 +12,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Whether a value lies in it.
+    /// Reports whether a value lies in it.
     #[must_use]
     pub fn contains(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
@@ -22,13 +22,13 @@ impl Interval {
 /// A mean over rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// The mean.
+    /// Mean of the rounds.
     pub mean: f64,
     /// Standard deviation between the rounds.
     pub deviation: f64,
-    /// How many rounds.
+    /// Number of rounds.
     pub rounds: usize,
-    /// Where the true mean lies; `None` with a single round, which says nothing about others.
+    /// Range in which the true mean lies; `None` with a single round, which says nothing about others.
     pub interval: Option<Interval>,
 }
 

@@ -11,7 +11,7 @@ use super::{
 pub enum Bound {
     /// So much of the first variant.
     Share(f64),
-    /// So much.
+    /// A difference of this size, in the unit of the values.
     Absolute(f64),
 }
 
@@ -119,8 +119,8 @@ mod tests {
         assert_eq!((one(112.0), one(116.0)), (Some(Gate::Within), Some(Gate::Beyond)));
     }
 
-    /// Of equal variants, all ways to deal the same rounds out: one in twenty crosses a limit of zero, upwards as
-    /// downwards.
+    /// Of equal variants, all ways to deal the same rounds out: one in twenty crosses a limit of zero,
+    /// upwards as downwards.
     #[test]
     fn of_all_ways_to_deal_the_same_rounds_out_one_in_twenty_crosses() {
         let mut luck = Luck(23);

@@ -8,7 +8,7 @@ impl Luck {
         (self.draw() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Standard normal.
+    /// A value of the standard normal distribution.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.share()).cos()

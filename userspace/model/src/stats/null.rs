@@ -6,7 +6,7 @@ use super::{Grain, Pair, Verdict, differences, luck::Luck, splits::Splits};
 const SIZES: [(usize, usize); 7] = [(2, 40), (3, 40), (4, 150), (5, 150), (6, 100), (8, 20), (10, 20)];
 /// Rows of a table.
 const ROWS: usize = 12;
-/// One call.
+/// Grain of numbers that count calls: one call.
 const CALL: Grain = Grain { share: 0.0, step: 1.0 };
 
 /// A kind of number: its grain, and a round of a row. Both variants have the same chance of the row (0 to 1).
@@ -54,7 +54,7 @@ fn table(luck: &mut Luck, kind: Option<usize>, (first, second): (usize, usize)) 
     (0..ROWS).map(row).collect()
 }
 
-/// Whether a table claims anything.
+/// Reports whether a table claims any difference.
 fn claims(rows: &Rows) -> bool {
     let numbered = rows.iter().enumerate();
     let pairs: Vec<Pair<'_>> =

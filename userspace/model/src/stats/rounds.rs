@@ -7,7 +7,8 @@ const NORMAL: f64 = 1.96;
 /// Tukey's fences stand so many times the middle half's width away from it.
 const FENCE: f64 = 1.5;
 
-/// Whether values rise or fall from round to round (Mann and Kendall): 1, -1, or 0 where they do neither.
+/// Direction of a trend from round to round (Mann and Kendall): 1 if values rise, -1 if they fall, 0 where
+/// they do neither.
 #[must_use]
 pub fn drifts(values: &[f64]) -> i8 {
     let rounds = values.len();

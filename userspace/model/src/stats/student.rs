@@ -1,4 +1,4 @@
-//! Student's distribution.
+//! Distribution of Student's t.
 
 /// Terms after which the continued fraction has long converged for what is asked here.
 const TERMS: u32 = 300;

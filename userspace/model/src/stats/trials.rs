@@ -6,7 +6,7 @@ use super::{Difference, Grain, Pair, Verdict, differences, estimate, luck::Luck}
 const ROUNDS: usize = 5;
 /// Rows of a table beside the one that differs.
 const OTHERS: usize = 11;
-/// One call.
+/// Grain of numbers that count calls: one call.
 const CALL: Grain = Grain { share: 0.0, step: 1.0 };
 
 fn rounds(count: usize, mut round: impl FnMut() -> f64) -> Vec<f64> {

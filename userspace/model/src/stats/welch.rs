@@ -5,7 +5,7 @@ use super::{Estimate, Grain, student};
 /// Difference of two means: its standard error, and the degrees of freedom that this is known with.
 #[derive(Clone, Copy, Debug)]
 pub struct Welch {
-    /// Standard error.
+    /// Standard error of the difference.
     pub error: f64,
     /// Degrees of freedom.
     pub degrees: f64,

@@ -1,4 +1,4 @@
-//! System calls.
+//! System calls of a synthetic session.
 
 use super::{OCTAVES, Shape, random::Random};
 use crate::{

@@ -11,12 +11,12 @@ use crate::frame::{Ledger, Overhead, ProcessFrame, ProgramCost, Traps};
 const TRAP_NS: f64 = 1312.5;
 /// Of a contended acquisition: the beginning and the end of the spin.
 const HITS_PER_ACQUISITION: u64 = 2;
-/// In a session that is to exceed its budget, paths are hit that nobody else counts.
+/// Hits per acquisition in a session that is to exceed its budget: most are of paths that no other number counts.
 const HITS_ABOVE_BUDGET: u64 = 150;
 
 pub fn ledger(random: &mut Random, shape: Shape, counted: u64) -> Ledger {
     let mut of_class = |class| -> BTreeMap<String, u64> {
-        // Nobody loses sight of mutexes here.
+        // Synthetic sessions lose no mutex that is held.
         let held = [Slot::HoldsUnfollowed, Slot::HoldsUnfinished];
         let slots = Slot::ALL
             .iter()
@@ -61,7 +61,7 @@ pub fn overhead(random: &mut Random, counted: u64) -> Overhead {
     }
 }
 
-/// What happened, as far as it is in the numbers.
+/// Numbers of events, as far as they are in the data.
 pub fn events(processes: &[ProcessFrame]) -> BTreeMap<String, u64> {
     let whole = || processes.iter().flat_map(|it| &it.sched).filter(|it| it.thread.is_none());
     let futexes = processes.iter().flat_map(|it| &it.futexes);
@@ -74,7 +74,7 @@ pub fn events(processes: &[ProcessFrame]) -> BTreeMap<String, u64> {
     counts.into_iter().map(|(name, count): (&str, u64)| (name.to_owned(), count)).collect()
 }
 
-/// What the probes in the targets' own code cost, as long as they were in.
+/// Cost of the probes in the targets' own code, as long as they were attached.
 pub fn traps(processes: &[ProcessFrame], shape: Shape, number: u32) -> Traps {
     let whole = processes.iter().flat_map(|it| &it.sched).filter(|it| it.thread.is_none());
     let attached = super::mutex::attached(shape, number);

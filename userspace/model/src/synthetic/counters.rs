@@ -1,4 +1,4 @@
-//! Performance counters.
+//! Performance counters of a synthetic session.
 
 use super::{INTERVAL_NS, Shape, random::Random};
 use crate::counters::{Counter, Counters, Reading, Tally};

@@ -16,7 +16,7 @@ pub const ADAPTIVE: MutexKind =
 pub const SHARED: MutexKind = MutexKind { shared: true, ..ADAPTIVE };
 const INHERITING: MutexKind = MutexKind { form: 0, inherits: true, robust: true, ..ADAPTIVE };
 
-/// How waits on a lock go: calls, of them without sleep and after too long a sleep, and how long a sleep takes.
+/// Waits on a lock: calls, those of them without sleep and after too long a sleep, and the length of a sleep.
 struct Waits {
     calls: u64,
     again: u64,
@@ -24,7 +24,7 @@ struct Waits {
     sleep_ns: u64,
 }
 
-/// Where a process has the lock of this number.
+/// Address at which a process has the lock of this number.
 pub const fn address(index: u32, lock: u64) -> u64 {
     0x7f3a_0000_0000 + ((index as u64) << 24) + lock * 0x1040
 }
@@ -121,7 +121,7 @@ impl Locks<'_> {
         self.push(private(self.index, 5), address(self.index, 5), "WAKE", wakes);
     }
 
-    /// A shared lock of a process that was gone when somebody wanted to know where it lay.
+    /// A shared lock of a process that had ended before its place was looked up.
     fn gone(&mut self) {
         let stats = self.waits(&Waits { calls: 3, again: 1, timed_out: 0, sleep_ns: 10_000 });
         let address = address(self.index, 6);

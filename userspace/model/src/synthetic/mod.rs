@@ -17,18 +17,18 @@ use super::{
     session::{Header, Session},
 };
 
-/// What a synthetic session looks like.
+/// Size and contents of a synthetic session.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// Intervals.
+    /// Number of intervals.
     pub frames: u32,
     /// Processes; the last one ends within the session.
     pub processes: u32,
     /// Threads of each process that are told apart; 0 for none.
     pub threads: u32,
-    /// Whether losses of every kind occur.
+    /// True if losses of every kind occur.
     pub lossy: bool,
-    /// Whether counters inside of the processes were asked for.
+    /// True if counters inside of the processes were asked for.
     pub inline: bool,
 }
 
@@ -47,7 +47,7 @@ const OCTAVES: u64 = 14;
 const COMMS: [&str; 6] =
     ["postgres", "nginx: worker", "evil\x1b[2Jname", "b\u{202e}ash", "tokio-runtime-w", ""];
 const THREADS: [&str; 4] = ["worker-1", "worker-2", "rt\x1b[5m-poll", ""];
-/// What keeps the numbers of calls as they are, whatever the other probes add to a session.
+/// Changes the seed for the other probes: the numbers of calls stay as they are if other probes are added.
 const OTHER_PROBES: u64 = 0x5eed_0fa1_1070_6e75;
 
 /// The header of every synthetic session of this shape.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::locks::{LockPlace, MutexFrame, MutexKind, MutexStats};
 
-/// Whether the probes are in during an interval: a lossy session takes them out half-way.
+/// Reports whether the probes are attached during an interval: a lossy session detaches them half-way.
 pub const fn attached(shape: Shape, number: u32) -> bool {
     !shape.lossy || number == 0 || number < shape.frames / 2
 }

@@ -10,7 +10,7 @@ impl Random {
         self.below(bound)
     }
 
-    /// Whether something that happens once in so many times happens now.
+    /// Draws an event that happens once in so many times; true if it happens now.
     pub fn one_in(&mut self, chance: u64) -> bool {
         self.below(chance) == 0
     }

@@ -12,7 +12,7 @@ use crate::{
     sched::{Blocked, Budget, Interrupt, Place, SchedFrame, SchedStats, Waker, WakerContext},
 };
 
-/// Where blocked time goes.
+/// Places of blocked time.
 const PLACES: [Place; 6] = [
     Place::Call(native(202)),
     Place::Call(native(0)),
@@ -21,7 +21,7 @@ const PLACES: [Place; 6] = [
     Place::Outside,
     Place::Other,
 ];
-/// How three kinds of threads spend their time: user, kernel, woken, preempted, unknown, and the places.
+/// Shares of time of three kinds of threads: user, kernel, woken, preempted, unknown, and the places.
 const ROLES: [[u64; 11]; 3] = [
     [420, 130, 40, 160, 5, 120, 60, 0, 0, 10, 5],
     [60, 90, 50, 10, 3, 700, 30, 0, 0, 5, 2],

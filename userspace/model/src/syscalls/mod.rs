@@ -30,7 +30,8 @@ pub fn name(arch: &str, call: Call) -> Cow<'static, str> {
 }
 
 /// The name of a call without its operation, on an architecture as the kernel names it (`x86_64`, `aarch64`). Calls of
-/// the 32-bit ABI carry its name in front (`i386:read`); a number that the table does not hold is shown as `syscall_471`.
+/// the 32-bit ABI carry its name in front (`i386:read`); a number that the table does not hold is
+/// shown as `syscall_471`.
 #[must_use]
 pub fn whole_name(arch: &str, call: Call) -> Cow<'static, str> {
     match call.abi {
@@ -155,7 +156,8 @@ mod tests {
         );
     }
 
-    /// What the running kernel's C library was built against must agree with the table of this architecture.
+    /// The headers that the running machine's C library was built against must agree with the table
+    /// of this architecture.
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     #[test]
     fn this_machine_agrees() {

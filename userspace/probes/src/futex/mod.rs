@@ -35,7 +35,7 @@ pub const SPEC: Spec = Spec {
     cost: "30 ns per waking call of a target, 200 ns per waiting one, those of the call itself included",
 };
 
-/// What one operation on one futex did since the last look.
+/// Counts of one operation on one futex since the last look.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FutexChange {
     /// The row of the process.
@@ -60,20 +60,20 @@ pub struct Futexes {
     retired: Retired,
 }
 
-/// What was seen of an entry.
+/// Counts of an entry that have been read.
 #[derive(Default)]
 struct Tally {
     total: FutexStats,
     errors: Errors,
     like_mutex: u64,
-    /// What was read of it before it was known for a mutex.
+    /// Spin counts that were read before the futex was known for a mutex.
     spins: Hist,
-    /// The same.
+    /// Samples that were read before the futex was known for a mutex.
     sampled: SpinSamples,
 }
 
 impl Futexes {
-    /// What happened since the last look, in a session that began at this time of the monotonic clock.
+    /// Changes since the last look, in a session that began at this time of the monotonic clock.
     pub fn drain(&mut self, kernel: &Kernel, start_ns: u64) -> Vec<FutexChange> {
         self.places.begin();
         let mut changes = Vec::new();
@@ -155,13 +155,13 @@ impl Futexes {
         self.samples.look();
     }
 
-    /// Whether there are any to be looked at.
+    /// True if there are any to be looked at.
     #[must_use]
     pub fn has_samples(&self) -> bool {
         self.samples.is_any()
     }
 
-    /// What the reader must know, once.
+    /// Note for the reader, once.
     pub fn take_note(&mut self) -> Option<String> {
         self.samples.take_note()
     }
@@ -201,7 +201,7 @@ impl Futexes {
     }
 }
 
-/// Whether a futex is to be called a mutex: at least as often as not, it looked like one that somebody holds.
+/// True if a futex is to be called a mutex: at least as often as not, it looked like one that a thread holds.
 fn is_mutex(futex: &Futex) -> bool {
     futex.like_mutex > 0 && futex.like_mutex >= futex.unlike_mutex
 }

@@ -14,7 +14,7 @@ pub const GRACE_NS: u64 = 50_000_000;
 pub struct Entry {
     /// The row of its process.
     pub row: u32,
-    /// When.
+    /// Time at which it was taken away, ns of the monotonic clock.
     pub at_ns: u64,
 }
 

@@ -17,7 +17,7 @@ use pulse_trace_common::{
 const MOST: usize = 8;
 /// One is given up for another that has so many times as many waits.
 const BUSIER: u64 = 2;
-/// What stays the same for longer than so many samples is not used.
+/// Samples after which an unchanged value is not used.
 const STILL: u32 = 20;
 /// A `pthread_mutex_t` up to what is read of it, and where in it that lies.
 const SIZE: usize = 24;
@@ -33,7 +33,7 @@ pub struct Samples {
     note: Option<String>,
 }
 
-/// One mutex.
+/// One mutex whose memory is looked at.
 struct Watched {
     memory: File,
     place: LockPlace,
@@ -47,7 +47,7 @@ struct Watched {
 }
 
 impl Samples {
-    /// Whether a futex is one to be looked at: of the kind that spins, and nothing else.
+    /// True if a futex is one to be looked at: of the kind that spins, and nothing else.
     pub fn is_wanted(futex: &Futex) -> bool {
         futex.kind & (kind::FORM | kind::ROBUST | kind::INHERITS | kind::PROTECTS) == kind::ADAPTIVE
     }
@@ -90,7 +90,8 @@ impl Samples {
         matches!(place, LockPlace::Shared { .. }) && self.watched.values().any(|it| it.place == *place)
     }
 
-    /// Whether there is room for one with so many waits, and which other one is given up for it.
+    /// Room for one with so many waits: `None` if there is none, else the mutex that is given up for it, if one
+    /// has to be.
     fn room(&self, waits: u64) -> Option<Option<u32>> {
         if self.watched.len() < MOST {
             return Some(None);
@@ -110,7 +111,7 @@ impl Samples {
         }
     }
 
-    /// Whether there is anything to look at.
+    /// True if there is anything to look at.
     pub fn is_any(&self) -> bool {
         !self.watched.is_empty()
     }
@@ -120,7 +121,7 @@ impl Samples {
         self.watched.retain(|_, mutex| mutex.look());
     }
 
-    /// What was found in a mutex since the last call.
+    /// Samples of a mutex since the last call.
     pub fn take(&mut self, id: u32) -> SpinSamples {
         self.watched.get_mut(&id).map_or_else(SpinSamples::default, |it| std::mem::take(&mut it.found))
     }
@@ -135,14 +136,14 @@ impl Samples {
         self.watched.retain(|id, _| !ids.contains(id));
     }
 
-    /// What the reader must know, once.
+    /// Note for the reader, once.
     pub fn take_note(&mut self) -> Option<String> {
         self.note.take()
     }
 }
 
 impl Watched {
-    /// Whether it can be looked at again: the program may have ended, or be another one now.
+    /// Takes a sample; false if it cannot be looked at again: the program may have ended, or be another one now.
     fn look(&mut self) -> bool {
         let mut mutex = [0; SIZE];
         match self.memory.read_at(&mut mutex, self.address) {
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mutex_that_nobody_uses_is_not_counted_on_and_on() {
+    fn an_unused_mutex_is_not_counted_on_and_on() {
         let memory = Memory::adaptive(12);
         let mut samples = watching(&memory);
         (0..100).for_each(|_| samples.look());

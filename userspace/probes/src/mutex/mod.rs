@@ -32,7 +32,7 @@ pub const SPEC: Spec = Spec {
            200 ms may be drawn in advance: a hot lock took up to 2.4 times as long until then",
 };
 
-/// Whose code a site lies in, and how that counts.
+/// Library or runtime that the code at a site belongs to, and its way to count spins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The library or runtime.
@@ -41,7 +41,7 @@ pub struct Origin {
     pub generation: Option<String>,
 }
 
-/// What happened on one lock since the last look.
+/// Changes of one lock since the last look.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MutexChange {
     /// The row of the process.
@@ -72,7 +72,7 @@ impl Mutexes {
         u16::try_from(index).ok()
     }
 
-    /// What happened since the last look.
+    /// Changes since the last look.
     pub fn drain(&mut self, kernel: &Kernel) -> Vec<MutexChange> {
         self.places.begin();
         let mut changes = Vec::new();
@@ -110,8 +110,8 @@ impl Mutexes {
     }
 }
 
-/// Whose lock it is, and what it is where it is no mutex. Readers and writers of glibc's read-write lock wait on the same
-/// word, so a row may be of both.
+/// Runtime that the lock belongs to, and its kind where it is no mutex. Readers and writers of glibc's read-write lock
+/// wait on the same word, so a row may be of both.
 fn runtime(origin: Option<&Origin>, of: u8) -> String {
     let runtime = origin.map_or("unknown", |origin| origin.runtime.as_str());
     match of {
@@ -120,13 +120,13 @@ fn runtime(origin: Option<&Origin>, of: u8) -> String {
     }
 }
 
-/// Whether acquisitions spin before they wait.
+/// True if acquisitions spin before they wait.
 fn spins(mutex: &Mutex) -> bool {
     let bits = kind::FORM | kind::ROBUST | kind::INHERITS | kind::PROTECTS;
     mutex.which as u8 == layout::MUTEX && mutex.kind & bits == kind::ADAPTIVE
 }
 
-/// Whether it is not known that acquisitions do not spin: calls are seen before the kind of the mutex decides.
+/// True unless it is known that acquisitions do not spin: calls are seen before the kind of the mutex decides.
 fn may_spin(mutex: &Mutex) -> bool {
     mutex.kind == NO_KIND || spins(mutex)
 }

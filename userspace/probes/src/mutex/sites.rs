@@ -13,18 +13,19 @@ use pulse_trace_common::probes::mutex::{Site, class, layout, role};
 
 use super::{Mutexes, Origin};
 
-/// What is to be seen of locks besides spin counts and waits, which are always.
+/// Measurements of locks besides spin counts and waits, which are always taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// How long spins take. The probe at the beginning of the spin delays it, and other spin counts come of it.
+    /// Measure how long spins take. The probe at the beginning of the spin delays it, and other spin counts come of it.
     pub spin_time: bool,
-    /// How often mutexes are wanted at all. Every call has a probe on its way, and other spin counts come of it.
+    /// Count how often mutexes are wanted at all. Every call has a probe on its way, and other spin counts come of it.
     pub total: bool,
-    /// How long mutexes are held, in one of so many parts of the time. Not together with the total: a call has one probe.
+    /// Measure how long mutexes are held, in one of so many parts of the time. Not together with the total: a call
+    /// has one probe.
     pub hold: Option<NonZeroU32>,
 }
 
-/// Sites of a file to which probes would be attached. Those whose lock nobody knows are of no use.
+/// Sites of a file to which probes would be attached. Those whose lock is not known are of no use.
 pub fn attachable(plan: &FilePlan, choice: Choice) -> impl Iterator<Item = &Found> {
     let of_use = move |found: &&Found| {
         meaning(found.role, choice).is_some()
@@ -67,7 +68,7 @@ fn spot(
     Some(Spot { offset: found.file_offset, cookie: site.cookie() })
 }
 
-/// What to count at a site; `None` where nothing is.
+/// Role of the probe on a site, and the layout of its lock; `None` where nothing is counted.
 fn meaning(of: Role, choice: Choice) -> Option<(u8, u8)> {
     match of {
         Role::Contended if choice.spin_time => Some((role::SPIN_BEGIN, layout::MUTEX)),
@@ -86,7 +87,7 @@ fn meaning(of: Role, choice: Choice) -> Option<(u8, u8)> {
     }
 }
 
-/// What a call is looked at for.
+/// Role of the probe on a call; `None` if the call needs none.
 const fn of_call(call: Call, choice: Choice) -> Option<u8> {
     match call {
         Call::Lock | Call::Timed if choice.total => Some(role::CALL),
@@ -120,7 +121,7 @@ const fn name(generation: Generation) -> &'static str {
     }
 }
 
-/// Where the kernel's `pt_regs` has a register, in double words.
+/// Index of a register in the kernel's `pt_regs`, in double words.
 const fn place(register: Reg) -> u8 {
     match register {
         Reg::R15 => 0,

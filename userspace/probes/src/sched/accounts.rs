@@ -10,16 +10,16 @@ use pulse_trace_common::{
 
 use super::super::syscalls::call_of;
 
-/// What is known of a thread's calls besides its accounts.
+/// State of a thread's calls, besides its accounts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Calls {
     /// Time in calls that ended; wraps.
     pub in_calls_ns: u64,
     /// The call it is in now, as its index plus one; 0 for none.
     pub call: u32,
-    /// When that began.
+    /// Time at which that call began, ns of the monotonic clock.
     pub entered_ns: u64,
-    /// Whether no call was seen yet: the one it was in when the session began still runs.
+    /// True while no call was seen yet: the one it was in when the session began still runs.
     pub fresh: bool,
 }
 
@@ -99,12 +99,12 @@ fn place(call: u32) -> Place {
     if call == OUTSIDE { Place::Outside } else { Place::Call(call_of(call - 1)) }
 }
 
-/// Whether it is in a call that is counted, or one that it has been in since before the session.
+/// True if it is in a call that is counted, or one that it has been in since before the session.
 const fn in_call(calls: Calls, place: Place) -> bool {
     calls.call != 0 || calls.fresh && matches!(place, Place::Call(_))
 }
 
-/// Where a thread is that is off the CPU now.
+/// Place of a thread that is off the CPU now.
 fn place_now(sched: &Sched, calls: Calls) -> Place {
     match (calls.call, sched.initial) {
         (0, initial::NOTHING | initial::RUNNABLE) if calls.fresh => Place::Other,
@@ -114,7 +114,7 @@ fn place_now(sched: &Sched, calls: Calls) -> Place {
     }
 }
 
-/// How long the call that a thread is in has lasted within its accounts.
+/// Time that the call that a thread is in has lasted within its accounts, ns.
 fn open_call(sched: &Sched, calls: Calls, end: u64) -> u64 {
     if calls.call != 0 {
         end.saturating_sub(calls.entered_ns)
@@ -125,8 +125,8 @@ fn open_call(sched: &Sched, calls: Calls, end: u64) -> u64 {
     }
 }
 
-/// What came to the totals since they were last looked at. What had to be guessed about the state that a thread was in
-/// can turn out otherwise: then another part of the budget is taken back to what is left, and the sum stays right.
+/// Growth of the totals since they were last looked at. A guess about the state that a thread was in can turn out
+/// wrong: then another part of the budget is taken back to what is left, and the sum stays right.
 #[must_use]
 pub fn difference(now: &SchedStats, seen: &SchedStats) -> SchedStats {
     let (new, old) = (&now.budget, &seen.budget);

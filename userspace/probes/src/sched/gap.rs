@@ -11,7 +11,7 @@ use model::{
 
 use super::{Calls, Sched, SchedChanges, ThreadChange, accounts, state, thread_of};
 
-/// Who lives through the gap, and up to when that has been told.
+/// Threads that live through the gap, and the time up to which that has been reported.
 #[derive(Default)]
 pub struct Gap {
     /// Thread ids by seat.
@@ -47,9 +47,9 @@ impl Sched {
         changes
     }
 
-    /// What can be told while the probe is off.
+    /// Changes that can be reported while the probe is off: unknown time.
     pub(super) fn unknown(&mut self, kernel: &mut Kernel, now: u64) -> SchedChanges {
-        // Accounts of threads that were born meanwhile: nobody has looked at those.
+        // Accounts of threads that were born meanwhile: no probe has seen those.
         drop(kernel.ended_threads());
         let mut changes = SchedChanges::default();
         let Some(gap) = &mut self.gap else { return changes };

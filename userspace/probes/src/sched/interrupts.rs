@@ -1,4 +1,4 @@
-//! What interrupts are for.
+//! Purposes of interrupts.
 
 use std::{collections::HashMap, fs};
 

@@ -43,32 +43,32 @@ pub const SPEC: Spec = Spec {
     cost: "100 to 200 ns per switch and 80 to 240 ns per wakeup of a target, 10 to 30 ns of anybody else; 50 ns per interrupt",
 };
 
-/// What a row did since the last look.
+/// Changes of a row since the last look.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowChange {
-    /// The row.
+    /// Number of the row.
     pub row: u32,
     /// Distributions, CPUs and wakers.
     pub stats: SchedStats,
 }
 
-/// What a thread did since the last look.
+/// Changes of a thread since the last look.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThreadChange {
     /// The row of its process.
     pub process: u32,
-    /// Which.
+    /// Id and name of the thread.
     pub thread: ThreadName,
     /// Counts and budget.
     pub stats: SchedStats,
 }
 
-/// What happened since the last look.
+/// Changes since the last look.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SchedChanges {
-    /// By row.
+    /// Changes by row.
     pub rows: Vec<RowChange>,
-    /// By thread.
+    /// Changes by thread.
     pub threads: Vec<ThreadChange>,
 }
 
@@ -87,7 +87,7 @@ pub struct Sched {
 }
 
 impl Sched {
-    /// What happened since the last look, until `end` of the monotonic clock.
+    /// Changes since the last look, until `end` of the monotonic clock.
     pub fn drain(&mut self, kernel: &mut Kernel, end: u64) -> SchedChanges {
         if self.gap.is_some() {
             return self.unknown(kernel, end);

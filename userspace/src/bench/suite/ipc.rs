@@ -20,7 +20,8 @@ pub const PARTS: Parts = Parts {
     outcome,
 };
 
-/// Paced, so that latency is that of a message and not that of a queue; plain threads, so that the calls are the link's.
+/// Paced, so that latency is that of a message and not that of a queue; plain threads, so that the calls
+/// are the link's.
 fn arguments(name: &str) -> Result<Vec<String>, String> {
     let (name, runtime) = name.split_once('/').unwrap_or((name, "blocking"));
     if !NAMES.contains(&name) {

@@ -44,7 +44,7 @@ impl Ended {
     }
 }
 
-/// What a row has to say.
+/// Numbers of a row.
 #[derive(Debug, Default, PartialEq)]
 struct Row {
     count: u64,

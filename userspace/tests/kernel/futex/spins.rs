@@ -8,7 +8,7 @@ use crate::support::{Calls, Tool, compiled, export, installed, need, within};
 
 /// One run may be disturbed by others of the machine; all of them are not.
 const RUNS: u32 = 8;
-/// What the samples are by which a mean is believed come at some 50 a second, with pauses.
+/// Duration that gives enough samples to believe a mean: some 50 come in a second, with pauses.
 const MILLISECONDS: &str = "6000";
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Run {
     }
 }
 
-/// What the tool says of the program's mutex, and what the program says.
+/// Numbers of the tool about the program's mutex, and those of the program.
 fn run(dir: &Path, arguments: &[&str]) -> Run {
     let program = dir.join("spins");
     let out = dir.join("session.json");
@@ -52,7 +52,7 @@ fn run(dir: &Path, arguments: &[&str]) -> Run {
     }
 }
 
-/// What a process's threads have waited for a CPU, by `schedstat`; `None` where it has ended.
+/// Share of the time it could run that a process's threads waited for a CPU, by `schedstat`; `None` where it has ended.
 fn share_queued(pid: u32) -> Option<f64> {
     let mut sums = [0.0; 2];
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {

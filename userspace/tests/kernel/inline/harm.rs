@@ -15,7 +15,7 @@ use kernel::inline::{Detail, InlineError, Patch, repair, replaced};
 use super::{code, mappings, program::Program};
 use crate::support::{installed, need};
 
-/// What a program answers.
+/// Answer of a program.
 #[derive(Clone, Copy, Debug)]
 struct Truth {
     acquired: u64,
@@ -87,7 +87,7 @@ fn no_limit_of_the_targets_own_is_touched() {
     }
 }
 
-/// What the program of that name says of the limits of a process, or sets.
+/// Output of `prlimit` on the limits of a process, or after setting them.
 fn prlimit(pid: u32, options: &[&str]) -> String {
     let output = Command::new("prlimit").args(["--pid", &pid.to_string()]).args(options).output().unwrap();
     assert!(output.status.success(), "{options:?}");
@@ -95,7 +95,7 @@ fn prlimit(pid: u32, options: &[&str]) -> String {
 }
 
 #[test]
-fn a_target_survives_whatever_limits_it_has() {
+fn a_target_survives_under_any_limits() {
     need!(installed("gcc") && installed("prlimit"), "gcc or prlimit is not installed");
     let mut program = start("plain");
     let pid = program.pid();
@@ -335,7 +335,7 @@ fn a_library_that_is_spoilt_under_the_mapping_holds_nothing_up() {
     // Made longer it is what it was.
     OpenOptions::new().write(true).open(&library).unwrap().set_len(8 << 30).unwrap();
     counted(&mut program);
-    // Replaced by what holds up whoever opens it, or never ends: the mapping itself leads to the file.
+    // Replaced by a file that blocks each opener, or never ends: the mapping itself leads to the file.
     for spoil in ["mkfifo", "ln -s /dev/zero"] {
         fs::remove_file(&library).unwrap();
         assert!(

@@ -1,5 +1,5 @@
-//! The tool ends in the middle, or the process does that puts counters in and takes them out: the target goes on rightly,
-//! and if one of the two lives nothing stays in it.
+//! The tool ends in the middle, or the process does that puts counters in and takes them out: the target goes on
+//! rightly, and if one of the two lives nothing stays in it.
 
 use std::{
     fs,
@@ -92,7 +92,7 @@ fn a_tool_killed_at_any_step_leaves_nothing_behind() {
     plays_on(program);
 }
 
-/// Whether a mapping is a page that was never written.
+/// True if a mapping is a page that was never written.
 fn is_empty_page(pid: u32, line: &str) -> bool {
     let start = u64::from_str_radix(line.split_once('-').unwrap().0, 16).unwrap();
     let mut head = [1; 64];

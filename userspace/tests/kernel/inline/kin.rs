@@ -16,7 +16,7 @@ use pulse_trace::session::Scope;
 use super::{HOW, code, mappings, program::Program, stats};
 use crate::support::{How, Trace, installed, need};
 
-/// What a process says of itself: its id, acquisitions, contended ones.
+/// Numbers that each process counts of itself: its id, acquisitions, contended ones.
 pub fn obey(program: &mut Program, command: Option<&str>) -> Vec<(u32, u64, u64)> {
     command.inspect(|command| program.tell(command));
     let lines = std::iter::from_fn(|| Some(program.line()).filter(|line| line != "done"));
@@ -72,7 +72,7 @@ fn every_forked_process_is_counted_once_as_itself() {
 
 /// Notes in a process that the tool whose counters it has is gone.
 fn disown(pid: u32) {
-    /// Where the first page says when that tool started.
+    /// Offset in the first page of the tool's start time.
     const STARTED: u64 = 40;
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let memory = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem")).unwrap();
@@ -123,7 +123,7 @@ fn a_child_of_a_target_whose_tool_was_killed_goes_on_and_is_repaired() {
 }
 
 #[test]
-fn who_cannot_be_told_is_counted_as_nobody() {
+fn acquisitions_of_an_unknown_child_are_counted_for_no_process() {
     need!(installed("gcc"), "gcc is not installed");
     // Forked by another thread than the first, of the target or of its child, and ended before anybody looks.
     for (command, scope) in

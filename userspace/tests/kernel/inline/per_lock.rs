@@ -20,7 +20,7 @@ use crate::support::{Tool, export, installed, need, within};
 
 const ENDS: Passing = Passing::SpinEnd(Reg::Rax);
 
-/// What a mutex says of itself: address, acquisitions, how often its mean changed by so much.
+/// Numbers that a mutex keeps of itself: address, acquisitions, how often its mean changed by so much.
 struct Ledger {
     address: u64,
     total: u64,

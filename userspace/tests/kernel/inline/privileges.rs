@@ -1,4 +1,4 @@
-//! Who may count inside of whose processes: never root as such.
+//! Capabilities, and not root as such, allow counting inside of processes of other users.
 
 use std::{
     fs,
@@ -18,16 +18,16 @@ use super::{
 };
 use crate::support::{export, installed, need, within};
 
-const NOBODY: [&str; 6] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
-/// What every session needs.
+const UNPRIVILEGED: [&str; 6] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+/// Capabilities that every session needs.
 const SESSION: &str = "+bpf,+perfmon";
 
-/// Open to everybody: whoever it belongs to has to read and write there.
+/// Opens a file or directory to all users: its owner has to read and write there.
 fn opened(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
 }
 
-/// A program of somebody's.
+/// Starts a program as this user, or by a command that changes the user.
 fn program(owner: &[&str]) -> Program {
     let compiled = Compiled::of("kin.c", &["-pthread"]);
     opened(compiled.path().parent().unwrap());
@@ -39,20 +39,20 @@ fn program(owner: &[&str]) -> Program {
     program
 }
 
-/// The tool as nobody in particular, with some capabilities.
+/// The tool as an unprivileged user, with some capabilities.
 fn tool(capabilities: &str, json: &Path, pid: u32) -> Command {
     let set = format!("-all,{capabilities}");
-    let mut command = Command::new(NOBODY[0]);
-    command.args(&NOBODY[1..]).args(["--inh-caps", &set, "--ambient-caps", &set]);
+    let mut command = Command::new(UNPRIVILEGED[0]);
+    command.args(&UNPRIVILEGED[1..]).args(["--inh-caps", &set, "--ambient-caps", &set]);
     command.arg(env!("CARGO_BIN_EXE_pulse-trace")).args(["attach", "--inline", "--probes", "syscalls"]);
     command.arg("--json").arg(json).args(["-p", &pid.to_string()]).current_dir("/");
     command
 }
 
-/// Whether this user's tool can be started at all.
+/// True if this user's tool can be started at all.
 fn can_start() -> bool {
-    let mut command = Command::new(NOBODY[0]);
-    command.args(&NOBODY[1..]).args([env!("CARGO_BIN_EXE_pulse-trace"), "--version"]);
+    let mut command = Command::new(UNPRIVILEGED[0]);
+    command.args(&UNPRIVILEGED[1..]).args([env!("CARGO_BIN_EXE_pulse-trace"), "--version"]);
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
@@ -94,7 +94,7 @@ fn a_user_counts_in_processes_of_its_own() {
     need!(can_start(), "others cannot read the tool where it lies");
     let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     need!(yama.trim().is_empty() || yama.trim() == "0", "kernel.yama.ptrace_scope is not 0");
-    counts(SESSION, &NOBODY);
+    counts(SESSION, &UNPRIVILEGED);
 }
 
 #[test]

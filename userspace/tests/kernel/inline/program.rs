@@ -1,5 +1,5 @@
-//! C programs that know what they did, driven by lines; each can be linked with the C library of another release and run
-//! by that release's own loader.
+//! C programs that know what they did, driven by lines; each can be linked with the C library of another release and
+//! run by that release's own loader.
 
 use std::{
     fs,
@@ -28,8 +28,8 @@ const NAMES: [(&str, &[&str]); 3] = [
     ("libpthread.so.0", &["libpthread-2."]),
 ];
 
-/// The libraries of a release that `cargo xtask libraries` has fetched, in a directory of their own under the names that
-/// programs ask for; `None` where they are not all here.
+/// The libraries of a release that `cargo xtask libraries` has fetched, in a directory of their own under the names
+/// that programs ask for; `None` where they are not all here.
 fn libraries(release: &str, to: &Path) -> Option<Vec<PathBuf>> {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let shelf = fs::read_dir(target.join("libraries").join(release)).ok()?;
@@ -69,8 +69,8 @@ impl Compiled {
         Self { shop, program }
     }
 
-    /// Compiles it for another release's library; also the words that come before the program to have that release's loader
-    /// run it. `None` where the library is not here.
+    /// Compiles it for another release's library; also the words that come before the program to have that release's
+    /// loader run it. `None` where the library is not here.
     pub fn for_release(release: &str, source: &str) -> Option<(Self, Vec<String>)> {
         let shop = tempfile::tempdir().unwrap();
         let libraries = libraries(release, shop.path())?;
@@ -129,7 +129,7 @@ impl Program {
         line.trim_end().to_owned()
     }
 
-    /// Commands it.
+    /// Sends it a command.
     pub fn tell(&mut self, command: &str) {
         writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
     }

@@ -12,7 +12,7 @@ use crate::support::{installed, need, within};
 
 const SOURCE: &str = "refusals.c";
 
-/// Whom it names, once it is ready.
+/// Id of the process that it names, once it is ready.
 fn ready(program: &mut Program) -> Option<u32> {
     program.line().strip_prefix("ready ").map(|pid| pid.parse().unwrap())
 }
@@ -69,10 +69,10 @@ fn a_process_that_cannot_be_counted_in_is_refused_by_name() {
 }
 
 #[test]
-fn a_program_that_runs_as_somebody_else_is_refused_by_name() {
+fn a_program_that_runs_as_another_user_is_refused_by_name() {
     need!(installed("gcc"), "gcc is not installed");
     let compiled = program::Compiled::of(SOURCE, &["-pthread"]);
-    // Whose it becomes does not matter, as long as it is not whoever runs this.
+    // The new owner does not matter, as long as it is not the user that runs this.
     std::os::unix::fs::chown(compiled.path(), Some(65_534), None).unwrap();
     fs::set_permissions(compiled.path(), fs::Permissions::from_mode(0o4755)).unwrap();
     let mut program = compiled.start(&[]);

@@ -17,7 +17,7 @@ fn run(json: &Path, between: &[&str], arguments: &[&str]) -> Program {
     Compiled::of("truth.c", &["-pthread"]).start_by(&[&tool, between].concat(), arguments)
 }
 
-/// What each process did from its beginning to its end.
+/// Numbers of each process from its beginning to its end.
 fn play(mut program: Program) -> Vec<Ledger> {
     assert_eq!(obey(&mut program, None).iter().map(|ledger| ledger.total).sum::<u64>(), 0);
     let first = obey(&mut program, Some("round 1009 4003"));
@@ -57,8 +57,8 @@ fn what_a_command_starts_or_becomes_is_named() {
     assert!(!told.notes.iter().any(|note| note.starts_with("inline:")), "{:?}", told.notes);
 }
 
-/// A command becomes the program, starts it, or starts a process that becomes it: all that it acquires once its counters
-/// are in is counted.
+/// A command becomes the program, starts it, or starts a process that becomes it: all that it acquires once its
+/// counters are in is counted.
 #[test]
 fn programs_that_a_command_starts_or_becomes_are_counted_in() {
     need!(installed("gcc"), "gcc is not installed");

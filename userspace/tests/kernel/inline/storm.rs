@@ -6,7 +6,7 @@ use kernel::inline::{Detail, Patch};
 use super::{code, mappings, program::Program};
 use crate::support::{installed, need};
 
-/// What the program did itself: adaptive acquisitions, contended ones, normal ones.
+/// Numbers that the program counted itself: adaptive acquisitions, contended ones, normal ones.
 fn truth(program: &mut Program) -> [u64; 3] {
     numbers(&program.line())[..3].try_into().unwrap()
 }
@@ -39,7 +39,7 @@ fn counters_come_and_go_in_a_storm_and_every_count_is_right() {
     let (before, open) = (code(pid), descriptors(pid));
     program.tell("go");
     for cycle in 0..cycles {
-        // Put in while all fight; compared from one moment to another in which nobody is inside.
+        // Put in while all fight; compared from one moment to another in which no thread is inside.
         let mut patch =
             Patch::put_in(pid, Detail::Kinds).unwrap_or_else(|error| panic!("cycle {cycle}: {error}"));
         program.tell("run 0");

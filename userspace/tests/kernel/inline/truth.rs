@@ -1,4 +1,4 @@
-//! What is counted equals what the mutex itself keeps, in every release of glibc whose code is known.
+//! Counts equal what the mutex itself keeps, in every release of glibc whose code is known.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use kernel::inline::{Counts, Detail, Patch};
 use super::{code, mappings, program::Program};
 use crate::support::{installed, need};
 
-/// What the program says of one process: see `programs/truth.c`.
+/// Numbers of the program about one process: see `programs/truth.c`.
 pub struct Ledger {
     pub pid: u32,
     pub total: u64,
-    /// How often the mean changed by so much.
+    /// Number of times that the mean changed by so much.
     windows: BTreeMap<u64, u64>,
 }
 
@@ -73,7 +73,7 @@ impl Counted {
         Self(pids.iter().map(put_in).collect())
     }
 
-    /// What came on top, with the ledger of the same process.
+    /// Counts that were added, with the ledger of the same process.
     fn next<'a>(&mut self, ledgers: &'a [Ledger]) -> Vec<(Counts, &'a Ledger)> {
         let pairs = self.0.iter_mut().map(|(pid, patch, before)| {
             let now = patch.read().unwrap();

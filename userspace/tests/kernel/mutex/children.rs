@@ -1,5 +1,5 @@
 //! Processes that live for a few milliseconds: what they did before their probes were in is said to be missing, and
-//! nothing is said of them that nobody knows.
+//! nothing unknown is said of them.
 
 use views::export::json::Export;
 

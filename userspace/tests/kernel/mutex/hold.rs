@@ -1,4 +1,4 @@
-//! Mutexes are followed from where they are taken to where they are let go of, whatever they are taken with.
+//! Mutexes are followed from where they are taken to where they are released, by every function that takes them.
 
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
 

@@ -32,7 +32,7 @@ pub fn bytes(pid: u32) -> Vec<u8> {
     sites(Path::new(SYSTEM)).into_iter().map(read).collect()
 }
 
-/// Whether any probe is in a process's C library.
+/// True if any probe is in a process's C library.
 pub fn is_probed(pid: u32) -> bool {
     bytes(pid).contains(&BREAKPOINT)
 }

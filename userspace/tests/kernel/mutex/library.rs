@@ -1,4 +1,5 @@
-//! A copy of the C library in which a statement that debug information knows has a name: bpftrace attaches to names only.
+//! A copy of the C library in which a statement that debug information knows has a name: bpftrace attaches to names
+//! only.
 
 use std::{
     fs::{self, OpenOptions},
@@ -15,16 +16,16 @@ pub const SYSTEM: &str = "/lib/x86_64-linux-gnu/libc.so.6";
 const STATEMENT: &str = "165";
 const NAME: &str = "end_of_spin";
 
-/// The copy.
+/// The copy of the library, with the symbol.
 pub struct Named {
     path: PathBuf,
     register: String,
-    /// Where the file says that the symbol is of a function.
+    /// Offset in the file of the symbol's type: of a function or of nothing.
     kind: u64,
 }
 
 impl Named {
-    /// The copy, or what is missing for it and for whoever counts with it.
+    /// The copy, or what is missing for it and for counting with it.
     pub fn needed(dir: &Path) -> Result<Self, &'static str> {
         if !["bpftrace", "gdb", "objcopy"].into_iter().all(installed) {
             return Err("bpftrace, gdb or objcopy is not installed");
@@ -53,7 +54,7 @@ impl Named {
         self.be(0x10);
     }
 
-    /// The reverse.
+    /// Makes the symbol one of a function again.
     pub fn show(&self) {
         self.be(0x12);
     }

@@ -1,4 +1,4 @@
-//! Every call that wants a mutex is counted, by whatever function and whether or not the mutex is free.
+//! Every call that wants a mutex is counted, by each function that takes one and whether or not the mutex is free.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -51,7 +51,7 @@ fn all_are_counted(loader: &[&str], program: &Path) {
     for (address, wanted) in &truth {
         assert_eq!(of_all.get(&address.parse().unwrap()), Some(wanted), "{of_all:?} {truth:?}");
     }
-    // Nobody spins or waits that did not call.
+    // Only threads that call spin or wait.
     for mutex in mutexes(&session) {
         let stats = &mutex.seen.stats;
         assert!(stats.contended <= stats.calls, "{mutex:?}");

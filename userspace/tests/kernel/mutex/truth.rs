@@ -26,7 +26,7 @@ fn every_spin_count_is_the_one_that_the_program_knows() {
     assert_eq!(said["odd"], 0, "a mean that no spin can have led to");
     let theirs: Vec<u64> =
         said["spins"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect();
-    need!(theirs.iter().sum::<u64>() > 0, "nobody fought: both threads ran one after the other");
+    need!(theirs.iter().sum::<u64>() > 0, "no contention: both threads ran one after the other");
     let mut ours = vec![0; theirs.len()];
     for mutex in ranked_mutexes(&session.processes) {
         for (bucket, count) in mutex.seen.stats.spin_count.buckets() {

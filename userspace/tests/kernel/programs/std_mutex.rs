@@ -10,7 +10,7 @@ use std::{
 
 static LOCK: Mutex<u32> = Mutex::new(0);
 
-/// Whether another thread than the first sleeps in a futex call.
+/// True if another thread than the first sleeps in a futex call.
 fn sleeps() -> bool {
     let own = std::process::id().to_string();
     fs::read_dir("/proc/self/task").unwrap().flatten().any(|task| {

@@ -1,5 +1,5 @@
-//! Threads that a hypervisor hides from every BPF program: some keep the programs out of the context of a task of theirs,
-//! and with it out of interrupts on top of it. Proven by bpftrace, when the ledger of a test needs it.
+//! Threads that a hypervisor hides from every BPF program: some keep the programs out of the context of a task of
+//! theirs, and with it out of interrupts on top of it. Proven by bpftrace, when the ledger of a test needs it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ thread_local! {
     static BEFORE: Threads = threads();
 }
 
-/// What all looks have shown.
+/// Evidence of all looks.
 static EVIDENCE: Mutex<Evidence> = Mutex::new(Evidence::new());
 
 /// Notes the threads of the machine, unless this test has done so before.
@@ -44,8 +44,8 @@ pub fn begin() {
     BEFORE.with(|_| ());
 }
 
-/// Whether threads that are proven hidden can have caused so many unseen switches and wakeups since the test began. Looks
-/// for more of them where those known do not suffice.
+/// True if threads that are proven hidden can have caused so many unseen switches and wakeups since the test began.
+/// Looks for more of them where those known do not suffice.
 pub fn explain(switches: u64, wakeups: u64) -> bool {
     let after = threads();
     // A test that failed meanwhile makes no evidence wrong.
@@ -105,12 +105,12 @@ impl Evidence {
         self.hidden.retain(|(_, tid)| !self.seen.contains(tid));
     }
 
-    /// Whether a thread is itself proven hidden.
+    /// True if a thread is itself proven hidden.
     fn proves(&self, thread: &Thread) -> bool {
         self.hidden.contains(thread)
     }
 
-    /// Whether a thread is proven hidden, or rested in every look while another one of its process was.
+    /// True if a thread is proven hidden, or rested in every look while another one of its process was.
     fn allows(&self, (pid, tid): &Thread) -> bool {
         !self.seen.contains(tid) && self.hidden.iter().any(|(process, _)| process == pid)
     }
@@ -122,8 +122,8 @@ impl Evidence {
             let then = before.get(thread).copied().unwrap_or_default();
             let run_ns = now.run_ns.saturating_sub(then.run_ns);
             if run_ns > 0 {
-                // Each time that it leaves a CPU, the thread that follows is not seen to get it. It may have had one when
-                // the test began.
+                // Each time that it leaves a CPU, the thread that follows is not seen to get it. It may have had one
+                // when the test began.
                 let leaves = now.slices.saturating_sub(then.slices) + 1;
                 most.switches += leaves;
                 most.wakeups += 2 * leaves + run_ns / WAKEUP_NS;

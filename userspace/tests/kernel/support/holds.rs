@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// What it says of itself.
+/// Numbers that the program counts of itself.
 #[derive(Debug, Deserialize)]
 pub struct Holds {
     pub holds: bool,
@@ -20,7 +20,7 @@ pub struct Fought {
 }
 
 impl Holds {
-    /// Reads the line that it writes, whatever else is there.
+    /// Reads the line that it writes, among any others.
     pub fn read(output: &str) -> Self {
         let line = output.lines().find(|line| line.starts_with('{'));
         serde_json::from_str(line.unwrap_or_else(|| panic!("no truth in {output:?}"))).unwrap()

@@ -7,7 +7,8 @@ use views::export::json::Export;
 const IN_FLIGHT_NS: u64 = 1_000_000;
 
 /// Fails where a number contradicts another one of the same session. So many threads may have been `found` running when
-/// their accounts were opened: the interval in which each of them was found has no length, and is no entry of a histogram.
+/// their accounts were opened: the interval in which each of them was found has no length, and is no entry of a
+/// histogram.
 pub fn assert_consistent(session: &Session, found: u64) {
     let (mut switches, mut stretches) = (0, 0);
     for (key, process) in &session.processes {

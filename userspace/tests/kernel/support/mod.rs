@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Common parts of the tests.
 
 mod compile;
 mod hidden;

@@ -1,4 +1,4 @@
-//! What a session says, compared with what is true.
+//! Numbers of a session, compared with what is true.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -43,8 +43,8 @@ pub fn assert_true(session: &Session, truth: &Truth) {
     }
 }
 
-/// Whether nothing was lost and no detail is missing, but for switches and wakeups that threads hid which are proven to be
-/// hidden by a hypervisor.
+/// True if nothing was lost and no detail is missing, but for switches and wakeups that threads hid which are proven to
+/// be hidden by a hypervisor.
 pub fn whole(ledger: &Ledger) -> bool {
     nothing_missing(&ledger.lost, &ledger.degraded)
 }

@@ -58,7 +58,7 @@ impl Oracle {
         panic!("bpftrace did not start");
     }
 
-    /// Whether it does nothing but wait for events.
+    /// True if it does nothing but wait for events.
     fn waits(&self) -> bool {
         #[cfg(target_arch = "x86_64")]
         const WAITS: [i64; 2] = [libc::SYS_epoll_wait, libc::SYS_epoll_pwait];

@@ -21,7 +21,7 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// Starts it.
+    /// Starts the tool.
     pub fn start<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Self {
         hidden::begin();
         let mut command = Command::new(env!("CARGO_BIN_EXE_pulse-trace"));
@@ -56,7 +56,7 @@ impl Tool {
         texts.filter_map(|text| field(&text, kind)).collect()
     }
 
-    /// Whether it has a handler for a signal by now.
+    /// True if it has a handler for a signal by now.
     pub fn listens_to(&self, signal: Signal) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));

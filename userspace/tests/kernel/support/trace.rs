@@ -23,19 +23,19 @@ use pulse_trace::session::{Request, Scope, kernel_setup};
 
 use super::{assert_consistent, hidden};
 
-/// How to trace.
+/// Options of a trace.
 pub struct How<'a> {
     pub scope: Scope,
     pub per_thread: bool,
     /// Names of the probes, as with `--probes`.
     pub probes: &'a [&'a str],
-    /// Whether stacks are taken.
+    /// True if stacks are taken.
     pub stacks: bool,
     /// Limits set by hand, as with `--limit`.
     pub limits: &'a [(&'a str, u32)],
-    /// What is wished of probes in the targets' own code.
+    /// Wishes for the probes in the targets' own code.
     pub wish: Wish,
-    /// Whether counters are put into the targets.
+    /// True if counters are put into the targets.
     pub inline: bool,
 }
 
@@ -72,7 +72,7 @@ impl Trace {
         Self::of_all(&[pinned], how)
     }
 
-    /// Traces several.
+    /// Traces several processes.
     pub fn of_all(pinned: &[&Pinned], how: &How<'_>) -> Self {
         Self::watched(pinned, how, &mut |_| true)
     }
@@ -150,7 +150,7 @@ impl Trace {
         }
     }
 
-    /// Whether no target is left.
+    /// True if no target is left.
     pub fn is_over(&self) -> bool {
         self.live.is_over()
     }

@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use super::hidden;
 
-/// What `calls` says of itself.
+/// Numbers that `calls` counts of itself.
 #[derive(Debug, Deserialize)]
 pub struct Truth {
     pub pid: u32,
@@ -33,7 +33,7 @@ pub struct Truth {
     pub usage: Usage,
 }
 
-/// What `getrusage` told it, from the go on.
+/// Results of `getrusage` for it, from the go on.
 #[derive(Debug, Deserialize)]
 pub struct Usage {
     pub user_ns: u64,
@@ -59,7 +59,7 @@ pub fn built(name: &str) -> PathBuf {
     let tool = PathBuf::from(env!("CARGO_BIN_EXE_pulse-trace"));
     let profile = tool.parent().unwrap();
     let program = profile.join(name);
-    // Under sudo whatever cargo writes would belong to root; there the binaries were built before.
+    // Under sudo the files that cargo writes would belong to root; there the binaries were built before.
     if std::env::var_os("SUDO_UID").is_none() {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--bin", name, "--target-dir"]).arg(profile.parent().unwrap());
@@ -140,7 +140,7 @@ impl Calls {
         self.ready.read_exact(&mut vec![0; workers]).unwrap();
     }
 
-    /// Whether it has ended.
+    /// True if it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.as_mut().unwrap().try_wait().unwrap().is_some()
     }

@@ -286,7 +286,7 @@ fn a_probe_is_switched_by_asking_and_shown_as_what_the_answer_says() {
     press(&mut app, &[Key::Char('7'), Key::Char('t')]);
     assert_eq!(app.message.as_deref(), Some("cannot switch syscalls: others build on it"));
     assert_eq!(press(&mut app, &[Key::Down, Key::Char('t')]), Action::Probe(1, false));
-    // Nothing has happened until somebody says so.
+    // The probe stays on until the session confirms the switch.
     assert!(app.off.is_empty());
     app.switched("sched".to_owned(), Ok(false));
     app.prepare();
@@ -407,7 +407,7 @@ fn what_comes_after_a_key_that_waits_is_done_after_it() {
     app.frame(frame(&app));
     assert_eq!(app.make_up(), [Action::Draw, Action::Draw]);
     assert_eq!(app.held_ns, Some(app.history.newest_ns() - SECOND));
-    // What is written of the running session is of now, whatever is on screen.
+    // A file of the running session holds the present, also if the screen shows another time.
     look_ahead(&mut app, 7);
     assert_eq!(app.key(Key::Char('e')), Action::Frame);
 }

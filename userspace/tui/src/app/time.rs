@@ -1,4 +1,4 @@
-//! Which time is looked at, and what is known of it.
+//! The time that is looked at, and its data.
 
 use super::{App, WINDOWS_NS};
 use crate::{history::Period, sums::Sums};
@@ -11,7 +11,7 @@ impl App {
         self.held_ns.unwrap_or_else(now)
     }
 
-    /// What the numbers on screen are about.
+    /// The period of the numbers on screen.
     #[must_use]
     pub fn period(&self) -> Period {
         // The last frame is one, and not what comes after it; a choice of processes is not glanced at.

@@ -1,10 +1,10 @@
-//! What is remembered as rates over time.
+//! Rates over time from the history.
 
 use super::History;
 use crate::sums::Sums;
 
 impl History {
-    /// How long the newest look was: a frame, or a glance since the last one.
+    /// Time covered by the newest reading, ns: a frame, or a glance since the last one.
     #[must_use]
     pub fn newest_tick_ns(&self) -> u64 {
         let Some(slot) = self.slots.back() else { return 0 };

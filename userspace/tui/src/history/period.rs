@@ -12,18 +12,18 @@ use crate::sums::Sums;
 /// A sum and the time that it is about.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Period {
-    /// When it begins, ns since the session began.
+    /// Beginning, ns since the session began.
     pub from_ns: u64,
-    /// When it ends.
+    /// End, ns since the session began.
     pub to_ns: u64,
-    /// What happened in it.
+    /// Sums of the period.
     pub sums: Arc<Sums>,
-    /// What has happened since, if that belongs to it.
+    /// Calls since its end, if they belong to it.
     pub ahead: Option<Glance>,
 }
 
 impl Period {
-    /// How long it is as far as only calls are counted, ns.
+    /// Length of the period including the part in which only calls are counted, ns.
     #[must_use]
     pub fn calls_span_ns(&self) -> u64 {
         self.sums.span_ns + self.ahead.as_ref().map_or(0, |glance| glance.span_ns)
@@ -35,13 +35,13 @@ impl Period {
         self.sums.call_totals().0 + self.ahead.as_ref().map_or(0, Glance::count)
     }
 
-    /// What a call did since.
+    /// Numbers of a call since its end.
     #[must_use]
     pub fn call_ahead(&self, call: Call) -> Quick {
         self.ahead.as_ref().map_or(Quick::default(), |glance| found(&glance.calls, &call))
     }
 
-    /// What a process did since.
+    /// Numbers of a process since its end.
     #[must_use]
     pub fn process_ahead(&self, key: ProcessKey) -> Quick {
         self.ahead.as_ref().map_or(Quick::default(), |glance| found(&glance.processes, &key))

@@ -1,4 +1,4 @@
-//! What is remembered, and for how long.
+//! Tests of the history and its limits.
 
 use model::{
     frame::{CallStats, Exit, ProcessFrame, ProcessKey},

@@ -84,7 +84,7 @@ fn bar(
 /// Width of the axis of a heat map.
 const AXIS: u16 = 8;
 
-/// How many columns of time a heat map has in an area.
+/// Number of columns of time that a heat map has in an area.
 #[must_use]
 pub fn heat_columns(area: Rect) -> usize {
     usize::from(area.width.saturating_sub(AXIS))
@@ -116,7 +116,7 @@ pub fn heat_map(buf: &mut Buffer, look: Look, area: Rect, map: &Heat, from_ns: i
     text(buf, axis, at, &end, look.style(Tone::Faint));
 }
 
-/// Where the time went, as one bar.
+/// Draws a budget as one bar.
 pub fn budget_bar(buf: &mut Buffer, look: Look, area: Rect, budget: &Budget) {
     let whole = budget.parts_ns().max(1) as f64;
     let parts = [
@@ -138,7 +138,7 @@ pub fn budget_bar(buf: &mut Buffer, look: Look, area: Rect, budget: &Budget) {
     }
 }
 
-/// What the parts of a budget look like.
+/// Draws the legend of a budget.
 pub fn budget_legend(buf: &mut Buffer, look: Look, area: Rect) {
     let mut x = area.x;
     let parts = [

@@ -1,4 +1,4 @@
-//! What stands around every view: whose numbers these are, what they are about, what was lost, what it cost, keys.
+//! Frame around every view: targets, period, losses, cost, keys.
 
 use model::{glance::Glance, grade::Grade, session::Session, text::printable, units};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
@@ -23,7 +23,7 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> Rect {
     Rect { y: area.y + LINES - 1, height: area.height - LINES, ..area }
 }
 
-/// Who is traced, and whether the screen follows.
+/// Draws the targets, and whether the screen follows.
 fn head(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let (state, tone) = state(app);
     let at = units::clock(app.end_ns());
@@ -69,7 +69,7 @@ fn state(app: &App) -> (String, Tone) {
     }
 }
 
-/// Whose numbers these are, and the same in fewer words.
+/// The targets, and the same in fewer words.
 fn whom(app: &App) -> Vec<String> {
     let session = app.history.outline();
     let chosen = app.history.chosen();
@@ -92,7 +92,7 @@ fn whom(app: &App) -> Vec<String> {
     }
 }
 
-/// What was counted, what was lost (of the whole session, always), and what that cost.
+/// Draws counts, losses (of the whole session, always), and the cost of the measurement.
 fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let session = app.history.outline();
     let overhead = &session.overhead;
@@ -112,7 +112,7 @@ fn ledger(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     text(buf, area, start, &cost, look.style(Tone::Faint));
 }
 
-/// What the ledger says, from all of it down to the least that must be said.
+/// Texts of the ledger, from all of it down to the least that must be said.
 fn balance(session: &Session, ahead: u64) -> (Vec<String>, Tone) {
     let ledger = &session.ledger;
     let head = ledger.grade().words();
@@ -159,7 +159,7 @@ fn tabs(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     }
 }
 
-/// What the numbers are about.
+/// Draws the scope of the numbers.
 fn scope(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let period = &app.shown.period;
     let to = units::clock(period.to_ns);

@@ -21,7 +21,7 @@ use crate::{
     tables::Item,
 };
 
-/// Why there are no locks.
+/// Reason why there are no locks.
 pub fn nothing(app: &App) -> &'static str {
     let ran = |stem: &str| app.facts.header.probes.iter().any(|probe| probe == stem);
     if ran("futex") || ran("mutex") {
@@ -60,7 +60,7 @@ fn kind(lock: &Lock) -> String {
     by_stacks.map_or(String::new(), |(runtime, what)| format!("{runtime} {what}"))
 }
 
-/// What counters inside of the processes saw, in one line for each kind of mutex; the rest of the area.
+/// Draws the counts of counters inside of processes, in one line for each kind of mutex; returns the rest of the area.
 fn inside(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> Rect {
     let kinds = &app.shown.period.sums.inline;
     for (at, (kind, stats)) in (0..).zip(kinds) {
@@ -100,7 +100,7 @@ fn waits(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
     charts::histogram(buf, look, below(lower, 1), &[&slept], edge);
 }
 
-/// How it was got, by whom it was held, from where it was wanted.
+/// Draws acquisitions, holders, and the stacks of the lock's users.
 fn facts(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
     let mut lines: Vec<(String, Tone)> = Vec::new();
     lines.extend(lock.mutex.iter().flat_map(|mutex| ends(lock, mutex)).map(|words| (words, Tone::Plain)));
@@ -114,7 +114,7 @@ fn facts(lock: &Lock, look: Look, buf: &mut Buffer, area: Rect) {
     }
 }
 
-/// How those who found it taken got it, as far as that is seen.
+/// Outcomes of contended acquisitions, as far as they are seen.
 fn ends(lock: &Lock, mutex: &MutexStats) -> [String; 2] {
     let of = |count: u64| units::count(count);
     let contended = format!("contended {}", of(mutex.contended));
@@ -154,7 +154,7 @@ fn split(lock: &Lock) -> Option<String> {
     })
 }
 
-/// What the library's running mean of the spin count says.
+/// The mean spin count by the library's running mean.
 fn spins(lock: &Lock) -> Vec<(String, Tone)> {
     let seen = lock.futexes.values().filter_map(|stats| stats.mutex.as_ref());
     let line = |mean: SpinMean| match (mean.doubt, mean.below()) {

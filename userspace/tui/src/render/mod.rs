@@ -31,7 +31,7 @@ pub fn page(height: u16) -> usize {
     usize::from(height.saturating_sub(8)).max(1)
 }
 
-/// Whether a screen of this size shows what stands out.
+/// Reports whether a screen of this size shows findings.
 #[must_use]
 pub fn has_findings(app: &App, screen: Rect) -> bool {
     let body = Rect { height: screen.height.saturating_sub(chrome::LINES), ..screen };

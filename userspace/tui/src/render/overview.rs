@@ -1,4 +1,4 @@
-//! Where the time goes, at a glance.
+//! Overview: budget, rates and findings at a glance.
 
 use model::{frame::ProcessKey, units};
 use ratatui::{buffer::Buffer, layout::Rect};
@@ -43,13 +43,13 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     }
 }
 
-/// Whether there is room for sentences.
+/// Reports whether there is room for sentences.
 #[must_use]
 pub fn is_roomy(area: Rect) -> bool {
     area.width >= 110 && area.height >= 35
 }
 
-/// What the report says on its top; the lines that it took.
+/// Draws the findings of the report; returns the number of lines that they took.
 fn findings(app: &App, look: Look, buf: &mut Buffer, area: Rect) -> u16 {
     if app.findings.is_empty() {
         return 0;

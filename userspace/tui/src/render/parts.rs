@@ -24,7 +24,7 @@ pub fn line(buf: &mut Buffer, look: Look, area: Rect, spans: &[Span<'_>]) -> u16
     spans.iter().fold(area.x, |x, (words, tone)| text(buf, area, x, words, look.style(*tone)))
 }
 
-/// The first of some texts that fits whole, the longest being first: nobody reads half of a number.
+/// The first of some texts that fits whole, the longest being first: half of a number would mislead.
 #[must_use]
 pub fn fitting(forms: &[String], area: Rect) -> &str {
     forms.iter().find(|form| form.chars().count() <= usize::from(area.width)).map_or("", String::as_str)

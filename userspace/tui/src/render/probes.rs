@@ -1,4 +1,4 @@
-//! What is attached, what it costs, and what is not in the numbers.
+//! Attached probes, their cost, and the events that are not in the numbers.
 
 use model::{
     frame::{Ledger, Slowdown},

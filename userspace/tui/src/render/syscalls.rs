@@ -35,7 +35,7 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     charts::histogram(buf, look, below(detail, used), &[&stats.latency], edge);
 }
 
-/// Why a table is empty.
+/// Draws the reason why a table is empty.
 fn nothing(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     if app.shown.table.rows.is_empty() {
         let words = match (app.facts.header.counts_calls(), app.filter.is_empty()) {

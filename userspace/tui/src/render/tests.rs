@@ -61,7 +61,7 @@ fn app(shape: Shape) -> App {
     app_of(synthetic::header(shape), synthetic::frames(3, shape))
 }
 
-/// The same with two marks, as if somebody had worked with it.
+/// The same with two marks, as after some use.
 fn worked_with(shape: Shape) -> App {
     let mut app = app(shape);
     for key in [

@@ -18,26 +18,26 @@ use super::{
 };
 use crate::export::{self, json::Tool};
 
-/// What is known of a comparison beside its rounds.
+/// Data of a comparison beside its rounds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Frame {
-    /// What is compared.
+    /// Name of the thing that is compared.
     pub title: String,
-    /// Where.
+    /// The machine that the rounds ran on.
     pub environment: Environment,
-    /// How.
+    /// The way in which the rounds were measured.
     pub method: Method,
-    /// Which variant the differences are to.
+    /// Index of the variant that the differences are to.
     pub reference: usize,
     /// Reason why totals are not compared; `None` where they are.
     pub uneven: Option<String>,
-    /// Whether all rounds were done.
+    /// True if all rounds were done.
     pub finished: bool,
-    /// What is to be known beside what the rounds themselves say.
+    /// Warnings beside those that follow from the rounds.
     pub warnings: Vec<Warning>,
 }
 
-/// Compares variants.
+/// Compares variants and builds the table of differences.
 #[must_use]
 pub fn build(frame: Frame, variants: &[Variant]) -> Comparison {
     let heads = heads(variants);

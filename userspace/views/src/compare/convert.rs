@@ -9,7 +9,7 @@ use crate::export::json::Hist;
 /// Counts and sums beyond this are no measurement.
 const LARGEST: u64 = 1 << 60;
 
-/// Why a distribution of a file cannot be used.
+/// Reason why a distribution of a file cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum HistError {
     /// Buckets that mean something else.
@@ -26,7 +26,7 @@ pub enum HistError {
 /// The values of an exported distribution.
 ///
 /// # Errors
-/// When its buckets are not ours, or do not hold what it says.
+/// If its buckets are not ours, or do not hold what it says.
 pub fn values(exported: &Hist) -> Result<hist::Hist, HistError> {
     let mut values = hist::Hist::default();
     (values.sum, values.min, values.max) = (exported.sum, exported.min, exported.max);

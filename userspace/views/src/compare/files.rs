@@ -26,11 +26,11 @@ use crate::{
 pub struct Given {
     /// The variant; files with the same one are its rounds. `None`: the file is a variant of its own.
     pub label: Option<String>,
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
 }
 
-/// Why files cannot be compared.
+/// Reason why files cannot be compared.
 #[derive(Debug, Error)]
 pub enum CompareError {
     /// A recording that cannot be read.
@@ -39,41 +39,41 @@ pub enum CompareError {
     /// A file that is neither.
     #[error("cannot read {name}: {cause}; name recordings (--record) or exports (--json) of pulse-trace")]
     File {
-        /// The file.
+        /// Name of the file.
         name: String,
-        /// Why.
+        /// Reason for the failure.
         cause: String,
     },
     /// Buckets that mean something else, or do not add up.
     #[error("cannot compare {name}: {cause}; use the pulse-trace that made it, or record again")]
     Hist {
-        /// The file.
+        /// Name of the file.
         name: String,
-        /// Why.
+        /// Reason for the failure.
         cause: HistError,
     },
-    /// Other probes.
+    /// The probes of two files differ.
     #[error(
         "cannot compare {first} with {second}: their probes differ ({these} and {those}); record both with the same --probes"
     )]
     Probes {
-        /// A file.
+        /// Name of the first file.
         first: String,
-        /// Another one.
+        /// Name of the other file.
         second: String,
         /// The probes of the first.
         these: String,
         /// Those of the second.
         those: String,
     },
-    /// Other machines.
+    /// The machines of two files differ in their system calls.
     #[error(
         "cannot compare {first} with {second}: {these} and {those} have other system calls; compare like with like"
     )]
     Architecture {
-        /// A file.
+        /// Name of the first file.
         first: String,
-        /// Another one.
+        /// Name of the other file.
         second: String,
         /// The architecture of the first.
         these: String,
@@ -88,11 +88,11 @@ pub enum CompareError {
     /// Nothing of the name that was asked for.
     #[error("cannot compare: {file} has no process named {name:?}; it has {known}")]
     NoName {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// What was asked for.
+        /// Name of the process that was asked for.
         name: String,
-        /// What there is.
+        /// Names of the processes in the file.
         known: String,
     },
     /// Nothing to compare.
@@ -100,7 +100,7 @@ pub enum CompareError {
     Empty(String),
 }
 
-/// Which processes are compared.
+/// The processes to compare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matching {
     /// Names, each with those that count as the same. Without any: all names that all files have.
@@ -115,10 +115,10 @@ struct Read {
     export: Export,
 }
 
-/// Compares files.
+/// Compares files of sessions.
 ///
 /// # Errors
-/// When one cannot be read, or what they hold cannot be compared.
+/// If one cannot be read, or what they hold cannot be compared.
 pub fn of_files(
     given: &[Given],
     matching: &Matching,
@@ -223,7 +223,7 @@ fn read(given: &Given) -> Result<Read, CompareError> {
     Ok(Read { given: given.clone(), name, export })
 }
 
-/// A recording or an export, whichever it is.
+/// A recording or an export.
 fn read_from(mut source: impl BufRead, name: &str) -> Result<Export, CompareError> {
     let failed = |error| CompareError::File { name: name.to_owned(), cause: cause(&error) };
     let start = source.fill_buf().map_err(failed)?;

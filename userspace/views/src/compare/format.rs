@@ -55,7 +55,7 @@ pub fn durations(comparison: &Comparison) -> String {
     comparison.columns.iter().filter_map(of).collect::<Vec<_>>().join(", ")
 }
 
-/// A cell.
+/// A cell as text.
 #[must_use]
 pub fn cell(cell: Option<&Cell>, unit: Unit) -> String {
     cell.map_or_else(|| "-".to_owned(), |cell| value(cell.mean, unit))

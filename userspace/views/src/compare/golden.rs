@@ -44,7 +44,7 @@ fn markdown_and_csv_have_every_row() {
 
 /// Nothing at all, a single variant, and numbers that invite a division by zero.
 #[test]
-fn whatever_is_missing_is_shown_as_missing() {
+fn missing_values_are_shown_as_missing() {
     let empty = super::build(super::Frame::default(), &[]);
     assert!(!text::render(&empty, options(80, true)).contains("NaN"));
     let mut variants = synthetic::variants(1);

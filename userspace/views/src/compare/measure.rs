@@ -1,4 +1,4 @@
-//! What a traced session says of a round: calls, scheduling, locks, and who woke whom.
+//! Measures of a round from its traced session: calls, scheduling, locks, and wakeups.
 
 mod calls;
 mod locks;
@@ -17,12 +17,12 @@ const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p999", 0.999
 /// Values that must lie beyond a quantile for it to be one; `1.0 - 0.99` is a little less than a hundredth.
 const FEWEST_BEYOND: f64 = 1.999;
 
-/// Which processes of a session, and what their numbers are divided by.
+/// The processes of a session to measure, and the divisor of their numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Selection<'a> {
     /// Those of these names; `None` for all.
     pub comms: Option<&'a [String]>,
-    /// What is put before keys and names, where several names are compared.
+    /// Prefix of keys and names, where several names are compared.
     pub prefix: &'a str,
     /// Messages or operations, where counts are to be given per each.
     pub per: Option<f64>,
@@ -39,7 +39,7 @@ pub fn rate_key(key: &str) -> String {
 /// The numbers of a session, and its distributions.
 ///
 /// # Errors
-/// When a distribution does not add up, or has another geometry.
+/// If a distribution does not add up, or has another geometry.
 pub fn measures(
     export: &Export,
     selection: Selection<'_>,
@@ -47,7 +47,7 @@ pub fn measures(
     let chosen = |process: &&Process| selection.comms.is_none_or(|comms| comms.contains(&process.comm));
     let processes: Vec<&Process> = export.processes.iter().filter(chosen).collect();
     let mut found = Found { selection, measures: Vec::new(), distributions: Vec::new() };
-    // What nobody counted is not none.
+    // Calls that were not counted are not the same as no calls.
     if export.session.probes.is_empty() || export.session.probes.iter().any(|probe| probe == "syscalls") {
         calls::add(&mut found, &processes)?;
     }
@@ -66,7 +66,7 @@ fn rate(measure: &Measure, seconds: f64) -> Measure {
     Measure { key: rate_key(&measure.key), name, unit, ..measure.clone().divided(per) }
 }
 
-/// What was found so far.
+/// Measures and distributions that were found so far.
 struct Found<'a> {
     selection: Selection<'a>,
     measures: Vec<Measure>,

@@ -9,36 +9,36 @@ use crate::compare::json::{Better, Section, Unit};
 pub struct Measure {
     /// Its key: the same in every round of every variant.
     pub key: String,
-    /// Its name.
+    /// Its name for readers.
     pub name: String,
-    /// Where it belongs.
+    /// The section of the table that it belongs to.
     pub section: Section,
-    /// What it is measured in.
+    /// Unit of the value.
     pub unit: Unit,
-    /// Which way is better.
+    /// The direction that is better; `None` if neither is.
     pub better: Option<Better>,
     /// Its resolution: the bucket of a quantile, the step of a count.
     pub grain: Grain,
     /// It grows with the time that is traced.
     pub total: bool,
-    /// The number.
+    /// The number, in its unit.
     pub value: f64,
 }
 
 /// A distribution of a round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
-    /// Its key.
+    /// Its key: the same in every round of every variant.
     pub key: String,
-    /// Its name.
+    /// Its name for readers.
     pub name: String,
     /// Unit of the values.
     pub unit: Unit,
-    /// The values.
+    /// Histogram of the values.
     pub values: Hist,
 }
 
-/// A round.
+/// Results of one round.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// Its place among all rounds of all variants.
@@ -49,26 +49,26 @@ pub struct Sample {
     pub wall_ns: u64,
     /// The program's exit status.
     pub status: Option<i32>,
-    /// Its numbers.
+    /// Measures of the round.
     pub measures: Vec<Measure>,
-    /// Its distributions.
+    /// Distributions of the round.
     pub distributions: Vec<Distribution>,
-    /// What was counted and what was not.
+    /// Numbers of events that were counted and of those that were not.
     pub ledger: Option<Ledger>,
-    /// What tracing took, percent of one CPU.
+    /// CPU time of tracing, percent of one CPU.
     pub tracer_cpu_percent: Option<f64>,
-    /// What the tracer and the program have to say.
+    /// Notes of the tracer and of the program.
     pub notes: Vec<String>,
 }
 
 /// All rounds of a variant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Variant {
-    /// Its name.
+    /// Label of the variant.
     pub label: String,
-    /// What was run, or the files that were read.
+    /// The command that was run, or the files that were read.
     pub source: Vec<String>,
-    /// Traced rounds.
+    /// Rounds with tracing.
     pub rounds: Vec<Sample>,
     /// One without tracing.
     pub untraced: Option<Sample>,

@@ -8,7 +8,7 @@ use crate::export::json::Export;
 /// Files that a warning names.
 const NAMED: usize = 4;
 
-/// What it is called, and how it is told of a file.
+/// A condition that files must share: its name, and the function that reads it from a file.
 type Thing = (&'static str, fn(&Export) -> String);
 
 /// A warning for each thing in which the files differ, with the name of it.

@@ -15,12 +15,12 @@ const LONGEST: usize = 60;
 /// Columns of a value, and of the difference beside it.
 const VALUE: usize = 9;
 const DIFFERENCE: usize = 7;
-/// What happens less often per message is about starting and ending, and shown with everything only.
+/// Counts below this per message are about starting and ending, and shown with everything only.
 const NEGLIGIBLE: f64 = 0.1;
 /// Quantities whose differences are always told in full.
 const MAIN: [&str; 5] = ["throughput", "wall", "operation", "latency.mean", "latency.p99"];
 
-/// What to show.
+/// Options of the text.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Columns of the terminal.
@@ -174,7 +174,7 @@ fn shortened(text: &str, room: usize) -> String {
     begin.chain("..".chars()).chain(text.chars().skip(length - end)).collect()
 }
 
-/// Whether a row belongs into the short table.
+/// Reports whether a row belongs into the short table.
 fn is_shown(row: &Row, comparison: &Comparison) -> bool {
     let (rate, uneven) = (row.key.ends_with(".rate"), comparison.uneven.is_some());
     // Rates take the place of totals that are not compared.

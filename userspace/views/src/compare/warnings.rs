@@ -1,4 +1,4 @@
-//! What the reader must know before believing a comparison.
+//! Warnings that the reader must know before believing a comparison.
 
 use std::{cmp::Ordering::Equal, collections::BTreeSet};
 
@@ -12,7 +12,7 @@ use super::{
 
 /// Rounds below which intervals are so wide that they rarely decide.
 const FEW: usize = 5;
-/// What tracing may change without a warning, percent.
+/// Largest change by tracing without a warning, percent.
 const PERTURBED: f64 = 5.0;
 /// CPU time that others may take without a warning, percent.
 const STOLEN: f64 = 2.0;
@@ -65,14 +65,14 @@ fn totals(variants: &[Variant]) -> String {
     if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
 }
 
-/// What took CPU time or speed away from all of them.
+/// Conditions that took CPU time or speed away from all variants.
 fn slowed(machine: &Environment) -> impl Iterator<Item = String> {
     let above = |share: Option<f64>, limit: f64| share.filter(|share| *share > limit);
     let stolen = above(machine.stolen_percent, STOLEN)
         .map(|share| format!("the hypervisor gave {share:.1} % of the CPU time to others meanwhile"));
     let others = above(machine.others_percent, OTHERS).map(|share| {
         let waited = machine.pressure_percent.map(|waited| {
-            format!("; in {waited:.0} % of the time somebody waited for a CPU (their own waits included)")
+            format!("; in {waited:.0} % of the time a thread waited for a CPU (their own waits included)")
         });
         format!("other programs took {share:.1} % of the CPU time meanwhile{}", waited.unwrap_or_default())
     });
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_slowed_the_machine_is_named() {
+    fn causes_of_a_slow_machine_are_named() {
         let machine = Environment {
             stolen_percent: Some(3.0),
             others_percent: Some(12.0),

@@ -22,7 +22,7 @@ pub fn of<T: JsonSchema>(form: &str) -> Value {
     schema.to_value()
 }
 
-/// Where the schema of a form is stored, `name/1` as `name-1`.
+/// Path of the stored schema of a form, `name/1` as `name-1`.
 pub fn stored_path(form: &str) -> PathBuf {
     let name = format!("../../docs/formats/{}.schema.json", form.replace('/', "-"));
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

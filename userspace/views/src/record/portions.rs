@@ -4,8 +4,8 @@ use model::frame::ProcessFrame;
 
 use super::wire::{Counters, Futex, Inline, Mutex, Process, Sched, Syscall};
 
-/// Bytes of a portion; only what cannot be divided may be larger, and nothing of the sort comes near what a reader
-/// takes.
+/// Bytes of a portion; only what cannot be divided may be larger, and nothing of the sort comes near what
+/// a reader takes.
 const LARGEST: usize = 1 << 20;
 /// Bytes from which on a single entry is divided.
 const LARGEST_ENTRY: usize = LARGEST / 4;

@@ -21,26 +21,26 @@ use super::{
 
 /// The longest first line: a command line is the only part of it that can grow.
 const LONGEST_HEADER: usize = 8 << 20;
-/// More than a writer puts into one line, whatever it saw.
+/// More than a writer puts into one line, for any session.
 pub const LONGEST_LINE: usize = 32 << 20;
 /// Versions are shown up to this length: they come from a file that may hold anything.
 const SHOWN_VERSION: usize = 60;
 
-/// Why a recording could not be read. The name is that of the file.
+/// Reason why a recording could not be read. The name is that of the file.
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// It could not be opened or read.
     #[error("cannot read {name}: {cause}; name a file that --record wrote")]
     Io {
-        /// The file.
+        /// Name of the file.
         name: String,
-        /// Why.
+        /// Error of the system.
         cause: String,
     },
     /// Nothing in it.
     #[error("cannot read {0}: it is empty; name a file that --record wrote")]
     Empty(String),
-    /// Something else.
+    /// A file of another kind.
     #[error("cannot read {0}: it is not a recording of pulse-trace; name a file that --record wrote")]
     NotARecording(String),
     /// The other format.
@@ -53,9 +53,9 @@ pub enum ReadError {
         "cannot read {name}: it is of version {found:?}, and this pulse-trace knows {SCHEMA:?}; use a newer one"
     )]
     Future {
-        /// The file.
+        /// Name of the file.
         name: String,
-        /// What it says it is.
+        /// Version that the file states.
         found: String,
     },
     /// Buckets that mean something else.
@@ -64,11 +64,11 @@ pub enum ReadError {
     /// A line that does not belong there.
     #[error("cannot read {name}: line {line} is damaged ({cause}); record again")]
     Damaged {
-        /// The file.
+        /// Name of the file.
         name: String,
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// Description of the damage.
         cause: String,
     },
 }
@@ -76,9 +76,9 @@ pub enum ReadError {
 /// A session out of a recording.
 #[derive(Debug)]
 pub struct Replay {
-    /// What the frames add up to. It is `finished` when the recording has its end.
+    /// Sum of the frames. It is `finished` when the recording has its end.
     pub session: Session,
-    /// Whether the last line was cut off and left out.
+    /// True if the last line was cut off and left out.
     pub cut: bool,
 }
 
@@ -100,7 +100,7 @@ impl Reader<BufReader<File>> {
     /// Opens a file.
     ///
     /// # Errors
-    /// When it cannot be read, or is no recording that this version understands.
+    /// If it cannot be read, or is no recording that this version understands.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| io_error(&name, &error))?;
@@ -112,7 +112,7 @@ impl<R: BufRead> Reader<R> {
     /// Reads from anything; the name is for messages.
     ///
     /// # Errors
-    /// When it cannot be read, or is no recording that this version understands.
+    /// If it cannot be read, or is no recording that this version understands.
     pub fn new(mut source: R, name: String) -> Result<Self, ReadError> {
         let mut line = Vec::new();
         let header = read_header(&mut source, &mut line, &name)?;
@@ -129,7 +129,7 @@ impl<R: BufRead> Reader<R> {
         })
     }
 
-    /// What was known when the session began.
+    /// The header, written when the session began.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -137,7 +137,7 @@ impl<R: BufRead> Reader<R> {
     /// The next frame; `None` after the last.
     ///
     /// # Errors
-    /// When a line other than the last is damaged, or a frame is missing.
+    /// If a line other than the last is damaged, or a frame is missing.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
         loop {
             let found = line::next(&mut self.source, &mut self.line, LONGEST_LINE)
@@ -172,7 +172,7 @@ impl<R: BufRead> Reader<R> {
     /// Reads the rest and adds it up.
     ///
     /// # Errors
-    /// As [`Self::next_frame`].
+    /// As for [`Self::next_frame`].
     pub fn replay(mut self) -> Result<Replay, ReadError> {
         let mut session = Session::new(self.header.clone());
         while let Some(frame) = self.next_frame()? {

@@ -69,7 +69,7 @@ fn every_frame_comes_back_even_one_that_fills_several_lines() {
 }
 
 #[test]
-fn whatever_cut_a_recording_short_its_whole_frames_are_there() {
+fn whole_frames_of_a_truncated_recording_are_read() {
     let shape = Shape { processes: 2, frames: 3, ..Shape::default() };
     let frames = synthetic::frames(5, shape);
     let (_directory, path) = recorded(5, shape, true);

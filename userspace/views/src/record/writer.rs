@@ -1,4 +1,4 @@
-//! Writes a recording: each record with one write, so that whatever ends the tool leaves whole lines behind.
+//! Writes a recording: each record with one write, so that whole lines are left behind if the tool ends for any reason.
 
 use model::{frame::Frame, session::Header};
 
@@ -19,7 +19,7 @@ impl Recorder {
     /// Begins a recording in a file that was just created.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system refuses.
     pub fn begin(file: OutputFile, header: &Header) -> Result<Self, FileError> {
         let mut recorder = Self { file, frames: 0 };
         recorder.put(&Line { header: Some(header.into()), ..Line::default() })?;
@@ -29,7 +29,7 @@ impl Recorder {
     /// Adds a frame.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system refuses.
     pub fn frame(&mut self, frame: &Frame) -> Result<(), FileError> {
         let mut portions = portions::of(&frame.processes);
         let last = portions.pop().unwrap_or_default();
@@ -46,7 +46,7 @@ impl Recorder {
     /// Ends the recording.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the file system refuses.
     pub fn finish(mut self) -> Result<(), FileError> {
         let end = wire::End { frames: self.frames };
         self.put(&Line { end: Some(end), ..Line::default() })

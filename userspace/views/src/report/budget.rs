@@ -1,4 +1,4 @@
-//! Where the time of each process and each thread went: a line of shares and a bar.
+//! Use of the time of each process and each thread: a line of shares and a bar.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -68,7 +68,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     text
 }
 
-/// What a process or a thread is sorted by; by its wall time where the key is one of calls or locks.
+/// Sort value of a process or a thread: its wall time where the key is one of calls or locks.
 pub fn weight(sort: Sort, sched: &SchedStats) -> u64 {
     match sort {
         Sort::Cpu => sched.budget.on_cpu_ns(),

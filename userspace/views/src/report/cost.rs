@@ -1,4 +1,4 @@
-//! What the measurement itself cost, and where that is more than what was measured.
+//! Cost of the measurement, and a remark where it is more than what was measured.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -132,7 +132,7 @@ fn total(session: &Session) -> Option<String> {
     Some(format!("Tracing takes {} of a CPU: {}.", units::percent(all), parts.join(", ")))
 }
 
-/// What the numbers of the table rest on.
+/// Basis of the numbers in the table.
 fn basis(session: &Session) -> String {
     let overhead = &session.overhead;
     if overhead.programs.iter().all(|program| program.events.is_none()) {

@@ -46,7 +46,7 @@ pub fn render(key: ProcessKey, process: &Process, session: &Session, layout: Lay
     text + &remarks(counters, layout)
 }
 
-/// What rates and shares mean; empty where no process has counters.
+/// Meaning of rates and shares; empty where no process has counters.
 pub fn footnote(session: &Session, layout: Layout) -> String {
     if session.processes.values().all(|process| process.counters.is_none()) {
         return String::new();
@@ -89,7 +89,7 @@ fn rows(counters: &Counters, span_ns: u64) -> Vec<Row> {
     rows
 }
 
-/// What follows from a number and another one.
+/// Rate or share that follows from a number and another one.
 fn derived(counter: Counter, counters: &Counters, span_ns: u64) -> Option<String> {
     let of =
         |whole, words: &str| Some(format!("{} {words}", units::percent(counters.ratio(counter, whole)?)));
@@ -125,7 +125,7 @@ fn span_ns(key: ProcessKey, process: &Process, counters: &Counters, session: &Se
     end.saturating_sub(begin)
 }
 
-/// What has no number, and why.
+/// Counters without a number, each with the reason.
 fn remarks(counters: &Counters, layout: Layout) -> String {
     let mut unsupported: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut refused: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What stands out, in one or two lines on top; nothing where nothing does. `docs/report.md` states the rules.
+//! Findings, in one or two lines on top; empty where there are none. `docs/report.md` states the rules.
 
 use model::{
     errno,
@@ -120,7 +120,7 @@ fn blocked(session: &Session, key: &ProcessKey, sched: &SchedStats, locks: &[Loc
     Some((format!("blocked in {name} for {} of its wall time", percent_words(most.ns, wall)), most.ns))
 }
 
-/// Whether the waits of a process on futexes, as far as they are known, were mostly for work and not for locks.
+/// Reports whether the waits of a process on futexes, as far as they are known, were mostly for work and not for locks.
 fn mostly_idle(key: &ProcessKey, locks: &[Lock]) -> bool {
     let mine = || locks.iter().filter(|lock| lock.users.iter().any(|user| user.0 == key.pid));
     let all: u64 = mine().map(Lock::wait_ns).sum();

@@ -1,4 +1,4 @@
-//! What was traced, when, on what.
+//! Head of the report: targets, time, and machine.
 
 use model::{session::Session, text::printable, units};
 

@@ -16,10 +16,10 @@ struct Octave {
     count: u64,
 }
 
-/// What the values are.
+/// Unit of the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// Nanoseconds.
+    /// Durations in nanoseconds.
     Time,
     /// Numbers of things.
     Count,

@@ -1,4 +1,4 @@
-//! How long mutexes were held, as probes in the library saw it.
+//! Hold times of mutexes, as probes in the library saw them.
 
 use model::{
     hist::Hist,
@@ -49,7 +49,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     text
 }
 
-/// Of probes on the way of everybody.
+/// Text about the distortion by probes that every call passes.
 fn distorted(parts: u32) -> String {
     let (when, which) = match parts {
         1 => ("each call", "The program was slowed all the time"),

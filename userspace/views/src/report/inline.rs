@@ -16,7 +16,7 @@ use super::{
 const COLUMNS: [&str; 9] =
     ["process", "kind", "acquired", "contended", "gave up", "kernel", "spins", "p50", "p99"];
 const NONE: &str = "-";
-/// What the counters are passed by, and what passes none.
+/// Events that pass the counters, and those that do not.
 pub const COUNTED: &str = "calls of pthread_mutex_lock that got it, and waits for conditions that took it again; not trylock, \
                            not with a time limit, no recursive, robust or priority-inheriting one";
 
@@ -88,7 +88,7 @@ fn nothing(cost: &InlineCost) -> String {
     }
 }
 
-/// What is counted as this kind.
+/// Types of mutexes that are counted as this kind.
 const fn of_kind(kind: InlineKind) -> &'static str {
     match kind {
         InlineKind::Adaptive => "adaptive",

@@ -7,17 +7,17 @@ const NARROWEST: usize = 60;
 /// From this width on columns stand two blanks apart.
 const ROOMY: usize = 100;
 
-/// How lines are laid out.
+/// Layout of lines: width and colours.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     width: usize,
     colour: bool,
 }
 
-/// How a line stands out.
+/// Emphasis of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// A heading.
+    /// The heading of a section.
     Title,
     /// Less important than what stands around it.
     Faint,
@@ -30,7 +30,7 @@ pub enum Tone {
 pub struct Row {
     /// The first cell is a name and stands left, the others right.
     pub cells: Vec<String>,
-    /// Remarks.
+    /// Remarks, printed below the line.
     pub notes: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ impl Layout {
         table
     }
 
-    /// How many rows of a table are not there, and how to have them; nothing where all are.
+    /// Number of rows of a table that are left out, and the option that shows them; empty where all are there.
     #[must_use]
     pub fn left_out(self, shown: usize, of: usize) -> String {
         match of - shown {
@@ -133,7 +133,7 @@ impl Layout {
         }
     }
 
-    /// What the mark on a number means, if any number has it.
+    /// Meaning of the mark on a number, if any number has it.
     #[must_use]
     pub fn footnote(self, rows: &[Row], words: &str) -> String {
         let marked = rows.iter().flat_map(|row| &row.cells).any(|cell| cell.ends_with('*'));
@@ -147,8 +147,8 @@ pub fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// The text, with its middle left out where it is longer than the limit: with names of functions and files it is the end
-/// that tells them apart.
+/// The text, with its middle left out where it is longer than the limit: with names of functions and files it is the
+/// end that tells them apart.
 #[must_use]
 pub fn shortened(text: &str, limit: usize) -> String {
     let all = length(text);

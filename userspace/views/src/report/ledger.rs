@@ -51,7 +51,7 @@ fn noted(ledger: &Ledger) -> impl Iterator<Item = (&String, &u64)> {
     ledger.events.iter().filter(|(name, _)| meaning(name) != UNKNOWN)
 }
 
-/// What is in the numbers, of every kind.
+/// Counts of the events of every kind that are in the numbers.
 fn counted(ledger: &Ledger, calls: bool) -> String {
     let events = ledger.events.iter().filter(|(name, count)| **count > 0 && meaning(name) == UNKNOWN);
     let events = events
@@ -76,7 +76,7 @@ fn listed(slots: &BTreeMap<String, u64>) -> String {
 
 const UNKNOWN: &str = "a slot that this version does not know; a newer one made this file";
 
-/// What an entry of a slot means, and what it does to the numbers.
+/// Meaning of an entry of a slot, and its effect on the numbers.
 fn meaning(name: &str) -> &'static str {
     match name {
         "unmatched_exit" => {
@@ -203,7 +203,7 @@ fn meaning_of_locks(name: &str) -> &'static str {
             "mutexes of threads that had more than four at a time; how long these were held is missing"
         }
         "holds_unfinished" => {
-            "mutexes that were still held when nobody looked any more, or when their holder ended; they are in no distribution"
+            "mutexes that were still held when the session ended, or when their holder ended; they are in no distribution"
         }
         _ => UNKNOWN,
     }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_nobody_counted_are_not_said_to_be_none() {
+    fn uncounted_calls_are_not_reported_as_none() {
         let mut session = Session::default();
         session.header.probes = vec!["futex".to_owned()];
         let text = render(&session, Layout::new(80, false));

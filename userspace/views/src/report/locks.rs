@@ -20,7 +20,7 @@ use super::{
 
 const COLUMNS: [&str; 9] = ["lock", "waits", "total", "mean", "p50", "p99", "max", "blocked", "queued"];
 const NONE: &str = "-";
-/// Locks that are shown when nobody says how many, ...
+/// Locks that are shown by default, ...
 const LOCKS: usize = 10;
 /// ... and waits for work.
 const IDLE: usize = 5;
@@ -139,7 +139,7 @@ fn details(lock: &Lock) -> Vec<String> {
     notes
 }
 
-/// How many waits the stacks are of, where it is not all of them.
+/// Number of waits that the stacks are of, where it is not all of them.
 fn sampled(lock: &Lock) -> Option<String> {
     let (sampled, waits) = (lock.sum.sampled, lock.sum.wait.count());
     let text = || format!("stacks of {} of {} waits", units::count(sampled), units::count(waits));
@@ -153,7 +153,7 @@ fn outline(lock: &Lock) -> Vec<String> {
     notes
 }
 
-/// What it is, and whose.
+/// Kind and runtime of the lock.
 fn what(lock: &Lock) -> String {
     let unresolved = matches!(lock.place, locks::LockPlace::Unresolved { .. });
     let kind = match (lock.kind(), lock.runtime()) {
@@ -206,7 +206,7 @@ fn operation(op: &str, stats: &FutexStats) -> String {
     if parts.is_empty() { text } else { format!("{text}: {}", parts.join(", ")) }
 }
 
-/// Who held it: shares where each wait tells, else how many of the few that do.
+/// Holders of the lock: shares where each wait tells, else counts of the few that do.
 fn holders(seen: &MutexSeen, waits: u64) -> Option<String> {
     let mut holders: Vec<(&(u32, String), u64)> =
         seen.holders.iter().map(|(holder, count)| (holder, *count)).filter(|(_, count)| *count > 0).collect();
@@ -246,7 +246,7 @@ fn spins(seen: &MutexSeen) -> Option<String> {
     ))
 }
 
-/// What the library's running mean says of the mean spin count, in as many words as it is worth.
+/// The mean spin count by the library's running mean, in as many words as it is worth.
 fn spin_mean(seen: &MutexSeen) -> Option<String> {
     let mean = seen.spin_mean()?;
     let worth = match (mean.doubt, mean.below()) {

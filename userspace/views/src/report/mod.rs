@@ -25,21 +25,21 @@ use layout::Layout;
 use model::session::{Process, Session};
 pub use sort::{Sort, UnknownSort};
 
-/// Processes, and threads of a process, that are shown when nobody says how many.
+/// Processes, and threads of a process, that are shown by default.
 pub const DEFAULT_TOP: usize = 20;
 
-/// What the reader wants to see.
+/// Options of the report.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Which calls come first.
+    /// Order of calls, processes, threads and locks.
     pub sort: Sort,
-    /// How many processes, threads and calls are shown; by default [`DEFAULT_TOP`] processes with all of their calls.
+    /// Number of processes, threads and calls to show; by default [`DEFAULT_TOP`] processes with all of their calls.
     pub top: Option<usize>,
-    /// Whether threads are shown apart.
+    /// True if threads are shown apart.
     pub threads: bool,
-    /// Whether each distribution is drawn.
+    /// True if each distribution is drawn.
     pub histograms: bool,
-    /// Whether the text may carry colours.
+    /// True if the text may carry colours.
     pub colour: bool,
     /// Columns of the terminal.
     pub width: usize,
@@ -51,7 +51,7 @@ impl Default for Options {
     }
 }
 
-/// How far quantiles may be off, where no table of calls has said so.
+/// Possible error of quantiles, where no table of calls has stated it.
 fn precision(session: &Session, layout: Layout) -> String {
     let processes = || session.processes.values();
     let said = processes().any(|process| !process.syscalls.is_empty());

@@ -24,7 +24,7 @@ const WANTED: &str = "wanted";
 const NONE: &str = "-";
 const MUTEXES: usize = 10;
 const STACKS: usize = 2;
-/// Spin histograms that are drawn when nobody asks for more.
+/// Spin histograms that are drawn by default.
 const DRAWN: usize = 1;
 
 pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
@@ -80,7 +80,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     text
 }
 
-/// What nobody asked for has no column.
+/// Leaves out the column of calls if they were not counted.
 fn table(rows: &[Row], total: bool, layout: Layout) -> String {
     if total {
         return layout.table(&COLUMNS, rows);
@@ -94,7 +94,7 @@ fn table(rows: &[Row], total: bool, layout: Layout) -> String {
     layout.table(&columns, &rows.iter().map(without).collect::<Vec<_>>())
 }
 
-/// Of probes on the way of everybody.
+/// Text about the distortion by probes that every call passes.
 fn distorted(layout: Layout) -> String {
     let words = "--mutex-total: a probe held up each call, also of those who found the mutex free. What is said of contention and of \
                  spins is true of the program as it ran so, not of the program alone: for that, leave the option out.";

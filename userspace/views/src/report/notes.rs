@@ -1,4 +1,4 @@
-//! What a probe could not do, and why.
+//! Notes of probes: the things that they could not do, with the reason.
 
 use model::{session::Session, text::printable};
 

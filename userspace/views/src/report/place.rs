@@ -28,7 +28,7 @@ pub fn function(frame: &str) -> String {
     shortened(&printable(frame), LONGEST_FUNCTION)
 }
 
-/// Who uses a lock: one process, or several with the address that each has it at.
+/// Users of a lock: one process, or several with the address that each has it at.
 pub fn users(place: &LockPlace, users: &BTreeSet<(u32, u64)>) -> String {
     let shared = matches!(place, LockPlace::Shared { .. });
     let user = |(pid, address): &(u32, u64)| {

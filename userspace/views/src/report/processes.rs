@@ -51,7 +51,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     sections.join("\n")
 }
 
-/// Whether system calls were looked at: where they were not, their absence is no news.
+/// Reports whether system calls were counted: if not, a remark on their absence is not needed.
 fn probed(session: &Session) -> bool {
     let calls = session.processes.values().any(|process| !process.syscalls.is_empty());
     calls || session.header.counts_calls()
@@ -138,7 +138,7 @@ fn section(entry: &Entry<'_>, session: &Session, options: &Options, layout: Layo
     }
     let mut text = layout.paint(Tone::Title, layout.wrap("", &title).trim_end()) + "\n";
     if !probed(session) {
-        // Nobody looked.
+        // System calls were not counted.
     } else if options.threads && session.header.per_thread {
         text += &by_thread(process, session, options, layout);
     } else {

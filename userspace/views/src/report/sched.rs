@@ -1,4 +1,4 @@
-//! What the scheduler did with each process: switches, waits for a CPU, who woke it.
+//! Scheduling of each process: switches, waits for a CPU, wakers.
 
 use std::cmp::Reverse;
 
@@ -19,7 +19,7 @@ use super::{
 };
 
 const NONE: &str = "-";
-/// Wakers that are shown when nobody says how many.
+/// Wakers that are shown by default.
 const WAKERS: usize = 8;
 /// CPUs that are listed; a process on more of them is everywhere.
 const CPUS: usize = 8;

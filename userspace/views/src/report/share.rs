@@ -1,7 +1,7 @@
 //! Shares of a whole that add up to it.
 
-/// Divides `whole` among the parts by their sizes: each gets its share rounded down, and what is left goes to those that
-/// lost most by it, one each. Nothing is divided among parts that are all zero.
+/// Divides `whole` among the parts by their sizes: each gets its share rounded down, and what is left goes to those
+/// that lost most by it, one each. Nothing is divided among parts that are all zero.
 pub fn apportion(parts: &[u64], whole: u64) -> Vec<u64> {
     let sum: u128 = parts.iter().map(|part| u128::from(*part)).sum();
     if sum == 0 {

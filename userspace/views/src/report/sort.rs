@@ -5,20 +5,20 @@ use std::{cmp::Reverse, str::FromStr};
 use model::frame::CallStats;
 use thiserror::Error;
 
-/// What calls, processes, threads and locks are sorted by; the largest comes first, names ascend. Those that do not have
+/// Sort keys of calls, processes, threads and locks; the largest comes first, names ascend. Those that do not have
 /// such a number are sorted by their total time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// Total time.
+    /// Total time of the calls.
     #[default]
     Total,
     /// Number of calls.
     Count,
-    /// Failed calls.
+    /// Number of failed calls.
     Errors,
-    /// Mean latency.
+    /// Mean latency of the calls.
     Mean,
-    /// Median latency.
+    /// Median latency of the calls.
     P50,
     /// 90th percentile of the latency.
     P90,
@@ -26,9 +26,9 @@ pub enum Sort {
     P99,
     /// 99.9th percentile of the latency.
     P999,
-    /// Longest call.
+    /// Time of the longest call.
     Max,
-    /// Name.
+    /// Name, in ascending order.
     Name,
     /// Time on a CPU.
     Cpu,
@@ -49,7 +49,7 @@ pub enum Sort {
 pub struct UnknownSort(pub String);
 
 impl Sort {
-    /// Every order.
+    /// Every order, the default first.
     pub const ALL: [Self; 14] = [
         Self::Total,
         Self::Count,

@@ -59,7 +59,7 @@ pub struct Args {
     pub common: CommonArgs,
 }
 
-/// Who calls `execve`.
+/// The thread that calls `execve`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Exec {
     /// The process's first thread.

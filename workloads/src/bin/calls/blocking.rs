@@ -60,7 +60,7 @@ pub fn reads(args: &Args) -> Result<Vec<u64>, Refusal> {
         took.push(end - begin);
     }
     drop(about_to_read);
-    // It ends once nobody tells it anything any more; it has no result.
+    // It ends once no thread sends to it any more; it has no result.
     let _ = writing.join();
     Ok(took)
 }

@@ -83,7 +83,7 @@ fn by_children(args: &Args) -> Result<Made, Refusal> {
     Ok(made)
 }
 
-/// What one process makes when nothing stops it.
+/// Calls that one process makes when nothing stops it.
 fn whole(args: &Args, kinds: usize) -> Made {
     Made { each: vec![args.count * u64::from(args.threads); kinds], odd: 0 }
 }

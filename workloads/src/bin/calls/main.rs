@@ -1,5 +1,5 @@
-//! `calls`: makes a known number of each of a dozen system calls, in threads, forked children, replaced programs; sleeps
-//! and blocks for known times. What a tracer of system calls says is held against its truth.
+//! `calls`: makes a known number of each of a dozen system calls, in threads, forked children, replaced programs;
+//! sleeps and blocks for known times. The reports of a system call tracer are compared with its truth.
 
 mod args;
 mod blocking;

@@ -13,13 +13,13 @@ use rustix::{
 
 use crate::args::Args;
 
-/// What the threads share.
+/// State that the threads share.
 struct Stretch {
     kinds: Vec<Kind>,
     count: u64,
     /// A byte for each worker: it may begin.
     start: (OwnedFd, OwnedFd),
-    /// Nobody ever writes here.
+    /// A pipe that no thread ever writes to.
     never: (OwnedFd, OwnedFd),
     ready: OwnedFd,
     go: OwnedFd,
@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<Infallible, Refusal> {
     wait(&stretch.go);
     say(&stretch.start.1, &bytes);
     wait(&stretch.never.0);
-    Err(cannot("hang", "the pipe that nobody writes to was written to", "report this"))
+    Err(cannot("hang", "the pipe that no thread writes to was written to", "report this"))
 }
 
 /// Mapped beforehand, since that is a call too; and the code that touches them has run once.
@@ -86,7 +86,7 @@ impl Stretch {
     }
 }
 
-/// One call, whatever comes of it: who holds the other end knows that a failure ends the experiment.
+/// One call, its result ignored: the process at the other end takes a failure as the end of the experiment.
 fn wait(fd: &OwnedFd) {
     let _ = readv(fd, &mut [IoSliceMut::new(&mut [0])]);
 }

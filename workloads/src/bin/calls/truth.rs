@@ -1,4 +1,4 @@
-//! What the program knows of its own calls.
+//! The program's own record of its calls.
 
 use std::{
     collections::BTreeMap,
@@ -13,14 +13,14 @@ use serde::Serialize;
 
 use crate::{args::Args, worker::Made};
 
-/// What was done.
+/// Calls, sleeps and blocked reads that were made, with their times.
 #[derive(Debug, Default)]
 pub struct Truths {
     /// The calls of a known number.
     pub made: Made,
-    /// How long they took, ns.
+    /// Time that the calls took, ns.
     pub elapsed_ns: u64,
-    /// What the kernel booked for this process from the go on.
+    /// CPU time, context switches and page faults of this process from the go on, as the kernel counts them.
     pub usage: Usage,
     /// Each sleep, ns.
     pub naps_ns: Vec<u64>,

@@ -9,10 +9,10 @@ use pulse_trace_workloads::{
 
 use crate::args::Args;
 
-/// What was made.
+/// Calls that were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
-    /// How often each call was, in the order of [`Args::kinds`].
+    /// Number of calls of each kind, in the order of [`Args::kinds`].
     pub each: Vec<u64>,
     /// Calls that did not end as they must.
     pub odd: u64,

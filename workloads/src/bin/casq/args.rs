@@ -53,7 +53,7 @@ pub struct Options {
     /// Messages of one push
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch: u32,
-    /// Pushes a second of each producer, kept up whatever the queue does [default: as fast as possible]
+    /// Pushes a second of each producer, kept up even when the queue is full [default: as fast as possible]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub rate: Option<u64>,
     /// What a producer does when the queue is full, and the consumer when it is empty
@@ -109,7 +109,7 @@ pub enum Log {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pause {
-    /// Gives the CPU to somebody else
+    /// Gives the CPU to another thread
     Yield,
     /// Spins a little, then yields, then sleeps
     Backoff,

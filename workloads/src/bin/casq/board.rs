@@ -9,7 +9,7 @@ use pulse_trace_workloads::sys::robust::RobustMutex;
 use pulse_trace_workloads::sys::shm::{self, Shape, SharedMap};
 use rustix::thread::futex;
 
-/// What the producers may do.
+/// Steps that the producers may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     Setup,
@@ -18,7 +18,7 @@ pub enum Stage {
     Stop,
 }
 
-/// How far a producer is.
+/// Progress of a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
     Starting,
@@ -78,11 +78,11 @@ impl Board {
 
     pub fn set_stage(&self, stage: Stage) {
         self.stage_cell().fetch_max(stage as u32, Release);
-        // Nobody there is as good as woken.
+        // A stage that no producer waits for needs no wake.
         let _ = futex::wake(self.stage_cell(), futex::Flags::empty(), i32::MAX.unsigned_abs());
     }
 
-    /// Waits until the stage is reached; whoever sets it also ends a wait for nothing with [`Stage::Stop`].
+    /// Waits until the stage is reached; the setter also ends a wait for nothing with [`Stage::Stop`].
     pub fn await_stage(&self, stage: Stage, stopping: impl Fn() -> bool) {
         loop {
             let now = self.stage_cell().load(Acquire);

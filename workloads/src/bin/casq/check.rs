@@ -1,4 +1,4 @@
-//! Whether a round kept its promises: every message once, in order, and every death accounted for.
+//! Checks that a round kept its promises: every message once, in order, and every death accounted for.
 
 use serde::Serialize;
 
@@ -68,12 +68,12 @@ impl Books {
     }
 }
 
-/// Whether a round did what it should.
+/// True when a round did what it should.
 pub fn holds(case: &Case, options: &Options, round: &Round, interrupted: bool) -> bool {
     let books = Books::of(round);
     let deaths: Vec<u32> = options.kill.into_iter().collect();
     let complete = round.produced.iter().flatten().all(|one| one.measured == case.share(options, one.id));
-    // A push cut short by death leaves at most one batch behind; the one of --kill leaves exactly one slot, or the lock.
+    // A push cut short by death leaves at most one batch behind; that of --kill leaves exactly one slot, or the lock.
     let accounted = match (options.kill.is_some() && !interrupted, case.queue) {
         (true, Queue::Mutex) => books.locks_recovered == 1 && books.given_up == 0,
         (true, _) => books.given_up == 1 && books.suspects == books.dead,

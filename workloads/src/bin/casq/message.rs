@@ -1,4 +1,4 @@
-//! What is pushed: a number, and a filling that follows from it so that a torn copy is noticed.
+//! The pushed message: a number, and a filling that follows from it so that a torn copy is noticed.
 
 /// Writes message `sequence` over all of `bytes`, at least eight.
 #[inline]

@@ -1,4 +1,4 @@
-//! What to do while there is nothing to do: never burn the CPU that the other side needs.
+//! Ways to wait for the other side without burning the CPU that it needs.
 
 use std::hint::spin_loop;
 use std::thread;

@@ -17,11 +17,11 @@ use crate::message;
 use crate::pause::Waiting;
 use crate::samples::{Sample, SampleLog};
 
-/// What one producer is to do.
+/// The task of one producer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     pub id: u32,
-    /// Measured messages.
+    /// Messages that this producer pushes in the measured part.
     pub share: u64,
     pub size: usize,
     pub batch: u32,
@@ -34,7 +34,7 @@ pub struct Plan {
     pub kill: bool,
 }
 
-/// What one producer did.
+/// Results of one producer.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Produced {
     pub id: u32,

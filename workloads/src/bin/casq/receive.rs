@@ -14,13 +14,13 @@ use crate::ledger::Ledger;
 use crate::message;
 use crate::pause::Waiting;
 
-/// How often the consumer looks up from the queue.
+/// Time after which the consumer looks up from the queue.
 const LOOK: Duration = Duration::from_millis(1);
-/// Or after so many bytes or messages, whatever comes first, for it may never be idle.
+/// Most bytes, or messages, that it receives before it looks at the clock, for it may never be idle.
 const LOOK_BYTES: u64 = 1 << 20;
 const LOOK_MESSAGES: u64 = 4096;
 
-/// What the consumer found.
+/// Results of the consumer.
 #[derive(Debug)]
 pub struct Received {
     pub ledgers: Vec<Ledger>,
@@ -36,7 +36,7 @@ pub struct Receiver<'a, C> {
     pub consumer: C,
     pub board: &'a Board,
     pub options: &'a Options,
-    /// Whether producer `id` still runs.
+    /// Reports whether producer `id` still runs.
     pub alive: &'a dyn Fn(u32) -> bool,
     pub received: Received,
     pub meter: &'a mut Meter,
@@ -184,7 +184,7 @@ impl<'a, C: Pop> Receiver<'a, C> {
             }
             Stall::Waiting(producers) if self.moved.elapsed() > Duration::from_secs(1) && !self.told => {
                 self.told = true;
-                // Not silently: somebody living, perhaps stopped, holds up everybody.
+                // Not silently: a living producer, perhaps stopped, holds up all others.
                 let note =
                     format!("note: the queue waits for a push of producer {producers:?}, which is alive");
                 let _ = writeln!(std::io::stderr().lock(), "{note}");

@@ -21,7 +21,7 @@ use pulse_trace_workloads::timer::Timer;
 /// Messages each producer pushes before anything is measured, unless told otherwise.
 const WARM_UP: u64 = 10_000;
 
-/// What one round found.
+/// Results of one round.
 #[derive(Debug)]
 pub struct Round {
     pub received: Received,
@@ -31,7 +31,7 @@ pub struct Round {
     pub sent: Vec<u64>,
 }
 
-/// What all rounds have in common.
+/// Settings and handles that all rounds have in common.
 pub struct Stand<'a> {
     pub options: &'a Options,
     pub timer: &'a Timer,

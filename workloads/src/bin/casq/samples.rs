@@ -25,7 +25,7 @@ pub const SAMPLE_BYTES: u64 = size_of::<Sample>() as u64;
 /// Words of an entry in the common log.
 const ENTRY: usize = 4;
 
-/// Where the samples of one producer go.
+/// Destination of one producer's samples.
 pub enum SampleLog<'a> {
     None,
     /// Not touched beforehand: its page faults belong to this way of logging.
@@ -51,7 +51,7 @@ impl SampleLog<'_> {
         }
     }
 
-    /// Writes what is not yet written. (The common log is flushed by whoever is last: the consumer.)
+    /// Writes the samples that are not yet written. (The consumer, which ends last, flushes the common log.)
     pub fn finish(self, producer: u32) -> io::Result<()> {
         match self {
             Self::None | Self::Common(..) => Ok(()),

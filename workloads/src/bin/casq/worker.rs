@@ -15,7 +15,7 @@ use crate::case::Case;
 use crate::produce::{Plan, Produced, Producer};
 use crate::samples;
 
-/// What the parent passes on, as JSON. Memory and log are descriptors of the parent, opened through `/proc`.
+/// The job that the parent passes on, as JSON. Memory and log are descriptors of the parent, opened through `/proc`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
     pub parent: u32,

@@ -22,7 +22,7 @@ const WARM_UP: u64 = 20_000;
 /// The pass for latency has this share of the events.
 pub const LATENCY_SHARE: u64 = 4;
 
-/// What one round found.
+/// Results of one round.
 #[derive(Debug)]
 pub struct Round {
     /// Events offered, all passes together.
@@ -42,7 +42,7 @@ pub struct Round {
     pub nodes: usize,
 }
 
-/// What one thread brings back.
+/// Results of one thread.
 struct Done {
     tally: Tally,
     pass: Tally,

@@ -28,7 +28,7 @@ fn read(place: &Path) -> Vec<CpuList> {
     nodes.into_iter().map(|(_, list)| list).collect()
 }
 
-/// Which of the nodes the calling thread runs on now.
+/// Index of the node that the calling thread runs on now.
 pub fn here(nodes: &[Option<CpuList>]) -> usize {
     let cpu = rustix::thread::sched_getcpu();
     let has = |list: &CpuList| (0..list.len()).any(|nth| list.of_worker(nth) == cpu);

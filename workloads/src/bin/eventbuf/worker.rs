@@ -10,7 +10,7 @@ use pulse_trace_workloads::sys::tsc;
 use crate::args::{Options, Stats, Switch};
 use crate::case::Case;
 
-/// What every payload begins with; a number follows that makes it unique.
+/// Text that every payload begins with; a number follows that makes it unique.
 const TEXT: &[u8; 7] = b"event: ";
 const LENGTH: usize = TEXT.len() + 8;
 

@@ -10,7 +10,7 @@ use pulse_trace_workloads::sys::{
 
 use crate::args::Kind;
 
-/// A lock.
+/// One lock of the kind under test.
 pub enum Lock {
     Pthread(Box<PthreadMutex>),
     Std(Box<Mutex<()>>),

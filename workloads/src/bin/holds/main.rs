@@ -16,7 +16,7 @@ use args::Args;
 use lock::{End, Lock};
 use pair::{Fought, Take, fight, tid};
 
-/// What is known in the end.
+/// The truth that is printed at the end.
 #[derive(Debug, Serialize)]
 struct Detail {
     pid: u32,

@@ -13,24 +13,24 @@ use serde::Serialize;
 
 use crate::lock::Lock;
 
-/// What is known of one lock in the end.
+/// Final record of one lock.
 #[derive(Debug, Serialize)]
 pub struct Fought {
-    /// Where it lies.
+    /// Address of the lock.
     pub address: u64,
-    /// How often somebody slept for it.
+    /// Number of times that the waiter slept for it.
     pub times: u32,
     /// The thread that had it then.
     pub holder: u32,
     /// The thread that wanted it.
     pub waiter: u32,
-    /// For how long it was kept while somebody slept for it, all together.
+    /// Total time that it was kept while the waiter slept for it.
     pub held_ns: u64,
     /// For how long the waiter waited by its own clock, all together.
     pub waited_ns: u64,
 }
 
-/// How a waiter takes its lock: three functions of different names, so that a stack tells which one it was.
+/// Function by which a waiter takes its lock: three of different names, so that a stack tells which one it was.
 pub type Take = fn(&Lock) -> io::Result<()>;
 
 /// The holder's ends of the pipes.

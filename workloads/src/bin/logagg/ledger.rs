@@ -1,4 +1,4 @@
-//! What the aggregator has received, and what it can say about it: nothing is counted twice, nothing is guessed.
+//! The messages that the aggregator has received, counted: nothing is counted twice, nothing is guessed.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use super::stages::{Arrival, Noted, Reading};
 /// One producer as the aggregator saw it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Seen {
-    /// Its number.
+    /// Number of the producer (`--id`).
     pub producer: u32,
-    /// Its process.
+    /// Process id of the producer.
     pub pid: u32,
-    /// How many messages it announced.
+    /// Messages that it announced.
     pub announced: u64,
     /// Distinct messages received.
     pub received: u64,
@@ -25,7 +25,7 @@ pub struct Seen {
     pub reordered: u64,
     /// One past the highest sequence received.
     pub next: u64,
-    /// Whether the last announced message has come.
+    /// True once the last announced message has come.
     pub complete: bool,
 }
 
@@ -46,9 +46,9 @@ pub struct Received {
     pub truncated: u64,
     /// Warm-up messages, counted nowhere else.
     pub warmups: u64,
-    /// Earliest send time and latest arrival, CLOCK_MONOTONIC.
+    /// Earliest send time, CLOCK_MONOTONIC.
     pub first_sent_ns: Option<u64>,
-    /// See above.
+    /// Latest arrival, CLOCK_MONOTONIC.
     pub last_received_ns: Option<u64>,
     /// From the producer's intent to the aggregator's return from the read.
     pub latency: LatencyHist,

@@ -1,6 +1,6 @@
-//! Cuts a stream of bytes into lines, whatever pieces it arrives in.
+//! Cuts a stream of bytes into lines, in any pieces it arrives in.
 
-/// A line longer than this is somebody else's: it is dropped, and reading resumes after the next newline.
+/// Longest line of this program: a longer one is foreign and dropped, and reading resumes after the next newline.
 pub const LONGEST: usize = 2 << 20;
 
 /// The unfinished line of one stream.

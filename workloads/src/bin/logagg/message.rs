@@ -14,13 +14,13 @@ const WARMUP: &str = "WARMUP";
 /// One received line.
 #[derive(Debug, Deserialize)]
 pub struct Message<'a> {
-    /// `producer-N`.
+    /// Sender of the line, as `producer-N`.
     pub source: &'a str,
     /// Process of the producer, to tell a restarted one from its predecessor.
     pub pid: u32,
     /// Counts from zero.
     pub seq: u64,
-    /// How many this producer means to send.
+    /// Messages that this producer means to send.
     pub of: u64,
     /// CLOCK_MONOTONIC at the moment the producer had something to say.
     pub sent_ns: u64,
@@ -40,12 +40,12 @@ impl<'a> Message<'a> {
         self.source.strip_prefix("producer-")?.parse().ok()
     }
 
-    /// Whether it only warms the path up.
+    /// True when it only warms the path up.
     pub fn is_warmup(&self) -> bool {
         self.level == WARMUP
     }
 
-    /// Whether the payload arrived as it was sent: the alphabet, beginning at a letter that follows the sequence.
+    /// True when the payload arrived as it was sent: the alphabet, beginning at a letter that follows the sequence.
     pub fn is_intact(&self) -> bool {
         let start = self.seq % 26;
         self.message.bytes().zip((start..).map(letter)).all(|(got, sent)| got == sent)

@@ -17,12 +17,12 @@ use super::transport::{self, Role, Transport, Tuning};
     after_help = "Exit status: 0 all messages accounted for, 1 not, 2 refused."
 )]
 pub struct Cli {
-    /// What to do.
+    /// Subcommand to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start an aggregator and producers as processes, and say what became of every message
@@ -36,13 +36,13 @@ pub enum Command {
 /// Flags of `run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
-    /// The link.
+    /// Options of the link.
     #[command(flatten)]
     pub link: LinkArgs,
-    /// The load.
+    /// Options of the load.
     #[command(flatten)]
     pub load: LoadArgs,
-    /// Where the messages go.
+    /// Destination of the received messages.
     #[command(flatten)]
     pub output: OutputArgs,
     /// Number of producers
@@ -59,10 +59,10 @@ pub struct RunArgs {
 /// Flags of `producer`.
 #[derive(Args, Clone, Debug)]
 pub struct ProducerArgs {
-    /// The link.
+    /// Options of the link.
     #[command(flatten)]
     pub link: LinkArgs,
-    /// The load.
+    /// Options of the load.
     #[command(flatten)]
     pub load: LoadArgs,
     /// Number of this producer
@@ -82,10 +82,10 @@ pub struct ProducerArgs {
 /// Flags of `aggregator`.
 #[derive(Args, Clone, Debug)]
 pub struct AggregatorArgs {
-    /// The link.
+    /// Options of the link.
     #[command(flatten)]
     pub link: LinkArgs,
-    /// Where the messages go.
+    /// Destination of the received messages.
     #[command(flatten)]
     pub output: OutputArgs,
     /// Add to the output file instead of starting it anew
@@ -134,7 +134,7 @@ pub struct LinkArgs {
     pub patience: Duration,
 }
 
-/// What each producer sends.
+/// The messages that each producer sends.
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
     /// Messages per producer
@@ -160,7 +160,7 @@ pub struct LoadArgs {
     pub drop_when_full: bool,
 }
 
-/// Where the messages go.
+/// Destination of the received messages.
 #[derive(Args, Clone, Debug)]
 pub struct OutputArgs {
     /// File for the received messages; `none` writes nothing
@@ -197,7 +197,7 @@ impl LinkArgs {
         }
     }
 
-    /// What the tables call the runtime.
+    /// Name of the runtime in the tables.
     pub fn runtime(&self) -> &'static str {
         if self.blocking { "blocking" } else { "tokio" }
     }

@@ -1,4 +1,4 @@
-//! What people read: the tables.
+//! The tables, for people to read.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use super::run::{RunTruth, Sums};
 /// Width of the bars of a drawing.
 const BAR: usize = 40;
 
-/// Where the aggregator waits.
+/// Prints the address at which the aggregator waits.
 pub fn listening(variant: &str, address: &str, runtime: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on {address} ({variant}, {runtime})")?;

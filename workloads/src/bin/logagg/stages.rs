@@ -1,4 +1,4 @@
-//! Where each message was, and for how long: what the processes note, and what that adds up to.
+//! Time of each message by stage: the processes' notes, and their sums.
 
 use std::collections::HashMap;
 
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 pub struct Reading {
     /// The thread that made it, by its number.
     pub receiver: u32,
-    /// Before it.
+    /// Time before the call.
     pub begun_ns: u64,
-    /// After it.
+    /// Time after the call.
     pub ended_ns: u64,
 }
 
 /// A message that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
-    /// Who sent it.
+    /// Producer that sent it.
     pub producer: u32,
-    /// Which of its messages.
+    /// Number of the message in its producer's sequence.
     pub seq: u64,
     /// When it was composed.
     pub sent_ns: u64,
@@ -31,12 +31,12 @@ pub struct Arrival {
 /// A call that sends, with its waiting for room: before and after it.
 pub type Sending = (u64, u64);
 
-/// What the aggregator noted.
+/// The aggregator's notes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Noted {
     /// Every call that brought anything, in the order of their ends.
     pub readings: Vec<Reading>,
-    /// Every message.
+    /// Every message that arrived.
     pub arrivals: Vec<Arrival>,
 }
 
@@ -58,8 +58,8 @@ pub struct Stages {
     pub receiving_ns: u64,
     /// Then, with the receiver outside of its calls, busy with earlier messages.
     pub between_ns: u64,
-    /// Of every call that had found nothing, once whatever it brought: from the return of the call that sent the first
-    /// message to its own.
+    /// Of every call that had found nothing, once, for all that it brought: from the return of the call that sent the
+    /// first message to its own.
     pub woken_ns: u64,
 }
 
@@ -124,7 +124,7 @@ impl Stages {
     }
 }
 
-/// How much of a time a receiver was in calls that waited, and in those that did not. Calls follow one another.
+/// Time that a receiver spent in calls that waited, and in those that did not. Calls follow one another.
 fn in_calls(calls: &[Call], from: u64, to: u64) -> (u64, u64) {
     let first = calls.partition_point(|call| call.ended_ns <= from);
     let (mut waiting, mut receiving) = (0, 0);

@@ -69,8 +69,8 @@ pub struct Args {
 }
 
 impl Args {
-    /// Gives each side a CPU of its own, where there are two and no `--pin` or `--no-pin` says otherwise: on one CPU the
-    /// sides take turns, and the lock is hardly ever wanted by both.
+    /// Gives each side a CPU of its own, where there are two and no `--pin` or `--no-pin` says otherwise: on one CPU
+    /// the sides take turns, and the lock is hardly ever wanted by both.
     pub fn place_sides(&mut self) {
         if self.common.pin.is_none() && !self.no_pin && self.worker.is_none() {
             // A kernel that does not tell the CPUs leaves the sides unpinned.

@@ -8,14 +8,14 @@ use crate::mutex::Mutex;
 use crate::plan::Plan;
 use crate::queue::Geometry;
 
-/// What is varied.
+/// The varied parameters of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Cell {
-    /// The lock.
+    /// Lock of both queues.
     pub mutex: Mutex,
     /// Bytes of a message.
     pub size: u64,
-    /// Round trips.
+    /// Round trips to make.
     pub repetitions: u64,
     /// Spin limit; null is the C library's own.
     pub spin_tunable: Option<i32>,
@@ -47,7 +47,7 @@ impl Cell {
         Geometry { capacity: args.capacity, size: usize::try_from(self.size).unwrap_or(usize::MAX) }
     }
 
-    /// What both sides are told; the paths are filled in by whoever makes the memory.
+    /// The plan of both sides; the paths are filled in by the side that makes the memory.
     pub fn plan(&self, args: &Args) -> Plan {
         let (warmup_operations, warmup_ns) = match args.common.warmup {
             // Once round the ring: every page has been touched by both sides.

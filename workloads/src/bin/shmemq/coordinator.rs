@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     failure.map_or(Ok(holds), Err)
 }
 
-/// Where in the sweep a run stands.
+/// Position of a run in the sweep.
 struct Place {
     round: u32,
     nth: u64,

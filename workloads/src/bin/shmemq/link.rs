@@ -1,5 +1,5 @@
-//! How two sides started by hand find each other and agree: a local socket with a name that lives in no file system, so
-//! that nothing can be left behind.
+//! Connection of two sides started by hand: a local socket with a name that lives in no file system, so that nothing
+//! can be left behind.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::linux::net::SocketAddrExt;
@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Plan;
 
 const LOOK: Duration = Duration::from_millis(50);
-/// How long our side has to notice that the other one has gone: it may be blocked in the lock of a dead owner.
+/// Time that our side has to notice the end of the other one: it may be blocked in the lock of a dead owner.
 const GRACE: Duration = Duration::from_secs(1);
 /// Set when the other side closes before it was done.
 static GONE: AtomicBool = AtomicBool::new(false);
 /// Set while our side may be blocked in a lock.
 static PLAYING: AtomicBool = AtomicBool::new(false);
 
-/// What the sides tell each other.
+/// Messages between the sides.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Word {
@@ -67,7 +67,7 @@ impl Link {
         }
         Err(cannot(
             "meet the client",
-            format_args!("nobody came within {patience:?}"),
+            format_args!("no peer came within {patience:?}"),
             format_args!("start `shmemq --role client --name {name}`, or raise --timeout"),
         ))
     }
@@ -126,7 +126,7 @@ impl Link {
     }
 }
 
-/// Whether the other side went before it was done.
+/// Reports whether the other side went before it was done.
 pub fn peer_has_gone() -> bool {
     GONE.load(Ordering::SeqCst)
 }

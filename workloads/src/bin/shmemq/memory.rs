@@ -20,7 +20,7 @@ use crate::queue::Geometry;
 #[derive(Debug)]
 pub struct Memory {
     file: File,
-    /// Where the number of elements put in so far lies.
+    /// Offset in the file of the number of elements put in so far.
     counter: usize,
 }
 
@@ -46,7 +46,7 @@ impl Memory {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
     }
 
-    /// Elements put in so far, for the curious: read beside the mapping, so that nobody waits for it.
+    /// Elements put in so far, for display: read beside the mapping, so that no side waits for it.
     pub fn passed(&self) -> u64 {
         let mut count = [0; 8];
         // The file is longer than its header, and an index that cannot be read shows no progress.

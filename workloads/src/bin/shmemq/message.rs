@@ -1,4 +1,4 @@
-//! What a message carries: its number at both ends, so that loss, repetition, disorder and a torn copy are seen.
+//! Contents of a message: its number at both ends, so that loss, repetition, disorder and a torn copy are seen.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub fn stamp(message: &mut [u8], number: u64) {
     }
 }
 
-/// What one side knows of the messages.
+/// One side's record of the messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Put into the other side's queue.
@@ -43,7 +43,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Whether every message came once, whole and in order.
+    /// True when every message came once, whole and in order.
     pub fn perfect(&self) -> bool {
         self.lost == 0 && self.reordered == 0 && self.duplicated == 0 && self.corrupt == 0
     }

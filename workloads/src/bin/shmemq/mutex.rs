@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Which lock protects the queue.
+/// Kind of lock that protects the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Mutex {
     /// pthread, default kind: one attempt, then the kernel
@@ -65,7 +65,7 @@ impl Mutex {
         }
     }
 
-    /// Whether it spins within the limit that `--spin-tunable` sets.
+    /// True when it spins within the limit that `--spin-tunable` sets.
     pub fn spins_up_to_the_tunable(self) -> bool {
         matches!(self, Self::Adaptive | Self::Restated222 | Self::Restated236)
     }

@@ -1,4 +1,4 @@
-//! Both sides of one cell, from their start to their reports. Whatever becomes of one of them, this ends.
+//! Both sides of one cell, from their start to their reports. However one of them ends, this ends.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -10,22 +10,22 @@ use crate::plan::{Plan, Role};
 use crate::report::Report;
 use crate::side::{Said, Side};
 
-/// How often a wait looks at the stop flag.
+/// Time between two looks of a wait at the stop flag.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a side has to end of its own will, once it was asked to: it may be blocked in the lock of a dead one.
+/// Time that a side has to end of its own will, once it was asked to: it may be blocked in the lock of a dead one.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// When to ask once more.
 const SECOND_REQUEST: Duration = Duration::from_millis(200);
 
-/// What came of a pair.
+/// Result of a pair.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The server's truth.
     pub server: Option<Report>,
-    /// The client's.
+    /// The client's truth.
     pub client: Option<Report>,
-    /// Why it is not the whole truth.
+    /// Reason why it is not the whole truth.
     pub failure: Option<anyhow::Error>,
 }
 
@@ -40,7 +40,7 @@ pub struct Pair {
     speaking: Vec<Role>,
 }
 
-/// Why a pair ends before its work is done.
+/// Reason for a pair that ends before its work is done.
 enum End {
     /// A stop was asked for.
     Asked,
@@ -106,7 +106,7 @@ impl Pair {
         }
     }
 
-    /// What is news to the caller, if it is.
+    /// Notes a report or a silence; returns the news for the caller, if there is any.
     fn take(&mut self, role: Role, said: Said) -> Result<Option<Said>, End> {
         match said {
             Said::Report(report) => {
@@ -172,7 +172,7 @@ impl Pair {
         }
     }
 
-    /// How both sides ended, where not of their own will. A stuck side has no other way to end than this.
+    /// Describes the end of both sides, where not of their own will. A stuck side has no other way to end than this.
     fn fates(&mut self) -> String {
         let stuck = &self.speaking;
         let fate = |side: &mut Side| {

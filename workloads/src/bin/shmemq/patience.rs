@@ -1,4 +1,5 @@
-//! How a side waits for the other: it tries again at once, as the busy loop of a spinning benchmark does, but not for ever.
+//! One side's wait for the other: it tries again at once, as the busy loop of a spinning benchmark does, but not for
+//! ever.
 
 use std::thread::yield_now;
 use std::time::Duration;

@@ -12,20 +12,20 @@ use crate::queue::Queue;
 
 /// The two queues as one side uses them.
 pub struct Table<Q> {
-    /// Where its messages go.
+    /// Queue of messages to the other side.
     pub out: Q,
-    /// Where the other side's come from.
+    /// Queue of messages from the other side.
     pub back: Q,
 }
 
-/// What is to be done.
+/// Parameters of one game of ping-pong.
 #[derive(Clone, Debug)]
 pub struct Game {
     /// Bytes of a message.
     pub size: usize,
     /// Most messages in a queue.
     pub capacity: u64,
-    /// Round trips.
+    /// Round trips to make.
     pub repetitions: u64,
     /// Attempts in vain before a yield.
     pub per_yield: u32,
@@ -37,20 +37,20 @@ pub struct Game {
     pub crash_at: Option<u64>,
 }
 
-/// What was done.
+/// Results of one game.
 #[derive(Debug)]
 pub struct Score {
     /// Whole round trips.
     pub completed: u64,
     /// From the go to the last reply.
     pub elapsed_ns: u64,
-    /// What is known of the messages.
+    /// Record of the messages.
     pub tally: Tally,
     /// `sched_yield` calls while waiting for the other side.
     pub yields: u64,
     /// Time per round trip, of those that were timed.
     pub latency: Option<LatencyHist>,
-    /// Why it ended early.
+    /// Reason for an early end.
     pub stop: Option<Stop>,
 }
 

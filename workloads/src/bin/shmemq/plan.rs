@@ -1,4 +1,4 @@
-//! What one side is told to do, as the coordinator (or the server) passes it on: one JSON line.
+//! Orders of one side, as the coordinator (or the server) passes them on: one JSON line.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Its name.
+    /// Name of the side, `server` or `client`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
@@ -46,9 +46,9 @@ impl Role {
 pub struct Plan {
     /// The lock of both queues.
     pub mutex: Mutex,
-    /// Their size.
+    /// Size of the queues.
     pub geometry: Geometry,
-    /// Round trips.
+    /// Round trips to make.
     pub repetitions: u64,
     /// `glibc.pthread.mutex_spin_count`, where it was set.
     pub spin_tunable: Option<i32>,
@@ -62,7 +62,7 @@ pub struct Plan {
     pub timeout_ns: u64,
     /// The client times every round trip of so many; 0 is none.
     pub time_every: u64,
-    /// Whether each side has the kernel count its futex calls.
+    /// True when each side has the kernel count its futex calls.
     pub count_futex: bool,
     /// After so many messages the server dies holding the lock.
     pub crash_at: Option<u64>,
@@ -86,7 +86,7 @@ impl Plan {
         }
     }
 
-    /// How to warm up; none when not at all.
+    /// The warm-up; none when there is none.
     pub fn warmup(&self) -> Option<Warmup> {
         match (self.warmup_ns, self.warmup_operations) {
             (Some(ns), _) => Some(Warmup::Time(Duration::from_nanos(ns))),

@@ -25,14 +25,14 @@ impl Geometry {
         usize::try_from(self.capacity).ok()?.checked_mul(self.size)
     }
 
-    /// Where the element with this running number lies. The ring holds `capacity` of them: no overflow.
+    /// Offset of the element with this running number. The ring holds `capacity` of them: no overflow.
     #[inline]
     fn offset(self, index: u64) -> usize {
         (index % self.capacity) as usize * self.size
     }
 }
 
-/// How the attempts of one process on one queue ended.
+/// Results of the attempts of one process on one queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
     /// Elements put in.
@@ -68,9 +68,9 @@ pub trait Queue {
     fn try_dequeue(&mut self, element: &mut [u8]) -> Result<bool, Stop>;
     /// Ends this process with SIGKILL while it holds the lock, to show what becomes of the others.
     fn crash(&mut self) -> Result<(), Stop>;
-    /// How the attempts ended so far.
+    /// Results of the attempts so far.
     fn attempts(&self) -> Attempts;
-    /// What is known of the lock; none without a lock.
+    /// Use of the lock so far; none without a lock.
     fn lock(&self) -> Option<LockUse<'_>>;
     /// Forgets what was counted: the warm-up is over.
     fn forget(&mut self);
@@ -81,7 +81,7 @@ pub trait Queue {
 pub struct LockUse<'a> {
     /// The private counters.
     pub counters: &'a Counters,
-    /// Which of them mean something.
+    /// The counters that mean something for this kind of lock.
     pub knows: crate::locks::Knows,
     /// The running mean in the mutex itself.
     pub running_mean: Option<i16>,

@@ -1,4 +1,4 @@
-//! What each side tells when it is done.
+//! Report of each side when it is done.
 
 use pulse_trace_workloads::hist::LatencyHist;
 use pulse_trace_workloads::sys::usage::Usage;
@@ -12,15 +12,15 @@ use crate::queue::{Attempts, LockUse};
 /// One side's own truth.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// Which side.
+    /// The side that reports.
     pub role: Role,
-    /// Its process.
+    /// Process id of the side.
     pub pid: u32,
     /// Whole round trips.
     pub completed: u64,
     /// From its go to its last message.
     pub elapsed_ns: u64,
-    /// What the kernel booked for it in that time.
+    /// CPU time, context switches and page faults of its process in that time, as the kernel counts them.
     pub usage: Usage,
     /// Messages of both queues, as it saw them.
     pub messages: Tally,
@@ -34,7 +34,7 @@ pub struct Report {
     pub latency: Option<LatencyHist>,
     /// Futex system calls as the kernel counted them, where asked for.
     pub futex_syscalls: Option<u64>,
-    /// Why it ended early.
+    /// Reason for an early end.
     pub stopped: Option<String>,
 }
 
@@ -49,13 +49,13 @@ pub struct LockReport {
     pub gave_up: Option<u64>,
     /// Of these, not at the attempt after giving up either.
     pub slow_calls: Option<u64>,
-    /// `FUTEX_WAIT` calls.
+    /// `FUTEX_WAIT` system calls.
     pub futex_waits: Option<u64>,
     /// Of these, answered `EAGAIN`.
     pub futex_waits_missed: Option<u64>,
-    /// `FUTEX_WAKE` calls.
+    /// `FUTEX_WAKE` system calls.
     pub futex_wakes: Option<u64>,
-    /// Of these, woke nobody.
+    /// Of these, woke no thread.
     pub futex_wakes_in_vain: Option<u64>,
     /// `sched_yield` calls inside a lock that never sleeps.
     pub yields: u64,
@@ -82,7 +82,7 @@ fn as_counts<S: Serializer>(hist: &Option<LatencyHist>, serializer: S) -> Result
 }
 
 impl LockReport {
-    /// What is known of one lock.
+    /// The report of one lock; null for counters that its kind does not keep.
     pub fn of(used: &LockUse<'_>) -> Self {
         let (counters, knows) = (used.counters, used.knows);
         let futex = |count: u64| knows.futex.then_some(count);

@@ -14,7 +14,7 @@ use crate::args::Args;
 use crate::plan::{Plan, Role};
 use crate::report::Report;
 
-/// What a side says.
+/// Message from a side to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Said {
@@ -33,7 +33,7 @@ pub enum Said {
 /// A running side. Dropping it ends it.
 #[derive(Debug)]
 pub struct Side {
-    /// Which one.
+    /// Server or client.
     pub role: Role,
     child: Child,
     orders: Option<ChildStdin>,

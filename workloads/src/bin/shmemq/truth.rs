@@ -24,18 +24,18 @@ pub struct Detail {
 /// One run of one cell. The totals are those of both sides together.
 #[derive(Debug, Serialize)]
 pub struct CellTruth {
-    /// What was varied.
+    /// The varied parameters.
     #[serde(flatten)]
     pub cell: Cell,
     /// Most messages in a queue.
     pub capacity: u64,
-    /// Which repetition of the cell.
+    /// Number of the repetition of the cell.
     pub round: u32,
     /// Whole round trips, as the client counted them.
     pub completed: u64,
     /// Messages received by either side: two per round trip.
     pub packets: u64,
-    /// Their bytes.
+    /// Bytes of these messages.
     pub bytes: u64,
     /// The client's time from its go to the last reply.
     pub elapsed_ns: u64,
@@ -55,7 +55,7 @@ pub struct CellTruth {
     pub time_every: u64,
     /// Time per round trip, of those that were timed.
     pub latency: Option<LatencyHist>,
-    /// What does not add up; empty when all does.
+    /// Contradictions between the numbers; empty when all add up.
     pub faults: Vec<String>,
     /// Each side for itself.
     pub sides: Vec<Report>,

@@ -22,7 +22,7 @@ pub struct Baseline {
     pub benchmarks: BTreeMap<String, Saved>,
 }
 
-/// What is kept of a benchmark.
+/// The saved part of a benchmark's results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     /// Share of the CPU time it was ready to use that went to others.
@@ -32,7 +32,7 @@ pub struct Saved {
 }
 
 impl Baseline {
-    /// What is to be saved.
+    /// A baseline to be saved.
     pub fn new(host: Host, settings: Settings, benchmarks: BTreeMap<String, Saved>) -> Self {
         Self { schema: SCHEMA.to_owned(), host, settings, benchmarks }
     }
@@ -58,7 +58,7 @@ impl Baseline {
         }
     }
 
-    /// What is kept of a benchmark, if it was measured then.
+    /// The saved results of a benchmark, if it was measured then.
     pub fn of(&self, name: &str) -> Option<&Saved> {
         self.benchmarks.get(name)
     }
@@ -106,7 +106,7 @@ fn unsaved(path: &Path, cause: impl std::fmt::Display) -> Refusal {
     )
 }
 
-/// Whether a baseline could be saved there: asked before an hour is spent on measuring it.
+/// Checks that a baseline can be saved there, before an hour is spent on measuring it.
 pub fn check_destination(path: &Path) -> Result<(), Refusal> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(unsaved(path, "it is a directory"));

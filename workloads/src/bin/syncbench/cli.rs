@@ -1,4 +1,4 @@
-//! What was typed.
+//! The command line.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Parser;
 use pulse_trace_workloads::contract::{CommonArgs, Warmup};
 
-/// Measures the synchronisation patterns of Tokio, Crossbeam and parking_lot, each with its confidence interval, against
-/// the published target and against an earlier run.
+/// Measures the synchronisation patterns of Tokio, Crossbeam and parking_lot, each with its confidence interval,
+/// against the published target and against an earlier run.
 #[derive(Parser, Debug)]
 #[command(name = "syncbench", version, after_help = EXIT_CODES)]
 pub struct Args {

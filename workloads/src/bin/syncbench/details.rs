@@ -1,4 +1,4 @@
-//! What single groups have to say beyond a time per operation.
+//! Results of single groups beyond a time per operation.
 
 use crate::report::line;
 use crate::truth::{Benchmark, Detail};

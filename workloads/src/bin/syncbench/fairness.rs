@@ -1,4 +1,4 @@
-//! How evenly parties that race divide the work among them.
+//! Fairness: how evenly parties that race divide the work among them.
 
 use pulse_trace_workloads::patterns::Lap;
 use serde::Serialize;

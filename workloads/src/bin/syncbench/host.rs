@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a result depends on besides the program.
+/// Conditions that a result depends on besides the program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     pub arch: String,
     pub cpu: String,
     pub cpus: usize,
     pub kernel: String,
-    /// Whether the program was built with optimisation; without it every result is meaningless.
+    /// True when the program was built with optimisation; without it every result is meaningless.
     pub optimised: bool,
 }
 
 impl Host {
-    /// This one.
+    /// The machine that this process runs on.
     pub fn here() -> Self {
         let text = |path| std::fs::read_to_string(path).unwrap_or_default();
         Self {

@@ -40,7 +40,7 @@ impl Operations {
     }
 }
 
-/// What one round of one benchmark gave.
+/// Results of one round of one benchmark.
 #[derive(Clone, Debug)]
 pub struct Round {
     /// ns per operation, one value per lap.
@@ -50,18 +50,18 @@ pub struct Round {
     /// Operations of each lap.
     pub per_lap: u64,
     pub operations: Operations,
-    /// What the structure itself counted, where it can.
+    /// Operations that the structure itself counted, where it can.
     pub counted: Option<u64>,
     /// Median over the laps of how much the parties were at it together.
     pub overlap: f64,
-    /// What the whole process got of the machine while it measured.
+    /// Resources that the whole process used while it measured.
     pub spent: Spent,
     pub observed: Option<Observed>,
     pub fairness: Option<Fairness>,
 }
 
 impl Round {
-    /// Whether the structure counted what was asked of it.
+    /// True when the structure counted every operation that was asked of it.
     pub fn holds(&self) -> bool {
         self.counted.is_none_or(|counted| counted == self.operations.all())
     }
@@ -236,7 +236,7 @@ pub fn observed_batch(cost: f64) -> u64 {
     if cost < TIMED_ALONE_FROM_NS { BATCH } else { 1 }
 }
 
-/// What it costs to look at the clock, and to go round an empty loop: the floor under every result.
+/// Cost of a look at the clock, and of a round of an empty loop: the floor under every result.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Floor {
     pub clock_ns: f64,
@@ -244,7 +244,7 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Measured now.
+    /// Measures both costs now.
     pub fn measured() -> Self {
         const READS: u32 = 1_000;
         let mut clocks: Vec<f64> = (0..25)

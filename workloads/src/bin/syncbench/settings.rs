@@ -1,4 +1,4 @@
-//! What the arguments mean, and which benchmarks they choose.
+//! Meaning of the arguments, and the benchmarks that they choose.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Args;
 
-/// How thoroughly to measure.
+/// Settings of the measurement: times, samples, rounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Time to warm up each benchmark for, unless operations are given.
@@ -35,7 +35,7 @@ pub struct Settings {
     pub pin: Option<String>,
     /// Seed of the bootstrap.
     pub seed: u64,
-    /// Whether this is a first look.
+    /// True for a first look.
     pub quick: bool,
     /// Each lap has one of the baseline beside it.
     #[serde(default)]
@@ -97,12 +97,12 @@ impl Settings {
     }
 }
 
-/// What the patterns are set up with.
+/// Settings of the patterns.
 pub fn setup(args: &Args) -> Setup {
     Setup { pin: args.common.pin.clone(), work_inside: args.work_inside, work_between: args.work_between }
 }
 
-/// The benchmarks of the names given, or whose name contains one that is nobody's whole name.
+/// The benchmarks with these names. A name that is no benchmark's whole name chooses those that contain it.
 pub fn chosen(names: &[String]) -> Result<Vec<Pattern>, Refusal> {
     if let Some(stranger) =
         names.iter().find(|name| !ALL.iter().any(|pattern| pattern.name.contains(name.as_str())))

@@ -1,4 +1,4 @@
-//! How much of the CPU time this process wanted went to others: on a busy machine every time is too long, and it must
+//! Share of the CPU time this process wanted that went to others: on a busy machine every time is too long, and it must
 //! not be the operation that is blamed.
 
 use std::time::Instant;
@@ -12,7 +12,7 @@ pub struct Stretch {
     waited_ns: u64,
 }
 
-/// What a stretch of work took.
+/// Resources that an interval of work used.
 #[derive(Clone, Copy, Debug)]
 pub struct Spent {
     pub usage: Usage,
@@ -23,7 +23,7 @@ pub struct Spent {
 }
 
 impl Stretch {
-    /// Begins one.
+    /// Begins an interval now.
     pub fn begin() -> Self {
         Self { began: Instant::now(), usage: Usage::now(), waited_ns: run_queue_wait() }
     }
@@ -43,8 +43,8 @@ impl Stretch {
     }
 }
 
-/// What cannot be told apart: a CPU that strangers had, and one that was idle while threads of the process, which
-/// had just been woken, queued behind each other on another one.
+/// Share of the wanted CPU time that went to others. It cannot tell a CPU that strangers had from one that was idle
+/// while threads of the process, which had just been woken, queued behind each other on another one.
 ///
 /// Threads that wait in a run queue while as many others of the process run as there are CPUs wait for each other:
 /// only what is missing to all CPUs, or to all that were ready, went to strangers.
@@ -79,7 +79,7 @@ mod tests {
         );
         assert_eq!(share(100.0, 700.0, 2.0), 0.5, "eight threads that get half of them");
         assert_eq!(share(100.0, 100.0, 1.0), 0.0, "a pair on the one CPU that it may use");
-        assert_eq!(share(0.0, 0.0, 2.0), 0.0, "nobody wanted anything");
+        assert_eq!(share(0.0, 0.0, 2.0), 0.0, "no thread wanted anything");
     }
 
     #[test]

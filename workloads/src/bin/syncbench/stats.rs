@@ -60,7 +60,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What a benchmark's samples say, in ns per operation.
+/// Statistics of a benchmark's samples, in ns per operation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     pub median: f64,
@@ -72,11 +72,11 @@ pub struct Summary {
     /// Samples below and above Tukey's inner fences: told, not removed.
     pub outliers_low: usize,
     pub outliers_high: usize,
-    /// How far apart the rounds' medians lie, as a share of the median: noise from run to run.
+    /// Distance of the rounds' lowest and highest median, as a share of the median: noise from run to run.
     pub between_rounds: Option<f64>,
 }
 
-/// How to draw intervals.
+/// Parameters of the bootstrap intervals.
 #[derive(Clone, Copy, Debug)]
 pub struct Bootstrap {
     pub resamples: u32,
@@ -135,7 +135,7 @@ fn block_length(samples: usize) -> usize {
     (samples as f64).cbrt().ceil() as usize
 }
 
-/// What these rounds of samples say; `None` if there is none, or an empty one.
+/// Statistics of these rounds of samples; `None` if there is none, or an empty one.
 pub fn summarise(rounds: &[Vec<f64>], bootstrap: &Bootstrap) -> Option<Summary> {
     if rounds.is_empty() || rounds.iter().any(Vec::is_empty) {
         return None;
@@ -160,7 +160,7 @@ pub fn summarise(rounds: &[Vec<f64>], bootstrap: &Bootstrap) -> Option<Summary> 
     })
 }
 
-/// How far apart the medians of the rounds lie; unknown for a single round.
+/// Distance of the rounds' lowest and highest median, as a share of `middle`; unknown for a single round.
 pub fn between_rounds(rounds: &[Vec<f64>], middle: f64) -> Option<f64> {
     if rounds.len() < 2 {
         return None;

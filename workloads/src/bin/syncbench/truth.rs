@@ -1,4 +1,4 @@
-//! What the run knows of itself, as it is printed with `--json` and as the table is made from.
+//! The run's record of itself, as it is printed with `--json` and as the table is made from.
 
 use std::collections::BTreeMap;
 
@@ -24,13 +24,13 @@ pub struct Benchmark {
     pub about: &'static str,
     pub operations: Operations,
     pub operations_per_lap: u64,
-    /// What the structure itself counted over all rounds; must equal the sum of `operations`.
+    /// Operations that the structure itself counted over all rounds; must equal the sum of `operations`.
     pub counted: Option<u64>,
     pub holds: bool,
     pub samples: usize,
     /// ns per operation.
     pub time: Summary,
-    /// How much the parties were at it together: 1 wholly, 1/parties one after the other.
+    /// Share of the time that the parties were at work together: 1 wholly, 1/parties one after the other.
     pub overlap: f64,
     /// CPU time by elapsed time while it measured.
     pub cpus_used: f64,
@@ -39,7 +39,7 @@ pub struct Benchmark {
     /// CPU time of all parties by operations: what an operation costs the machine, however often the parties were
     /// interrupted by others.
     pub cpu_ns_per_operation: f64,
-    /// What the kernel booked for the process while it measured.
+    /// CPU time, context switches and page faults of the process while it measured, as the kernel counts them.
     pub usage: Usage,
     pub observed: Option<Look>,
     pub fairness: Option<Fairness>,
@@ -47,7 +47,7 @@ pub struct Benchmark {
     pub change: Option<Change>,
 }
 
-/// What the pass over single operations showed.
+/// Results of the pass over single operations.
 #[derive(Clone, Debug, Serialize)]
 pub struct Look {
     pub operations: u64,
@@ -67,7 +67,7 @@ pub struct Goal {
     pub verdict: Aim,
 }
 
-/// How many targets were met.
+/// Number of targets by verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Goals {
     pub met: usize,

@@ -23,30 +23,30 @@ pub enum Aim {
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions {
     pub parties: usize,
-    /// See `Lap::overlap`.
+    /// Share of the lap that the parties were at work together; see `Lap::overlap`.
     pub overlap: f64,
     /// CPU time by elapsed time: near 1, the parties took turns on one CPU.
     pub cpus_used: f64,
-    /// See [`crate::starved`].
+    /// Share of the wanted CPU time that went to others; see [`crate::starved`].
     pub starved: f64,
     /// CPU time per operation.
     pub cpu_ns: f64,
 }
 
 impl Conditions {
-    /// Whether there was contention to speak of: together for most of the time, and on more than one CPU.
+    /// True when there was contention to speak of: together for most of the time, and on more than one CPU.
     fn parties_met(self) -> bool {
         self.parties < 2 || (self.overlap >= 0.8 && self.cpus_used >= 1.2)
     }
 
-    /// Whether a target can have been missed for no other reason than that strangers had the CPU.
+    /// True when a target can have been missed for no other reason than that strangers had the CPU.
     fn blame_strangers(self, target: &Target) -> bool {
         self.starved > 0.1 && self.cpu_ns < target.below_ns
     }
 }
 
 impl Aim {
-    /// The verdict.
+    /// Judges a measured interval against a target.
     pub fn of(target: &Target, measured: Interval, conditions: Conditions) -> Self {
         if target.contended && !conditions.parties_met() {
             Self::Untested
@@ -59,7 +59,7 @@ impl Aim {
         }
     }
 
-    /// As printed.
+    /// The verdict, as printed.
     pub fn word(self) -> &'static str {
         match self {
             Self::Met => "met",
@@ -76,7 +76,7 @@ impl Aim {
 pub enum Trend {
     /// Slower beyond noise: a regression.
     Slower,
-    /// Neither.
+    /// No difference beyond noise.
     Same,
     /// Faster beyond noise.
     Faster,

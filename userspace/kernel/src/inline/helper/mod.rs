@@ -1,8 +1,8 @@
-//! The process that puts counters in and takes them out, so that the end of the tool is not the end of that work.
+//! The process that puts counters in and removes them, so that removal does not depend on the life of the tool.
 //!
-//! It is the tool, started once more, in a session of its own: no key of the terminal reaches it, and the signals that end
-//! or stop the tool do not stop it half-way. When the tool ends, in any way, the socket between them is closed, and the
-//! helper takes out what is still in. When the helper is killed, the tool does it.
+//! The helper is the same executable, started again in a session of its own: no key of the terminal reaches it, and the
+//! signals that end or stop the tool do not stop it half-way. When the tool ends, in any way, the socket between them
+//! is closed, and the helper removes the counters that are still in. When the helper is killed, the tool removes them.
 
 mod wire;
 
@@ -31,12 +31,12 @@ pub const HELPER: &str = "__counters";
 pub struct Helper {
     channel: Mutex<Channel>,
     child: Mutex<Child>,
-    /// Its process id.
+    /// Process id of the helper.
     pub pid: u32,
 }
 
 impl Helper {
-    /// Starts it, to count inside of a process first of all.
+    /// Starts the helper; `pid` is the target that an error names.
     ///
     /// # Errors
     /// When no process can be started.
@@ -62,12 +62,12 @@ impl Helper {
                 InlineError::Permission { .. } => put_in(pid, detail, loaded),
                 error => Err(error),
             },
-            // It has been killed, maybe half-way: what it has left is found and removed first.
+            // The helper has been killed, maybe half-way: what it has left is found and removed first.
             _ => put_in(pid, detail, loaded),
         }
     }
 
-    /// Has them taken out again; `None` where there is no helper any more.
+    /// Has the counters removed; `None` where there is no helper any more.
     pub(super) fn remove(&self, pid: u32, base: u64) -> Option<Result<Removal, InlineError>> {
         match self.ask(&Request::Remove { pid, base }) {
             Ok((Reply::Removed(removal), _)) => Some(Ok(removal)),
@@ -80,7 +80,7 @@ impl Helper {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = channel.send(request, &[]).and_then(|()| channel.receive());
         if !matches!(answer, Ok(Some(_))) {
-            // Until it is gone for good it may still hold threads of a target.
+            // Until the helper has been reaped it may still hold threads of a target.
             let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = child.kill();
             let _ = child.wait();
@@ -90,7 +90,7 @@ impl Helper {
     }
 }
 
-/// Signals that it leaves as they are: faults of its own, and those that do nothing by default.
+/// Signals that keep their default action in the helper: its own faults, and those that do nothing by default.
 const LEFT: [i32; 8] = [
     signal::SIGILL,
     signal::SIGBUS,
@@ -104,7 +104,7 @@ const LEFT: [i32; 8] = [
 /// The largest number of a signal.
 const LAST_SIGNAL: i32 = 64;
 
-/// The helper process: obeys until the tool ends, then takes out what is still in.
+/// Main function of the helper process: executes requests until the tool ends, then removes the counters that are left.
 #[must_use]
 pub fn serve() -> u8 {
     fault::in_helper();
@@ -113,11 +113,11 @@ pub fn serve() -> u8 {
     let mut channel = Channel::over(socket);
     let _ = rustix::process::setsid();
     let heard = Arc::new(AtomicBool::new(false));
-    // SIGKILL, SIGSTOP and those of the C library refuse.
+    // SIGKILL, SIGSTOP and the signals of the C library cannot be handled.
     for number in (1..=LAST_SIGNAL).filter(|number| !LEFT.contains(number) && !FORBIDDEN.contains(number)) {
         let _ = signal_hook::flag::register(number, Arc::clone(&heard));
     }
-    // Nothing of the tool's shall be held for as long as this waits.
+    // The helper must not keep the tool's directory in use.
     let _ = rustix::process::chdir("/");
     owner::act_for_parent();
     let mut patches: Vec<Patch> = Vec::new();
@@ -132,7 +132,7 @@ pub fn serve() -> u8 {
     0
 }
 
-/// Puts counters in, by this process.
+/// Puts counters in from this process.
 fn put_in(pid: u32, detail: Detail, loaded: bool) -> Result<Patch, InlineError> {
     if loaded { Patch::put_in_loaded(pid, detail) } else { Patch::put_in(pid, detail) }
 }
@@ -170,14 +170,14 @@ fn obey(request: Request, patches: &mut Vec<Patch>) -> (Reply, Option<File>) {
     }
 }
 
-/// Between two tries at first, and at most.
+/// First pause between two tries; it doubles up to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Tries of what failed for another reason than that the process stands still.
+/// Tries for failures other than a process that waits in the kernel.
 const TRIES: u32 = 20;
 
-/// Takes everything out. A process that waits in the kernel is left alone for as long as it does: it could not be stopped.
-/// Anything else that prevents it is tried less and less often.
+/// Removes all counters. A process that waits in the kernel cannot be stopped, so it is left alone for as long as it
+/// waits. Other failures are retried at growing intervals.
 fn clear(mut patches: Vec<Patch>) {
     let (mut tries, mut pause) = (0, PAUSE);
     loop {
@@ -203,7 +203,7 @@ fn clear(mut patches: Vec<Patch>) {
     }
 }
 
-/// Whether a thread of a process can be neither stopped nor ended now.
+/// True if a thread of a process can now be neither stopped nor ended.
 fn waits_in_kernel(pid: u32) -> bool {
     let waits = |tid: u32| target::thread_stat(tid).is_some_and(|stat| stat.state == 'D');
     target::threads(pid).into_iter().any(waits)

@@ -1,27 +1,27 @@
-//! What the tool and its helper say to one another.
+//! Messages between the tool and its helper.
 
 use binary::channel::Cause;
 use serde::{Deserialize, Serialize};
 
 use crate::inline::{About, Detail, InlineError, Removal};
 
-/// What the tool asks for.
+/// Request of the tool.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Counters in a process.
+    /// Put counters into a process.
     PutIn { pid: u32, detail: Detail, loaded: bool },
-    /// Those that were put in, out again.
+    /// Remove the counters at an address of a process.
     Remove { pid: u32, base: u64 },
 }
 
-/// What the helper answers.
+/// Answer of the helper.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
-    /// They are in; the descriptor is that of the counters.
+    /// The counters are in; their descriptor comes with the message.
     PutIn(About),
-    /// They are out.
+    /// The counters are removed.
     Removed(Removal),
-    /// They are not.
+    /// The request failed.
     Failed(Failed),
 }
 
@@ -52,7 +52,7 @@ impl From<&InlineError> for Failed {
 }
 
 impl Failed {
-    /// The error, of a process.
+    /// Makes the error of a process from it.
     pub fn into_error(self, pid: u32) -> InlineError {
         match self {
             Self::Refused { reason, remedy } => InlineError::Refused { pid, reason, remedy: remedy.into() },

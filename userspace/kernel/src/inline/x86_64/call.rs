@@ -1,9 +1,9 @@
-//! System calls that a stopped thread makes for us.
+//! System calls that a stopped thread makes on behalf of the tool.
 //!
-//! The thread's state is put on its own stack as the frame of a signal handler, and what it executes ends in the return
-//! from that handler. So it finds its way back by itself should the tool be killed in the middle. Only a thread that
-//! stands on a stack of its own is made to do that: below its stack pointer nothing is kept. Below that of a goroutine or
-//! a fibre something else may lie.
+//! The thread's state is put on its own stack as the frame of a signal handler, and the code that it executes ends in
+//! the return from that handler. So the thread finds its way back even if the tool is killed in the middle. Only a
+//! thread that stands on its own stack is used: below its stack pointer nothing is kept. Below that of a goroutine or a
+//! fibre other data may lie.
 
 use binary::maps::{Backing, Maps};
 
@@ -15,10 +15,10 @@ use super::{
     sequence,
 };
 
-/// Code of the C library that is made use of.
+/// Addresses of C library code that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gadgets {
-    /// `syscall; ret`.
+    /// `syscall; ret`: a system call that returns to its caller.
     pub syscall: u64,
     /// `mov $15,%rax; syscall`: the return from a signal handler.
     pub restore: u64,
@@ -28,14 +28,14 @@ const SYSCALL_RET: [u8; 3] = [0x0f, 0x05, 0xc3];
 const RESTORE: [u8; 9] = [0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05];
 
 impl Gadgets {
-    /// Finds them in executable memory.
+    /// Finds both in executable memory.
     pub fn of(memory: &Memory, text: (u64, u64)) -> Option<Self> {
         let code = memory.bytes(text.0, usize::try_from(text.1 - text.0).ok()?).ok()?;
         Some(Self { syscall: text.0 + find(&code, &SYSCALL_RET)?, restore: text.0 + find(&code, &RESTORE)? })
     }
 }
 
-/// Where a pattern occurs first.
+/// Address of the first occurrence of a pattern.
 fn find(code: &[u8], pattern: &[u8]) -> Option<u64> {
     let first = *pattern.first()?;
     let mut from = 0;
@@ -48,30 +48,30 @@ fn find(code: &[u8], pattern: &[u8]) -> Option<u64> {
     }
 }
 
-/// Below the stack pointer, functions may keep something.
+/// Bytes below the stack pointer that functions may use.
 pub const RED_ZONE: u64 = 128;
 const UCONTEXT: usize = 304;
 const UC_FP_XSTATE: u64 = 1;
 const UC_SIGCONTEXT_SS: u64 = 2;
 const UC_STRICT_RESTORE_SS: u64 = 4;
-/// No mode of an alternate stack: the one there is stays.
+/// Value that no mode of an alternate stack has: the present alternate stack is kept.
 const NO_ALTSTACK_MODE: u64 = 0x7777;
 const MAGIC_1: u32 = 0x4650_5853;
 const MAGIC_2: u32 = 0x4650_5845;
 const SOFTWARE_BYTES: usize = 464;
-/// What `fxsave` writes: all that there is where the processor knows no `xsave`.
+/// Size of what `fxsave` writes: the whole state where the processor has no `xsave`.
 const LEGACY_STATE: usize = 512;
 
-/// A thread that makes calls; it is as it was when this ends.
+/// A thread that makes calls; its state is restored when this is dropped.
 pub struct Caller<'a> {
     halted: &'a mut Halted,
     pid: u32,
     tid: u32,
     saved: Regs,
     mask: u64,
-    /// Where the frame lies: first the address of the return, then what it restores.
+    /// Address of the frame: first the return address, then the state that is restored.
     frame: u64,
-    /// What lay there.
+    /// Bytes that the frame has overwritten.
     covered: Vec<u8>,
     memory: &'a Memory,
     gadgets: Gadgets,
@@ -80,7 +80,7 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Takes one of the threads: `None` where none stands so that it can be made to do anything now.
+    /// Chooses one of the threads: `None` where no thread can be made to execute calls now.
     pub fn of(
         halted: &'a mut Halted,
         pid: u32,
@@ -138,7 +138,7 @@ impl<'a> Caller<'a> {
         })
     }
 
-    /// One system call; its answer.
+    /// Makes one system call and returns its result.
     pub fn call(&mut self, number: libc::c_long, arguments: [u64; 6]) -> Result<i64, InlineError> {
         let [rdi, rsi, rdx, r10, r8, r9] = arguments;
         let regs = Regs {
@@ -158,9 +158,9 @@ impl<'a> Caller<'a> {
     }
 
     /// Executes code that ends in the return from a signal handler, up to an address behind its last system call; `at`
-    /// is told of the end of every one.
+    /// is called at the end of every system call.
     pub fn execute(&mut self, from: u64, to: u64, mut at: impl FnMut(&Regs)) -> Result<(), InlineError> {
-        // The return takes what lies at the stack pointer.
+        // The return pops from the stack pointer.
         let regs = Regs { rip: from, rsp: self.frame + 8, orig_rax: u64::MAX, ..self.saved };
         self.begin_at(&regs)?;
         loop {
@@ -181,8 +181,9 @@ impl<'a> Caller<'a> {
         ptrace::set_signal_mask(self.tid, u64::MAX).map_err(&failed)
     }
 
-    /// Lets the thread go on to the beginning or the end of its next system call. It is never stopped in another way: a
-    /// thread whose tracer is killed while it is about to take the signal of a single step takes it, and dies.
+    /// Resumes the thread until the beginning or the end of its next system call. It is never stopped in another way: a
+    /// thread whose tracer is killed while the thread is about to take the signal of a single step takes that
+    /// signal, and dies.
     fn go(&mut self) -> Result<Regs, InlineError> {
         loop {
             ptrace::to_syscall(self.tid).map_err(|_| InlineError::Gone(self.pid))?;
@@ -194,7 +195,7 @@ impl<'a> Caller<'a> {
                     let reason = format!("a call that it was made to make ended in signal {signal}");
                     return Err(InlineError::refused(self.pid, reason, "it goes on as it was"));
                 }
-                // It is delivered when the thread is let go.
+                // The signal is delivered when the thread is resumed.
                 Event::Signal(signal) => self.halted.owes(self.tid, signal),
                 Event::Gone => return Err(InlineError::Gone(self.pid)),
                 Event::Halted | Event::Exec | Event::Nothing => {}
@@ -202,8 +203,8 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Stops it where the kernel looks for signals: only there are registers taken so that an interrupted call of the
-    /// thread's own is made anew.
+    /// Stops the thread where the kernel looks for signals: only there are registers accepted so that an interrupted
+    /// call of the thread's own is made again.
     fn settle(&mut self) -> Result<(), InlineError> {
         ptrace::interrupt(self.tid).map_err(|_| InlineError::Gone(self.pid))?;
         loop {
@@ -217,7 +218,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Puts everything back.
+    /// Restores the thread.
     pub fn finish(mut self) -> Result<(), InlineError> {
         self.restore()
     }
@@ -229,7 +230,7 @@ impl<'a> Caller<'a> {
         if self.begun {
             self.settle()?;
         }
-        // In this order: until the registers are back, the thread would restore its mask by itself.
+        // In this order: until the registers are restored, the thread would restore its mask by itself.
         let failed = InlineError::step(self.pid, "putting registers back");
         ptrace::set_signal_mask(self.tid, self.mask).map_err(&failed)?;
         ptrace::set_registers(self.tid, &self.saved).map_err(&failed)?;
@@ -243,8 +244,8 @@ impl Drop for Caller<'_> {
     }
 }
 
-/// Whether a thread's stack pointer is in the stack that it was born with, and so much of that is below. The C library has
-/// the thread's own data at the upper end of the stack, but for the first thread.
+/// True if a thread's stack pointer is in the stack that the thread was born with, with so much room below it. The C
+/// library keeps the thread's own data at the upper end of the stack, except for the first thread.
 fn stands_on_own_stack(maps: &Maps, regs: &Regs, room: u64) -> bool {
     maps.at(regs.rsp).is_some_and(|here| {
         let first = here.backing == Backing::Named("[stack]".to_owned());
@@ -253,8 +254,8 @@ fn stands_on_own_stack(maps: &Maps, regs: &Regs, room: u64) -> bool {
     })
 }
 
-/// What the return from a signal handler restores: registers as they were, but for a system call that was interrupted,
-/// which is made anew as the kernel would.
+/// State that the return from a signal handler restores: registers as they were, except after an interrupted system
+/// call, which is made again as the kernel would.
 fn context(regs: &Regs, mask: u64, state_at: u64, is_extended: bool) -> Vec<u8> {
     let (rip, rax) = restarted(regs);
     let state = if is_extended { UC_FP_XSTATE } else { 0 };
@@ -272,7 +273,7 @@ fn context(regs: &Regs, mask: u64, state_at: u64, is_extended: bool) -> Vec<u8> 
     words.into_iter().flat_map(u64::to_le_bytes).collect()
 }
 
-/// Where a thread goes on that was interrupted in a system call, and with which number.
+/// Address and call number with which a thread continues after an interrupted system call.
 fn restarted(regs: &Regs) -> (u64, u64) {
     /// Codes that mean "make the call again", and the one that means "go on with it".
     const AGAIN: std::ops::RangeInclusive<i64> = -514..=-512;
@@ -285,8 +286,8 @@ fn restarted(regs: &Regs) -> (u64, u64) {
     }
 }
 
-/// The vector registers as they lie in a signal frame: it says their size and which features are in it, in bytes that
-/// the processor leaves alone and in which the kernel has only told a debugger the features.
+/// The vector registers as they lie in a signal frame: the frame gives their size and features, in bytes that the
+/// processor leaves alone and in which the kernel reports only the features to a debugger.
 fn with_software_bytes(mut state: Vec<u8>) -> Vec<u8> {
     let size = state.len() as u32;
     if state.len() <= LEGACY_STATE {
@@ -320,7 +321,7 @@ c000000000-c000400000 rw-p 00000000 00:00 0
         let can = |rsp, fs_base| stands_on_own_stack(&maps, &Regs { rsp, fs_base, ..zero }, 4096);
         assert!(can(0x7f00_007f_0000, 0x7f00_007f_f700));
         assert!(can(0x7fff_0001_0000, 0x7f12_0000_0000));
-        // A goroutine's, a fibre's above the thread's data, and one with too little below.
+        // A goroutine's stack, a fibre's above the thread's data, and one with too little room below.
         assert!(!can(0xc0_0001_0000, 0x7f00_007f_f700));
         assert!(!can(0x7f00_007f_f800, 0x7f00_007f_f700));
         assert!(!can(0x7f00_0000_0800, 0x7f00_007f_f700));

@@ -1,8 +1,8 @@
-//! The handful of instructions that are written into a target.
+//! Assembler for the few instructions that are written into a target.
 
 use binary::locate::register::Reg;
 
-/// A place in the code that is not known yet.
+/// Label: an address in the code that is not known yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Label(usize);
 
@@ -11,12 +11,12 @@ pub struct Code {
     base: u64,
     bytes: Vec<u8>,
     labels: Vec<Option<usize>>,
-    /// Where a distance of four bytes stands, and to which label.
+    /// Offsets of open four-byte distances, with their labels.
     open: Vec<(usize, Label)>,
 }
 
 impl Code {
-    /// Nothing yet, at an address.
+    /// Empty code at an address.
     pub fn at(base: u64) -> Self {
         Self { base, bytes: Vec::new(), labels: Vec::new(), open: Vec::new() }
     }
@@ -26,36 +26,36 @@ impl Code {
         self.base + self.bytes.len() as u64
     }
 
-    /// Bytes as they are.
+    /// Appends bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.bytes.extend_from_slice(bytes);
         self
     }
 
-    /// Bytes, and a constant of four bytes behind them.
+    /// Appends bytes and a constant of four bytes behind them.
     pub fn with(&mut self, bytes: &[u8], constant: u32) -> &mut Self {
         self.raw(bytes).raw(&constant.to_le_bytes())
     }
 
-    /// An instruction that ends in the distance to an address.
+    /// Appends an instruction that ends in the distance to an address.
     pub fn to(&mut self, bytes: &[u8], address: u64) -> &mut Self {
         let next = self.here() + bytes.len() as u64 + 4;
         self.with(bytes, address.wrapping_sub(next) as u32)
     }
 
-    /// A place to be named later.
+    /// Makes a label that is set later.
     pub fn label(&mut self) -> Label {
         self.labels.push(None);
         Label(self.labels.len() - 1)
     }
 
-    /// Names it: it is here.
+    /// Sets a label to the current address.
     pub fn set(&mut self, label: Label) -> &mut Self {
         self.labels[label.0] = Some(self.bytes.len());
         self
     }
 
-    /// An instruction that ends in the distance to a label.
+    /// Appends an instruction that ends in the distance to a label.
     pub fn branch(&mut self, bytes: &[u8], label: Label) -> &mut Self {
         self.raw(bytes);
         self.open.push((self.bytes.len(), label));
@@ -80,19 +80,19 @@ impl Code {
         self.raw(&[0x48 | (from >> 3) << 2 | to >> 3, 0x89, 0xc0 | (from & 7) << 3 | to & 7])
     }
 
-    /// `push %register`
+    /// `push %register`: all 64 bits.
     pub fn push(&mut self, register: Reg) -> &mut Self {
         let number = register as u8;
         self.raw(&[0x40 | number >> 3, 0x50 | number & 7])
     }
 
-    /// `pop %register`
+    /// `pop %register`: all 64 bits.
     pub fn pop(&mut self, register: Reg) -> &mut Self {
         let number = register as u8;
         self.raw(&[0x40 | number >> 3, 0x58 | number & 7])
     }
 
-    /// All bytes, once every label is named.
+    /// Returns all bytes, once every label is set.
     pub fn finish(mut self) -> Vec<u8> {
         for (at, label) in self.open {
             let target = self.labels[label.0].unwrap_or(0) as i64;
@@ -103,7 +103,7 @@ impl Code {
     }
 }
 
-/// `jmp` from one address to another, if it is near enough.
+/// `jmp` from one address to another; `None` if the distance is too large.
 pub fn jump(from: u64, to: u64) -> Option<[u8; 5]> {
     let distance = i32::try_from(to.wrapping_sub(from + 5) as i64).ok()?;
     let [a, b, c, d] = distance.to_le_bytes();

@@ -1,5 +1,5 @@
-//! Brings a command that is held to the first instruction of its program: there its C library is mapped, no other thread
-//! runs, and counters can be put in.
+//! Runs a held command to the first instruction of its program: there its C library is mapped, no other thread runs,
+//! and counters can be put in.
 
 use std::{
     fs, thread,
@@ -16,15 +16,16 @@ use super::{
 };
 
 const BREAKPOINT: u8 = 0xcc;
-/// Longest that is waited for the stop at the entry to be seen.
+/// Longest wait for the stop at the entry.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// Lets a stopped process become its command, and stops it again at the command's first instruction. Constructors of its
-/// libraries have run then. `false` when there was no such command: the process that held it has said so.
+/// Resumes a stopped process until it has become its command, and stops it again at the command's first instruction.
+/// Constructors of its libraries have run then. `false` when there was no such command: the holding process
+/// has reported that.
 ///
 /// # Errors
-/// Why not; the process is in an unknown place then, and should be ended.
+/// The reason for a failure; the process is in an unknown state then, and should be ended.
 pub fn bring_to_entry(pid: u32) -> Result<bool, InlineError> {
     apart(pid, || {
         let failed = |cause| InlineError::Permission { pid, cause };
@@ -52,7 +53,7 @@ pub fn bring_to_entry(pid: u32) -> Result<bool, InlineError> {
     })
 }
 
-/// Runs the loader, up to the entry.
+/// Runs the loader up to the entry.
 fn to_entry(pid: u32, memory: &Memory, entry: u64) -> Result<(), InlineError> {
     let failed = InlineError::step(pid, "stopping at its first instruction");
     let original = memory.bytes(entry, 1).map_err(&failed)?;
@@ -95,7 +96,7 @@ fn go_on(pid: u32, signal: i32) -> Result<(), InlineError> {
     ptrace::go_on(pid, signal).map_err(|_| InlineError::Gone(pid))
 }
 
-/// A program that gets other rights is left alone: under a tracer it may not get them.
+/// Refuses a program that gains privileges: under a tracer it may not get them.
 fn is_plain(pid: u32) -> Result<(), InlineError> {
     use std::os::unix::fs::MetadataExt as _;
     let program = fs::metadata(format!("/proc/{pid}/exe")).map_err(|_| InlineError::Gone(pid))?;
@@ -109,7 +110,7 @@ fn is_plain(pid: u32) -> Result<(), InlineError> {
     }
 }
 
-/// The address of the program's first instruction, as the kernel tells it.
+/// Address of the program's first instruction, from the auxiliary vector.
 fn entry(pid: u32) -> Option<u64> {
     const AT_ENTRY: u64 = 9;
     let words = fs::read(format!("/proc/{pid}/auxv")).ok()?;

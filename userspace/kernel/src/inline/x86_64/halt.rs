@@ -1,4 +1,4 @@
-//! A process of which every thread stands still.
+//! Stops every thread of a process.
 
 use std::{
     collections::BTreeMap,
@@ -13,36 +13,36 @@ use super::{
 };
 use crate::target;
 
-/// Longest time that is waited for a thread to stop that waits in the kernel: in `vfork`, or for a disk.
+/// Longest wait for a thread that waits in the kernel to stop: in `vfork`, or for a disk.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// The same for one that only waits for a processor.
+/// Longest wait for a thread that only waits for a processor.
 const LONG_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks.
+/// Pause between two polls.
 const PAUSE: Duration = Duration::from_micros(30);
 
-/// Threads that stand still, until this is dropped.
+/// Stopped threads, until this is dropped.
 pub struct Halted {
     pid: u32,
-    /// With the signal that each was about to take.
+    /// Thread ids, with the signal that each was about to take.
     threads: BTreeMap<u32, i32>,
     since: Instant,
     /// Signals that came to a thread while it made calls, and are still to be delivered.
     late: Vec<(u32, i32)>,
-    /// Calls with a time limit that ended for it.
+    /// Number of calls with a time limit that were ended by the stop.
     cut_short: usize,
 }
 
-/// What it meant for a process to stand still.
+/// Effects of a stop on the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stood {
-    /// How long.
+    /// Duration of the stop.
     pub time: Duration,
-    /// Threads whose call with a time limit returned `EINTR` for it.
+    /// Threads whose call with a time limit returned `EINTR` because of the stop.
     pub cut_short: usize,
 }
 
 impl Halted {
-    /// Stops those of these threads that still live.
+    /// Stops those of these threads that are still alive.
     pub fn only(pid: u32, threads: &[u32]) -> Result<Self, InlineError> {
         let mut halted = Self::none(pid);
         let seized = halted.seize(threads)?;
@@ -55,7 +55,7 @@ impl Halted {
         Self { pid, threads: BTreeMap::new(), since: Instant::now(), late: Vec::new(), cut_short: 0 }
     }
 
-    /// Stops every thread, those included that are born meanwhile.
+    /// Stops every thread, including those born meanwhile.
     pub fn all(pid: u32) -> Result<Self, InlineError> {
         let mut halted = Self::none(pid);
         let mut first = true;
@@ -64,7 +64,7 @@ impl Halted {
                 target::threads(pid).into_iter().filter(|tid| !halted.threads.contains_key(tid)).collect();
             let seized = halted.seize(&new)?;
             if std::mem::take(&mut first) {
-                // What came before did not stop anybody.
+                // Before this moment no thread was stopped.
                 halted.since = Instant::now();
             }
             if seized.is_empty() {
@@ -83,7 +83,7 @@ impl Halted {
                     self.threads.insert(*tid, 0);
                     seized.push(*tid);
                 }
-                // It has ended, though it may still be listed.
+                // The thread has ended, though it may still be listed.
                 Err(_) if is_over(*tid) => {}
                 Err(cause) => return Err(InlineError::Permission { pid: self.pid, cause }),
             }
@@ -126,17 +126,17 @@ impl Halted {
         Ok(())
     }
 
-    /// The process.
+    /// Id of the process.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// The threads.
+    /// Ids of the stopped threads.
     pub fn threads(&self) -> impl Iterator<Item = u32> {
         self.threads.keys().copied()
     }
 
-    /// The threads that can be made to do something: those that are not about to take a signal, which would be lost.
+    /// Threads that can be made to execute calls: those that are not about to take a signal, which would be lost.
     pub fn helpers(&self) -> Vec<u32> {
         self.threads.iter().filter(|(_, signal)| **signal == 0).map(|(tid, _)| *tid).collect()
     }
@@ -146,7 +146,7 @@ impl Halted {
         self.late.push((tid, signal));
     }
 
-    /// Lets all of them go on.
+    /// Resumes all threads.
     pub fn release(mut self) -> Stood {
         self.let_go();
         Stood { time: self.since.elapsed(), cut_short: self.cut_short }
@@ -158,7 +158,7 @@ impl Halted {
                 self.cut_short += 1;
             }
             if ptrace::detach(tid, signal).is_err() && ptrace::interrupt(tid).is_ok() {
-                // It had not stopped yet: it can only be let go once it has.
+                // The thread had not stopped yet: it can be resumed only once it has.
                 let deadline = Instant::now() + PATIENCE;
                 while ptrace::poll(tid) == Event::Nothing && Instant::now() < deadline {
                     thread::sleep(PAUSE);
@@ -178,18 +178,18 @@ impl Drop for Halted {
     }
 }
 
-/// Whether a thread has ended, though it may still be listed.
+/// True if a thread has ended, though it may still be listed.
 pub fn is_over(tid: u32) -> bool {
     target::thread_stat(tid).is_none_or(|stat| stat.is_dead())
 }
 
-/// What a thread does, in the letter of `/proc`; `None` when it is no more.
+/// State letter of a thread in `/proc`; `None` when it is gone.
 pub fn state(tid: u32) -> Option<char> {
     target::thread_stat(tid).map(|stat| stat.state)
 }
 
-/// Does something with threads that stand still, on a thread of this tool's own: when that ends, the kernel lets go of
-/// whoever is still held, be it one that did not stop or the remains of one that was killed.
+/// Works on stopped threads from a thread of its own: when that thread ends, the kernel releases every thread that is
+/// still traced, including one that did not stop or was killed.
 pub fn apart<T: Send>(
     pid: u32,
     work: impl FnOnce() -> Result<T, InlineError> + Send,

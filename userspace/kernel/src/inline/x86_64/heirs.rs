@@ -10,13 +10,13 @@ use super::{
 };
 use crate::target;
 
-/// How often it is looked for further ones: those that were found may have forked meanwhile.
+/// Number of searches for further children: those that were found may have forked meanwhile.
 const ROUNDS: u32 = 10;
 
-/// The memory for the counters, as it is mapped in everybody who has it.
+/// The memory for the counters, as it is mapped in every process that has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Inheritance {
-    /// Where.
+    /// Addresses of its parts.
     pub layout: Layout,
     /// The inode of the shared part.
     pub inode: u64,
@@ -43,8 +43,9 @@ impl Inheritance {
         })
     }
 
-    /// All processes that have it and were forked. Who carries the first number is the one that the counters were put
-    /// into, or shares its memory; who shares its parent's is done with that, once every thread there stands still.
+    /// All forked processes that have the memory. A process with the first number is the one that the counters were put
+    /// into, or shares its memory; one that shares its parent's memory is done with that parent, once every thread
+    /// there is stopped.
     fn heirs(self) -> Vec<u32> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -55,7 +56,7 @@ impl Inheritance {
         pids.filter(|pid| self.is_in(*pid) && is_forked(*pid)).collect()
     }
 
-    /// Takes it out of everybody; how many are as they were, and how many keep it.
+    /// Removes the counters from all forked processes. Returns how many are as they were, and how many keep them.
     pub fn remove(self) -> (usize, usize) {
         let (mut done, mut kept) = (0, Vec::new());
         for _ in 0..ROUNDS {
@@ -74,7 +75,7 @@ impl Inheritance {
         (done, kept.len())
     }
 
-    /// `None` where it has ended meanwhile.
+    /// Removes the counters from one process; `None` where it has ended meanwhile.
     fn remove_from(self, pid: u32) -> Option<bool> {
         let memory = Memory::open(pid).ok()?;
         match removal::remove(pid, &memory, self.layout) {

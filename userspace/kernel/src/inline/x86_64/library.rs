@@ -1,4 +1,4 @@
-//! The C library of a target: what can be replaced in it, and where it lies.
+//! The C library of a target: its address, and the instructions that can be replaced in it.
 
 use std::{
     fs::{self, File},
@@ -20,17 +20,17 @@ use binary::{
 use super::InlineError;
 use crate::{inline::error::LACKS_LIBRARY, sandbox};
 
-/// It.
+/// C library that is mapped in a process.
 pub struct Library {
-    /// What can be replaced.
+    /// Instructions that can be replaced.
     pub replacements: Replacements,
     /// Address in memory minus address in the file.
     pub bias: u64,
-    /// The executable mapping.
+    /// Range of the executable mapping.
     pub text: (u64, u64),
-    /// How its spin counts.
+    /// Generation of its spin loop.
     pub generation: Option<Generation>,
-    /// What it is called.
+    /// Name for the user.
     pub name: String,
 }
 
@@ -42,7 +42,7 @@ pub fn maps(pid: u32) -> Result<Maps, InlineError> {
 }
 
 impl Library {
-    /// Finds it, and what can be replaced in it.
+    /// Finds the library, and the instructions that can be replaced in it.
     pub fn of(pid: u32) -> Result<Self, InlineError> {
         let maps = maps(pid)?;
         let mut reason = format!("{LACKS_LIBRARY}: a static program, or one with a runtime of its own");
@@ -54,14 +54,14 @@ impl Library {
                 Err(why) => reason = why,
             }
         }
-        // Of two, one can go again (`dlclose`), and the other would not be counted in.
+        // If there are two, one can be unloaded (`dlclose`), and the other would not be counted in.
         if found.len() > 1 {
             "it has more than one C library mapped (dlmopen)".clone_into(&mut reason);
             found.clear();
         }
         match found.pop() {
             Some(library) => Ok(library),
-            // What was missing may have gone with the process, between two reads.
+            // A missing mapping may be due to the process having ended between two reads.
             None => Err(self::maps(pid)
                 .err()
                 .unwrap_or_else(|| InlineError::refused(pid, reason, "leave --inline away"))),
@@ -73,7 +73,8 @@ impl Library {
         Ok(maps(pid)?.all().iter().any(|mapping| mapping.writable && is_candidate(mapping)))
     }
 
-    /// The one whose code is mapped here; `None` where that is elsewhere, else why it cannot be made use of.
+    /// Library of which this mapping is the code; `None` where its code is mapped elsewhere, `Err` with the reason
+    /// where it cannot be used.
     fn in_mapping(pid: u32, mapping: &Mapping) -> Result<Option<Self>, String> {
         let Some(path) = mapping.path() else { return Ok(None) };
         let name = mapping.name();
@@ -102,13 +103,13 @@ impl Library {
     }
 }
 
-/// A file, and which of its states: identity, length, time of the last change.
+/// A version of a file: identity, length, time of the last change.
 type State = (input::Identity, u64, (i64, i64));
 
-/// Files that are remembered.
+/// Number of files that are cached.
 const MOST: usize = 16;
 
-/// What a file has to offer: looked for once, for as long as it stays the same.
+/// Instructions that a file offers for replacement: searched once, for as long as the file stays the same.
 fn offer(file: &File, path: &Path) -> io::Result<Offer> {
     static KNOWN: Mutex<Vec<(State, Offer)>> = Mutex::new(Vec::new());
     let about = file.metadata()?;
@@ -132,16 +133,16 @@ fn is_candidate(mapping: &Mapping) -> bool {
     glibc.iter().any(|start| name.starts_with(start)) || name.starts_with("ld-musl-")
 }
 
-/// Farthest that a jump may lead, with room for the code itself.
+/// Longest distance of a jump, with room for the code itself.
 const REACH: u64 = (2 << 30) - (64 << 20);
 
-/// End of what a process can map.
+/// End of the addresses that a process can map.
 const TOP: u64 = 0x7fff_ffff_f000;
-/// Room that the heap and the stack of the first thread may grow into.
+/// Room for the growth of the heap and of the first thread's stack.
 const GROWTH: u64 = 1 << 30;
 
-/// A place near the library for so many bytes that nothing is mapped at, with a page to spare on either side: at the upper
-/// or the lower end of a gap, whichever is nearest.
+/// Unmapped address range of so many bytes near the library, with a page to spare on either side: at the upper or the
+/// lower end of a gap, the nearest one.
 pub fn hole(maps: &Maps, text: (u64, u64), len: u64) -> Option<u64> {
     const SPARE: u64 = 0x1000;
     const LOWEST: u64 = 0x10000;
@@ -171,7 +172,7 @@ mod tests {
     fn a_process_that_has_ended_is_gone_and_not_refused() {
         let mut child = Command::new("true").spawn().unwrap();
         let stat = format!("/proc/{}/stat", child.id());
-        // Ended, but not waited for.
+        // The process has ended, and is not reaped.
         while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
             std::thread::yield_now();
         }
@@ -206,10 +207,10 @@ mod tests {
 
     #[test]
     fn the_lower_end_of_a_gap_is_as_good_as_the_upper() {
-        // Whatever lies below reaches down for 4 GiB, and the gap above is larger than a jump.
+        // The mapping below reaches down for 4 GiB, and the gap above is larger than a jump.
         let java = MAPS.replace("7f0000000000-7f0000001000", "7e0000000000-7f001fffffff");
         assert_eq!(found(&java), Some(0x7f00_2010_1000));
-        // Nothing else is within reach.
+        // No gap is within reach.
         let crowded =
             java.replace("7fff00000000", "7f0020100000-7f0200000000 r--p 00000000 00:00 0\n7fff00000000");
         assert_eq!(found(&crowded), None);

@@ -9,21 +9,22 @@ use std::{
 
 use super::{fault, ptrace};
 
-/// It, open for reading and writing. Its file stays the memory of the same program: after an `exec` nothing is there. Where
-/// the file is not open to this user, it is the memory of whatever program the process is by then.
+/// Memory of a process, open for reading and writing. Its file stays the memory of the same program: after an `exec`
+/// all reads fail. Where the file is not open to this user, reads go to the program that the process runs
+/// at that moment.
 pub struct Memory {
     pid: u32,
-    /// Its file belongs to the process's owner: who is somebody else and may trace it all the same goes through the
-    /// tracing of a thread instead.
+    /// File of the memory. It belongs to the process's owner: a user who may trace the process without owning it goes
+    /// through a traced thread instead.
     file: Option<File>,
-    /// One that stands still.
+    /// Id of a stopped thread.
     thread: AtomicU32,
 }
 
 const WORD: usize = mem::size_of::<u64>();
 
 impl Memory {
-    /// Opens it.
+    /// Opens the memory of a process.
     pub fn open(pid: u32) -> io::Result<Self> {
         let opened = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
         let memory = |file| Self { pid, file, thread: AtomicU32::new(pid) };
@@ -34,7 +35,7 @@ impl Memory {
         }
     }
 
-    /// From here on this thread stands still, until it is let go.
+    /// From here on this thread is stopped, until it is resumed.
     pub fn through(&self, thread: u32) {
         self.thread.store(thread, Relaxed);
     }
@@ -47,14 +48,14 @@ impl Memory {
         }
     }
 
-    /// So many bytes.
+    /// Reads so many bytes.
     pub fn bytes(&self, address: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         self.read(address, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// Writes, into read-only mappings too: those become the process's own copies.
+    /// Writes bytes, into read-only mappings too: those become the process's own copies.
     pub fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
         fault::step();
         match &self.file {
@@ -63,7 +64,7 @@ impl Memory {
         }
     }
 
-    /// Word by word, from the first byte on: a jump is shorter than a word, and so is written at once.
+    /// Writes word by word, from the first byte on: a jump is shorter than a word, and so is written at once.
     fn write_words(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
         let thread = self.thread.load(Relaxed);
         for (at, chunk) in (address..).step_by(WORD).zip(bytes.chunks(WORD)) {

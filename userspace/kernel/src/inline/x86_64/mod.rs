@@ -1,4 +1,4 @@
-//! What puts counters into x86-64 code, and takes them out.
+//! Puts counters into x86-64 code, and removes them.
 #![expect(unsafe_code, reason = "ptrace(2); see ptrace.rs")]
 
 mod call;

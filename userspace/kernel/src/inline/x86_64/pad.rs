@@ -1,4 +1,4 @@
-//! The code that counts.
+//! Generates the pads, the code that counts.
 
 use binary::locate::{
     register::Reg,
@@ -13,28 +13,28 @@ use super::{
     row,
 };
 
-/// Where the thread's own address lies, relative to `fs`: the ABI has it there.
+/// Loads the thread's own address, which the ABI keeps relative to `fs`.
 const THREAD: [u8; 9] = [0x64, 0x48, 0x8b, 0x04, 0x25, 0x10, 0, 0, 0];
 /// Spreads addresses of threads evenly: two to the 32nd divided by the golden ratio.
 const GOLDEN: u32 = 0x9e37_79b1;
 pub const LOCK: u8 = 0xf0;
 
-/// What pads need to know.
+/// Parameters of all pads of a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Where everything lies.
+    /// Addresses of all parts.
     pub layout: Layout,
     /// Address in memory minus address in the file.
     pub bias: u64,
-    /// Where a thread keeps its id, relative to `fs`.
+    /// Offset of a thread's id, relative to `fs`.
     pub thread_id: Option<u32>,
-    /// The address of the first thread: where it forks, the child finds its own id there.
+    /// Address of the first thread: after a fork by it, the child finds its own id there.
     pub leader: u64,
-    /// Whether every lock has rows of its own.
+    /// True if every lock has rows of its own.
     pub by_lock: bool,
 }
 
-/// The pad of one place: counts, does what was replaced, goes on behind it.
+/// Generates the pad of one site: it counts, executes the replaced instruction, and continues behind it.
 pub fn pad(code: &mut Code, place: &Replaceable, setting: Setting) {
     let done = code.label();
     // lea -0x80(%rsp),%rsp: not into the red zone. Then the registers that are made use of.
@@ -49,7 +49,7 @@ pub fn pad(code: &mut Code, place: &Replaceable, setting: Setting) {
     go_on(code, place, setting.bias);
 }
 
-/// Counts in the thread's stripe. A process that was born since has none.
+/// Counts in the thread's stripe. A forked child has no stripes.
 fn by_thread(code: &mut Code, passing: Passing, setting: Setting, done: Label) {
     let (born_since, full, end) = (code.label(), code.label(), code.label());
     take_count(code, passing);
@@ -66,11 +66,11 @@ fn by_thread(code: &mut Code, passing: Passing, setting: Setting, done: Label) {
     row::restore(code);
 }
 
-/// Counts in the row of the lock and the thread; where there is none, as if locks were not told apart.
+/// Counts in the row of the lock and the thread; where no row is free, as if locks were not told apart.
 fn by_lock(code: &mut Code, passing: Passing, lock: Reg, setting: Setting) {
     let (full, born_since, end) = (code.label(), code.label(), code.label());
     row::save(code);
-    // The one may be in the register that the other is brought to.
+    // The register of one operand may be the destination of the other.
     code.push(lock);
     take_count(code, passing);
     code.pop(Reg::Rdi);
@@ -86,14 +86,14 @@ fn by_lock(code: &mut Code, passing: Passing, lock: Reg, setting: Setting) {
     row::restore(code);
 }
 
-/// The spin count to `edx`, where there is one.
+/// Moves the spin count to `edx`, where there is one.
 fn take_count(code: &mut Code, passing: Passing) {
     if let Passing::SpinEnd(count) = passing {
         code.copy32(Reg::Rdx, count);
     }
 }
 
-/// Branches off in a process that the counters were not put into.
+/// Branches to `other` in a process that the counters were not put into.
 fn unless_first(code: &mut Code, layout: Layout, other: Label) {
     // lea number(%rip),%rsi; cmpl $first,4(%rsi): the lower half is always zero.
     code.to(&[0x48, 0x8d, 0x35], layout.number());
@@ -126,12 +126,12 @@ fn stripe(code: &mut Code, passing: Passing, layout: Layout, done: Label) {
     code.set(claim).raw(&[0x52, 0x48, 0x89, 0xc2, 0x31, 0xc0]);
     code.raw(&[LOCK, 0x48, 0x0f, 0xb1, 0x11, 0x48, 0x89, 0xd0, 0x5a]);
     code.branch(&[0x0f, 0x85], shared);
-    // Nobody else writes here, and a signal comes before or after an instruction: it need not be locked.
+    // No other thread writes here, and a signal comes before or after an instruction: no `lock` is needed.
     code.set(ours);
     count(code, passing, false);
 }
 
-/// Counts where everybody may who finds room nowhere else.
+/// Counts in the stripe shared by all threads that found no room elsewhere.
 fn nowhere_else(code: &mut Code, passing: Passing, layout: Layout) {
     // lea last(%rip),%rcx
     code.to(&[0x48, 0x8d, 0x0d], layout.area() + NOWHERE);
@@ -156,7 +156,7 @@ fn count(code: &mut Code, passing: Passing, locked: bool) {
     };
 }
 
-/// What was replaced, and the way back.
+/// Executes the replaced instruction and jumps back.
 fn go_on(code: &mut Code, place: &Replaceable, bias: u64) {
     let next = place.address.wrapping_add(bias) + place.bytes.len() as u64;
     match place.moved {
@@ -167,7 +167,7 @@ fn go_on(code: &mut Code, place: &Replaceable, bias: u64) {
             code.to(&[0xe9], target.wrapping_add(bias));
         }
         Moved::Call(target) => {
-            // The callee returns to where it always did: push $low; movl $high,4(%rsp); jmp
+            // The callee returns to the original address: push $low; movl $high,4(%rsp); jmp
             code.with(&[0x68], next as u32).with(&[0xc7, 0x44, 0x24, 4], (next >> 32) as u32);
             code.to(&[0xe9], target.wrapping_add(bias));
         }

@@ -24,28 +24,28 @@ use crate::inline::error::LACKS_LIBRARY;
 
 /// Counters in a process, until [`Patch::remove`].
 pub struct Patch {
-    /// What there is to know of them.
+    /// Properties of the counters.
     pub about: About,
     memory: Memory,
     counters: Counters,
-    /// The process that has put them in and takes them out, where that is another one.
+    /// The helper process that has put them in and removes them, if there is one.
     helper: Option<Arc<Helper>>,
     removed: bool,
 }
 
-/// The first thread of a process, as it knows itself.
+/// The first thread of a process, as the process knows it.
 #[derive(Clone, Copy, Default)]
 struct Leader {
-    /// Where its own data are; 0 where that is not known.
+    /// Address of its thread data; 0 where that is not known.
     address: u64,
-    /// Its id.
+    /// Thread id in the process's own PID namespace; 0 where that is not known.
     id: u32,
 }
 
 impl Leader {
     fn of(pid: u32, halted: &Halted, memory: &Memory, thread_id: Option<u32>) -> Self {
         let look = || {
-            // It may have ended before the others.
+            // The first thread may have ended before the others.
             let tid = halted.threads().find(|tid| *tid == pid)?;
             let address = ptrace::registers(tid).ok()?.fs_base;
             let id = memory.bytes(address.checked_add(thread_id?.into())?, 4).ok()?;
@@ -56,15 +56,15 @@ impl Leader {
 }
 
 const PR_GET_MDWE: u64 = 66;
-/// How often it is tried to find a thread that can be made to do something.
+/// Number of attempts to find a thread that can be made to execute calls.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Patch {
-    /// Puts them in.
+    /// Puts counters into a process.
     ///
     /// # Errors
-    /// Why not; the process is as it was.
+    /// The reason for the failure; the process is as it was.
     pub fn put_in(pid: u32, detail: Detail) -> Result<Self, InlineError> {
         apart(pid, || Self::put_in_here(pid, detail))
     }
@@ -72,7 +72,7 @@ impl Patch {
     /// Puts counters into a program that has just begun, once its loader has mapped the C library.
     ///
     /// # Errors
-    /// As for [`Patch::put_in`]; before that, the one of a process without a C library.
+    /// As for [`Patch::put_in`]; before that, the error of a process without a C library.
     pub fn put_in_loaded(pid: u32, detail: Detail) -> Result<Self, InlineError> {
         if !Library::is_loaded(pid)? {
             return Err(InlineError::refused(pid, LACKS_LIBRARY, "leave --inline away"));
@@ -82,7 +82,7 @@ impl Patch {
 
     fn put_in_here(pid: u32, detail: Detail) -> Result<Self, InlineError> {
         refusal::check(pid)?;
-        // Counters of a tool that was killed are in the way.
+        // Counters of a killed tool are in the way.
         let repaired = removal::repair_here(pid)?.is_some();
         let library = Library::of(pid)?;
         if detail == Detail::Locks {
@@ -100,7 +100,7 @@ impl Patch {
             if attempt > 0 {
                 thread::sleep(PAUSE);
             }
-            // As little as possible is done while it stands still.
+            // Work while the process is stopped is kept to a minimum.
             let mut halted = Halted::all(pid)?;
             let leader = Leader::of(pid, &halted, &memory, library.replacements.thread_id);
             let made = make(pid, &mut halted, &memory, &library, gadgets, (detail, rows, leader.address));
@@ -124,7 +124,7 @@ impl Patch {
         Err(InlineError::refused(pid, reason, "try again, or leave --inline away"))
     }
 
-    /// Those that a helper has put in.
+    /// Counters that a helper has put in.
     pub(in crate::inline) fn of_helper(
         about: About,
         counters: File,
@@ -135,12 +135,12 @@ impl Patch {
         Ok(Self { about, memory, counters, helper: Some(helper), removed: false })
     }
 
-    /// The shared memory, for another process that reads it.
+    /// Descriptor of the shared memory, for another process that reads it.
     pub(in crate::inline) fn counters_file(&self) -> io::Result<File> {
         self.counters.file()
     }
 
-    /// Whether another program has taken it out, of the program that it was put into.
+    /// True if another program has removed the counters from the program that they were put into.
     #[must_use]
     pub fn has_vanished(&self) -> bool {
         let differs =
@@ -148,7 +148,7 @@ impl Patch {
         self.about.jumps.iter().any(differs)
     }
 
-    /// What was counted until now.
+    /// Counts up to now.
     ///
     /// # Errors
     /// When the shared memory cannot be read.
@@ -156,7 +156,7 @@ impl Patch {
         self.counters.read()
     }
 
-    /// The same with the processes that were forked since, and by lock.
+    /// Counts up to now, with forked children, and by lock.
     ///
     /// # Errors
     /// When the shared memory cannot be read.
@@ -164,13 +164,13 @@ impl Patch {
         self.counters.read_all()
     }
 
-    /// The living process that counts under a number, by the thread of it that counted first.
+    /// The running process that counts under a number, by the thread of it that counted first.
     #[must_use]
     pub fn process(&self, number: u16, thread: u32) -> Option<u32> {
         self.inheritance()?.process(number, thread)
     }
 
-    /// What the memory of a mutex says of its kind, as the library's bits.
+    /// Kind of a mutex, read from its memory, as the library's bits.
     #[must_use]
     pub fn kind(&self, mutex: u64) -> Option<u32> {
         const KIND: u64 = 16;
@@ -183,10 +183,10 @@ impl Patch {
         Some(Inheritance { layout: self.about.layout, inode })
     }
 
-    /// Takes everything out again, of processes that were forked since too. The counters stay readable.
+    /// Removes the counters, also from processes that were forked since. The counts stay readable.
     ///
     /// # Errors
-    /// Why that was not possible; what is left is harmless.
+    /// The reason for a failure; what is left is harmless.
     pub fn remove(&mut self) -> Result<Removal, InlineError> {
         self.removed = true;
         let About { pid, layout, .. } = self.about;
@@ -203,7 +203,7 @@ impl Patch {
 impl Drop for Patch {
     fn drop(&mut self) {
         if !self.removed {
-            // Nobody is left to be told; what stays is harmless and found by its signature.
+            // There is no caller to report an error to; memory that stays is harmless and found by its signature.
             let _ = self.remove();
         }
     }
@@ -222,7 +222,7 @@ fn make(
         let reason = format!("process {other} has the same memory (CLONE_VM)");
         return Err(InlineError::refused(pid, reason, "leave --inline away"));
     }
-    // It may have taken one since it was looked at.
+    // The process may have installed a filter since the check.
     if refusal::has_filter(pid) {
         return Err(InlineError::refused(
             pid,
@@ -245,7 +245,7 @@ fn make(
     match made {
         Ok(made) => Ok(Some(made)),
         Err(cause) => {
-            // The same thread can do it that has done the rest.
+            // The thread that has done the rest can do this too.
             if let Some(mut caller) = Caller::of(halted, pid, memory, &maps, gadgets)? {
                 removal::unmap(pid, &mut caller, layout)?;
                 caller.finish()?;
@@ -255,8 +255,8 @@ fn make(
     }
 }
 
-/// A file that a process has open, as it has it open. It is never opened by name: that could be a file of another user's,
-/// opened with the tool's rights.
+/// Opens the file behind a descriptor of another process. It is never opened by its own name: that could be a file of
+/// another user, opened with the tool's rights.
 fn descriptor(pid: u32, number: u64) -> io::Result<File> {
     let id = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     let process = pidfd_open(id, PidfdFlags::empty())?;
@@ -264,7 +264,7 @@ fn descriptor(pid: u32, number: u64) -> io::Result<File> {
     Ok(pidfd_getfd(process, number, PidfdGetfdFlags::empty())?.into())
 }
 
-/// Locks are told apart everywhere or nowhere: rows that lack some of what happened would be wrong.
+/// Locks are told apart at all sites or at none: rows without some of the events would be wrong.
 fn tells_locks(pid: u32, library: &Library) -> Result<(), InlineError> {
     match library.replacements.places.iter().find(|place| place.lock.is_none()) {
         None => Ok(()),
@@ -276,14 +276,14 @@ fn tells_locks(pid: u32, library: &Library) -> Result<(), InlineError> {
     }
 }
 
-/// Whether the functions in memory are those of the file: a debugger or a tracer may have changed them.
+/// Checks that the functions in memory are those of the file: a debugger or a tracer may have changed them.
 fn is_as_expected(pid: u32, library: &Library, memory: &Memory) -> Result<(), InlineError> {
     for function in &library.replacements.code {
         let there = memory.bytes(function.address.wrapping_add(library.bias), function.bytes.len());
         let there = there.map_err(InlineError::step(pid, "reading its code"))?;
         if there != function.bytes {
             let reason = format!(
-                "the code of {} in its memory is not that of the file: somebody has changed it",
+                "the code of {} in its memory is not that of the file: another program has changed it",
                 library.name
             );
             return Err(InlineError::refused(
@@ -296,13 +296,13 @@ fn is_as_expected(pid: u32, library: &Library, memory: &Memory) -> Result<(), In
     Ok(())
 }
 
-/// Asks the process itself what only it can tell.
+/// Asks the kernel, from inside the process, for limits that only the process itself can query.
 fn may(pid: u32, caller: &mut Caller<'_>) -> Result<(), InlineError> {
     if caller.call(libc::SYS_prctl, [libc::PR_GET_DUMPABLE as u64, 0, 0, 0, 0, 0])? != 1 {
         let reason = "it is not dumpable: it does not want to be looked into";
         return Err(InlineError::refused(pid, reason, "leave --inline away"));
     }
-    // Kernels before 6.3 do not know this question and refuse to answer.
+    // Kernels before 6.3 do not know this request and return an error.
     if caller.call(libc::SYS_prctl, [PR_GET_MDWE, 0, 0, 0, 0, 0])? > 0 {
         let reason = "its memory may not become executable (PR_SET_MDWE)";
         return Err(InlineError::refused(pid, reason, "leave --inline away"));
@@ -332,7 +332,7 @@ fn failed(pid: u32, step: &'static str, answer: i64) -> InlineError {
     InlineError::Step { pid, step: step.into(), cause: io::Error::from_raw_os_error(errno) }
 }
 
-/// Has the target make memory for the counters, and opens it here too.
+/// Has the target create memory for the counters, and opens it here too.
 fn furnish(
     pid: u32,
     caller: &mut Caller<'_>,
@@ -369,7 +369,8 @@ fn furnish(
     }
 }
 
-/// Everything else is in place; whatever becomes of the tool between two of these, the target goes on rightly.
+/// Writes the jumps, after everything else is in place; if the tool is killed between two of these writes, the target
+/// still runs correctly.
 fn write_jumps(
     pid: u32,
     memory: &Memory,

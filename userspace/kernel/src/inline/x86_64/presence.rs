@@ -1,4 +1,4 @@
-//! Whether a thread of a target is inside of the code that it was given, or will come back to it.
+//! Finds threads of a target that are inside of the code that it was given, or will return to it.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use super::{
     ptrace,
 };
 
-/// Most of a stack that is looked at.
+/// Most bytes of a stack that are searched.
 const DEEPEST: u64 = 64 << 20;
 const CHUNK: usize = 1 << 16;
 
-/// The threads that are in a range of addresses: now, or after the signal handlers that they are in. What lies on the
-/// stacks is taken for addresses; and a thread of which it cannot be told is taken to be inside.
+/// The threads that are in a range of addresses: now, or after the signal handlers that they are in. All words on the
+/// stacks are taken for addresses; a thread whose stack cannot be read is taken to be inside.
 pub fn inside(halted: &Halted, memory: &Memory, maps: &Maps, range: &Range<u64>) -> Vec<u32> {
     let is_inside = |tid: &u32| {
         let Ok(regs) = ptrace::registers(*tid) else { return !is_over(*tid) };
@@ -26,8 +26,8 @@ pub fn inside(halted: &Halted, memory: &Memory, maps: &Maps, range: &Range<u64>)
     halted.threads().filter(is_inside).collect()
 }
 
-/// The stack that a thread was born with, up to its own data, as far as it is known where that is. Behind them, in the
-/// same mapping, the guard page of the next thread's may lie, which cannot be read.
+/// The stack that a thread was born with, up to its own data, as far as that is known. Behind the data, in the same
+/// mapping, the guard page of the next thread's stack may lie, which cannot be read.
 fn own_stack(maps: &Maps, is_first: bool, thread: u64) -> Option<Range<u64>> {
     let first = || maps.all().iter().find(|it| it.backing == Backing::Named("[stack]".to_owned()));
     match is_first {
@@ -36,8 +36,8 @@ fn own_stack(maps: &Maps, is_first: bool, thread: u64) -> Option<Range<u64>> {
     }
 }
 
-/// A thread may be on an alternate stack; then what it interrupted lies on its own, from the lowest address on that the
-/// alternate stack mentions. `None` where that cannot be read.
+/// Searches the stacks of a thread. A thread may be on an alternate stack; then its interrupted frames lie on its own
+/// stack, from the lowest address on that the alternate stack mentions. `None` where that cannot be read.
 fn on_stacks(
     memory: &Memory,
     maps: &Maps,
@@ -69,7 +69,7 @@ fn search(memory: &Memory, area: Range<u64>, mut is: impl FnMut(u64) -> bool) ->
     while at < area.end {
         let len = CHUNK.min((area.end - at) as usize);
         let bytes = memory.bytes(at, len).ok()?;
-        // All of it is looked at: `is` takes notes.
+        // All words are visited, also after a hit: `is` has side effects.
         let hits = bytes.chunks_exact(8).filter(|chunk| {
             let word = <[u8; 8]>::try_from(*chunk).map_or(0, u64::from_le_bytes);
             is(word)

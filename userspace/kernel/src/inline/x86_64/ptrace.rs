@@ -1,4 +1,4 @@
-//! The few requests of `ptrace(2)` that are needed, each a thin wrapper.
+//! Thin wrappers of the few `ptrace(2)` requests that are needed.
 
 use std::{ffi::c_void, io, mem, ptr};
 
@@ -10,53 +10,53 @@ pub type Regs = libc::user_regs_struct;
 
 const NT_X86_XSTATE: usize = 0x202;
 const NT_PRFPREG: usize = 2;
-/// More than any processor's extended state takes.
+/// More than the extended state of any processor takes.
 const XSTATE_MAX: usize = 16 << 10;
 
 /// C libraries do not agree on the type of a request.
 fn request(what: impl Into<i64>, tid: u32, address: usize, data: usize) -> io::Result<()> {
     fault::step();
     let what = what.into();
-    // SAFETY: the callers pass, for each request, addresses of values of the type that it reads or writes, which outlive
-    // the call; everything else happens in another process.
+    // SAFETY: the callers pass, for each request, addresses of values of the type that it reads or writes, which
+    // outlive the call; everything else happens in another process.
     let answer =
         unsafe { libc::ptrace(what as _, tid as libc::pid_t, address as *mut c_void, data as *mut c_void) };
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Begins to trace a thread, which runs on.
+/// Begins to trace a thread, which keeps running.
 pub fn seize(tid: u32) -> io::Result<()> {
     request(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize)
 }
 
-/// Begins to trace a thread, and learns when it becomes another program. It ends with its tracer: what a breakpoint is
-/// in shall not go on alone.
+/// Begins to trace a thread, with a report of its `exec`. The thread is killed with its tracer: a process with a
+/// breakpoint in it must not run on its own.
 pub fn seize_until_exec(tid: u32) -> io::Result<()> {
     let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL;
     request(libc::PTRACE_SEIZE, tid, 0, options as usize)
 }
 
-/// Asks it to stop.
+/// Asks a thread to stop.
 pub fn interrupt(tid: u32) -> io::Result<()> {
     request(libc::PTRACE_INTERRUPT, tid, 0, 0)
 }
 
-/// Lets go of a stopped thread, which goes on, with a signal if there is one to deliver.
+/// Stops tracing a stopped thread, which continues, with a signal if there is one to deliver.
 pub fn detach(tid: u32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_DETACH, tid, 0, signal as usize)
 }
 
-/// Goes on, with a signal if there is one to deliver.
+/// Resumes a thread, with a signal if there is one to deliver.
 pub fn go_on(tid: u32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, 0, signal as usize)
 }
 
-/// Goes on to the beginning or the end of the next system call.
+/// Resumes a thread until the beginning or the end of its next system call.
 pub fn to_syscall(tid: u32) -> io::Result<()> {
     request(libc::PTRACE_SYSCALL, tid, 0, 0)
 }
 
-/// Its registers.
+/// Reads the general registers of a thread.
 pub fn registers(tid: u32) -> io::Result<Regs> {
     // SAFETY: the structure consists of integers, for which zero is a value.
     let mut regs: Regs = unsafe { mem::zeroed() };
@@ -64,7 +64,7 @@ pub fn registers(tid: u32) -> io::Result<Regs> {
     Ok(regs)
 }
 
-/// Sets its registers.
+/// Sets the general registers of a thread.
 pub fn set_registers(tid: u32, regs: &Regs) -> io::Result<()> {
     request(libc::PTRACE_SETREGS, tid, 0, ptr::from_ref(regs) as usize)
 }
@@ -86,16 +86,16 @@ fn register_set(tid: u32, set: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a thread has told the kernel of its restartable sequences (`rseq(2)`).
+/// Restartable sequences (`rseq(2)`) of a thread, as registered with the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restartable {
     /// Address of its `struct rseq`; 0 where it has none.
     pub address: u64,
-    /// What stands before the code that a sequence is aborted to.
+    /// Signature in front of the abort handler.
     pub signature: u32,
 }
 
-/// What a thread has told of its restartable sequences. Kernels before 5.13 do not tell.
+/// Reads the registration of a thread's restartable sequences. Kernels before 5.13 do not report it.
 pub fn restartable(tid: u32) -> io::Result<Restartable> {
     const GET_RSEQ_CONFIGURATION: i64 = 0x420f;
     /// `struct ptrace_rseq_configuration`: address, size, signature, flags, padding.
@@ -126,7 +126,7 @@ pub fn read_memory(pid: u32, address: u64, buffer: &mut [u8]) -> io::Result<()> 
     }
 }
 
-/// Whether two processes have one memory, as after `vfork`. A kernel that cannot tell (no `kcmp(2)`) says no.
+/// True if two processes share one memory, as after `vfork`. A kernel without `kcmp(2)` cannot tell: false then.
 pub fn shares_memory(one: u32, other: u32) -> bool {
     const KCMP_VM: libc::c_int = 1;
     let (one, other) = (one as libc::pid_t, other as libc::pid_t);
@@ -142,46 +142,46 @@ pub fn send(pid: u32, tid: u32, signal: i32) -> io::Result<()> {
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Signals that it does not take now.
+/// Reads the mask of blocked signals.
 pub fn signal_mask(tid: u32) -> io::Result<u64> {
     let mut mask = 0_u64;
     request(libc::PTRACE_GETSIGMASK, tid, mem::size_of::<u64>(), ptr::from_mut(&mut mask) as usize)?;
     Ok(mask)
 }
 
-/// Sets them.
+/// Sets the mask of blocked signals.
 pub fn set_signal_mask(tid: u32, mask: u64) -> io::Result<()> {
     request(libc::PTRACE_SETSIGMASK, tid, mem::size_of::<u64>(), ptr::from_ref(&mask) as usize)
 }
 
-/// What a wait reported.
+/// Report of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Nothing yet.
+    /// No report yet.
     Nothing,
-    /// It stopped because it was asked to, or with its whole process.
+    /// The thread stopped because it was asked to, or with its whole process.
     Halted,
-    /// It is at the beginning or the end of a system call.
+    /// The thread is at the beginning or the end of a system call.
     Syscall,
-    /// It is about to take this signal.
+    /// The thread is about to take this signal.
     Signal(i32),
-    /// It has just become another program.
+    /// The thread has just executed another program.
     Exec,
-    /// It is no more.
+    /// The thread is gone.
     Gone,
 }
 
-/// Looks whether a traced thread has stopped, without waiting.
+/// Checks for a stop of a traced thread, without waiting.
 pub fn poll(tid: u32) -> Event {
     look(tid, libc::WNOHANG)
 }
 
-/// Waits for it.
+/// Waits for a stop of a traced thread.
 pub fn wait(tid: u32) -> Event {
     look(tid, 0)
 }
 
-/// The end of a process stays to be seen by its parent.
+/// Waits with flags. The end of a process remains to be collected by its parent.
 fn look(tid: u32, how: i32) -> Event {
     let (flags, id) = (libc::__WALL | how, tid as libc::pid_t);
     // SAFETY: as above; the structure consists of integers.
@@ -212,7 +212,7 @@ fn look(tid: u32, how: i32) -> Event {
     }
 }
 
-/// Whether a process was started by this one, which will want to know how it ended.
+/// True if a process was started by this one, which will collect its exit status.
 fn is_own_child(pid: u32) -> bool {
     target::stat(pid).is_some_and(|stat| stat.parent == std::process::id())
 }

@@ -1,4 +1,4 @@
-//! Processes that are left alone, each for a reason with a name.
+//! Processes that are left alone, each with a named reason.
 
 use std::{
     fs, io,
@@ -10,7 +10,7 @@ use binary::input;
 use super::{InlineError, layout::PAGE};
 use crate::target;
 
-/// Looks at a process from outside.
+/// Checks a process from outside.
 pub fn check(pid: u32) -> Result<(), InlineError> {
     let status = target::text(&format!("/proc/{pid}/status")).map_err(|_| InlineError::Gone(pid))?;
     let owner = fs::metadata(format!("/proc/{pid}")).map_err(|_| InlineError::Gone(pid))?.uid();
@@ -18,7 +18,7 @@ pub fn check(pid: u32) -> Result<(), InlineError> {
     if let Some(refusal) = by_status(&status, owner) {
         return refuse(refusal);
     }
-    // Who may not look may not write either.
+    // Without the right to read there is none to write.
     if let Err(cause) = fs::read_link(format!("/proc/{pid}/exe"))
         && cause.kind() == io::ErrorKind::PermissionDenied
     {
@@ -41,11 +41,12 @@ pub fn check(pid: u32) -> Result<(), InlineError> {
     }
 }
 
-/// Looks whether a process's own limits leave room for so many bytes of counters: nothing is tried that one forbids.
+/// Checks that a process's own limits leave room for so many bytes of counters: an operation that a limit forbids
+/// is not tried.
 pub fn check_limits(pid: u32, len: u64) -> Result<(), InlineError> {
     let read = |file: &str| target::text(&format!("/proc/{pid}/{file}")).map_err(|_| InlineError::Gone(pid));
     let (limits, status) = (read("limits")?, read("status")?);
-    // Of another user's process without the right to look: then the process itself fails to open one.
+    // Without the right to list another user's descriptors, the process itself fails to open one.
     let open = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count() as u64);
     match by_limits(&limits, &status, open, len) {
         None => Ok(()),
@@ -81,7 +82,7 @@ fn by_limits(limits: &str, status: &str, open: u64, len: u64) -> Option<String> 
     exceeded.map(|(_, words, ..)| format!("its limit of {words} leaves no room for counters"))
 }
 
-/// Whether one of its threads may be forbidden system calls.
+/// True if one of its threads may be forbidden system calls.
 pub fn has_filter(pid: u32) -> bool {
     let is_free = |tid: u32| {
         let status = target::text(&format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
@@ -94,7 +95,7 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
-/// What the text of `/proc/PID/status` and the owner of its directory speak against.
+/// Reason against the process from the text of `/proc/PID/status` and the owner of its directory, with advice.
 fn by_status(status: &str, owner: u32) -> Option<(String, &'static str)> {
     const LEAVE: &str = "leave --inline away";
     let field = |name: &str| field(status, name);
@@ -158,7 +159,7 @@ Max address space         104857600            unlimited            bytes
         assert!(reason(status, 20, 6 << 20).contains("open files"));
         let locked = status.replace("VmLck:\t       0", "VmLck:\t    4096");
         assert!(reason(&locked, 19, 6 << 20).contains("locked memory"));
-        // Who may lock as much as there is has no such limit.
+        // A process that may lock any amount of memory has no such limit.
         assert_eq!(reason(&locked.replace("0000000000000000", "0000000000004000"), 19, 6 << 20), "");
     }
 

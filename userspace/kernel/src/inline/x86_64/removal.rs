@@ -1,4 +1,4 @@
-//! Takes counters out of a process: those of this tool, or of one that was killed.
+//! Removes counters from a process: those of this tool, or of one that was killed.
 
 use std::{thread, time::Duration};
 
@@ -17,14 +17,14 @@ use super::{
     owner, presence, refusal, sharers,
 };
 
-/// How often it is tried to find nobody inside.
+/// Number of attempts to find no thread inside.
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Removes what lies at a place. After an `exec` or the end of the process there is nothing to be removed.
+/// Removes the counters at an address. After an `exec` or the end of the process there is nothing to remove.
 ///
-/// Every thread is stopped once, while the instructions are written back. From then on only those can be inside that were
-/// there then, so only they are stopped again.
+/// Every thread is stopped once, while the instructions are written back. From then on only threads can be inside that
+/// were inside then, so only they are stopped again.
 pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, InlineError> {
     let mut done = Removal::default();
     let Some(Header { entries, .. }) = header(memory, layout.base) else { return Ok(done) };
@@ -53,7 +53,7 @@ pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, Inli
         }
         let maps = library::maps(pid)?;
         let inside = presence::inside(&halted, memory, &maps, &(layout.base..layout.base + CODE));
-        // Who has forbidden itself system calls since can give nothing back, now or later.
+        // A process that has forbidden itself system calls since cannot unmap the memory, now or later.
         let filtered = refusal::has_filter(pid);
         let is_empty = inside.is_empty() && !filtered;
         let removed = is_empty && give_back(pid, &mut halted, memory, &maps, (gadgets, layout))?;
@@ -73,7 +73,7 @@ pub fn remove(pid: u32, memory: &Memory, layout: Layout) -> Result<Removal, Inli
     Ok(done)
 }
 
-/// Has a thread give the memory back; `false` where none can be made to now.
+/// Has a thread unmap the memory; `false` where no thread can be made to now.
 fn give_back(
     pid: u32,
     halted: &mut Halted,
@@ -87,15 +87,16 @@ fn give_back(
     Ok(true)
 }
 
-/// Removes what a tool left that was killed; `None` where there is nothing. What a living one reads is left alone.
+/// Removes the counters that a killed tool has left; `None` where there are none. Counters of a running tool
+/// are left alone.
 ///
 /// # Errors
-/// Why that was not possible.
+/// The reason for a failure.
 pub fn repair(pid: u32) -> Result<Option<Removal>, InlineError> {
     apart(pid, || repair_here(pid))
 }
 
-/// The same on the thread that it is called on.
+/// As [`repair`], on the calling thread.
 pub fn repair_here(pid: u32) -> Result<Option<Removal>, InlineError> {
     let maps = library::maps(pid)?;
     let candidates: Vec<u64> = maps.all().iter().filter(|it| is_code(it)).map(|it| it.start).collect();
@@ -113,7 +114,7 @@ pub fn repair_here(pid: u32) -> Result<Option<Removal>, InlineError> {
     Ok(found)
 }
 
-/// Where the instructions stood that counters have replaced, of whichever tool; nothing is stopped or changed.
+/// Addresses of the instructions that counters of any tool have replaced; nothing is stopped or changed.
 pub fn replaced(pid: u32) -> Vec<u64> {
     let (Ok(maps), Ok(memory)) = (library::maps(pid), Memory::open(pid)) else { return Vec::new() };
     let headers = maps.all().iter().filter(|it| is_code(it)).filter_map(|it| header(&memory, it.start));
@@ -130,7 +131,7 @@ fn header(memory: &Memory, base: u64) -> Option<Header> {
     Header::parse(base, &memory.bytes(base, HEADER).ok()?)
 }
 
-/// Writes the original instructions back, where a jump of ours stands.
+/// Writes the original instructions back where a jump of this tool stands.
 fn restore(pid: u32, memory: &Memory, layout: Layout, entries: &[Entry]) -> Result<usize, InlineError> {
     let failed = InlineError::step(pid, "putting instructions back");
     let mut restored = 0;
@@ -142,8 +143,8 @@ fn restore(pid: u32, memory: &Memory, layout: Layout, entries: &[Entry]) -> Resu
             memory.write(entry.address, &entry.original).map_err(&failed)?;
             restored += 1;
         } else {
-            // Whoever removes a breakpoint from there brings the jump back: what it leads to has to stay.
-            let reason = format!("somebody has changed the instruction at {:#x} since", entry.address);
+            // If a debugger removes a breakpoint from there, it restores the jump: the target of the jump has to stay.
+            let reason = format!("another program has changed the instruction at {:#x} since", entry.address);
             let remedy =
                 "end other debuggers and uprobes, and attach with --inline once more: that removes the rest";
             return Err(InlineError::refused(pid, reason, remedy));
@@ -159,15 +160,15 @@ fn leads_into(bytes: &[u8], address: u64, layout: Layout) -> bool {
     (layout.base..layout.base + CODE).contains(&target)
 }
 
-/// Code to make calls with, from the library that the instructions belong to.
+/// Code for system calls, from the library that the instructions belong to.
 fn gadgets(memory: &Memory, maps: &Maps, entries: &[Entry]) -> Option<Gadgets> {
     let known = entries.first().and_then(|entry| maps.at(entry.address));
-    // Before anything was replaced: any C library.
+    // If nothing was replaced yet: any C library.
     let any = || maps.all().iter().filter(|it| it.executable && it.name().starts_with("libc"));
     known.into_iter().chain(any()).find_map(|text| Gadgets::of(memory, (text.start, text.end)))
 }
 
-/// Has the target give back what it was given, as far as it is there.
+/// Has the target unmap the memory that it was given, as far as it is mapped.
 pub fn unmap(pid: u32, caller: &mut Caller<'_>, layout: Layout) -> Result<(), InlineError> {
     let maps = library::maps(pid)?;
     let mut parts = Vec::new();

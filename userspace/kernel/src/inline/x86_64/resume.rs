@@ -1,25 +1,26 @@
-//! System calls that the kernel ends with `EINTR` when their thread is stopped, and how they go on as if they had not been.
+//! Continues system calls that the kernel ends with `EINTR` when their thread is stopped, as if they had not been.
 //!
-//! Most waits are begun anew by the kernel itself after a stop. The few that are not are made to be like those, where they
-//! have no time limit: the program cannot tell, and a signal that comes meanwhile and has a handler ends them as ever. With a
-//! limit, beginning anew would prolong the wait by an unknown time, so the program gets the `EINTR`, as it does after SIGSTOP
-//! and SIGCONT.
+//! After a stop the kernel itself restarts most waits. The few that it does not restart are made to restart likewise,
+//! where they have no time limit: the program cannot see a difference, and a signal with a handler that comes meanwhile
+//! ends them as before. With a limit, a restart would prolong the wait by an unknown time, so the program gets the
+//! `EINTR`, as it does after SIGSTOP and SIGCONT.
 
 use super::ptrace::{self, Regs};
 
-/// What the kernel takes for "make the call anew, unless a handler runs first".
+/// Result that the kernel takes for "restart the call, unless a handler runs first".
 const ERESTARTNOHAND: i64 = -514;
 
-/// What becomes of the call that a thread was in.
+/// Outcome of the call that a thread was in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resumed {
-    /// It was in none that minds, or the call begins anew.
+    /// The thread was in no call that a stop ends, or the call restarts.
     Unnoticed,
-    /// It returns `EINTR`.
+    /// The call returns `EINTR`.
     CutShort,
 }
 
-/// Has a stopped thread, which takes no signal, begin its call anew if the stop has ended it and that can be.
+/// Makes a stopped thread with no pending signal restart its call, if the stop has ended the call and a
+/// restart is possible.
 pub fn resume(tid: u32) -> Resumed {
     let Ok(regs) = ptrace::registers(tid) else { return Resumed::Unnoticed };
     match limit(&regs) {
@@ -38,7 +39,7 @@ enum Limit {
     Some,
 }
 
-/// The time limit of a call that has just ended with `EINTR`; `None` where no call has.
+/// Time limit of a call that has just ended with `EINTR`; `None` if there was no such call.
 fn limit(regs: &Regs) -> Option<Limit> {
     const EXT_ARG: u64 = 1 << 3;
     let ended = (regs.orig_rax as i64) >= 0 && regs.rax as i64 == -i64::from(libc::EINTR);
@@ -50,7 +51,7 @@ fn limit(regs: &Regs) -> Option<Limit> {
         libc::SYS_rt_sigtimedwait => limit(regs.rdx != 0),
         libc::SYS_io_getevents => limit(regs.r8 != 0),
         libc::SYS_io_uring_enter => limit(regs.rsi != 0 || regs.r10 & EXT_ARG != 0),
-        // Of sockets only receiving with a time limit of the socket's ends; other calls begin anew by themselves.
+        // Of sockets only a receive with the socket's own time limit ends; other calls restart by themselves.
         _ => Limit::Some,
     })
 }

@@ -1,7 +1,8 @@
 //! Counting in rows: each belongs to one thread of one process, and to one lock where locks are told apart.
 //!
-//! A row is claimed by writing the lock and then the thread. Between the two it is nobody's: a signal handler that counts
-//! there claims another one, and whoever reads adds both. Since only its thread writes to it, counting needs no `lock`.
+//! A row is claimed by writing the lock and then the thread. Between the two writes it has no owner: a signal handler
+//! that counts then claims another row, and the reader adds both. Since only its thread writes to it, counting needs no
+//! `lock`.
 
 use binary::locate::{register::Reg, replaceable::Passing};
 
@@ -13,28 +14,28 @@ use super::{
     pad::{LOCK, Setting},
 };
 
-/// Odd and far from one another: they spread addresses of locks and of threads, and numbers of processes.
+/// Odd multipliers, far from one another: they spread addresses of locks and of threads, and numbers of processes.
 const SPREADING: [u32; 3] = [0x9e37_79b1, 0x85eb_ca6b, 0xc2b2_ae35];
-/// Bits of a place among the rows that are below the number of the row.
+/// Bits of an offset among the rows that are below the row number.
 const BELOW: u32 = ROW.ilog2();
 
-/// Bits of a place among the rows that say which one it is.
+/// Mask of the bits of an offset among the rows that select the row.
 fn within(setting: Setting) -> u32 {
     ((setting.layout.rows - 1) * ROW) as u32
 }
 
-/// Registers that are made use of besides those that every pad saves: `push %rdi; push %r8`.
+/// Saves registers that are used besides those that every pad saves: `push %rdi; push %r8`.
 pub fn save(code: &mut Code) {
     code.raw(&[0x57, 0x41, 0x50]);
 }
 
-/// `pop %r8; pop %rdi`
+/// Restores them: `pop %r8; pop %rdi`
 pub fn restore(code: &mut Code) {
     code.raw(&[0x41, 0x58, 0x5f]);
 }
 
-/// Counts in the row of the lock in `rdi` and the thread in `rax`, then goes to `done`; to `full` where there is none. The
-/// spin count is in `edx`. `rax`, `rcx`, `rsi`, `rdi` and `r8` may change.
+/// Counts in the row of the lock in `rdi` and the thread in `rax`, then goes to `done`; to `full` where no row is free.
+/// The spin count is in `edx`. `rax`, `rcx`, `rsi`, `rdi` and `r8` may change.
 pub fn count(code: &mut Code, passing: Passing, setting: Setting, full: Label, done: Label) {
     if word(passing).is_none() {
         // cmp $ROW_SPINS,%edx; jae full
@@ -54,7 +55,8 @@ pub fn count(code: &mut Code, passing: Passing, setting: Setting, full: Label, d
     code.branch(&[0xe9], done);
 }
 
-/// The number of this process, to `r8`, and shifted to `rcx`; to `full` when there are too many processes.
+/// Loads the number of this process into `r8`, and shifted into `rcx`; goes to `full` when there are
+/// too many processes.
 fn number(code: &mut Code, setting: Setting, full: Label) {
     let (look, known) = (code.label(), code.label());
     // mov number(%rip),%rcx; test %rcx,%rcx; jne known
@@ -66,11 +68,11 @@ fn number(code: &mut Code, setting: Setting, full: Label) {
     code.with(&[0x41, 0x81, 0xf8], MOST_PROCESSES as u32).branch(&[0x0f, 0x83], full);
 }
 
-/// Takes the next number for a process that has none; another thread may be faster, then this number is nobody's.
+/// Takes the next number for a process that has none; if another thread is faster, this number remains unused.
 fn newborn(code: &mut Code, setting: Setting, look: Label) {
     const BEYOND: u32 = 0xffff;
     let numbers = setting.layout.area() + NUMBERS;
-    // mov $1,%ecx; lock xadd %rcx,births(%rip); add $2,%rcx: the first number is not given to anybody.
+    // mov $1,%ecx; lock xadd %rcx,births(%rip); add $2,%rcx: the first number is reserved for the target.
     code.with(&[0xb9], 1).raw(&[LOCK]).to(&[0x48, 0x0f, 0xc1, 0x0d], numbers);
     code.raw(&[0x48, 0x83, 0xc1, 2]);
     // cmp $most,%rcx; jb +5; mov $beyond,%ecx
@@ -96,7 +98,8 @@ fn newborn(code: &mut Code, setting: Setting, look: Label) {
     code.branch(&[0xe9], look);
 }
 
-/// Where to look first, to `ecx`: from the lock in `rdi`, the number in `r8` and the thread in `rax`.
+/// Computes the offset of the first row to try, in `ecx`: from the lock in `rdi`, the number in `r8` and the
+/// thread in `rax`.
 fn first_place(code: &mut Code, setting: Setting) {
     let [lock, thread, process] = SPREADING;
     // imul $lock,%edi,%ecx; imul $process,%r8d,%r8d; add %r8d,%ecx
@@ -109,7 +112,7 @@ fn first_place(code: &mut Code, setting: Setting) {
     code.raw(&[0xc1, 0xe9, down as u8]).with(&[0x81, 0xe1], within(setting));
 }
 
-/// The row, to `rsi`.
+/// Finds the row; its address is in `rsi`.
 fn find(code: &mut Code, setting: Setting, full: Label) {
     let (look, same, next, claim, ours) =
         (code.label(), code.label(), code.label(), code.label(), code.label());

@@ -1,8 +1,8 @@
-//! Restartable sequences (`rseq(2)`): a thread that stands in one may not simply go on there later.
+//! Restartable sequences (`rseq(2)`): a thread that is stopped inside of one may not simply continue there later.
 //!
-//! The kernel has a thread that was stopped inside of one begin it anew. If the thread is made to do something else first,
-//! the kernel sees it elsewhere and only forgets the sequence; put back into the middle, it would go on as if nothing had
-//! interrupted it. So the sequence is aborted first, as the kernel would: a stop is a reason to.
+//! The kernel restarts the sequence of a thread that was stopped inside of it. If the thread is made to execute other
+//! code first, the kernel sees it elsewhere and only forgets the sequence; put back into the middle, the thread would
+//! continue as if it had not been interrupted. So the sequence is aborted first, as the kernel does after any stop.
 
 use std::io;
 
@@ -11,15 +11,15 @@ use super::{
     ptrace::{self, Regs, Restartable},
 };
 
-/// Where `struct rseq` has the address of the sequence.
+/// Offset of the address of the sequence in `struct rseq`.
 const CURRENT: u64 = 8;
-/// Bytes of `struct rseq_cs`: version and flags, beginning, length, where to go on if it is aborted.
+/// Size of `struct rseq_cs`: version and flags, beginning, length, abort address.
 const DESCRIPTOR: usize = 32;
 
-/// Where a stopped thread stands once it has left the sequence that it may be in: the registers that it goes on with. `None`
-/// where that cannot be told.
+/// Registers with which a stopped thread continues once it has left the sequence that it may be in. `None` where that
+/// cannot be determined.
 pub fn left(tid: u32, memory: &Memory, regs: Regs) -> io::Result<Option<Regs>> {
-    // No sequence makes calls: the kernel kills a thread that does.
+    // No sequence makes system calls: the kernel kills a thread that does.
     if (regs.orig_rax as i64) >= 0 {
         return Ok(Some(regs));
     }
@@ -58,7 +58,7 @@ fn begin_anew(descriptor: &[u8], rip: u64) -> Where {
     }
 }
 
-/// Whether the signature stands before the code that the sequence is aborted to: the kernel goes nowhere else.
+/// True if the signature stands in front of the abort address: otherwise the kernel does not go there.
 fn is_signed(memory: &Memory, abort: u64, told: Restartable) -> io::Result<bool> {
     Ok(memory.bytes(abort.wrapping_sub(4), 4)? == told.signature.to_le_bytes())
 }

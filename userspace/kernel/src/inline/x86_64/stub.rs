@@ -1,5 +1,5 @@
-//! The code that a target executes once, to make the memory for its counters: whatever becomes of the tool, it runs to
-//! its end.
+//! The code that a target executes once, to create the memory for its counters: it runs to its end even if the tool is
+//! killed.
 
 use binary::locate::register::Reg;
 
@@ -8,24 +8,24 @@ use super::{
     layout::{Layout, PAGE},
 };
 
-/// The code and the places at which the tool has something to do.
+/// The code, and the addresses at which the tool acts.
 pub struct Stub {
-    /// To be executed.
+    /// Bytes to be executed.
     pub bytes: Vec<u8>,
-    /// Its address.
+    /// Address of the first instruction.
     pub entry: u64,
-    /// After each of these system calls, the result is looked at.
+    /// System calls whose result is checked: address behind each, and its name.
     pub results: Vec<(u64, &'static str)>,
-    /// The shared memory has a descriptor now, in `rax`; it is empty still.
+    /// Address at which the shared memory has a descriptor, in `rax`; it is still empty.
     pub shared: u64,
-    /// All is done; next is the return.
+    /// Address behind the last call; the return follows.
     pub end: u64,
 }
 
 const FD: Reg = Reg::R15;
 const ARGUMENTS: [Reg; 6] = [Reg::Rdi, Reg::Rsi, Reg::Rdx, Reg::R10, Reg::R8, Reg::R9];
 
-/// Puts it together.
+/// Generates the code.
 pub fn stub(entry: u64, layout: Layout) -> Stub {
     let mut code = Code::at(entry);
     let mut results = Vec::new();
@@ -47,8 +47,8 @@ pub fn stub(entry: u64, layout: Layout) -> Stub {
         &[Some(layout.number()), Some(PAGE), Some(libc::MADV_WIPEONFORK as u64)],
     );
     results.push((code.here(), "having memory wiped on fork"));
-    // The tool makes it as large as it has to be, under its own limits. If the tool is killed first it stays empty, and so
-    // does what is mapped next: no jump leads to what counts there.
+    // The tool resizes the memory, under its own limits. If the tool is killed first, the memory stays empty, and so
+    // does the mapping that follows: no jump leads to the code that counts there.
     let how = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     call(&mut code, libc::SYS_memfd_create, &[Some(name_at), Some(how.into())]);
     let shared_made = code.here();
@@ -67,7 +67,7 @@ pub fn stub(entry: u64, layout: Layout) -> Stub {
     Stub { bytes: code.finish(), entry, results, shared: shared_made, end }
 }
 
-/// A system call; `None` among its arguments is the descriptor.
+/// Generates a system call; `None` among its arguments is the descriptor.
 fn call(code: &mut Code, number: libc::c_long, arguments: &[Option<u64>]) {
     for (register, argument) in ARGUMENTS.into_iter().zip(arguments) {
         match argument {
@@ -78,5 +78,5 @@ fn call(code: &mut Code, number: libc::c_long, arguments: &[Option<u64>]) {
     code.with(&[0xb8], number as u32).raw(&[0x0f, 0x05]);
 }
 
-/// What the shared memory is called, as it stands before the code.
+/// Name of the shared memory, as it stands in front of the code.
 pub const NAME: [u8; 16] = *b"pulse-trace\0\0\0\0\0";

@@ -71,7 +71,7 @@ pub struct Environment {
     /// Share of the CPU time that went to programs which had nothing to do with it, percent.
     #[serde(default)]
     pub others_percent: Option<f64>,
-    /// Share of the time in which somebody waited for a CPU, percent; null where the kernel does not tell.
+    /// Share of the time in which a thread waited for a CPU, percent; null where the kernel does not tell.
     #[serde(default)]
     pub pressure_percent: Option<f64>,
     /// How often CPUs were slowed down because of their temperature; null where the kernel does not tell.

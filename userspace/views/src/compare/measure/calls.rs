@@ -1,4 +1,4 @@
-//! System calls.
+//! Measures of system calls.
 
 use std::collections::BTreeMap;
 

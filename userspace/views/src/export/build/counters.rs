@@ -1,4 +1,4 @@
-//! Performance counters.
+//! Export of performance counters.
 
 use std::collections::BTreeMap;
 

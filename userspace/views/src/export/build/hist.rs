@@ -1,4 +1,4 @@
-//! Distributions.
+//! Export of distributions.
 
 use model::hist;
 use pulse_trace_common::hist::{self as geometry, MAX_RELATIVE_ERROR};

@@ -20,7 +20,7 @@ pub fn inline(kind: InlineKind, seen: &inline::Inline) -> Inline {
     }
 }
 
-/// What it took.
+/// Cost of the counters inside of processes.
 pub fn cost(cost: &inline::InlineCost) -> InlineCost {
     let &inline::InlineCost { put_in_ns, taken_out_ns, programs, late, late_cpu_ns, left_alone } = cost;
     InlineCost { put_in_ns, taken_out_ns, programs, late, late_cpu_ns, left_alone }

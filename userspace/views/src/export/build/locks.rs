@@ -47,7 +47,7 @@ fn futex(header: &Header, key: &(LockPlace, u64, String), stats: &FutexStats, lo
     }
 }
 
-/// One mutex.
+/// Exports one mutex.
 pub fn mutex((place, address): &(LockPlace, u64), mutex: &session::Mutex) -> Mutex {
     let stats = &mutex.stats;
     let spins = mutex.kind.is_none_or(locks::MutexKind::spins) && mutex.counts_spins();

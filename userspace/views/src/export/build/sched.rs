@@ -1,4 +1,4 @@
-//! Scheduling.
+//! Export of scheduling data.
 
 use std::cmp::Reverse;
 

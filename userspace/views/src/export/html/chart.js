@@ -11,7 +11,10 @@ function steps(hist) {
   return hist.buckets.map(([low, high, n]) => {
     const from = below / total;
     below += n;
-    return { low: Math.max(low, 0.5), high: Math.max(Math.min(high, hist.max + 1), low + 0.5, 1), from, to: below / total };
+    return {
+      low: Math.max(low, 0.5), high: Math.max(Math.min(high, hist.max + 1), low + 0.5, 1),
+      from, to: below / total,
+    };
   });
 }
 
@@ -45,7 +48,9 @@ function frame(width, x, y) {
     if (px(value) - last < 42) continue;
     last = px(value);
     const end = px(value) > box.right - 14;
-    root.append(svg("text", { x: end ? width : px(value), y: height - 8, "text-anchor": end ? "end" : "middle" }, text));
+    root.append(svg("text", {
+      x: end ? width : px(value), y: height - 8, "text-anchor": end ? "end" : "middle",
+    }, text));
   }
   for (const [value, text] of y.ticks) {
     root.append(svg("line", { class: "grid", x1: box.left, x2: box.right, y1: py(value), y2: py(value) }));
@@ -75,16 +80,22 @@ const labelled = (axis, write) => ({ ...axis, ticks: axis.ticks.map(([value]) =>
 const tidy = (write) => (value) => write(value).replace(/\.0+(?=\D|$)/, "").replace(/(\.\d)0(?=\D)/, "$1");
 
 function draw(plot, points, at) {
-  plot.root.append(svg("polyline", { class: "line", points: points.map((it) => it.map((n) => n.toFixed(1)).join(",")).join(" "),
+  plot.root.append(svg("polyline", {
+    class: "line", points: points.map((it) => it.map((n) => n.toFixed(1)).join(",")).join(" "),
     stroke: `var(--s${at % COLOURS})`, "stroke-dasharray": DASHES[Math.floor(at / 2) % DASHES.length] }));
 }
 
 function cumulative(width, series, write) {
-  const shares = { from: 0, to: 1, at: (value) => value, ticks: [0, 0.25, 0.5, 0.75, 1].map((it) => [it, it * 100 + " %"]) };
+  const shares = {
+    from: 0, to: 1, at: (value) => value, ticks: [0, 0.25, 0.5, 0.75, 1].map((it) => [it, it * 100 + " %"]),
+  };
   const plot = frame(width, labelled(logAxis(series.map((it) => it.hist), 8), tidy(write)), shares);
   series.forEach(({ hist, colour }) => {
     const points = [[plot.px(Math.max(hist.min, 1)), plot.py(0)]];
-    for (const step of steps(hist)) points.push([plot.px(Math.max(step.low, hist.min)), plot.py(step.from)], [plot.px(Math.min(step.high, Math.max(hist.max, 1))), plot.py(step.to)]);
+    for (const step of steps(hist)) points.push(
+      [plot.px(Math.max(step.low, hist.min)), plot.py(step.from)],
+      [plot.px(Math.min(step.high, Math.max(hist.max, 1))), plot.py(step.to)],
+    );
     points.push([plot.box.right, plot.py(1)]);
     draw(plot, points, colour);
   });
@@ -93,7 +104,8 @@ function cumulative(width, series, write) {
 
 function percentiles(width, series, write) {
   const deepest = Math.max(...series.map((it) => it.hist.count));
-  const ticks = SHARES.filter((share) => share === 0 || 1 / (1 - share) <= deepest * 1.01).map((it) => [it, it === 0 ? "0" : String(+(it * 100).toFixed(4))]);
+  const ticks = SHARES.filter((share) => share === 0 || 1 / (1 - share) <= deepest * 1.01)
+    .map((it) => [it, it === 0 ? "0" : String(+(it * 100).toFixed(4))]);
   const shares = { from: 0, to: Math.min(7, Math.max(1, Math.log10(deepest))), at: NINES, ticks };
   const plot = frame(width, shares, labelled(logAxis(series.map((it) => it.hist), 6), tidy(write)));
   series.forEach(({ hist, colour }) => {
@@ -101,7 +113,10 @@ function percentiles(width, series, write) {
     for (const step of steps(hist)) {
       const value = Math.min(Math.max((step.low + step.high) / 2, hist.min), hist.max);
       const to = Math.min(NINES(step.to), Math.max(1, Math.log10(hist.count)), shares.to);
-      points.push([plot.px(step.from), plot.py(value)], [plot.box.left + to / shares.to * (plot.box.right - plot.box.left), plot.py(value)]);
+      points.push(
+        [plot.px(step.from), plot.py(value)],
+        [plot.box.left + to / shares.to * (plot.box.right - plot.box.left), plot.py(value)],
+      );
     }
     draw(plot, points, colour);
   });

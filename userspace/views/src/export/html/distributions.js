@@ -2,7 +2,9 @@
 
 /** series: [{label, hist, colour}], in the order of the legend; write: how values are written; what: what they are. */
 function distributions(list, write, what) {
-  const figures = [`Share of values up to a ${what} (cumulative)`, `The ${what} at each percentile (the tail drawn large)`].map((caption) =>
+  const figures = [
+    `Share of values up to a ${what} (cumulative)`, `The ${what} at each percentile (the tail drawn large)`,
+  ].map((caption) =>
     el("figure", {}, el("figcaption", {}, caption), el("div", {})));
   const legend = el("div", {});
   const node = el("div", {}, el("div", { class: "charts" }, figures), legend);
@@ -22,7 +24,8 @@ function distributions(list, write, what) {
       tell("\u2264 " + write(value), (hist) => percent(shareBelow(hist, value) * 100));
     } else {
       const share = 1 - 10 ** -where;
-      tell("p" + +(share * 100).toFixed(3), (hist) => hist.count * (1 - share) >= 0.999 ? write(valueAt(hist, share)) : "too few");
+      tell("p" + +(share * 100).toFixed(3),
+        (hist) => hist.count * (1 - share) >= 0.999 ? write(valueAt(hist, share)) : "too few");
     }
   }
 
@@ -34,12 +37,15 @@ function distributions(list, write, what) {
   function describe() {
     const names = ["count", "mean", "p50", "p90", "p99", "p999", "max"];
     const titles = ["count", "mean", "p50", "p90", "p99", "p99.9", "max"];
-    const head = el("tr", {}, el("th", { class: "name" }, "distribution"), titles.map((it) => el("th", {}, it)), el("th", { class: "here" }, "at the pointer"));
+    const head = el("tr", {}, el("th", { class: "name" }, "distribution"),
+      titles.map((it) => el("th", {}, it)), el("th", { class: "here" }, "at the pointer"));
     const rows = series.map(({ label, hist, colour }) => el("tr", { "data-k": label },
       el("td", { class: "name", title: clean(label) }, swatchLine(colour), clean(label)),
-      names.map((name) => el("td", { "data-f": name, "data-v": hist[name] }, (name === "count" ? count : write)(hist[name]) ?? "\u2013")),
+      names.map((name) => el("td", { "data-f": name, "data-v": hist[name] },
+        (name === "count" ? count : write)(hist[name]) ?? "\u2013")),
       el("td", { class: "here soft" }, "")));
-    legend.replaceChildren(el("div", { class: "wide" }, el("table", { class: "legend-table" }, el("thead", {}, head), el("tbody", {}, rows))));
+    legend.replaceChildren(el("div", { class: "wide" },
+      el("table", { class: "legend-table" }, el("thead", {}, head), el("tbody", {}, rows))));
   }
 
   function redraw() {
@@ -54,7 +60,8 @@ function distributions(list, write, what) {
       plot.span = kind === 0 ? [axis.from, axis.to] : [0, Math.min(7, Math.max(1, Math.log10(deepest)))];
       plot.line = svg("line", { class: "cursor", y1: plot.box.top, y2: plot.box.bottom, visibility: "hidden" });
       plot.root.append(plot.line);
-      plot.root.setAttribute("aria-label", figures[kind].firstElementChild.textContent + ": " + series.map((it) => clean(it.label)).join(", "));
+      plot.root.setAttribute("aria-label",
+        figures[kind].firstElementChild.textContent + ": " + series.map((it) => clean(it.label)).join(", "));
       plot.root.addEventListener("pointermove", (event) => under(plot, kind, event));
       holder.replaceChildren(plot.root);
     });

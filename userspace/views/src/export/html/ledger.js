@@ -29,12 +29,14 @@ const CLASSES = [
 ];
 
 function ledgerTable(ledger, counted = true) {
-  const rows = !counted ? [] : [{ cells: [cell("counted", "0"), cell("system calls in the numbers"), number(ledger.counted, count)] }];
+  const rows = !counted ? []
+    : [{ cells: [cell("counted", "0"), cell("system calls in the numbers"), number(ledger.counted, count)] }];
   CLASSES.forEach(([name, meaning, word], at) => Object.entries(ledger[name]).forEach(([slot, n]) =>
     rows.push({ key: slot, cells: [
       cell(word || name, String(at + 1)), cell(clean(slot.replaceAll("_", " ")) + ": " + meaning), number(n, count),
     ] })));
-  return table([{ title: "class", name: true }, { title: "slot", name: true }, { title: "events" }], rows.reverse(), { sort: 2, rows: 20 }).node;
+  return table([{ title: "class", name: true }, { title: "slot", name: true }, { title: "events" }],
+    rows.reverse(), { sort: 2, rows: 20 }).node;
 }
 
 function showLedger(ledger, said, counted = true) {
@@ -45,10 +47,13 @@ function showLedger(ledger, said, counted = true) {
 function showEnvironment(data) {
   const { overhead, host, session } = data;
   const ofCpu = (value) => (value === null ? null : percent(value) + " of a CPU");
-  const rows = overhead.programs.map((program) => ({ cells: [cell(clean(program.name)), number(program.events, count), number(program.ns_per_event, time),
-    number(program.cpu_percent, (value) => value === null ? null : value.toFixed(3) + " %"), number(program.missed, count)] }));
+  const rows = overhead.programs.map((program) => ({ cells: [
+    cell(clean(program.name)), number(program.events, count), number(program.ns_per_event, time),
+    number(program.cpu_percent, (value) => value === null ? null : value.toFixed(3) + " %"),
+    number(program.missed, count)] }));
   section("Environment and cost", facts([
-    ["kernel", host.kernel], ["architecture", host.arch], ["CPUs", String(host.cpus)], ["clock", host.clock], ["tool", `${data.tool.name} ${data.tool.version}`],
+    ["kernel", host.kernel], ["architecture", host.arch], ["CPUs", String(host.cpus)], ["clock", host.clock],
+    ["tool", `${data.tool.name} ${data.tool.version}`],
     ["probes", session.probes.join(", ")], ["tracing takes", ofCpu(overhead.cpu_percent)],
     ["of it in system calls of the targets", ofCpu(overhead.target_calls_percent)],
     ["in those of all other processes", ofCpu(overhead.other_calls_percent)],
@@ -56,5 +61,8 @@ function showEnvironment(data) {
     ["memory in the kernel", bytes(overhead.kernel_bytes)],
     ["slow-down by traps", overhead.slowdown_estimate === null ? null : digits(overhead.slowdown_estimate) + " times"],
   ]), el("p", { class: "mono small" }, clean(session.command.join(" "))),
-  el("h3", {}, "Programs in the kernel"), table([{ title: "program", name: true }, { title: "runs sampled" }, { title: "per run" }, { title: "of a CPU" }, { title: "left out" }], rows, { sort: 3, rows: 20 }).node);
+  el("h3", {}, "Programs in the kernel"), table([
+    { title: "program", name: true }, { title: "runs sampled" }, { title: "per run" }, { title: "of a CPU" },
+    { title: "left out" },
+  ], rows, { sort: 3, rows: 20 }).node);
 }

@@ -1,5 +1,5 @@
-//! A session or a comparison as one HTML file that needs no network: the page's data are the JSON export itself, and its
-//! script draws tables and plots from them.
+//! A session or a comparison as one HTML file that needs no network: the page's data are the JSON export itself, and
+//! its script draws tables and plots from them.
 //!
 //! Nothing of the data is ever markup: it stands in a script element of type JSON, in which `<` is spelled out, and the
 //! script only makes text nodes of it.
@@ -30,8 +30,8 @@ const SCRIPTS: [&str; 11] = [
 /// A page is to be mailed and to open at once: larger ones leave details out, and say so.
 pub const LARGEST: usize = 2_000_000;
 
-/// The page of an export: a session's or a comparison's, as its schema tells. What stands out and remarks on what is not
-/// there stand at its top.
+/// The page of an export: a session's or a comparison's, as its schema tells. Findings, and remarks on data that is not
+/// there, stand at its top.
 #[must_use]
 pub fn page(json: &str, findings: &[String], remarks: &[String]) -> String {
     let list = |texts: &[String]| serde_json::to_string(texts).unwrap_or_else(|_| "[]".to_owned());
@@ -53,11 +53,11 @@ pub fn page(json: &str, findings: &[String], remarks: &[String]) -> String {
     page + rest
 }
 
-/// The page of a session, below what stands out in it. Where it would be too large, threads are left out first, then the processes with the least
-/// time in system calls.
+/// The page of a session, below its findings. Where it would be too large, threads are left out first, then the
+/// processes with the least time in system calls.
 ///
 /// # Errors
-/// When the session cannot be written as JSON.
+/// If the session cannot be written as JSON.
 pub fn session(session: &Session, findings: &[String]) -> Result<String, serde_json::Error> {
     let whole = page(&text(session)?, findings, &[]);
     if whole.len() <= LARGEST {

@@ -19,12 +19,16 @@ function showSession(data) {
   document.querySelector("header").append(facts([
     ["traced for", time(data.session.duration_ns), data.session.duration_ns],
     ["system calls", counted(data) ? count(data.ledger.counted) : null, data.ledger.counted],
-    ["failed", counted(data) ? count(calls.reduce((sum, call) => sum + Object.values(call.errors).reduce((a, b) => a + b, 0), 0)) : null],
+    ["failed", counted(data)
+      ? count(calls.reduce((sum, call) => sum + Object.values(call.errors).reduce((a, b) => a + b, 0), 0)) : null],
     ["context switches", count(data.ledger.events.context_switches)],
-    ["cost of tracing", data.overhead.cpu_percent === null ? null : percent(data.overhead.cpu_percent) + " of a CPU", data.overhead.cpu_percent],
+    ["cost of tracing", data.overhead.cpu_percent === null ? null : percent(data.overhead.cpu_percent) + " of a CPU",
+      data.overhead.cpu_percent],
     ["started", date(data.session.start_unix_ns)],
   ]));
-  if (!data.session.finished) document.querySelector("header").append(...notes(["The recording ends early: numbers are complete up to its last whole frame."], "bad"));
+  if (!data.session.finished) document.querySelector("header").append(
+    ...notes(["The recording ends early: numbers are complete up to its last whole frame."], "bad"),
+  );
   const pool = series(data);
   if (pool.length) showDistributions(pool);
   showBudgets(all);
@@ -42,7 +46,9 @@ function series(data) {
   const list = [];
   const several = data.processes.length > 1;
   const add = (of, name, hist, kind) => {
-    if (hist && hist.count > 0) list.push({ name, key: `${IDENTITY(of)}/${name}`, label: several ? `${name} \u00b7 ${IDENTITY(of)}` : name, hist, kind });
+    if (hist && hist.count > 0) list.push({
+      name, key: `${IDENTITY(of)}/${name}`, label: several ? `${name} \u00b7 ${IDENTITY(of)}` : name, hist, kind,
+    });
   };
   for (const it of data.processes) {
     it.syscalls.forEach((call) => add(it, call.name, call.latency, "calls"));
@@ -67,7 +73,10 @@ function showDistributions(pool) {
     else if (chosen.size < COLOURS) chosen.set(entry, place());
     update();
   };
-  const columns = [{ title: "distribution", name: true }, { title: "of", name: true }, { title: "count" }, { title: "total" }, { title: "p50" }, { title: "p99" }, { title: "max" }];
+  const columns = [
+    { title: "distribution", name: true }, { title: "of", name: true }, { title: "count" }, { title: "total" },
+    { title: "p50" }, { title: "p99" }, { title: "max" },
+  ];
   const kinds = { calls: "system call", sched: "scheduling", locks: "lock" };
   const rows = pool.map((entry) => ({
     key: entry.key, pick: () => toggle(entry), on: () => chosen.has(entry),
@@ -75,8 +84,9 @@ function showDistributions(pool) {
       number(entry.hist.p50, time), number(entry.hist.p99, time), number(entry.hist.max, time)],
   }));
   const list = table(columns, rows, { sort: 3, rows: 8 });
-  section("Distributions", plots.node, el("details", { open: pool.length <= 8 ? "" : null }, el("summary", {}, `Choose among ${pool.length} distributions (up to ${COLOURS} at once)`), list.node));
-  // Calls are what a page is opened for; where nobody calls, whatever there is.
+  section("Distributions", plots.node, el("details", { open: pool.length <= 8 ? "" : null },
+    el("summary", {}, `Choose among ${pool.length} distributions (up to ${COLOURS} at once)`), list.node));
+  // Calls are the main content of a page; a session without any begins with the distributions that it has.
   const calls = pool.filter((entry) => entry.kind === "calls");
   // One of each kind of call: the same call of many processes would hide the others.
   const names = new Set();
@@ -87,7 +97,10 @@ function showDistributions(pool) {
 }
 
 function mark(entry, chosen) {
-  return { text: clean(entry.label), value: entry.label, node: () => el("span", {}, chosen.has(entry) ? swatchLine(chosen.get(entry)) : "+ ", clean(entry.label)) };
+  return {
+    text: clean(entry.label), value: entry.label,
+    node: () => el("span", {}, chosen.has(entry) ? swatchLine(chosen.get(entry)) : "+ ", clean(entry.label)),
+  };
 }
 
 const PARTS = [
@@ -97,7 +110,10 @@ const PARTS = [
 
 /** The parts of a budget: blocked time by call, the largest ones apart. */
 function budgetParts(budget) {
-  const values = { user: budget.user_ns, kernel: budget.kernel_ns, woken: budget.run_queue_ns.woken, preempted: budget.run_queue_ns.preempted };
+  const values = {
+    user: budget.user_ns, kernel: budget.kernel_ns,
+    woken: budget.run_queue_ns.woken, preempted: budget.run_queue_ns.preempted,
+  };
   const parts = PARTS.map(([key, name, colour]) => ({ key, name, value: values[key], colour }));
   const blocked = budget.blocked.reduce((sum, it) => sum + it.ns, 0);
   parts.push({ key: "blocked", name: "blocked", value: blocked, colour: "blocked" });
@@ -109,7 +125,9 @@ function budgetParts(budget) {
 function showBudgets(all) {
   const some = all.filter((it) => it.sched);
   if (!some.length) return;
-  const rows = some.map((it) => ({ key: IDENTITY(it), label: IDENTITY(it), sum: it.sched.budget.wall_ns, parts: budgetParts(it.sched.budget) }));
+  const rows = some.map((it) => ({
+    key: IDENTITY(it), label: IDENTITY(it), sum: it.sched.budget.wall_ns, parts: budgetParts(it.sched.budget),
+  }));
   const busy = rows.map((row) => ({ ...row, parts: row.parts.filter((part) => part.key !== "blocked") }))
     .map((row) => ({ ...row, sum: row.parts.reduce((sum, part) => sum + part.value, 0) }));
   const draw = (list, own) => stacks(list.slice().sort((a, b) => b.sum - a.sum).slice(0, 30), time, own);
@@ -120,13 +138,16 @@ function showBudgets(all) {
     el("h3", {}, "All time of all threads"), draw(rows, true),
     el("h3", {}, "Without blocked time, to one scale"), draw(busy, false),
     el("h3", {}, "Blocked in"),
-    table([{ title: "process", name: true }, { title: "place", name: true }, { title: "times" }, { title: "time" }], places, { sort: 3, rows: 8 }).node);
+    table([{ title: "process", name: true }, { title: "place", name: true }, { title: "times" }, { title: "time" }],
+      places, { sort: 3, rows: 8 }).node);
 }
 
 const share = (value) => (value === null ? null : percent(Math.min(value, 1) * 100));
 
 function showCalls(all) {
-  const columns = [{ title: "system call", name: true }, { title: "process", name: true }, { title: "calls" }, { title: "errors", name: true }, { title: "total" },
+  const columns = [
+    { title: "system call", name: true }, { title: "process", name: true }, { title: "calls" },
+    { title: "errors", name: true }, { title: "total" },
     { title: "blocked" }, { title: "queued" }, { title: "mean" },
     { title: "p50" }, { title: "p90" }, { title: "p99" }, { title: "p99.9" }, { title: "max" }];
   const rows = all.flatMap((it) => it.syscalls.map((call) => {
@@ -155,29 +176,48 @@ function wakerName(waker) {
 function showScheduling(all) {
   const some = all.filter((it) => it.sched);
   if (!some.length) return;
-  const rows = some.map((it) => ({ key: IDENTITY(it), cells: [cell(clean(IDENTITY(it))), number(it.sched.switches_voluntary, count), number(it.sched.switches_involuntary, count),
-    number(it.sched.migrations, count), number(it.sched.wakeup_to_run.p50, time), number(it.sched.wakeup_to_run.p99, time), number(it.sched.wakeup_to_run.max, time)] }));
-  const head = [{ title: "process", name: true }, { title: "gave up the CPU" }, { title: "lost it" }, { title: "migrations" }, { title: "wait p50" }, { title: "wait p99" }, { title: "wait max" }];
+  const rows = some.map((it) => ({ key: IDENTITY(it), cells: [
+    cell(clean(IDENTITY(it))), number(it.sched.switches_voluntary, count),
+    number(it.sched.switches_involuntary, count),
+    number(it.sched.migrations, count), number(it.sched.wakeup_to_run.p50, time),
+    number(it.sched.wakeup_to_run.p99, time), number(it.sched.wakeup_to_run.max, time)] }));
+  const head = [
+    { title: "process", name: true }, { title: "gave up the CPU" }, { title: "lost it" }, { title: "migrations" },
+    { title: "wait p50" }, { title: "wait p99" }, { title: "wait max" },
+  ];
   const wakers = some.flatMap((it) => it.sched.wakers.map((waker) => ({
     cells: [cell(clean(IDENTITY(it))), cell(wakerName(waker)),
-      number(waker.count, count), number(waker.latency.p50, time), number(waker.latency.p99, time), number(waker.latency.max, time)],
+      number(waker.count, count), number(waker.latency.p50, time), number(waker.latency.p99, time),
+      number(waker.latency.max, time)],
   })));
   const section_ = section("Scheduling", table(head, rows, { sort: 1, rows: 10 }).node);
   if (wakers.length) section_.append(el("h3", {}, "Who woke whom, and how long that took to run"),
-    table([{ title: "woken", name: true }, { title: "by", name: true }, { title: "wakeups" }, { title: "p50" }, { title: "p99" }, { title: "max" }], wakers, { sort: 2, rows: 10 }).node);
+    table([
+      { title: "woken", name: true }, { title: "by", name: true }, { title: "wakeups" }, { title: "p50" },
+      { title: "p99" }, { title: "max" },
+    ], wakers, { sort: 2, rows: 10 }).node);
 }
 
 function showCounters(all) {
   const skip = ["counted_share", "not_supported", "refused", "with_children"];
   const some = all.filter((it) => it.counters);
   if (!some.length) return;
-  const names = Object.keys(some[0].counters).filter((name) => !skip.includes(name) && some.some((it) => it.counters[name] !== null && it.counters[name] !== undefined));
-  const columns = [{ title: "process", name: true }, ...names.map((name) => ({ title: name.replace(/_ns$/, "").replaceAll("_", " ") }))];
-  const rows = some.map((it) => ({ cells: [cell(clean(IDENTITY(it))), ...names.map((name) => number(it.counters[name] ?? null, name.endsWith("_ns") ? time : count))] }));
-  const missing = new Map(some.flatMap((it) => [...Object.entries(it.counters.not_supported), ...Object.entries(it.counters.refused)]));
+  const names = Object.keys(some[0].counters).filter((name) => !skip.includes(name)
+    && some.some((it) => it.counters[name] !== null && it.counters[name] !== undefined));
+  const columns = [
+    { title: "process", name: true },
+    ...names.map((name) => ({ title: name.replace(/_ns$/, "").replaceAll("_", " ") })),
+  ];
+  const rows = some.map((it) => ({ cells: [
+    cell(clean(IDENTITY(it))),
+    ...names.map((name) => number(it.counters[name] ?? null, name.endsWith("_ns") ? time : count)),
+  ] }));
+  const missing = new Map(some.flatMap((it) =>
+    [...Object.entries(it.counters.not_supported), ...Object.entries(it.counters.refused)]));
   const why = new Map();
   for (const [name, cause] of missing) why.set(cause, [...(why.get(cause) || []), name.replaceAll("_", " ")]);
-  section("Counters", table(columns, rows, { sort: 1 }).node, notes([...why].map(([cause, list]) => `Not counted: ${list.join(", ")}: ${cause}`)));
+  section("Counters", table(columns, rows, { sort: 1 }).node,
+    notes([...why].map(([cause, list]) => `Not counted: ${list.join(", ")}: ${cause}`)));
 }
 
 /** How it ended; of [others] some live and some have ended. */
@@ -188,7 +228,12 @@ function ending(it) {
 }
 
 function showProcesses(all, counted) {
-  const rows = all.map((it) => ({ cells: [cell(clean(IDENTITY(it)), it.pid), number(it.threads, count), number(counted ? it.syscalls.reduce((sum, call) => sum + call.count, 0) : null, count),
+  const rows = all.map((it) => ({ cells: [
+    cell(clean(IDENTITY(it)), it.pid), number(it.threads, count),
+    number(counted ? it.syscalls.reduce((sum, call) => sum + call.count, 0) : null, count),
     cell(it.parent === null ? null : String(it.parent), it.parent), cell(ending(it))] }));
-  section("Processes", table([{ title: "process", name: true }, { title: "threads" }, { title: "calls" }, { title: "parent" }, { title: "end", name: true }], rows, { sort: 2, rows: 10 }).node);
+  section("Processes", table([
+    { title: "process", name: true }, { title: "threads" }, { title: "calls" }, { title: "parent" },
+    { title: "end", name: true },
+  ], rows, { sort: 2, rows: 10 }).node);
 }

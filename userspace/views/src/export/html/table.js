@@ -15,7 +15,9 @@ function table(columns, rows, options) {
   const state = { by: options.sort, down: !options.up, filter: "", all: false };
   const shown = options.rows || 12;
   const body = el("tbody", {});
-  const heads = columns.map((column, at) => el("th", { scope: "col", class: column.name ? "name" : null, title: column.hint },
+  const heads = columns.map((column, at) => el("th", {
+    scope: "col", class: column.name ? "name" : null, title: column.hint,
+  },
     el("button", { type: "button", onclick: () => sort(at) }, column.title)));
   const more = el("button", { type: "button", onclick: () => { state.all = !state.all; draw(); } });
   const filter = el("input", { type: "search", placeholder: "filter", "aria-label": "filter", oninput: (event) => {
@@ -30,7 +32,8 @@ function table(columns, rows, options) {
   }
 
   function ordered() {
-    const kept = rows.filter((row) => !state.filter || row.cells.some((it) => it.text && it.text.toLowerCase().includes(state.filter)));
+    const kept = rows.filter((row) =>
+      !state.filter || row.cells.some((it) => it.text && it.text.toLowerCase().includes(state.filter)));
     const sign = state.down ? -1 : 1;
     return kept.sort((left, right) => {
       const [a, b] = [left.cells[state.by].value, right.cells[state.by].value];
@@ -41,9 +44,14 @@ function table(columns, rows, options) {
   }
 
   function line(row) {
-    const cells = row.cells.map((it, at) => el("td", { class: columns[at].name ? "name" : null, "data-v": it.raw, title: columns[at].name ? it.text : null },
+    const cells = row.cells.map((it, at) => el("td", {
+      class: columns[at].name ? "name" : null, "data-v": it.raw, title: columns[at].name ? it.text : null,
+    },
       it.node ? it.node() : it.text === null ? el("span", { class: "none" }, "\u2013") : it.text));
-    const pick = row.pick && { class: "pick", "aria-selected": row.on && row.on() ? "true" : "false", onclick: () => { row.pick(); draw(); } };
+    const pick = row.pick && {
+      class: "pick", "aria-selected": row.on && row.on() ? "true" : "false",
+      onclick: () => { row.pick(); draw(); },
+    };
     return el("tr", { ...pick, "data-k": row.key }, cells);
   }
 

@@ -1,4 +1,4 @@
-//! What the page holds; what a browser makes of it stands in `tests/page`.
+//! Tests of the page's contents; those of its display in a browser stand in `tests/page`.
 
 use model::synthetic::{self, Shape};
 

@@ -75,10 +75,10 @@ pub struct Overhead {
     /// What those probes were allowed to cost; null where there was none.
     #[serde(default)]
     pub budget: Option<CostBudget>,
-    /// Of how many equal parts of the time one was looked at for how long mutexes are held; null where nobody asked.
+    /// Of how many equal parts of the time one was looked at for how long mutexes are held; null where that was not asked for.
     #[serde(default)]
     pub hold_one_in: Option<u32>,
-    /// Counters inside of processes; null where nobody asked for them.
+    /// Counters inside of processes; null where they were not asked for.
     #[serde(default)]
     pub inline: Option<InlineCost>,
 }

@@ -38,7 +38,7 @@ pub struct Futex {
     pub wakes: u64,
     /// Waiters that they woke.
     pub waiters_woken: u64,
-    /// Calls that wake and found nobody.
+    /// Calls that wake and found no waiter.
     pub wakes_in_vain: u64,
     /// First call, ns since 1970.
     pub first_unix_ns: Option<u64>,
@@ -48,7 +48,7 @@ pub struct Futex {
     pub mutex: Option<Seen>,
     /// Whose lock it is, as far as most stacks tell: `Rust std mutex`, `pthread condition`, ...; null where they do not.
     pub runtime: Option<String>,
-    /// Waits during which the word did not look like a mutex that somebody holds.
+    /// Waits during which the word did not look like a held mutex.
     pub unlike_mutex: u64,
     /// Waits whose stack was taken.
     pub sampled: u64,
@@ -98,7 +98,7 @@ pub enum Waits {
     Idle,
 }
 
-/// What was read of a mutex when somebody began to wait for it.
+/// What was read of a mutex when a thread began to wait for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Seen {
@@ -171,7 +171,7 @@ pub struct Mutex {
     pub generation: Option<String>,
     /// The kind, where it is known.
     pub kind: Option<String>,
-    /// Calls that wanted it, those that found it free included; null where nobody asked for them.
+    /// Calls that wanted it, those that found it free included; null where they were not asked for.
     #[serde(default)]
     pub calls: Option<u64>,
     /// Acquisitions that found it taken.
@@ -186,7 +186,7 @@ pub struct Mutex {
     pub spin_count: Hist,
     /// From finding it taken to having it or giving up.
     pub spin_time: Hist,
-    /// How long it was held; null where nobody asked for that.
+    /// How long it was held; null where that was not asked for.
     #[serde(default)]
     pub hold: Option<Hist>,
     /// Where it was wanted, sampled, the most frequent first.

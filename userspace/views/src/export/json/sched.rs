@@ -20,7 +20,7 @@ pub struct Sched {
     pub preempted_to_run: Hist,
     /// Uninterrupted stretches on a CPU.
     pub on_cpu: Hist,
-    /// Stretches off the CPU, for whatever reason.
+    /// Stretches off the CPU, for any reason.
     pub off_cpu: Hist,
     /// Where it ran.
     pub cpus: Vec<CpuShare>,

@@ -1,4 +1,4 @@
-//! System calls.
+//! Wire format of system calls.
 
 use model::frame::{self, CallFrame, CallStats, ThreadName};
 use serde::{Deserialize, Serialize};

@@ -17,7 +17,7 @@ pub struct Counters {
     /// Count, time enabled and time running, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counted: BTreeMap<String, [u64; 3]>,
-    /// Why not, by name.
+    /// Reasons of the counters that do not exist here, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unsupported: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

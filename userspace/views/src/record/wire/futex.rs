@@ -1,4 +1,4 @@
-//! Futexes.
+//! Wire format of futexes.
 
 use model::locks::{FutexFrame, FutexStats, MutexSeen, SpinSamples};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub struct Seen {
     pub moved: Hist,
 }
 
-/// What of a futex can be spread over several lines.
+/// Parts of a futex that can be spread over several lines.
 enum Rest {
     Holder((u32, String, u64)),
     Stack(StackCount),

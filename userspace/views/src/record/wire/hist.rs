@@ -1,4 +1,4 @@
-//! A distribution.
+//! Wire format of a distribution.
 
 use model::hist::Hist as Values;
 use pulse_trace_common::hist;
@@ -22,7 +22,7 @@ pub struct Hist {
     pub buckets: Vec<(u16, u64)>,
 }
 
-/// What the bucket numbers mean.
+/// Meaning of the bucket numbers.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Geometry {
     pub sub_buckets: u64,

@@ -1,4 +1,4 @@
-//! What no session can hold: a file may have been written by anybody.
+//! Limits that no session exceeds: a file may come from any source.
 
 /// A value in the file that no session can have.
 #[derive(Debug, PartialEq, Eq)]

@@ -158,7 +158,7 @@ impl From<Header> for session::Header {
 }
 
 impl Process {
-    /// Who it is, without what it did.
+    /// Identity of a process, without its counts.
     pub fn head(process: &ProcessFrame) -> Self {
         Self {
             pid: process.key.pid,

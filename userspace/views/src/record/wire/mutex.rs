@@ -1,4 +1,4 @@
-//! Mutexes.
+//! Wire format of mutexes.
 
 use model::locks::{MutexFrame, MutexStats};
 use serde::{Deserialize, Serialize};

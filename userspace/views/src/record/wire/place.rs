@@ -1,4 +1,4 @@
-//! Where a lock lies, what kind it is, and from where it was used.
+//! Wire format of a lock's place, its kind, and the stacks of its users.
 
 use model::locks;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Scheduling.
+//! Wire format of scheduling data.
 
 use model::{
     frame::{Abi, Call},

@@ -1,4 +1,4 @@
-//! Where all receivers of one aggregator meet: the ledger, the output file, and the count of connections.
+//! Meeting point of all receivers of one aggregator: the ledger, the output file, and the count of connections.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -43,10 +43,10 @@ struct Book {
     error: Option<String>,
 }
 
-/// What one receiver keeps for itself.
+/// State of one receiver.
 #[derive(Debug)]
 pub struct Reception {
-    /// Where the next read goes.
+    /// Buffer of the next read.
     pub buffer: Vec<u8>,
     framing: Framing,
     lines: Lines,
@@ -124,7 +124,7 @@ impl Desk {
         cpu_ns() - self.cpu_at_ready.load(Ordering::Relaxed)
     }
 
-    /// Whether everything expected has been received, for a run that nobody else ends.
+    /// True once everything expected has been received, for a run that ends by itself.
     pub fn satisfied(&self, quiet: Option<Duration>) -> bool {
         if self.expect == 0 {
             return false;
@@ -142,9 +142,9 @@ impl Desk {
         self.finishing.store(true, Ordering::Relaxed);
     }
 
-    /// Tells whoever waits on [`Self::end_of_receiver`].
+    /// Wakes the thread or task that waits on [`Self::end_of_receiver`].
     pub fn receiver_ended(&self) {
-        // An eventfd that nobody has written to before takes the eight bytes.
+        // An eventfd that no thread has written to before takes the eight bytes.
         let _ = rustix::io::write(&self.ended, &1u64.to_ne_bytes());
     }
 
@@ -153,7 +153,7 @@ impl Desk {
         self.ended.as_fd()
     }
 
-    /// Whether nothing more will be sent.
+    /// True once nothing more will be sent.
     pub fn finishing(&self) -> bool {
         self.finishing.load(Ordering::Relaxed)
     }

@@ -24,47 +24,47 @@ use desk::Desk;
 const GRACE: Duration = Duration::from_millis(100);
 /// Receivers that have not ended by then are left behind: their producers live on after a stop.
 const LIMIT: Duration = Duration::from_secs(5);
-/// The same after Ctrl-C, when nobody promised that the producers have ended.
+/// The same after Ctrl-C, when the producers may not have ended.
 const LIMIT_WHEN_STOPPED: Duration = Duration::from_millis(700);
-/// How often an aggregator that ends by itself looks whether it should.
+/// Time between two checks of an aggregator that ends by itself.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What an aggregator knows of its own work.
+/// An aggregator's record of its own work.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AggregatorTruth {
-    /// Where it received.
+    /// Address at which it received.
     pub address: String,
-    /// Its process.
+    /// Process id of the aggregator.
     pub pid: u32,
-    /// The sums.
+    /// Sums over all producers.
     #[serde(flatten)]
     pub received: Received,
     /// Messages the kernel says it threw away, where it counts them.
     pub kernel_drops: Option<u64>,
     /// CPU time of the process since it was ready.
     pub cpu_ns: u64,
-    /// What went wrong.
+    /// Reason for a failure.
     pub error: Option<String>,
 }
 
 /// First line of an aggregator with `--json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Listening {
-    /// Where producers find it.
+    /// Address at which producers find it.
     pub listening: String,
 }
 
-/// What may end the run.
+/// Conditions that may end the run.
 struct Control {
     stop: Option<File>,
-    /// Nobody promised to say when to stop, but a number of producers is expected.
+    /// A number of producers is expected; their end ends a run without a stop descriptor.
     expecting: bool,
     /// Then also: so long without a message. A link without connections cannot tell that a producer is gone.
     quiet: Option<Duration>,
 }
 
 impl Control {
-    /// How long to wait for the receivers once the end was told.
+    /// Longest wait for the receivers once the end was reported.
     fn limit(&self) -> Duration {
         if self.stop.is_none() && stopping() { LIMIT_WHEN_STOPPED } else { LIMIT }
     }
@@ -94,7 +94,7 @@ pub fn run(args: &AggregatorArgs) -> Result<bool> {
     if !matches!(bound.inlet, Inlet::Listener(_)) {
         control.quiet = Some(args.quiet);
     }
-    // Held until the end, whatever way it comes.
+    // Held until the end of the run, however it ends.
     let _name = bound.name.take();
     announce(args, &address)?;
     let drops = || args.link.variant.kernel_drops(&address);

@@ -62,7 +62,7 @@ fn wait(desk: &Desk, control: &Control) -> io::Result<()> {
     let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
     loop {
         let outcome = match &control.stop {
-            // Whoever holds the other end decides; a stop signal came to the producers too and is waited out.
+            // The process at the other end decides; a stop signal came to the producers too and is waited out.
             Some(stop) => poll(&mut [PollFd::new(stop, PollFlags::IN)], None),
             None => {
                 let mut polled = [PollFd::new(&bell, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];

@@ -96,7 +96,7 @@ async fn wait(desk: &Desk, control: &Control, receiver: &mut JoinHandle<()>) -> 
     };
     tokio::select! {
         _ = receiver => {}
-        // Whoever holds the other end decides; a stop signal came to the producers too and is waited out.
+        // The process at the other end decides; a stop signal came to the producers too and is waited out.
         () = closed(stop.as_ref()) => {}
         _ = bell.readable(), if stop.is_none() => {}
         () = satisfied(desk, control), if stop.is_none() && control.expecting => {}

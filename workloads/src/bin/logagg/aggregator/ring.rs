@@ -6,7 +6,7 @@ use super::desk::{Desk, Reception};
 /// Looks that find nothing before a poller sleeps.
 pub const TURNS: u32 = 50;
 
-/// What a receiver of a ring keeps: every slot holds whole lines.
+/// State of a receiver of a ring: every slot holds whole lines.
 pub fn reception() -> Reception {
     Reception::new(Framing::Messages)
 }

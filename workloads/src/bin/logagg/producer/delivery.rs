@@ -1,4 +1,4 @@
-//! One write on its way through the link, whoever does the waiting.
+//! One write on its way through the link, for threads and for tasks.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use pulse_trace_workloads::contract::stopping;
 
 use super::Sent;
 
-/// What to do after an attempt.
+/// The next step after an attempt.
 #[derive(Debug)]
 pub enum Step {
     /// All bytes are on their way.
@@ -57,7 +57,7 @@ impl Delivery {
         self.done = 0;
     }
 
-    /// Whether the aggregator was last heard of by a refusal.
+    /// True from a refusal or a full link until sends succeed again.
     pub fn in_trouble(&self) -> bool {
         self.trouble_since.is_some()
     }
@@ -82,7 +82,7 @@ impl Delivery {
 
     fn progressed(&mut self) {
         self.good_in_a_row += 1;
-        // A datagram into nowhere succeeds; only the next one tells. Two in a row prove that somebody is there.
+        // A datagram into nowhere succeeds; only the next one tells. Two in a row prove that a receiver is there.
         if !self.lossy || self.good_in_a_row >= 2 {
             self.trouble_since = None;
         }
@@ -104,7 +104,7 @@ impl Delivery {
             }
             ErrorKind::ConnectionRefused if self.lossy => {
                 sent.refused += 1;
-                self.unless_too_long(Step::Again, "nobody receives there")
+                self.unless_too_long(Step::Again, "no process receives there")
             }
             _ if is_gone(&error) => {
                 sent.reconnects += 1;
@@ -123,7 +123,7 @@ impl Delivery {
     }
 }
 
-/// Whether the error means that the other side is missing, so that its return would cure it.
+/// True when the error means that the other side is missing, so that its return would cure it.
 pub fn is_gone(error: &io::Error) -> bool {
     use ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotConnected, NotFound,
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_goes_once_and_in_order_whatever_the_link_does() {
+    fn every_line_goes_once_and_in_order_over_a_link_that_fills_and_breaks() {
         for seed in 1..200 {
             let mut link = Moody { state: seed, lines: Lines::default(), got: Vec::new() };
             let (mut delivery, mut sent) = (Delivery::new(PATIENT, false, false), Sent::default());

@@ -24,15 +24,15 @@ use super::stages::Sending;
 use super::transport::{Outlet, Role};
 use delivery::{Delivery, Step};
 
-/// How often a missing aggregator is looked for.
+/// Time between two attempts to find a missing aggregator.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// What a producer knows of its own work.
+/// A producer's record of its own work.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sent {
-    /// Its number.
+    /// Number of the producer (`--id`).
     pub producer: u32,
-    /// Its process.
+    /// Process id of the producer.
     pub pid: u32,
     /// Messages it was asked to send.
     pub planned: u64,
@@ -46,7 +46,7 @@ pub struct Sent {
     pub writes: u64,
     /// Times the link was full.
     pub full: u64,
-    /// Times a datagram was answered by "nobody there".
+    /// Times a datagram was refused because no receiver was there.
     pub refused: u64,
     /// Times the connection had to be made anew.
     pub reconnects: u64,
@@ -58,9 +58,9 @@ pub struct Sent {
     pub cpu_ns: u64,
     /// Time in the send call, waiting for room included.
     pub send: LatencyHist,
-    /// How late messages were composed, against the schedule; empty when flooding.
+    /// Delay of the composing of messages against the schedule; empty when flooding.
     pub lag: LatencyHist,
-    /// Why it ended early.
+    /// Reason for an early end.
     pub error: Option<String>,
     /// Every send, where they were to be noted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -173,7 +173,7 @@ impl Producer {
         self.composer.line(&mut self.buffer, seq, now);
     }
 
-    /// Whether the write in the making is full, or its last message in.
+    /// True when the write in the making is full, or its last message in.
     fn is_ready(&self, seq: u64) -> bool {
         (seq + 1).is_multiple_of(self.batch) || seq + 1 == self.planned
     }
@@ -211,12 +211,12 @@ impl Producer {
         let pending = || fd.is_some_and(|fd| socket_error(fd).is_ok_and(|outcome| outcome.is_err()));
         if self.link.variant.lossy() && self.sent.error.is_none() && (self.delivery.in_trouble() || pending())
         {
-            self.sent.error = Some("nobody receives there".to_owned());
+            self.sent.error = Some("no process receives there".to_owned());
         }
     }
 }
 
-/// Why a missing aggregator was waited for in vain.
+/// Error for a missing aggregator that was waited for in vain.
 fn missing(address: &str, error: &io::Error, link: &LinkArgs) -> anyhow::Error {
     let remedy =
         format!("start `logagg aggregator --variant {}` first, or give more --patience", link.variant.name());

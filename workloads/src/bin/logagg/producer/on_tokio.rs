@@ -149,7 +149,7 @@ async fn once_there_is_room(producer: &mut Producer, link: &mut Link) -> io::Res
         }
         // Woken by the aggregator; meanwhile this worker's other tasks move elsewhere.
         Link::Ring(ring) if ring.sleeps() => block_in_place(|| ring.wait(LOOK)),
-        // Nobody wakes us; a timer of tokio is no finer than this.
+        // No process wakes us; a timer of tokio is no finer than this.
         Link::Ring(_) => sleep(Duration::from_millis(1)).await,
     }
     Ok(Step::Again)

@@ -27,7 +27,7 @@ pub struct Worker {
     ended: Option<ExitStatus>,
 }
 
-/// How the control descriptor is called on the command line.
+/// Flag that passes the control descriptor on the command line.
 #[derive(Clone, Copy, Debug)]
 pub enum ControlFlag {
     /// A byte on it is the go.
@@ -69,7 +69,7 @@ impl Worker {
         Ok(Self { name, child, pidfd, ready, control, stdout, reader: None, ended: None })
     }
 
-    /// Its process.
+    /// Process id of the worker.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -108,7 +108,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Says go.
+    /// Sends the go.
     pub fn go(&mut self) -> io::Result<()> {
         self.control.as_mut().map_or(Ok(()), |control| control.write_all(b"g"))
     }
@@ -123,7 +123,7 @@ impl Worker {
         self.signal(Signal::TERM);
     }
 
-    /// Whether it has ended, without waiting.
+    /// Reports whether it has ended, without waiting.
     pub fn has_ended(&mut self) -> bool {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().ok().flatten();
@@ -179,8 +179,8 @@ impl Drop for Worker {
     }
 }
 
-/// Spawns with some descriptors open in the child. This process starts no thread before its last worker, so nobody
-/// else can inherit them in between.
+/// Spawns with some descriptors open in the child. This process starts no thread before its last worker, so no other
+/// child can inherit them in between.
 fn spawn_with(command: &mut Command, passed: &[BorrowedFd]) -> io::Result<Child> {
     for fd in passed {
         fcntl_setfd(fd, FdFlags::empty())?;

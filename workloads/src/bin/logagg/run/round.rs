@@ -23,10 +23,10 @@ use super::child::{ControlFlag, Worker};
 const SET_UP: Duration = Duration::from_secs(10);
 /// Time a process has to report once it was told to end.
 const WIND_UP: Duration = Duration::from_secs(15);
-/// How often progress is shown, on a terminal only.
+/// Time between two updates of the progress, on a terminal only.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What the processes of a round said.
+/// Results reported by the processes of a round.
 #[derive(Debug)]
 pub struct Round {
     /// The producers took longer than they were given.
@@ -96,7 +96,7 @@ impl Setup {
                 Worker::start(format!("producer {id}"), words, ControlFlag::Go, writing)
             })
             .collect::<Result<_, _>>()?;
-        // Our own ends of the pipe close here: a reader must see the end, and a writer that nobody reads.
+        // Our own ends of the pipe close here: a reader must see the end, and a writer that there is no reader.
         Ok(Self { aggregator, producers, name, deadline })
     }
 
@@ -124,7 +124,7 @@ fn watch(args: &RunArgs, aggregator: &mut Worker, producers: &mut [Worker]) -> b
     while producers.iter_mut().any(|producer| !producer.has_ended()) {
         let late = Instant::now() >= deadline;
         if late && told {
-            // They do not listen; whoever collects their words kills them.
+            // They do not listen; `Worker::finish` kills them.
             break;
         }
         if !told && (late || stopping() || aggregator.has_ended()) {
@@ -153,11 +153,11 @@ fn sleep(aggregator: &Worker, producers: &mut [Worker], told: bool, time: Durati
     }
     let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
     let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
-    // Whatever woke us: the caller looks at everything.
+    // The caller checks every process, so the reason for the wake-up does not matter.
     let _ = poll(&mut polled, Some(&time));
 }
 
-/// What the load should take, and a minute; a flood is trusted with 5,000 messages a second.
+/// The time that the load should take, and a minute; a flood is trusted with 5,000 messages a second.
 fn usual_timeout(args: &RunArgs, expected: Option<Duration>) -> Duration {
     let flood = || Duration::from_secs(args.load.messages.saturating_mul(args.producers) / 5000);
     Duration::from_secs(60) + expected.unwrap_or_else(flood)

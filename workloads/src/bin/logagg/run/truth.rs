@@ -1,4 +1,4 @@
-//! What became of every message, from what all processes said.
+//! The fate of every message, from the reports of all processes.
 
 use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt;
@@ -21,7 +21,7 @@ pub struct RunTruth {
     pub producers: u64,
     /// Messages planned per producer.
     pub messages: u64,
-    /// Payload bytes.
+    /// Payload bytes of a message.
     pub size: usize,
     /// Messages per write.
     pub batch: u64,
@@ -34,7 +34,7 @@ pub struct RunTruth {
     pub sums: Sums,
     /// The producers of a round took longer than `--timeout` and were stopped.
     pub timed_out: bool,
-    /// Where the messages were, with `--stages`; null where that was not noted.
+    /// Time of the messages by stage, with `--stages`; null where that was not noted.
     pub stages: Option<Stages>,
     /// The aggregator's process in each round.
     pub aggregators: Vec<u32>,
@@ -49,7 +49,7 @@ pub struct RunTruth {
 pub struct Sums {
     /// Messages asked for.
     pub planned: u64,
-    /// Messages the link took. Of a producer that was killed: those that arrived, since nobody knows more.
+    /// Messages the link took. Of a producer that was killed: those that arrived, since no more is known.
     pub sent: u64,
     /// Distinct messages received.
     pub received: u64,
@@ -57,7 +57,7 @@ pub struct Sums {
     pub lost: u64,
     /// Thrown away by their producer because the link was full.
     pub dropped: u64,
-    /// Received again.
+    /// Messages received again.
     pub duplicated: u64,
     /// Overtaken by a later message of their producer.
     pub reordered: u64,
@@ -71,29 +71,29 @@ pub struct Sums {
     pub kernel_drops: Option<u64>,
     /// Producers that ended without a word.
     pub producers_killed: u64,
-    /// Warm-up messages sent and received.
+    /// Warm-up messages sent.
     pub warmups_sent: u64,
-    /// See above.
+    /// Warm-up messages received.
     pub warmups_received: u64,
-    /// Bytes sent and received, warm-up apart.
+    /// Bytes sent, warm-up apart.
     pub bytes_sent: u64,
-    /// See above.
+    /// Bytes received, warm-up apart.
     pub bytes_received: u64,
-    /// Successful send calls and receive calls, warm-up included.
+    /// Successful send calls, warm-up included.
     pub writes: u64,
-    /// See above.
+    /// Successful receive calls, warm-up included.
     pub reads: u64,
-    /// Times a send found the link full, a datagram nobody there, a connection gone.
+    /// Times a send found the link full.
     pub full: u64,
-    /// See above.
+    /// Times a datagram was refused because no receiver was there.
     pub refused: u64,
-    /// See above.
+    /// Times the connection had to be made anew.
     pub reconnects: u64,
     /// From the producer's intent to the aggregator's return from its read.
     pub latency: LatencyHist,
     /// Time in the send call, waiting for room included.
     pub send: LatencyHist,
-    /// How late messages were composed, against the schedule.
+    /// Delay of the composing of messages against the schedule.
     pub lag: LatencyHist,
     /// From the first message's intent to the last arrival.
     pub elapsed_ns: u64,
@@ -107,7 +107,7 @@ pub struct Sums {
     pub aggregator_cpu_ns: u64,
 }
 
-/// One round.
+/// Results of one round.
 #[derive(Debug, Serialize)]
 pub struct RoundTruth {
     /// Messages received.
@@ -118,9 +118,9 @@ pub struct RoundTruth {
     pub elapsed_ns: u64,
     /// Received per second of that.
     pub throughput_per_s: f64,
-    /// End-to-end latency.
+    /// Median end-to-end latency.
     pub p50_ns: Option<u64>,
-    /// See above.
+    /// 99th percentile of the end-to-end latency.
     pub p99_ns: Option<u64>,
 }
 
@@ -129,9 +129,9 @@ pub struct RoundTruth {
 pub struct ProcessTruth {
     /// Round, from zero.
     pub round: usize,
-    /// Its number.
+    /// Number of the producer (`--id`).
     pub producer: u32,
-    /// Its process.
+    /// Process id of the producer.
     pub pid: u32,
     /// `done`, `exit N` or `signal N`.
     pub outcome: String,
@@ -143,11 +143,11 @@ pub struct ProcessTruth {
     pub received: u64,
     /// Sent and not received.
     pub lost: Option<u64>,
-    /// Received again.
+    /// Messages received again.
     pub duplicated: u64,
     /// Overtaken by a later one.
     pub reordered: u64,
-    /// Why it ended early.
+    /// Reason for an early end.
     pub error: Option<String>,
 }
 
@@ -203,7 +203,7 @@ impl RunTruth {
         self.stages.get_or_insert_default().add(noted, &sendings);
     }
 
-    /// Whether every message is accounted for: sent once, received once, whole and in order. Only a lossy variant may
+    /// True when every message is accounted for: sent once, received once, whole and in order. Only a lossy variant may
     /// lose, and only a stop may cut the plan short.
     pub fn holds(&self, lossy: bool, interrupted: bool) -> bool {
         let sums = &self.sums;

@@ -13,7 +13,7 @@ use super::pipe::{largest_write, resize};
 use super::unix::{private_path, usual_path};
 use super::{Bound, Framing, Inlet, Outlet, Role, Transport, Tuning};
 
-/// The variant.
+/// A named pipe in the file system.
 pub struct Fifo;
 
 impl Transport for Fifo {

@@ -14,9 +14,9 @@ use super::ring::{RingInlet, RingOutlet};
 /// A blocking call returns at least this often, so that its thread can see that the run is over.
 pub const LOOK: Duration = Duration::from_millis(250);
 
-/// How a variant sends.
+/// System call by which a variant sends.
 pub type SendCall = fn(BorrowedFd, &[u8]) -> io::Result<usize>;
-/// How a variant receives.
+/// System call by which a variant receives.
 pub type ReceiveCall = fn(BorrowedFd, &mut [u8]) -> io::Result<usize>;
 
 /// A producer's end.
@@ -31,7 +31,7 @@ pub enum Outlet {
 /// A producer's end that is a descriptor.
 #[derive(Debug)]
 pub struct FdOutlet {
-    /// What to wait on when it is full.
+    /// Descriptor to wait on when the link is full.
     pub fd: OwnedFd,
     /// Sends a piece of the bytes (a message variant: all or nothing). `WouldBlock` means full.
     pub send: SendCall,
@@ -58,15 +58,15 @@ pub enum Inlet {
 /// One descriptor to receive from.
 #[derive(Debug)]
 pub struct Channel {
-    /// What to wait on when it is empty.
+    /// Descriptor to wait on when the link is empty.
     pub fd: OwnedFd,
     /// Receives; `WouldBlock` means nothing there (or, when blocking, nothing for [`LOOK`]).
     pub receive: ReceiveCall,
-    /// How bytes and lines relate.
+    /// Relation of bytes to lines.
     pub framing: Framing,
 }
 
-/// How bytes and lines relate.
+/// Relation of received bytes to lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// A line may come in pieces; no bytes means the end.
@@ -78,9 +78,9 @@ pub enum Framing {
 /// The aggregator's end with all that belongs to it.
 #[derive(Debug)]
 pub struct Bound {
-    /// What to tell the producers.
+    /// Address to pass to the producers.
     pub address: String,
-    /// Where to receive.
+    /// End to receive from.
     pub inlet: Inlet,
     /// The name to remove at the end.
     pub name: Option<Removal>,
@@ -113,12 +113,12 @@ pub fn look_up_from_time_to_time(socket: &OwnedFd, tuning: &Tuning) -> io::Resul
     Ok(())
 }
 
-/// `write(2)`.
+/// Sends with `write(2)`.
 pub fn write(fd: BorrowedFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::io::write(fd, bytes)?)
 }
 
-/// `read(2)`.
+/// Receives with `read(2)`.
 pub fn read(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(fd, buffer)?)
 }

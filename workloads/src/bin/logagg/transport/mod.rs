@@ -44,15 +44,15 @@ const LARGEST_STREAM: usize = 1 << 20;
 
 /// One way from producers to the aggregator.
 pub trait Transport: Send + Sync {
-    /// What the user calls it.
+    /// Name of the variant on the command line.
     fn name(&self) -> &'static str;
     /// Largest write that is sure to arrive in one piece with so many producers; more is refused, not torn.
     fn largest_write(&self, producers: u64) -> usize;
-    /// Whether the kernel may throw a message away although the send succeeded.
+    /// True when the kernel may throw a message away although the send succeeded.
     fn lossy(&self) -> bool {
         false
     }
-    /// Where it meets when the user names no place.
+    /// Address used when the user gives none.
     fn usual_address(&self, role: Role) -> String;
     /// A place no other run uses.
     fn private_address(&self) -> String;
@@ -66,19 +66,19 @@ pub trait Transport: Send + Sync {
     }
 }
 
-/// Which side asks.
+/// The side that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Sends.
+    /// A process that sends.
     Producer,
-    /// Receives.
+    /// The process that receives.
     Aggregator,
 }
 
-/// What can be set on a link.
+/// Settings of a link.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
-    /// TCP_NODELAY.
+    /// `TCP_NODELAY` on TCP sockets.
     pub nodelay: bool,
     /// Receive buffer of sockets, size of pipes, FIFOs and rings.
     pub buffer: Option<usize>,

@@ -1,4 +1,5 @@
-//! `mqueue`: one POSIX message queue. Ten messages fit unless the system allows more; a full queue makes the sender wait.
+//! `mqueue`: one POSIX message queue. Ten messages fit unless the system allows more; a full queue makes the sender
+//! wait.
 
 use std::fs;
 use std::io;
@@ -12,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::link::{Bound, Channel, FdOutlet, Framing, Inlet, LOOK, Outlet};
 use super::{LARGEST_PACKET, Role, Transport, Tuning};
 
-/// The variant.
+/// A POSIX message queue.
 pub struct MQueue;
 
 impl Transport for MQueue {
@@ -59,7 +60,7 @@ impl Transport for MQueue {
     }
 }
 
-/// What this system allows an unprivileged queue.
+/// Limit of this system for an unprivileged queue.
 fn limit(name: &str, usual: usize) -> usize {
     let text = fs::read_to_string(format!("/proc/sys/fs/mqueue/{name}")).unwrap_or_default();
     text.trim().parse().unwrap_or(usual)

@@ -1,4 +1,5 @@
-//! `pipe`: one anonymous pipe, inherited. In a shell: `logagg producer --variant pipe | logagg aggregator --variant pipe`.
+//! `pipe`: one anonymous pipe, inherited. In a shell:
+//! `logagg producer --variant pipe | logagg aggregator --variant pipe`.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +12,7 @@ use rustix::pipe::{PIPE_BUF, fcntl_setpipe_size};
 use super::link::{Channel, read, set_nonblocking};
 use super::{Bound, Framing, Inlet, LARGEST_STREAM, Outlet, Role, Transport, Tuning};
 
-/// The variant.
+/// One anonymous pipe that all producers inherit.
 pub struct Pipe;
 
 impl Transport for Pipe {

@@ -1,4 +1,4 @@
-//! What the two shared-memory variants share: a named file in `/dev/shm` with a ring of byte messages in it.
+//! The common part of the two shared-memory variants: a named file in `/dev/shm` with a ring of byte messages in it.
 //!
 //! The aggregator makes the file and locks it; producers map it. One slot takes one write.
 
@@ -54,7 +54,7 @@ pub struct RingInlet {
     pop: Popping,
     pending_since: Option<Instant>,
     turns: u32,
-    /// Keeps the lock on the file that says that somebody receives.
+    /// Keeps the lock on the file that marks a living receiver.
     _lock: File,
 }
 
@@ -64,16 +64,16 @@ enum Popping {
     Sleeping(BlockingConsumer),
 }
 
-/// What a look into the ring found.
+/// Result of a look into the ring.
 #[derive(Debug)]
 pub enum Got {
     /// A write of this many bytes.
     Bytes(usize),
     /// A slot of a producer that died while it wrote: its message is lost.
     Torn,
-    /// Somebody is writing.
+    /// A producer is writing.
     Pending,
-    /// Nothing.
+    /// No message in the ring.
     Empty,
 }
 
@@ -95,7 +95,7 @@ pub fn bind(at: &str, tuning: &Tuning, sleeping: bool) -> Result<Bound, Refusal>
     let mut name = Removal::of(at);
     let ring = match file.metadata().map_err(refused)?.len() {
         0 => make(&file, tuning)?,
-        // What is no ring is somebody else's file and must stay.
+        // A file that holds no ring belongs to another program and must stay.
         _ => SharedRing::attach(&file).inspect_err(|_| name.keep())?,
     };
     let Some(open) = ring.extra().get(OPEN) else {
@@ -174,7 +174,7 @@ impl RingOutlet {
         }
     }
 
-    /// Whether [`Self::wait`] sleeps in the kernel until it is woken.
+    /// True when [`Self::wait`] sleeps in the kernel until it is woken.
     pub fn sleeps(&self) -> bool {
         matches!(self.push, Pushing::Sleeping(_))
     }
@@ -225,7 +225,7 @@ impl RingInlet {
         }
     }
 
-    /// Whether [`Self::wait`] sleeps in the kernel until it is woken.
+    /// True when [`Self::wait`] sleeps in the kernel until it is woken.
     pub fn sleeps(&self) -> bool {
         matches!(self.pop, Popping::Sleeping(_))
     }

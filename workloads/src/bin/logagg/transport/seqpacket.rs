@@ -8,7 +8,7 @@ use rustix::net::SocketType;
 use super::unix::{connect_to, listen_at, private_path, usual_path};
 use super::{Bound, LARGEST_PACKET, Outlet, Role, Transport, Tuning};
 
-/// The variant.
+/// A Unix-domain socket that keeps message boundaries.
 pub struct SeqPacket;
 
 impl Transport for SeqPacket {

@@ -8,7 +8,7 @@ use pulse_trace_workloads::contract::Refusal;
 use super::ring::{self, SLOT, private_place};
 use super::{Bound, Outlet, Role, Transport, Tuning};
 
-/// The variant.
+/// A ring in shared memory without a futex.
 pub struct Shm;
 
 impl Transport for Shm {

@@ -13,7 +13,7 @@ use super::link::{look_up_from_time_to_time, set_nonblocking};
 use super::unix::BACKLOG;
 use super::{Bound, Inlet, LARGEST_STREAM, Outlet, Role, Transport, Tuning};
 
-/// The variant.
+/// A TCP connection of each producer.
 pub struct Tcp;
 
 impl Transport for Tcp {

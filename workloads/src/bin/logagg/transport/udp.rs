@@ -12,7 +12,7 @@ use super::link::{Channel, receive};
 use super::tcp::{ANY_PORT, bind_at, connect_to};
 use super::{Bound, Framing, Inlet, LARGEST_PACKET, Outlet, Role, Transport, Tuning};
 
-/// The variant.
+/// UDP datagrams to one socket.
 pub struct Udp;
 
 impl Transport for Udp {

@@ -1,4 +1,4 @@
-//! What the three Unix-domain variants share: binding a path that may exist, and connecting.
+//! The common part of the three Unix-domain variants: binding a path that may exist, and connecting.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,7 +18,7 @@ use super::{Outlet, Tuning};
 /// Connections that may wait for their accept.
 pub const BACKLOG: i32 = 1024;
 
-/// Where a variant meets when the user names no place.
+/// Path of a variant when the user gives none.
 pub fn usual_path(variant: &str) -> String {
     std::env::temp_dir().join(format!("pulse-trace-logagg.{variant}")).display().to_string()
 }

@@ -13,7 +13,7 @@ use super::{Bound, Framing, Inlet, LARGEST_PACKET, Outlet, Role, Transport, Tuni
 /// Receive buffer unless the user says otherwise: room for thousands of messages.
 const BUFFER: usize = 1 << 20;
 
-/// The variant.
+/// Datagrams to one Unix-domain socket.
 pub struct UnixGram;
 
 impl Transport for UnixGram {

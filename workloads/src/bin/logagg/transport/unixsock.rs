@@ -8,7 +8,7 @@ use rustix::net::SocketType;
 use super::unix::{connect_to, listen_at, private_path, usual_path};
 use super::{Bound, LARGEST_STREAM, Outlet, Role, Transport, Tuning};
 
-/// The variant.
+/// A Unix-domain stream of each producer.
 pub struct UnixSock;
 
 impl Transport for UnixSock {

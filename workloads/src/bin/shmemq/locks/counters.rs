@@ -1,4 +1,4 @@
-//! What one process knows of its own use of a lock.
+//! Counters of one process for its own use of a lock.
 
 use super::Spins;
 
@@ -17,13 +17,13 @@ pub struct Counters {
     pub gave_up: u64,
     /// Of these, not at the attempt after giving up either: the slow path was called.
     pub slow_calls: u64,
-    /// `FUTEX_WAIT` system calls, whatever they answered.
+    /// `FUTEX_WAIT` system calls, with any result.
     pub futex_waits: u64,
     /// Of these, answered `EAGAIN`: the lock had changed on the way into the kernel.
     pub futex_waits_missed: u64,
     /// `FUTEX_WAKE` system calls.
     pub futex_wakes: u64,
-    /// Of these, woke nobody.
+    /// Of these, woke no thread.
     pub futex_wakes_in_vain: u64,
     /// `sched_yield` calls inside the lock.
     pub yields: u64,
@@ -55,10 +55,10 @@ impl Counters {
     }
 }
 
-/// Which counters a kind of lock keeps. The C library's own locks tell little; that is what tracers are for.
+/// The counters that a kind of lock keeps. The C library's own locks tell little; that is what tracers are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Knows {
-    /// `contended`.
+    /// It keeps `contended`.
     pub contended: bool,
     /// `spins`, one value per contended acquisition.
     pub spins: bool,

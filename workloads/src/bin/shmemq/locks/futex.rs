@@ -46,7 +46,8 @@ pub fn try_lock(word: &AtomicU32) -> bool {
     word.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok()
 }
 
-/// Sleeps until the lock is ours. Whoever has slept must assume that others sleep too, and takes it as waited for.
+/// Sleeps until the lock is ours. A thread that has slept must assume that others sleep too, and takes it as waited
+/// for.
 #[cold]
 pub fn lock_slowly(word: &AtomicU32, counters: &mut Counters) -> Result<(), Stop> {
     counters.slow_calls += 1;

@@ -21,11 +21,11 @@ pub use spin::Spin;
 pub use spins::Spins;
 pub use ticket::Ticket;
 
-/// How long the never-sleeping locks spin before they let somebody else run: on a machine with fewer CPUs than
-/// spinners the owner could not go on otherwise.
+/// Pauses of a never-sleeping lock before it yields the CPU: on a machine with fewer CPUs than spinners the owner could
+/// not go on otherwise.
 const PAUSES_PER_YIELD: u64 = 1_024;
 
-/// Why an operation ended without its work done.
+/// Reason for an operation that ended without its work done.
 #[derive(Debug)]
 pub enum Stop {
     /// A stop was asked for.
@@ -38,10 +38,10 @@ pub enum Stop {
 
 /// A lock that lives in shared memory.
 pub trait Lock {
-    /// What it keeps there.
+    /// The lock's own data in shared memory.
     type Memory: Shareable;
 
-    /// What its counters can tell.
+    /// The counters that it keeps.
     const KNOWS: Knows;
 
     /// Runs `section` while holding the lock.

@@ -1,4 +1,4 @@
-//! The C library's own mutex, of whatever kind it was made.
+//! The C library's own mutex, of any kind.
 
 use pulse_trace_workloads::sys::pthread::PthreadMutex;
 

@@ -1,9 +1,9 @@
 //! glibc's adaptive mutex stated anew, with private counters: the same decisions at the same places, at full speed.
 //!
 //! A probe inside a lock changes who wins it, so the true distribution of spin counts can only be counted by the
-//! program itself. Both generations of the loop are here, written from the description of their behaviour. The memory has
-//! the fields of glibc's mutex in glibc's places (word 0, owner 8, users 12, kind 16, spin mean 20), so that whoever
-//! reads a `pthread_mutex_t` at the futex address sees an adaptive one.
+//! program itself. Both generations of the loop are here, written from the description of their behaviour. The memory
+//! has the fields of glibc's mutex in glibc's places (word 0, owner 8, users 12, kind 16, spin mean 20), so that a
+//! tracer that reads a `pthread_mutex_t` at the futex address sees an adaptive one.
 
 use std::fmt::Debug;
 use std::hint::spin_loop;
@@ -53,7 +53,7 @@ impl Generation for Linear {
     }
 }
 
-/// As in 2.36 (and still in 2.41): steps that double up to 16 plus a jitter, and the count is the sum of the steps begun.
+/// As in 2.36 (and still in 2.41): steps that double up to 16 plus a jitter; the count is the sum of the steps begun.
 #[derive(Debug)]
 pub struct Backoff;
 

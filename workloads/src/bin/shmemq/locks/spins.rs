@@ -5,7 +5,7 @@ use pulse_trace_workloads::hist::LatencyHist;
 /// glibc takes at most 32,767 for the limit, and the last back-off can overshoot it by 31.
 const EXACT: usize = 32_768 + 32;
 
-/// How often each spin count occurred.
+/// Occurrences of each spin count.
 #[derive(Clone, Debug)]
 pub struct Spins {
     exact: Vec<u64>,
@@ -13,7 +13,7 @@ pub struct Spins {
 }
 
 impl Spins {
-    /// Nothing counted.
+    /// An empty distribution.
     pub fn new() -> Self {
         Self { exact: vec![0; EXACT], beyond: LatencyHist::new() }
     }

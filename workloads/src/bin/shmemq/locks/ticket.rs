@@ -1,4 +1,5 @@
-//! Tickets: draw a number, wait until it is served. Fair, and therefore helpless while a waiter in front is not running.
+//! Tickets: draw a number, wait until it is served. Fair, and therefore helpless while a waiter in front is not
+//! running.
 
 use std::hint::spin_loop;
 use std::sync::atomic::AtomicU32;

@@ -1,4 +1,4 @@
-//! The queue under a lock: the indices run freely, and whoever holds the lock may read and move them.
+//! The queue under a lock: the indices run freely, and the holder of the lock may read and move them.
 
 use std::sync::atomic::Ordering::Relaxed;
 

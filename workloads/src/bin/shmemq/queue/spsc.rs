@@ -12,7 +12,7 @@ use crate::locks::Stop;
 pub struct Spsc {
     map: QueueMap<SpscHeader>,
     geometry: Geometry,
-    /// Where the other end's index was last seen.
+    /// Last value read of the other end's index.
     seen: u64,
     attempts: Attempts,
 }
