@@ -98,20 +98,20 @@ fn reading() -> Finding {
         (without_privileges, "capabilities"),
         (seccomp, "system calls but those of its work (seccomp)"),
         (landlock, "files of its own (landlock)"),
-        (user != 0, "the user root"),
     ];
     let those = |held: bool| {
         let all: Vec<&str> = walls.iter().filter(|(is, _)| *is == held).map(|(_, what)| *what).collect();
         all.join(", ")
     };
     let finding = format!("a process of user {user} does it, without {}", those(true));
-    if walls.iter().all(|(is, _)| *is) {
+    if user != 0 && walls.iter().all(|(is, _)| *is) {
         return Finding::ok(SUBJECT, finding, "a file of a target that is made to harm harms names only");
     }
+    let lacking = if user == 0 { format!("the user root, {}", those(false)) } else { those(false) };
     Finding::bad(
         SUBJECT,
         Verdict::Note,
-        format!("{finding}; it has {}", those(false)),
+        format!("{finding}; not without {}", lacking.trim_end_matches(", ")),
         "a file of a target that is made to harm has fewer walls around it",
         "landlock is in Linux 5.13 and newer, where it is switched on (lsm=); seccomp needs CONFIG_SECCOMP_FILTER",
     )

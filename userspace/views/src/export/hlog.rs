@@ -14,7 +14,7 @@ use hdrhistogram::{
 };
 use model::{
     hist::Hist,
-    locks::{self, Lock},
+    locks::{self, Lock, LockPlace},
     session::{Process, Session},
     syscalls,
 };
@@ -68,8 +68,8 @@ fn distributions(session: &Session) -> BTreeMap<String, Hist> {
             add(format!("{of}.syscall.{name}"), &stats.latency);
         }
         of_scheduling(process, |name, values| add(format!("{of}.sched.{name}"), values));
-        for ((place, address), mutex) in &process.mutexes {
-            let mutex_of = format!("{of}.mutex.{}+{address:x}", place.name());
+        for ((place, _), mutex) in &process.mutexes {
+            let mutex_of = format!("{of}.mutex.{}", place.name());
             add(format!("{mutex_of}.spins"), &mutex.stats.spin_count);
             add(format!("{mutex_of}.spin_time"), &mutex.stats.spin_time);
             add(format!("{mutex_of}.hold"), &mutex.stats.hold);
@@ -90,11 +90,12 @@ fn of_scheduling(process: &Process, mut add: impl FnMut(&str, &Hist)) {
     }
 }
 
-/// Place of a lock, with the address in its first process.
+/// Place of a lock; that of one process has its id in front.
 fn name_of(lock: &Lock) -> String {
-    match lock.users.iter().next() {
-        Some((pid, address)) => format!("{}.{pid}.{address:x}", lock.place.name()),
-        None => lock.place.name(),
+    let name = lock.place.name();
+    match (&lock.place, lock.users.iter().next()) {
+        (LockPlace::Private { .. }, Some((pid, _))) => format!("{pid}.{name}"),
+        _ => name,
     }
 }
 
