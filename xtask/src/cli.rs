@@ -29,13 +29,13 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "check",
         arguments: "",
-        does: "format, import ranks, file lengths, stems, prototype notes, generated files",
+        does: "format, crates, file lengths, stems, prototype notes, generated files",
         run: check::run,
     },
     Verb {
         name: "test",
-        arguments: "[--vm] [--real]",
-        does: "format, clippy, check, all tests; --vm: on other kernels; --real: on real programs",
+        arguments: "[--quick] [--vm] [--real]",
+        does: "format, clippy, check, all tests; --quick: check and unit tests; --vm: on other kernels; --real: on real programs",
         run: test::run,
     },
     Verb {

@@ -15,6 +15,7 @@ pub use mutex::{
     Choice, HOLD_NEEDS, MutexChange, Mutexes, Origin, REFUSED, attachable, class_of, spots, unprobed,
 };
 pub use sched::{RowChange, Sched, SchedChanges, ThreadChange};
+use strsim::levenshtein;
 pub use syscalls::{Change, Glanced, Syscalls};
 
 /// All probes, in a fixed order.
@@ -55,7 +56,7 @@ pub fn switch(name: &str) -> Switch {
 /// A sentence that names the nearest probe, when there is none of that name.
 pub fn named(name: &str) -> Result<&'static Spec, String> {
     ALL.iter().find(|spec| spec.name == name).ok_or_else(|| {
-        let nearest = ALL.iter().min_by_key(|spec| distance(spec.name, name)).map_or("", |spec| spec.name);
+        let nearest = ALL.iter().min_by_key(|spec| levenshtein(spec.name, name)).map_or("", |spec| spec.name);
         format!("cannot use probe {name:?}: there is no such probe; did you mean {nearest:?}? See `pulse-trace probes`")
     })
 }
@@ -77,23 +78,6 @@ pub fn chosen(names: &[String]) -> Vec<&'static str> {
     ALL.iter().filter(wanted).map(|spec| spec.name).collect()
 }
 
-/// Edit distance, for suggestions.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (at, mine) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for (column, theirs) in right.iter().enumerate() {
-            let above = row[column + 1];
-            let change = diagonal + usize::from(mine != *theirs);
-            row[column + 1] = change.min(above + 1).min(row[column] + 1);
-            diagonal = above;
-        }
-    }
-    row[right.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +89,6 @@ mod tests {
             assert_eq!(named(spec.name).unwrap().name, spec.name);
         }
         assert!(named("sycalls").unwrap_err().contains("\"syscalls\""));
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub struct Described {
 /// Functions at one place: so many can be written into one another.
 const MOST_FRAMES: usize = 64;
 /// Longest name and path.
-const LONGEST: usize = 1024;
+const LONGEST: usize = 512;
 
 impl Described {
     /// The same with an end to what a file may claim.
@@ -101,6 +101,7 @@ impl Described {
         let frames = self.frames.iter();
         let long = frames.filter(|frame| {
             frame.function.as_ref().is_some_and(is_long)
+                || is_long(&frame.module)
                 || frame.location.as_ref().is_some_and(|(file, _)| is_long(file))
         });
         if long.count() == 0 && self.frames.len() <= MOST_FRAMES {
@@ -109,6 +110,7 @@ impl Described {
         let cut = |text: &Arc<str>| -> Arc<str> { text[..text.floor_char_boundary(LONGEST)].into() };
         let bounded = |frame: &Frame| Frame {
             function: frame.function.as_ref().map(cut),
+            module: cut(&frame.module),
             location: frame.location.as_ref().map(|(file, line)| (cut(file), *line)),
             ..frame.clone()
         };

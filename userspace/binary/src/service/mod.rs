@@ -6,6 +6,11 @@ mod messages;
 
 use std::{cell::RefCell, fs::File, io, path::Path, rc::Rc};
 
+use rustix::{
+    process::{Resource, Rlimit, setrlimit},
+    time::{ClockId, clock_gettime},
+};
+
 use self::asked::Asked;
 pub use self::messages::{Answer, Described, Message, Question, Reply, Request, Sample, ToService};
 use crate::{
@@ -31,6 +36,7 @@ pub fn serve(channel: Channel, first_module: u32) -> io::Result<()> {
     loop {
         let received = channel.borrow_mut().receive()?;
         files.next_request();
+        end_in_time();
         let (request, file) = match received {
             None => return Ok(()),
             Some((ToService::Request(Request::Observe { pid, maps, starts }), opened)) => {
@@ -65,6 +71,15 @@ pub fn serve(channel: Channel, first_module: u32) -> io::Result<()> {
             channel.send(&Message::Reply(Reply::Lacking), &[])?;
         }
     }
+}
+
+/// CPU time for one request, s: an end even where the tool, which looks at the time, is gone.
+const CPU_TIME: u64 = 120;
+
+fn end_in_time() {
+    let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec.cast_unsigned();
+    let limit = Rlimit { current: Some(used + CPU_TIME), maximum: None };
+    let _ = setrlimit(Resource::Cpu, limit);
 }
 
 fn planned(file: &File, debug: &Beside<'_>, path: &Path) -> io::Result<locate::plan::Planned> {

@@ -120,7 +120,8 @@ impl Module {
 
     fn about_to_read(&self) {
         if self.blob.is_some() || self.perf_map.is_some() {
-            self.files.reading(&self.name, self.identity, self.origin.pid);
+            let file = self.identity.filter(|_| self.perf_map.is_none());
+            self.files.reading(&self.name, file, self.origin.pid);
         }
     }
 

@@ -17,6 +17,8 @@ use binary::{
     service::{Answer, Question},
 };
 
+use object::elf::{ET_DYN, ET_EXEC};
+
 use super::process::Reading;
 use crate::target;
 
@@ -71,6 +73,7 @@ impl Answers {
             process.names.into_iter().for_each(|names| self.here.forget_names(names));
         }
         self.nameless.remove(&pid);
+        self.known.retain(|origin| origin.pid != pid);
     }
 
     /// Does not open this file any more.
@@ -201,11 +204,13 @@ impl Answers {
     }
 }
 
-/// The file, if it is a binary: nothing else is handed over.
+/// The file, if it is a program or a library: nothing else is handed over, and no memory of others (`/proc/kcore`, core dumps).
 fn elf(file: File) -> io::Result<File> {
-    let mut magic = [0; 4];
-    file.read_exact_at(&mut magic, 0)?;
-    (magic == *b"\x7fELF").then_some(file).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let mut head = [0; 18];
+    file.read_exact_at(&mut head, 0)?;
+    let kind = u16::from_le_bytes([head[16], head[17]]);
+    let is_code = head.starts_with(b"\x7fELF") && [ET_EXEC.0, ET_DYN.0].contains(&kind);
+    is_code.then_some(file).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ struct Sandbox {
     process: Option<Process>,
     answers: Answers,
     failures: u32,
+    /// Files that have failed in a process of their own.
+    failed_files: u32,
     /// Cause of the last failure to start one.
     cause: String,
     /// CPU time of those that have ended, ns.

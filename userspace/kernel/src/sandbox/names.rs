@@ -18,10 +18,17 @@ const LOST: &str = "the process that reads files of targets is lost; its stacks 
 /// Named places that are kept; beyond it all are forgotten and asked for again.
 const MOST_NAMED: usize = 16_384;
 
+/// Bytes of names that are kept.
+const MOST_BYTES: usize = 16 << 20;
+/// Frames of one stack.
+const MOST_FRAMES: usize = 1024;
+
 /// Turns copied stacks into names.
 #[derive(Default)]
 pub struct Names {
     named: HashMap<Spot, Described>,
+    /// Bytes that were ever put there since it was empty.
+    bytes: usize,
     /// Files that were left out as too many were open: their functions have no names.
     pub files_refused: usize,
 }
@@ -97,8 +104,9 @@ impl Names {
         if unknown.is_empty() {
             return;
         }
-        if self.named.len() + unknown.len() > MOST_NAMED {
+        if self.named.len() + unknown.len() > MOST_NAMED || self.bytes > MOST_BYTES {
             self.named.clear();
+            self.bytes = 0;
             return self.learn_all(stacks.iter().flat_map(|stack| &stack.frames).copied().collect());
         }
         self.learn_all(unknown);
@@ -114,8 +122,16 @@ impl Names {
             let most = asked.len();
             let told = match shared().ask(Request::Describe(asked), &[]) {
                 Some(Reply::Described(told)) if !told.is_empty() && told.len() <= most => told,
+                // Its functions do not fit into a message.
+                Some(Reply::Lacking) => {
+                    rest.remove(0);
+                    continue;
+                }
                 _ => return,
             };
+            // Bounded once more: it may be another one that speaks.
+            let told: Vec<Described> = told.into_iter().map(Described::bounded).collect();
+            self.bytes += told.iter().map(Described::size).sum::<usize>();
             self.named.extend(rest.drain(..told.len()).zip(told));
         }
     }
@@ -147,7 +163,12 @@ const MOST_ASKED: usize = 1024;
 fn follow(samples: &[Sample]) -> Option<Vec<Stack>> {
     let mut sandbox = shared();
     let stacks = match sandbox.ask(Request::Unwind(samples.to_vec()), &[]) {
-        Some(Reply::Unwound(stacks)) if stacks.len() == samples.len() => stacks,
+        Some(Reply::Unwound(stacks))
+            if stacks.len() == samples.len()
+                && stacks.iter().all(|stack| stack.frames.len() <= MOST_FRAMES) =>
+        {
+            stacks
+        }
         _ => return None,
     };
     let modules = sandbox.modules();

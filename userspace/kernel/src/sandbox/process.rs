@@ -27,8 +27,10 @@ use crate::process_cpu_ns;
 pub const CPU_TIME: Duration = Duration::from_secs(2);
 /// CPU time that one request may take, however many files it leads to.
 const CPU_TIME_OF_ALL: Duration = Duration::from_secs(20);
-/// Time that one file may take, on a machine however busy.
+/// Time that one file may take on a busy machine.
 const WALL_TIME: Duration = Duration::from_secs(30);
+/// Time that one request may take on a busy machine.
+const WALL_TIME_OF_ALL: Duration = Duration::from_secs(60);
 /// Between two looks at the time.
 const LOOK: Duration = Duration::from_millis(100);
 /// Time in which a message is taken and a process is there.
@@ -84,10 +86,9 @@ impl Process {
         let mut child = command.stdin(its).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         // It holds the other end: without this, the end of the child would not be noticed.
         drop(command);
-        let greeted = channel.waits(PATIENCE).map(|comes| comes.then(|| channel.receive::<Confined>()));
-        match greeted {
-            Ok(Some(Ok(Some((confined, _))))) => Ok(Self { channel, child, confined, reading: None }),
-            _ => {
+        match greeting(&mut channel) {
+            Some(confined) => Ok(Self { channel, child, confined, reading: None }),
+            None => {
                 let _ = child.kill();
                 let _ = child.wait();
                 Err(io::Error::other("it has ended at once"))
@@ -137,7 +138,8 @@ impl Process {
                 }
                 Ok(Some((Message::Question(question), _))) => {
                     let (answer, files) = answers.to(question);
-                    self.send(&ToService::Answer(answer), &files)?;
+                    // Without its answer it would take the next request for it.
+                    self.send(&ToService::Answer(answer), &files).map_err(|_| Failure::Ended)?;
                 }
                 _ => return Err(Failure::Ended),
             }
@@ -170,6 +172,17 @@ impl Process {
     }
 }
 
+/// Walls around a process that has just been started; `None` where it has ended instead.
+fn greeting(channel: &mut Channel) -> Option<Confined> {
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
+        if channel.waits(LOOK).ok()? {
+            return channel.receive().ok()?.map(|(confined, _)| confined);
+        }
+    }
+    None
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -181,6 +194,7 @@ impl Drop for Process {
 struct Watch {
     cpu_time: Duration,
     looked: Instant,
+    since: Instant,
     file_since: Instant,
     file_cpu_ns: u64,
     all_cpu_ns: u64,
@@ -189,7 +203,7 @@ struct Watch {
 impl Watch {
     fn new(cpu_ns: u64, cpu_time: Duration) -> Self {
         let now = Instant::now();
-        Self { cpu_time, looked: now, file_since: now, file_cpu_ns: cpu_ns, all_cpu_ns: cpu_ns }
+        Self { cpu_time, looked: now, since: now, file_since: now, file_cpu_ns: cpu_ns, all_cpu_ns: cpu_ns }
     }
 
     fn is_due(&self) -> bool {
@@ -212,9 +226,35 @@ impl Watch {
         if spent(self.all_cpu_ns) > CPU_TIME_OF_ALL.max(self.cpu_time) {
             return over(CPU_TIME_OF_ALL, " of CPU time");
         }
-        if self.file_since.elapsed() > WALL_TIME.max(2 * self.cpu_time) {
+        if self.file_since.elapsed() > WALL_TIME.max(self.cpu_time) {
             return over(WALL_TIME, "");
         }
+        if self.since.elapsed() > WALL_TIME_OF_ALL {
+            return over(WALL_TIME_OF_ALL, "");
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_file_and_a_request_have_limits_that_no_message_resets() {
+        let slow = |outcome: Result<(), Failure>| matches!(outcome, Err(Failure::Slow(_)));
+        let mut watch = Watch::new(SECOND_NS, CPU_TIME);
+        assert!(!slow(watch.look(3 * SECOND_NS)));
+        assert!(slow(watch.look(3 * SECOND_NS + 1)));
+        // Always another file, none of them above its own limit.
+        let mut watch = Watch::new(0, CPU_TIME);
+        let outcomes = (1..=20).map(|second| {
+            watch.next_file(second * SECOND_NS);
+            slow(watch.look(second * SECOND_NS + SECOND_NS))
+        });
+        let outcomes: Vec<bool> = outcomes.collect();
+        assert_eq!(outcomes.iter().position(|slow| *slow), Some(19), "{outcomes:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Stacks of waits: copied stacks are followed as they arrive, and named when a frame is due.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use binary::{
     service::Sample,
@@ -75,6 +75,10 @@ pub struct Stacks {
     names: Names,
     /// Programs whose maps have been read, by process id.
     known: HashMap<u32, Program>,
+    /// Processes whose rows were given back.
+    gone: Vec<u32>,
+    /// Parents of processes that still run their parents' programs.
+    parents: HashMap<u32, u32>,
     /// By what they were taken for: kind and entry. An entry's calls may not have ended yet.
     taken: HashMap<(u32, u32), Taken>,
     /// Those of calls that belong into the next frame.
@@ -97,10 +101,8 @@ impl Stacks {
         for row in rows.values() {
             self.inherit(row);
         }
-        // What they had mapped is needed no more once their rows are given back.
-        for pid in self.known.extract_if(|pid, _| !rows.contains_key(pid)).map(|(pid, _)| pid) {
-            self.names.forget(pid);
-        }
+        // Their last stacks have no names yet.
+        self.gone.extend(self.known.extract_if(|pid, _| !rows.contains_key(pid)).map(|(pid, _)| pid));
         let mut batch = Batch::default();
         kernel.take_stacks(|copied| {
             self.add(copied, rows.get(&copied.tgid), &mut batch);
@@ -115,6 +117,7 @@ impl Stacks {
     fn inherit(&mut self, row: &Row) {
         if row.execs == 0 && !self.known.contains_key(&row.tgid) && self.known.contains_key(&row.parent) {
             self.names.inherit(row.tgid, row.parent);
+            self.parents.insert(row.tgid, row.parent);
             self.known.insert(row.tgid, (row.joined_ns, 0));
         }
     }
@@ -165,6 +168,7 @@ impl Stacks {
         }
         self.names.forget(row.tgid);
         self.known.remove(&row.tgid);
+        self.parents.remove(&row.tgid);
         // Once it has ended, another process may have its id.
         if row.exited_ns != 0 || self.names.observe(row.tgid).is_err() {
             return false;
@@ -191,9 +195,23 @@ impl Stacks {
 
     /// Puts what is due into a frame, by name.
     pub fn name(&mut self, processes: &mut [ProcessFrame]) {
-        if self.due.is_empty() {
-            return;
+        if !self.due.is_empty() {
+            self.name_due(processes);
         }
+        self.forget_gone();
+    }
+
+    /// Forgets what is mapped in processes that are gone, unless a child of theirs has the same mapped.
+    fn forget_gone(&mut self) {
+        let gone = std::mem::take(&mut self.gone);
+        for pid in &gone {
+            self.parents.remove(pid);
+        }
+        let needed: HashSet<u32> = self.parents.values().chain(self.known.keys()).copied().collect();
+        gone.into_iter().filter(|pid| !needed.contains(pid)).for_each(|pid| self.names.forget(pid));
+    }
+
+    fn name_due(&mut self, processes: &mut [ProcessFrame]) {
         for process in processes {
             for futex in &mut process.futexes {
                 let Some(taken) = self.due.remove(&Wait::of_futex(process.key, futex)) else { continue };

@@ -94,8 +94,8 @@ fn of_scheduling(process: &Process, mut add: impl FnMut(&str, &Hist)) {
 fn name_of(lock: &Lock) -> String {
     let name = lock.place.name();
     match (&lock.place, lock.users.iter().next()) {
-        (LockPlace::Private { .. }, Some((pid, _))) => format!("{pid}.{name}"),
-        _ => name,
+        (LockPlace::Shared { .. }, _) | (_, None) => name,
+        (_, Some((pid, _))) => format!("{pid}.{name}"),
     }
 }
 

@@ -196,8 +196,10 @@ impl Probing {
         let key = ProcessKey { pid, joined_ns: joined.max().unwrap_or(0) };
         self.look(kernel, gatherer, key, 0);
         for path in USUAL.map(Path::new) {
-            let Some((id, examined)) = usual(path) else { continue };
+            let Some((id, file)) = usual(path) else { continue };
             if !self.files.contains_key(&id) {
+                let origin = Origin { pid: 0, path: path.to_owned() };
+                let Ok(examined) = files::read(file, origin) else { continue };
                 let probed = self.choose(id, examined, gatherer);
                 self.files.insert(id, probed);
             }
@@ -474,8 +476,7 @@ impl Probing {
 }
 
 /// A library at a usual place, if there is one.
-fn usual(path: &Path) -> Option<(FileId, Examined)> {
+fn usual(path: &Path) -> Option<(FileId, File)> {
     let file = input::regular(path).ok()?;
-    let origin = Origin { pid: 0, path: path.to_owned() };
-    Some((input::identity(&file).ok()?, files::read(file, origin).ok()?))
+    Some((input::identity(&file).ok()?, file))
 }
