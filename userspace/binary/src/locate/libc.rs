@@ -59,7 +59,7 @@ pub fn release(bytes: &[u8], path: &Path) -> String {
     if let Some(release) = name.strip_prefix("libpthread-").and_then(|rest| rest.strip_suffix(".so")) {
         return format!("glibc {release}");
     }
-    let Some(at) = bytes.windows(SAYS.len()).position(|window| window == SAYS) else { return name };
+    let Some(at) = memchr::memmem::find(bytes, SAYS) else { return name };
     let is_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
     let release: String =
         bytes[at + SAYS.len()..].iter().take_while(is_number).map(|byte| char::from(*byte)).collect();
