@@ -16,7 +16,7 @@ use object::{
         elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _},
     },
 };
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 /// Identity of a file, as `/proc/PID/maps` has it: its device, in two parts, and its inode.
 pub type Identity = ((u32, u32), u64);
@@ -32,6 +32,25 @@ pub fn regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     is_file(file.metadata()?)?;
     Ok(file)
+}
+
+/// The same of a path below a root that links cannot lead out of: they mean what they mean to a process with that root.
+///
+/// # Errors
+/// When there is none, or it is something else.
+pub fn regular_below(root: &Path, path: &Path) -> io::Result<File> {
+    let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, look, Mode::empty())?;
+    let inside = path.strip_prefix("/").unwrap_or(path);
+    let open = |flags| openat2(&root, inside, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT);
+    let is_file = |file: &File| Ok(file.metadata()?.is_file());
+    let refused = io::Error::from(io::ErrorKind::InvalidInput);
+    // Looked at before it is opened: a device would take notice.
+    if !is_file(&open(OFlags::PATH)?.into())? {
+        return Err(refused);
+    }
+    let file = File::from(open(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
+    is_file(&file).and_then(|is| is.then_some(file).ok_or(refused))
 }
 
 /// Opens the file that a process has mapped from one address to another, even if its path now leads elsewhere. By the
@@ -151,6 +170,25 @@ mod tests {
             assert!(regular(path).is_err(), "{}", path.display());
         }
         assert!(regular(&std::env::current_exe().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_link_leads_nowhere_but_into_its_root() {
+        let (shop, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(outside.path().join("secret"), "secret").unwrap();
+        fs::write(shop.path().join("own"), "own").unwrap();
+        let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, shop.path().join(name)).unwrap();
+        link(&outside.path().join("secret"), "away");
+        link(Path::new("/own"), "home");
+        link(Path::new("../../../../own"), "up");
+        let opened = |name: &str| {
+            regular_below(shop.path(), Path::new(name)).ok().map(|file| io::read_to_string(file).unwrap())
+        };
+        assert_eq!(opened("away"), None);
+        for name in ["own", "/own", "home", "up"] {
+            assert_eq!(opened(name).as_deref(), Some("own"), "{name}");
+        }
+        assert!(regular_below(shop.path(), Path::new(".")).is_err());
     }
 
     #[test]

@@ -60,10 +60,13 @@ impl Files for Here {
     fn debug(&self, of: &Origin, wanted: &Wanted) -> Vec<File> {
         let own = (of.pid != 0).then(|| PathBuf::from(format!("/proc/{}/root", of.pid)));
         let roots = own.into_iter().chain([PathBuf::from("/")]);
-        let paths = roots.flat_map(|root| {
-            let debug = vec![root.join(DEBUG)];
-            Directories { debug, root, beside: of.path.parent().map(Path::to_owned) }.paths(wanted)
+        let beside = of.path.parent().map(Path::to_owned);
+        let directories = Directories { debug: vec![PathBuf::from(DEBUG)], root: PathBuf::new(), beside };
+        let paths = directories.paths(wanted);
+        let files = roots.flat_map(|root| {
+            let open = |path: &PathBuf| input::regular_below(&root, path).ok();
+            paths.iter().filter_map(open).collect::<Vec<_>>()
         });
-        paths.filter_map(|path| input::regular(&path).ok()).collect()
+        files.collect()
     }
 }
