@@ -263,13 +263,14 @@ fn look(thread: &Thread, waiting: &Waiting, address: u64) {
     if !looks_held(&mutex) || !is_followed(thread, mutex.owner, waiting.op & SHARED != 0) {
         return add(&mut futex.unlike_mutex, 1);
     }
+    // Before the wait is counted as one with a holder: who reads that count finds the holder too.
+    held_by(futex, holder_key(id, mutex.owner), mutex.owner);
     add(&mut futex.like_mutex, 1);
     futex.kind = mutex.kind;
     if mutex.kind & (kind::FORM | kind::ROBUST | kind::INHERITS | kind::PROTECTS) == kind::ADAPTIVE {
         let spins = (mutex.spins as i16).max(0) as u64;
         distribute(futex, id, purpose::FUTEX_SPINS, spins);
     }
-    held_by(futex, holder_key(id, mutex.owner), mutex.owner);
 }
 
 /// Reports whether this thread id can be that of a lock's holder: a followed thread of the same process, or of any

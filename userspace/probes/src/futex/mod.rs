@@ -77,8 +77,11 @@ impl Futexes {
     pub fn drain(&mut self, kernel: &Kernel, start_ns: u64) -> Vec<FutexChange> {
         self.places.begin();
         let mut changes = Vec::new();
+        // Holders are read after all entries: those of every wait that an entry has are there by then. A wait that came
+        // in between would be in the entry and in no holder, and holders are read again only if another one follows.
+        let entries: Vec<(u32, Futex)> = kernel.futexes().chain(self.retired.read(kernel)).collect();
         let mut held: Option<HashMap<u32, Vec<(u32, u64)>>> = None;
-        for (id, futex) in kernel.futexes().chain(self.retired.read(kernel)) {
+        for (id, futex) in entries {
             let Some(row) = kernel.row(futex.row) else { continue };
             // While the process lives, whether or not a call has ended yet.
             let place = match futex.address {
