@@ -75,11 +75,6 @@ fn measure(title: &str, symbolizer: &mut Symbolizer, running: &Running) {
     let frames = symbolizer.describe(&stack);
     line("first names of a stack", micros(since), "us");
     line("functions", frames.len() as f64, "");
-    let since = Instant::now();
-    for _ in 0..ROUNDS {
-        assert_eq!(symbolizer.describe(&stack).len(), frames.len());
-    }
-    line("the same names again", micros(since) / f64::from(ROUNDS), "us");
     let caller_is_known = |names: &mut Symbolizer, cut: &Stack| caller(&names.describe(cut)).is_some();
     line("bytes until the caller", enough(symbolizer, pid, &taken, caller_is_known), "");
     let is_whole = |_: &mut Symbolizer, cut: &Stack| *cut == stack;

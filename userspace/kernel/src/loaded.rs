@@ -279,7 +279,7 @@ impl Kernel {
     /// # Errors
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
-        if setup.probes.stacks || setup.probes.mutex {
+        if setup.probes.stacks {
             sandbox::start_ahead();
         }
         // Parsing all of the kernel's types takes a while, and is needed only when programs are loaded.

@@ -4,7 +4,7 @@ mod asked;
 mod fault;
 mod messages;
 
-use std::{cell::RefCell, fs::File, io, path::Path, rc::Rc};
+use std::{cell::RefCell, fs::File, io, rc::Rc};
 
 use rustix::{
     process::{Resource, Rlimit, setrlimit},
@@ -15,6 +15,7 @@ use self::asked::Asked;
 pub use self::messages::{Answer, Described, Message, Question, Reply, Request, Sample, ToService};
 use crate::{
     channel::{Channel, LARGEST},
+    files::Origin,
     input,
     locate::{self, debug_file::Beside, replaceable::Offer},
     symbolize::{Spot, Symbolizer},
@@ -37,32 +38,26 @@ pub fn serve(channel: Channel, first_module: u32) -> io::Result<()> {
         let received = channel.borrow_mut().receive()?;
         files.next_request();
         end_in_time();
-        let (request, file) = match received {
+        let (request, mut opened) = match received {
             None => return Ok(()),
-            Some((ToService::Request(Request::Observe { pid, maps, starts }), opened)) => {
+            Some((ToService::Request(request), opened)) => (request, opened),
+            Some((ToService::Answer(_), _)) => return Err(io::Error::other("nothing was asked")),
+        };
+        let reply = match request {
+            Request::Observe { pid, maps, starts } => {
                 files.have(pid, maps, starts.into_iter().zip(opened));
                 let observed = names.observe(pid).map_err(|error| error.to_string());
                 files.have(pid, Vec::new(), []);
-                let reply = Reply::Observed(observed.map(|()| names.files_refused()));
-                channel.borrow().send(&Message::Reply(reply), &[])?;
-                continue;
+                Some(Reply::Observed(observed.map(|()| names.files_refused())))
             }
-            Some((ToService::Request(request), mut files)) => (request, files.pop()),
-            Some((ToService::Answer(_), _)) => return Err(io::Error::other("nothing was asked")),
-        };
-        let reply = match (request, file) {
-            (Request::Plan(origin), Some(file)) => {
-                files.begin(&origin.path);
-                let debug = Beside { files: &*files, origin: &origin };
-                Some(Reply::Plan(planned(&file, &debug, &origin.path).map_err(|error| (&error).into())))
+            Request::Plan(origin) => {
+                Some(opened.pop().map_or(Reply::Lacking, |file| planned(&file, &files, &origin)))
             }
-            (Request::Offer(origin), Some(file)) => {
-                files.begin(&origin.path);
-                let offer = input::binary(&file, Offer::LARGEST).map(|bytes| Offer::of(&bytes));
-                Some(Reply::Offer(offer.map_err(|error| (&error).into())))
+            Request::Offer(origin) => {
+                Some(opened.pop().map_or(Reply::Lacking, |file| offered(&file, &files, &origin)))
             }
-            (Request::BuildId, Some(file)) => Some(Reply::BuildId(input::build_id(&file))),
-            (request, _) => about_stacks(request, &mut names),
+            Request::BuildId => Some(Reply::BuildId(opened.pop().and_then(|file| input::build_id(&file)))),
+            request => about_stacks(request, &mut names),
         };
         let Some(reply) = reply else { continue };
         let channel = channel.borrow();
@@ -82,12 +77,20 @@ fn end_in_time() {
     let _ = setrlimit(Resource::Cpu, limit);
 }
 
-fn planned(file: &File, debug: &Beside<'_>, path: &Path) -> io::Result<locate::plan::Planned> {
-    let bytes = input::binary(file, locate::plan::LARGEST)?;
-    Ok(locate::plan::Planned {
-        library: locate::libc::release(&bytes, path),
-        plan: locate::plan::plan(&bytes, debug),
-    })
+fn planned(file: &File, files: &Asked, origin: &Origin) -> Reply {
+    files.begin(&origin.path);
+    let debug = Beside { files, origin };
+    let planned = input::binary(file, locate::plan::LARGEST).map(|bytes| locate::plan::Planned {
+        library: locate::libc::release(&bytes, &origin.path),
+        plan: locate::plan::plan(&bytes, &debug),
+    });
+    Reply::Plan(planned.map_err(|error| (&error).into()))
+}
+
+fn offered(file: &File, files: &Asked, origin: &Origin) -> Reply {
+    files.begin(&origin.path);
+    let offer = input::binary(file, Offer::LARGEST).map(|bytes| Offer::of(&bytes));
+    Reply::Offer(offer.map_err(|error| (&error).into()))
 }
 
 fn about_stacks(request: Request, names: &mut Symbolizer) -> Option<Reply> {

@@ -73,9 +73,6 @@ pub enum SymbolizeError {
     },
 }
 
-/// Named places that are kept; beyond it all are forgotten and looked up again.
-const MOST_NAMED: usize = 16_384;
-
 /// Bytes of symbol tables that are kept; beyond it all are forgotten and read again.
 const MOST_SYMBOLS: usize = 16 << 20;
 
@@ -91,7 +88,6 @@ pub struct Symbolizer {
     read_again: HashMap<u32, Instant>,
     modules: Modules,
     scratch: Scratch,
-    named: HashMap<Spot, Arc<[Frame]>>,
 }
 
 /// Reads all that is ever read of a binary, as if a stack led through the addresses that its last bytes name.
@@ -138,7 +134,6 @@ impl Symbolizer {
             modules: Modules::new(Rc::clone(&files), first_module),
             files,
             scratch: Scratch::new(),
-            named: HashMap::new(),
         }
     }
 
@@ -237,45 +232,28 @@ impl Symbolizer {
 
     /// The functions at a place, and how far to trust that.
     pub fn described(&mut self, spot: Spot) -> Described {
-        let frames = self.describe_spot(spot);
+        let frames = stack::frames_at(&mut self.modules, spot).into();
         let module = self.modules.get(spot.module);
-        Described {
-            frames,
-            is_final: !module.is_some_and(Module::is_made_at_run_time),
-            lacks_names: module.is_some_and(Module::lacks_names),
-        }
+        // Code that is made at run time may be named later, or become another function.
+        let is_final = !module.is_some_and(Module::is_made_at_run_time);
+        let lacks_names = module.is_some_and(Module::lacks_names);
+        self.modules.keep_symbols_below(MOST_SYMBOLS);
+        Described { frames, is_final, lacks_names }
     }
 
     /// The functions of a stack, the innermost first; also after its process has ended.
     pub fn describe(&mut self, stack: &Stack) -> Vec<Frame> {
         let mut frames = Vec::new();
         for spot in &stack.frames {
-            frames.extend_from_slice(&self.describe_spot(*spot));
+            frames.extend_from_slice(&self.described(*spot).frames);
         }
         frames
     }
 
-    /// Gives back the memory of parsed debug information. Names that were asked for are kept; new ones parse it again:
-    /// to be called when a batch of stacks has been described.
+    /// Gives back the memory of parsed debug information, which further names parse again: to be called when a batch of
+    /// stacks has been described.
     pub fn rest(&mut self) {
         self.modules.rest();
-    }
-
-    fn describe_spot(&mut self, spot: Spot) -> Arc<[Frame]> {
-        if let Some(frames) = self.named.get(&spot) {
-            return frames.clone();
-        }
-        let frames: Arc<[Frame]> = stack::frames_at(&mut self.modules, spot).into();
-        // Code that is made at run time may be named later, or become another function.
-        if self.modules.get(spot.module).is_some_and(Module::is_made_at_run_time) {
-            return frames;
-        }
-        self.modules.keep_symbols_below(MOST_SYMBOLS);
-        if self.named.len() >= MOST_NAMED {
-            self.named.clear();
-        }
-        self.named.insert(spot, frames.clone());
-        frames
     }
 }
 

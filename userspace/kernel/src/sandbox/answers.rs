@@ -108,9 +108,9 @@ impl Answers {
             if files.len() == channel::FILES || self.handed.contains(&mapping.identity()) {
                 continue;
             }
-            if let Ok((_, mut opened)) = self.find(Question::Mapped { pid, start: mapping.start }) {
+            if let Ok(file) = self.mapped(pid, &mapping) {
                 self.handed.insert(mapping.identity());
-                files.extend(opened.pop().map(|file| (mapping.start, file)));
+                files.push((mapping.start, file));
             }
         }
         (if is_whole { text } else { Vec::new() }, files)
@@ -131,22 +131,20 @@ impl Answers {
 
     fn find(&mut self, question: Question) -> io::Result<(Answer, Vec<File>)> {
         match question {
-            Question::Maps { pid, from } => Ok((Answer::Bytes(self.maps(pid, from)?), Vec::new())),
+            Question::Maps { pid, from } => {
+                self.is_the_same(pid)?;
+                Ok((Answer::Bytes(self.maps(pid, from)?), Vec::new()))
+            }
             Question::Mapped { pid, start } => {
+                self.is_the_same(pid)?;
                 let mapping = self.code_at(pid, start)?.clone();
-                if mapping.start != start || self.excluded.contains(&mapping.identity()) {
+                if mapping.start != start {
                     return Err(io::ErrorKind::PermissionDenied.into());
                 }
-                let file = elf(self.here.mapped(pid, &mapping)?)?;
-                // Some file systems tell of one device here and of another in what is mapped.
-                if self.excluded.contains(&input::identity(&file)?) {
-                    return Err(io::ErrorKind::PermissionDenied.into());
-                }
-                let path = mapping.path().unwrap_or(Path::new("")).to_owned();
-                self.known.insert(Origin { pid, path });
-                Ok((Answer::Files, vec![file]))
+                Ok((Answer::Files, vec![self.mapped(pid, &mapping)?]))
             }
             Question::Code { pid, at, length } => {
+                self.is_the_same(pid)?;
                 let mapping = self.code_at(pid, at)?;
                 if self.nameless.contains(&pid)
                     || length > LONGEST
@@ -157,6 +155,7 @@ impl Answers {
                 Ok((Answer::Bytes(self.here.code(pid, at, length)?), Vec::new()))
             }
             Question::WrittenNames(pid) => {
+                self.is_the_same(pid)?;
                 let is_allowed = self.of(pid)?.names.len() < MOST_NAMES && !self.nameless.contains(&pid);
                 let names = is_allowed.then(|| self.here.written_names(pid)).flatten();
                 self.processes.entry(pid).or_default().names.extend(names);
@@ -167,17 +166,38 @@ impl Answers {
                 if !self.known.contains(&of) {
                     return Err(io::ErrorKind::PermissionDenied.into());
                 }
-                // A link beside the file may lead anywhere.
+                // What lies beside a file is the target's choice.
                 let files = self.here.debug(&of, &wanted).into_iter().filter_map(|file| elf(file).ok());
                 Ok((Answer::Files, files.take(channel::FILES).collect()))
             }
         }
     }
 
-    fn of(&self, pid: u32) -> io::Result<&Process> {
+    /// Opens the file of a mapping, unless it is to be left alone.
+    fn mapped(&mut self, pid: u32, mapping: &Mapping) -> io::Result<File> {
+        let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
+        if self.excluded.contains(&mapping.identity()) {
+            return Err(refused());
+        }
+        let file = elf(self.here.mapped(pid, mapping)?)?;
+        // Some file systems tell of one device here and of another in what is mapped.
+        if self.excluded.contains(&input::identity(&file)?) {
+            return Err(refused());
+        }
+        let path = mapping.path().unwrap_or(Path::new("")).to_owned();
+        self.known.insert(Origin { pid, path });
+        Ok(file)
+    }
+
+    /// Refuses if another process has the id of the one that was asked about.
+    fn is_the_same(&self, pid: u32) -> io::Result<()> {
         let started = target::stat(pid).map(|stat| stat.started);
-        let known = self.processes.get(&pid).filter(|process| process.started == started);
-        known.ok_or_else(|| io::ErrorKind::PermissionDenied.into())
+        let is = self.of(pid)?.started == started;
+        is.then_some(()).ok_or_else(|| io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn of(&self, pid: u32) -> io::Result<&Process> {
+        self.processes.get(&pid).ok_or_else(|| io::ErrorKind::PermissionDenied.into())
     }
 
     fn code_at(&self, pid: u32, address: u64) -> io::Result<&Mapping> {
@@ -187,11 +207,9 @@ impl Answers {
 
     /// The next piece of the text.
     fn maps(&mut self, pid: u32, from: usize) -> io::Result<Vec<u8>> {
-        self.of(pid)?;
-        let here = &self.here;
-        let process = self.processes.entry(pid).or_default();
+        let process = self.processes.get_mut(&pid).ok_or(io::ErrorKind::PermissionDenied)?;
         if from == 0 {
-            process.text = here.maps(pid)?;
+            process.text = self.here.maps(pid)?;
             let maps = Maps::parse(&process.text);
             process.code = maps.all().iter().filter(|it| it.executable).cloned().collect();
         }

@@ -68,7 +68,7 @@ fn ask(file: &File, origin: &Origin, request: Request) -> io::Result<Reply> {
             "{MOST_FAILED} files have failed already, and no more are read"
         )));
     }
-    // More than this is not read of it, whatever length it claims to have.
+    // No more than this is read, even of a file that claims to be longer.
     let length = file.metadata()?.len().min(LARGEST);
     let mut process = Process::start(0)?;
     let cpu_time = CPU_TIME + Duration::from_secs(length / BYTES_PER_SECOND);

@@ -129,6 +129,7 @@ fn converted(values: Hist) -> Result<Histogram<u64>, String> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
     use hdrhistogram::serialization::{
         Deserializer,
         interval_log::{IntervalLogIterator, LogEntry},
@@ -144,31 +145,12 @@ mod tests {
             LogEntry::Interval(interval) => Some((
                 interval.tag().unwrap().as_str().to_owned(),
                 Deserializer::new()
-                    .deserialize(&mut base64::decode(interval.encoded_histogram()).as_slice())
+                    .deserialize(&mut STANDARD.decode(interval.encoded_histogram()).unwrap().as_slice())
                     .unwrap(),
             )),
             _ => None,
         };
         entries.filter_map(histogram).collect()
-    }
-
-    mod base64 {
-        /// Standard alphabet, with padding.
-        pub fn decode(text: &str) -> Vec<u8> {
-            let value = |c: u8| match c {
-                b'A'..=b'Z' => c - b'A',
-                b'a'..=b'z' => c - b'a' + 26,
-                b'0'..=b'9' => c - b'0' + 52,
-                b'+' => 62,
-                _ => 63,
-            };
-            let bits = text
-                .bytes()
-                .filter(|c| *c != b'=')
-                .flat_map(|c| (0..6).rev().map(move |bit| value(c) >> bit & 1));
-            let bits: Vec<u8> = bits.collect();
-            bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | bit)).collect()
-        }
     }
 
     #[test]
