@@ -96,6 +96,8 @@ slots! {
     ProcessesShared = 23, "processes_shared", Degraded;
     /// No room for another (process, call) pair: the call is counted with those of other processes.
     CellsShared = 24, "cells_shared", Degraded;
+    /// A page fault ended whose beginning was not seen: it is in no number.
+    FaultsUnseen = 25, "faults_unseen", Lost;
 }
 
 /// Length of the loss array; slots beyond [`Slot::ALL`] are reserved.

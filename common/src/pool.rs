@@ -26,6 +26,8 @@ pub mod purpose {
     pub const MUTEX_SPIN_TIME: u64 = 11;
     /// Time for which a mutex was held, ns.
     pub const MUTEX_HOLD: u64 = 12;
+    /// Times of one kind of event in one row.
+    pub const EVENT: u64 = 13;
 }
 
 /// The key under which a histogram is registered, so that two CPUs that want the same one get the same one.

@@ -12,6 +12,8 @@ pub mod kind {
     pub const FUTEX: u32 = 1;
     /// A lock of the `mutex` probe, which was found taken.
     pub const MUTEX: u32 = 2;
+    /// A cell of events.
+    pub const EVENT: u32 = 3;
 }
 
 /// A thread's registers and the upper end of its stack.

@@ -93,6 +93,8 @@ settings! {
     TASK_PENDING: u32 = 0;
     /// Offset of `task_struct.exit_code`.
     TASK_EXIT_CODE: u32 = 0;
+    /// Offset of `task_struct.pagefault_disabled`.
+    TASK_PAGEFAULT_DISABLED: u32 = 0;
     /// Offset of `task_struct.comm`.
     TASK_COMM: u32 = 0;
     /// Offset of `task_struct.group_leader`.

@@ -6,6 +6,7 @@
 
 #[expect(unsafe_code, reason = "userspace replaces these statics at load")]
 mod config;
+mod events;
 mod holds;
 #[expect(unsafe_code, reason = "wraps the kernel's helpers")]
 mod kernel;

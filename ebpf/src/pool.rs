@@ -40,16 +40,18 @@ pub fn record(id: u32, value: u64) -> bool {
     true
 }
 
-/// Records a value into the histogram that an entry names, which is fetched from the pool the first time.
+/// Records a value into the histogram that an entry names, which is fetched from the pool the first time. Tells
+/// whether there is one.
 #[inline(always)]
-pub fn record_for(entry: &mut u32, owner: u64, value: u64) {
+pub fn record_for(entry: &mut u32, owner: u64, value: u64) -> bool {
     if *entry == 0 {
         *entry = fetch(owner);
         if *entry == 0 {
-            return loss::count(Slot::DistributionsFull);
+            loss::count(Slot::DistributionsFull);
+            return false;
         }
     }
-    record(*entry, value);
+    record(*entry, value)
 }
 
 /// The owner's histogram; 0 where there is none left.

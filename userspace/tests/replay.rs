@@ -29,6 +29,7 @@ fn report_and_export_of_a_replay_are_those_of_the_live_session() {
         let shape = Shape {
             threads,
             inline: seed % 3 == 0,
+            events: seed % 2 == 1,
             lossy: seed % 2 == 0,
             processes: 1 + seed as u32 % 4,
             frames: 3,

@@ -1,6 +1,10 @@
 //! Wire types of each probe, one file per stem.
 
+pub mod faults;
 pub mod futex;
 pub mod mutex;
 pub mod sched;
 pub mod syscalls;
+
+/// Kinds of events of all probes that count events, one range after the other.
+pub const EVENT_KINDS: u32 = faults::FIRST + faults::KINDS;

@@ -110,8 +110,12 @@ pub struct Sched {
     pub stopped_ns: u64,
     /// 1 if it left its CPU for that.
     pub stopped: u32,
+    /// Fills the word.
+    pub padding: u32,
+    /// Time on a CPU in page faults outside of system calls, where they are measured.
+    pub faults_ns: u64,
     /// Fills the last cache line.
-    pub reserved: [u32; 11],
+    pub reserved: [u64; 4],
 }
 
 /// Histograms and counters of a row.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod calibration;
+mod faults;
 pub mod futex;
 mod futex2;
 mod interrupts;

@@ -100,6 +100,26 @@ fn is_stop(state: u32, task: Given) -> bool {
         || state & INTERRUPTIBLE != 0 && task.double(config::TASK_JOBCTL()) as u32 & TRAP_FREEZE != 0
 }
 
+/// Books time on a CPU that the running thread has spent in a page fault outside of calls.
+#[inline(always)]
+pub fn faulted(seat: u32, ns: u64) {
+    if let Some((_, sched)) = opened(seat) {
+        sched.faults_ns += ns;
+    }
+}
+
+/// Time that a running thread has spent on a CPU by `now`, and waiting for one; zeros where that is not known.
+#[inline(always)]
+pub fn so_far(seat: u32, now: u64) -> (u64, u64) {
+    match opened(seat) {
+        Some((_, sched)) if matches!(sched.state, state::RUNNING | state::UNKNOWN) => (
+            sched.on_cpu_ns + now.wrapping_sub(sched.since_ns),
+            sched.woken_wait_ns + sched.preempted_wait_ns,
+        ),
+        _ => (0, 0),
+    }
+}
+
 /// A thread and its accounts, if they are open.
 #[inline(always)]
 fn opened(seat: u32) -> Option<(&'static mut Thread, &'static mut Sched)> {

@@ -1,29 +1,21 @@
 //! Attaches and detaches the BPF programs.
 
-use std::thread;
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    thread,
+};
 
 use aya::{
     Btf,
     programs::{Program, ProgramError, links::FdLink},
 };
+use model::probes::{Hook, Point, ProbeSet, hook};
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use super::{Kernel, LoadError, Probes};
-
-/// A tracepoint and the programs that can serve it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hook {
-    /// The program's name in the object.
-    pub program: &'static str,
-    /// The program for kernels that refuse the first.
-    pub fallback: Option<&'static str>,
-    /// The kernel's name of the tracepoint.
-    pub tracepoint: &'static str,
-}
-
-const fn hook(program: &'static str, tracepoint: &'static str) -> Hook {
-    Hook { program, fallback: None, tracepoint }
-}
+use super::{
+    Kernel, LoadError,
+    event::{count_at_end, on_each_cpu},
+};
 
 /// Fork, exit, exec and rename of threads; attached before any thread is given a seat, so that none is missed.
 pub const LIFECYCLE: [Hook; 4] = [
@@ -33,41 +25,34 @@ pub const LIFECYCLE: [Hook; 4] = [
     hook("lifecycle_fork", "sched_process_fork"),
 ];
 
-/// System calls, and futexes among them. The exits come first: an entry whose exit is not seen would be taken for a
-/// call in flight.
-pub const SYSCALLS: [Hook; 2] = [
-    hook("syscalls_exit", "sys_exit"),
-    Hook { fallback: Some("syscalls_enter_raw"), ..hook("syscalls_enter", "sys_enter") },
-];
-
-/// Scheduling. Wakeups before switches: a thread must not run before its wakeup has been recorded. The ends of
-/// interrupts before their beginnings, so that every interrupt that was seen to begin is seen to end.
-pub const SCHED: [Hook; 10] = [
-    hook("sched_timer_ends", "hrtimer_expire_exit"),
-    hook("sched_timer_begins", "hrtimer_expire_entry"),
-    hook("sched_softirq_ends", "softirq_exit"),
-    hook("sched_softirq_begins", "softirq_entry"),
-    hook("sched_irq_ends", "irq_handler_exit"),
-    hook("sched_irq_begins", "irq_handler_entry"),
-    Hook { fallback: Some("sched_waking_old"), ..hook("sched_waking", "sched_waking") },
-    hook("sched_wakeup", "sched_wakeup"),
-    hook("sched_wakeup_new", "sched_wakeup_new"),
-    Hook { fallback: Some("sched_switch_old"), ..hook("sched_switch", "sched_switch") },
-];
-
-/// Hooks that have to be attached for these probes, in the order of attachment: first [`LIFECYCLE`].
+/// Hooks that have to be attached for these probes, in the order of attachment: first [`LIFECYCLE`]. Probes that share
+/// hooks have them once.
 #[must_use]
-pub fn hooks_of(probes: Probes) -> Vec<&'static [Hook]> {
+pub fn hooks_of(probes: ProbeSet) -> Vec<&'static [Hook]> {
     let mut hooks = vec![&LIFECYCLE[..]];
-    hooks.extend((probes.syscalls || probes.futex).then_some(&SYSCALLS[..]));
-    hooks.extend(probes.sched.then_some(&SCHED[..]));
+    for of_probe in probes.specs().map(|spec| spec.hooks).filter(|of_probe| !of_probe.is_empty()) {
+        if !hooks.contains(&of_probe) {
+            hooks.push(of_probe);
+        }
+    }
     hooks
 }
 
 /// Attached programs, in the order of their attachment.
 #[derive(Default)]
 pub struct Attached {
-    links: Vec<(Hook, FdLink)>,
+    links: Vec<(Hook, Link)>,
+    /// Software events that the kernel has counted while their programs were attached, of those that are not any more.
+    software_events: u64,
+}
+
+/// Descriptors that keep a program attached.
+enum Link {
+    /// One of the kernel's links.
+    #[expect(dead_code, reason = "only dropped: that detaches the program")]
+    One(FdLink),
+    /// An event of perf on each CPU.
+    Events(Vec<OwnedFd>),
 }
 
 impl Kernel {
@@ -82,10 +67,10 @@ impl Kernel {
     ) -> Result<Vec<&'static str>, LoadError> {
         let mut fallbacks = Vec::new();
         for hook in hooks {
-            let link = match (self.attach_program(hook.program, hook.tracepoint), hook.fallback) {
+            let link = match (self.attach_program(hook.program, hook.point), hook.fallback) {
                 (Err(LoadError::Program { .. }), Some(fallback)) => {
                     fallbacks.push(fallback);
-                    self.attach_program(fallback, hook.tracepoint)?
+                    self.attach_program(fallback, hook.point)?
                 }
                 (link, _) => link?,
             };
@@ -101,7 +86,7 @@ impl Kernel {
         thread::scope(|scope| {
             for (name, program) in self.ebpf.programs_mut() {
                 let Some(hook) = hooks.iter().find(|hook| hook.program == name) else { continue };
-                let load = || drop(verify(program, hook.tracepoint, &btf));
+                let load = || drop(verify(program, hook.point, &btf));
                 // Without room for another thread it is loaded when it is attached.
                 let _ = thread::Builder::new().spawn_scoped(scope, load);
             }
@@ -109,20 +94,26 @@ impl Kernel {
         self.btf = Some(btf);
     }
 
-    fn attach_program(&mut self, name: &'static str, tracepoint: &str) -> Result<FdLink, LoadError> {
+    fn attach_program(&mut self, name: &'static str, point: Point) -> Result<Link, LoadError> {
         // A program that was detached is still loaded.
         if self.program(name)?.fd().is_err() {
-            self.load_program(name, tracepoint)?;
+            self.load_program(name, point)?;
         }
         let attach = |cause| LoadError::Attach { name, cause };
-        match self.program(name)? {
-            Program::RawTracePoint(program) => {
+        match (self.program(name)?, point) {
+            (Program::RawTracePoint(program), Point::Tracepoint(tracepoint)) => {
                 let id = program.attach(tracepoint).map_err(attach)?;
-                Ok(program.take_link(id).map_err(attach)?.into())
+                Ok(Link::One(program.take_link(id).map_err(attach)?.into()))
             }
-            Program::BtfTracePoint(program) => {
+            (Program::BtfTracePoint(program), Point::Tracepoint(_)) => {
                 let id = program.attach().map_err(attach)?;
-                Ok(program.take_link(id).map_err(attach)?.into())
+                Ok(Link::One(program.take_link(id).map_err(attach)?.into()))
+            }
+            (Program::PerfEvent(program), Point::Software(_, number)) => {
+                let descriptor = program.fd().map_err(attach)?.as_fd();
+                let events =
+                    on_each_cpu(number, descriptor).map_err(|cause| LoadError::Event { name, cause })?;
+                Ok(Link::Events(events))
             }
             _ => Err(LoadError::Attach { name, cause: ProgramError::UnexpectedProgramType }),
         }
@@ -137,7 +128,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When it refuses.
-    pub fn load_program(&mut self, name: &'static str, tracepoint: &str) -> Result<(), LoadError> {
+    pub fn load_program(&mut self, name: &'static str, point: Point) -> Result<(), LoadError> {
         let refused = |cause| LoadError::Program { name, cause };
         // Parsing all of the kernel's types takes a while: once is enough.
         let btf = match self.btf.take() {
@@ -146,7 +137,7 @@ impl Kernel {
         };
         let btf = self.btf.insert(btf);
         let program = self.ebpf.program_mut(name).ok_or(LoadError::Missing { name })?;
-        verify(program, tracepoint, btf).map_err(refused)
+        verify(program, point, btf).map_err(refused)
     }
 
     /// Instructions that the verifier walked for a loaded program; `None` where this kernel does not report it.
@@ -159,19 +150,20 @@ impl Kernel {
     }
 }
 
-/// Has the kernel verify a program for a tracepoint.
-fn verify(program: &mut Program, tracepoint: &str, btf: &Btf) -> Result<(), ProgramError> {
-    match program {
-        Program::RawTracePoint(program) => program.load(),
-        Program::BtfTracePoint(program) => program.load(tracepoint, btf),
+/// Has the kernel verify a program for a place.
+fn verify(program: &mut Program, point: Point, btf: &Btf) -> Result<(), ProgramError> {
+    match (program, point) {
+        (Program::RawTracePoint(program), _) => program.load(),
+        (Program::BtfTracePoint(program), Point::Tracepoint(tracepoint)) => program.load(tracepoint, btf),
+        (Program::PerfEvent(program), _) => program.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
     }
 }
 
 impl Attached {
     /// Detaches the hook of one tracepoint; when this returns, its program runs on no CPU any more.
-    pub fn detach(&mut self, tracepoint: &str) {
-        self.links.retain(|(hook, _)| hook.tracepoint != tracepoint);
+    pub fn detach(&mut self, tracepoint: &'static str) {
+        self.links.retain(|(hook, _)| hook.point != Point::Tracepoint(tracepoint));
         settle();
     }
 
@@ -184,13 +176,28 @@ impl Attached {
     /// Detaches hooks without waiting for programs that run at this moment.
     pub fn release(&mut self, hooks: &[Hook]) {
         while let Some(at) = self.links.iter().rposition(|(hook, _)| hooks.contains(hook)) {
-            self.links.remove(at);
+            let (_, link) = self.links.remove(at);
+            self.end(link);
         }
+    }
+
+    fn end(&mut self, link: Link) {
+        if let Link::Events(events) = &link {
+            self.software_events += events.iter().map(count_at_end).sum::<u64>();
+        }
+    }
+
+    /// Software events that the kernel has counted while programs were attached to them.
+    #[must_use]
+    pub fn software_events(&self) -> u64 {
+        self.software_events
     }
 
     /// Detaches all programs, the last attached first.
     pub fn detach_all(&mut self) {
-        while self.links.pop().is_some() {}
+        while let Some((_, link)) = self.links.pop() {
+            self.end(link);
+        }
         settle();
     }
 }

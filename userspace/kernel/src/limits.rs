@@ -1,6 +1,6 @@
 //! Capacities of the kernel side's tables. All of it is allocated when a session starts.
 
-use model::{frame::Ledger, grade};
+use model::{frame::Ledger, grade, probes::ProbeSet};
 use pulse_trace_common::{
     hist::Histogram,
     probes::{
@@ -10,8 +10,6 @@ use pulse_trace_common::{
     },
     target::{Row, Thread},
 };
-
-use super::loaded::Probes;
 
 /// Above this number, histograms have no copies: one takes 4.6 KB.
 const AFFORDABLE_HISTOGRAMS: u32 = 3072;
@@ -104,8 +102,9 @@ impl Limits {
 
     /// These limits for a session that leaves probes out: what they would use takes neither memory nor time.
     #[must_use]
-    pub const fn of_use_with(mut self, probes: Probes) -> Self {
-        let Probes { syscalls, sched, futex, mutex, .. } = probes;
+    pub fn of_use_with(mut self, probes: ProbeSet) -> Self {
+        let [syscalls, sched, futex, mutex] =
+            ["syscalls", "sched", "futex", "mutex"].map(|name| probes.has(name));
         if !syscalls {
             (self.histograms, self.lean_cells) = (0, 0);
         }
@@ -118,7 +117,7 @@ impl Limits {
         if !mutex {
             self.mutexes = 0;
         }
-        if !sched && !futex && !mutex {
+        if !sched && !futex && !mutex && !probes.counts_events() {
             self.distributions = 0;
         }
         self

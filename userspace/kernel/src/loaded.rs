@@ -16,9 +16,11 @@ use aya::{
 };
 use binary::btf::{Btf, BtfError};
 use bytemuck::Pod;
+use model::probes::ProbeSet;
 use pulse_trace_common::{
     loss::SLOTS,
     probes::{
+        EVENT_KINDS,
         futex::OTHER_ENTRIES,
         syscalls::{Cell, Directory},
     },
@@ -27,6 +29,7 @@ use pulse_trace_common::{
 use rustix::system::uname;
 
 use super::{
+    event_cells::EventMaps,
     futex::FutexMaps,
     limits::Limits,
     log::KernelLog,
@@ -41,30 +44,15 @@ use super::{
     uprobe::Sites,
 };
 
-/// The probes that a session uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Probes {
-    /// Counts and durations of system calls.
-    pub syscalls: bool,
-    /// Context switches and wakeups of threads.
-    pub sched: bool,
-    /// Operations on futexes, and the waits in them.
-    pub futex: bool,
-    /// Stacks of a sample of waits.
-    pub stacks: bool,
-    /// Contended paths of locks, in the targets' own code.
-    pub mutex: bool,
-    /// Performance counters are opened for every target.
-    pub counters: bool,
-}
-
 /// Requirements of a session on the kernel side.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Capacities of the maps.
     pub limits: Limits,
     /// Probes to load.
-    pub probes: Probes,
+    pub probes: ProbeSet,
+    /// Stacks of a sample of waits and events are taken.
+    pub stacks: bool,
     /// Processes forked by a target are targets.
     pub follow_children: bool,
     /// Every process is a target but the tool.
@@ -102,6 +90,17 @@ pub enum LoadError {
         /// Error of the kernel or of `aya`.
         #[source]
         cause: ProgramError,
+    },
+    /// A program cannot be attached to an event.
+    #[error(
+        "cannot attach BPF program {name} to an event: {cause}; `pulse-trace doctor` tells what this kernel allows"
+    )]
+    Event {
+        /// Name of the program.
+        name: &'static str,
+        /// Error of the kernel.
+        #[source]
+        cause: io::Error,
     },
     /// A program cannot be attached.
     #[error(
@@ -245,6 +244,7 @@ pub struct Kernel {
     pub(super) futex: FutexMaps,
     pub(super) stacks: StackRing,
     pub(super) mutex: MutexMaps,
+    pub(super) events: EventMaps,
     pub(super) free_threads: Queue<MapData, u32>,
     pub(super) free_rows: Queue<MapData, u32>,
     pub(super) free_cells: Queue<MapData, u32>,
@@ -279,7 +279,7 @@ impl Kernel {
     /// # Errors
     /// When this kernel or this user cannot.
     pub fn load(setup: &Setup) -> Result<Self, LoadError> {
-        if setup.probes.stacks {
+        if setup.stacks {
             sandbox::start_ahead();
         }
         // Parsing all of the kernel's types takes a while, and is needed only when programs are loaded.
@@ -292,18 +292,7 @@ impl Kernel {
         let mut constants = settings::offsets(&Btf::of_kernel()?)?;
         constants.extend(constants_of(setup, &limits, cpus, others));
         let blocks = pid_max().div_ceil(TIDS_PER_BLOCK as u32);
-        let mut loader = EbpfLoader::new();
-        // The programs carry no relocations; parsing the kernel's types for them would cost a tenth of a second.
-        loader.btf(None);
-        for (name, value) in &constants {
-            loader.override_global(name, value, true);
-        }
-        // Below the lowest level, the verifier removes every line of the log.
-        let log_level = if setup.debug { u8::MAX } else { 0 };
-        loader.override_global("AYA_LOG_LEVEL", &log_level, true);
-        for (name, length) in lengths(setup, &limits, blocks, cpus) {
-            loader.map_max_entries(name, length);
-        }
+        let mut loader = loader(setup, &constants, &lengths(setup, &limits, blocks, cpus));
         let mut ebpf = loader.load(&object::for_kernel(uname().release().to_string_lossy().as_ref()))?;
         let kernel_bytes = ebpf.maps().filter_map(|(_, map)| memory_of(map)).sum();
         let map_descriptors = descriptors(&ebpf);
@@ -319,6 +308,7 @@ impl Kernel {
             futex: FutexMaps::open(&mut ebpf, &mut maps, &limits)?,
             stacks: StackRing::open(&mut ebpf)?,
             mutex: MutexMaps::open(&mut ebpf, &mut maps, &limits)?,
+            events: EventMaps::open(&mut ebpf, &mut maps)?,
             free_threads: filled(&mut ebpf, "FREE_THREADS", 1..=limits.threads)?,
             free_rows: filled(&mut ebpf, "FREE_ROWS", 1..=limits.rows)?,
             free_cells: filled(&mut ebpf, "FREE_CELLS", 1..=limits.histograms)?,
@@ -346,6 +336,27 @@ impl Kernel {
     }
 }
 
+/// A loader for a session, with constants of the programs and lengths of the maps.
+fn loader<'a>(
+    setup: &Setup,
+    constants: &'a [(&'static str, u32)],
+    lengths: &[(&'static str, u32)],
+) -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    // The programs carry no relocations; parsing the kernel's types for them would cost a tenth of a second.
+    loader.btf(None);
+    for (name, value) in constants {
+        loader.override_global(name, value, true);
+    }
+    // Below the lowest level, the verifier removes every line of the log.
+    const LOG_LEVELS: [u8; 2] = [0, u8::MAX];
+    loader.override_global("AYA_LOG_LEVEL", &LOG_LEVELS[usize::from(setup.debug)], true);
+    for (name, length) in lengths {
+        loader.map_max_entries(name, *length);
+    }
+    loader
+}
+
 /// Constants of the programs, for this session.
 fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'static str, u32); 13] {
     [
@@ -354,14 +365,14 @@ fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'s
         ("EVERYBODY", u32::from(setup.everybody)),
         ("PER_THREAD", u32::from(setup.per_thread)),
         ("OWN_TGID", std::process::id()),
-        ("READER_TGID", if setup.everybody && setup.probes.stacks { sandbox::start() } else { 0 }),
+        ("READER_TGID", if setup.everybody && setup.stacks { sandbox::start() } else { 0 }),
         ("CPUS", cpus),
         ("CELL_HISTOGRAMS", limits.histograms),
         ("OTHERS", others),
-        ("PROBE_SYSCALLS", u32::from(setup.probes.syscalls)),
-        ("PROBE_FUTEX", u32::from(setup.probes.futex)),
-        ("TAKE_STACKS", u32::from(setup.probes.stacks)),
-        ("PROBE_MUTEX", u32::from(setup.probes.mutex)),
+        ("PROBE_SYSCALLS", u32::from(setup.probes.has("syscalls"))),
+        ("PROBE_FUTEX", u32::from(setup.probes.has("futex"))),
+        ("TAKE_STACKS", u32::from(setup.stacks)),
+        ("PROBE_MUTEX", u32::from(setup.probes.has("mutex"))),
     ]
 }
 
@@ -369,7 +380,8 @@ fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'s
 fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'static str, u32)> {
     let where_used = |used: bool, length: u32| if used { length + 1 } else { 1 };
     let rows = limits.rows + 1;
-    let Probes { syscalls, sched, futex, mutex, stacks, .. } = setup.probes;
+    let [syscalls, sched, futex, mutex, faults] =
+        ["syscalls", "sched", "futex", "mutex", "faults"].map(|name| setup.probes.has(name));
     vec![
         ("TIDS", blocks),
         ("THREADS", limits.threads + 1),
@@ -404,8 +416,10 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
         ("MUTEX_IDS", limits.mutexes.max(1)),
         ("SPINNING", where_used(mutex, limits.threads)),
         ("HOLDING", where_used(mutex, limits.threads)),
+        ("EVENTS", where_used(setup.probes.counts_events(), rows) * EVENT_KINDS),
+        ("FAULTING", where_used(faults, limits.threads)),
         ("FINISHED", 1 << 16),
-        ("STACKS", if stacks { RING } else { 1 << 12 }),
+        ("STACKS", if setup.stacks { RING } else { 1 << 12 }),
         ("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 }),
     ]
 }

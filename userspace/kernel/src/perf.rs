@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use super::event::{Attributes, DISABLED};
+use super::event::{Attributes, DISABLED, ENABLE, SOFTWARE};
 
 /// A counter in the numbers of `perf_event.h`: its family, and the number within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Event {
     /// A counter of the kernel, by its number.
     #[must_use]
     pub const fn software(number: u64) -> Self {
-        Self { kind: 1, config: number }
+        Self { kind: SOFTWARE, config: number }
     }
 
     /// A counter of the processor, by its generic number.
@@ -59,8 +59,6 @@ const ENABLE_ON_EXEC: u64 = 1 << 12;
 const INHERIT_THREAD: u64 = 1 << 35;
 /// Count, time enabled, time running.
 const TOTAL_TIMES: u64 = 0b11;
-/// `PERF_EVENT_IOC_ENABLE`: the request that starts a counter.
-const ENABLE: libc::Ioctl = 0x2400;
 
 /// An open counter. It keeps its count when the thread ends.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use pulse_trace_common::probes::syscalls::{COMPAT_FUTEX, COMPAT_FUTEX_TIME64};
 /// A constant's name in the object and its value.
 pub type Setting = (&'static str, u32);
 
-const TASK_FIELDS: [(&str, &str, &str); 10] = [
+const TASK_FIELDS: [(&str, &str, &str); 11] = [
+    ("TASK_PAGEFAULT_DISABLED", "task_struct", "pagefault_disabled"),
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),
     ("TASK_COMM", "task_struct", "comm"),
     ("TASK_GROUP_LEADER", "task_struct", "group_leader"),

@@ -126,6 +126,9 @@ impl Account for Process {
             self.futexes.entry((place, address, op.clone())).or_default().merge(stats);
         }
         self.fold_futexes();
+        for ((name, _), stats) in process.events {
+            self.events.entry((name, None)).or_default().merge(&stats);
+        }
         for ((place, address), mutex) in process.mutexes {
             let known = self.mutexes.entry(LockPlace::of_program(&place, address)).or_default();
             known.stats.merge(&mutex.stats);

@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     counters::Counters,
+    events::EventFrame,
     hist::{Hist, Largest},
     inline::{InlineCost, InlineFrame},
     locks::{FutexFrame, MutexFrame},
     sched::SchedFrame,
+    valid::{count, is_default, read_pairs, time, write_pairs},
 };
 
 /// A process, for as long as the machine runs: an id alone is reused.
@@ -62,6 +66,8 @@ pub struct ProcessFrame {
     pub mutexes: Vec<MutexFrame>,
     /// Mutexes by kind, where counters inside of the process were asked for.
     pub inline: Vec<InlineFrame>,
+    /// Events by kind, of all probes that count such.
+    pub events: Vec<EventFrame>,
     /// Performance counters, where the process has counters of its own.
     pub counters: Option<Counters>,
 }
@@ -118,7 +124,7 @@ pub struct CallFrame {
 }
 
 /// A thread and its name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ThreadName {
     /// Thread id in the initial PID namespace.
     pub tid: u32,
@@ -127,36 +133,52 @@ pub struct ThreadName {
 }
 
 /// Numbers of one kind of system call.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CallStats {
     /// Latencies, where a histogram was to be had.
+    #[serde(skip_serializing_if = "is_default")]
     pub latency: Hist,
     /// Calls that ended after the histogram pool had run out: only count, total and maximum are known.
+    #[serde(skip_serializing_if = "is_default")]
     pub lean: Lean,
     /// Calls that ended, without a latency, for a reason that the ledger names.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub untimed: u64,
     /// Calls that can never end: `exit`, or the thread was killed in them.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub unreturned: u64,
     /// Failed calls by errno.
+    #[serde(
+        skip_serializing_if = "is_default",
+        serialize_with = "write_pairs",
+        deserialize_with = "read_pairs"
+    )]
     pub errors: BTreeMap<u32, u64>,
     /// Part of the total time in which the calls were blocked, ns; 0 where scheduling is not followed.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "time")]
     pub blocked_ns: u64,
     /// Part of it in which they waited for a CPU, ns.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "time")]
     pub queued_ns: u64,
     /// Calls that were running when the session ended (set in its last frame only).
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub in_flight: u64,
 }
 
 /// Calls without a histogram.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lean {
     /// Number of calls.
+    #[serde(deserialize_with = "count")]
     pub count: u64,
     /// Their total time.
+    #[serde(deserialize_with = "time")]
     pub sum_ns: u64,
     /// Longest time, ns.
     pub max_ns: u64,
     /// `max_ns` is only a bound above the longest.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub max_is_bound: bool,
 }
 
@@ -197,6 +219,12 @@ impl CallStats {
         let known = parts != [0, 0] && total > 0;
         // Of an interval, a call's blocked time may be seen a moment before the call.
         known.then(|| parts.map(|ns| (ns as f64 / total as f64).min(1.0)))
+    }
+
+    /// Part of the total time that was spent on a CPU; all of it where nothing is known of the parts.
+    #[must_use]
+    pub fn on_cpu_ns(&self) -> u64 {
+        self.total_ns().saturating_sub(self.blocked_ns + self.queued_ns)
     }
 
     /// The longest call.

@@ -20,7 +20,7 @@ const GRAVE: f64 = 0.01;
 
 /// Events of one kind: the name of their number in [`Ledger::events`] (empty for system calls), and the entries that
 /// are some of them.
-const KINDS: [(&str, &str, &[&str]); 7] = [
+const KINDS: [(&str, &str, &[&str]); 8] = [
     (
         "",
         "system calls",
@@ -52,6 +52,7 @@ const KINDS: [(&str, &str, &[&str]); 7] = [
         ],
     ),
     ("contended_acquisitions", "contended acquisitions", &["mutexes_full"]),
+    ("faults", "page faults", &["faults_unseen", "events_missed"]),
     (
         "acquisitions",
         "acquisitions",

@@ -1,14 +1,17 @@
 //! Histograms: sparse, mergeable, with exact count and sum.
 
 use pulse_trace_common::hist;
+use serde::{Deserialize, Serialize};
 
-use super::units;
+use super::{
+    units,
+    valid::{LARGEST_COUNT, is_default, time},
+};
 
 /// A distribution. Merging is addition; the geometry is that of [`pulse_trace_common::hist`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Read")]
 pub struct Hist {
-    /// Sorted by bucket, without zeros.
-    buckets: Vec<(u16, u64)>,
     /// Sum of the values, exact.
     pub sum: u64,
     /// Smallest value that was recorded.
@@ -16,9 +19,49 @@ pub struct Hist {
     /// Largest value that was recorded.
     pub max: Option<u64>,
     /// `min` is a bound below the smallest value, in the same bucket.
+    #[serde(skip_serializing_if = "is_default")]
     pub min_is_bound: bool,
     /// `max` is a bound above the largest value, in the same bucket.
+    #[serde(skip_serializing_if = "is_default")]
     pub max_is_bound: bool,
+    /// Sorted by bucket, without zeros.
+    buckets: Vec<(u16, u64)>,
+}
+
+/// A distribution as a file has it.
+#[derive(Deserialize)]
+struct Read {
+    #[serde(deserialize_with = "time")]
+    sum: u64,
+    min: Option<u64>,
+    max: Option<u64>,
+    #[serde(default)]
+    min_is_bound: bool,
+    #[serde(default)]
+    max_is_bound: bool,
+    /// Pairs of bucket number and count.
+    buckets: Vec<(u16, u64)>,
+}
+
+impl TryFrom<Read> for Hist {
+    type Error = &'static str;
+
+    fn try_from(read: Read) -> Result<Self, &'static str> {
+        let mut hist = Self::default();
+        for (bucket, count) in read.buckets {
+            if count > LARGEST_COUNT {
+                return Err("a count is too large");
+            }
+            if usize::from(bucket) > hist::CLAMPED {
+                return Err("a bucket lies outside of the histogram");
+            }
+            hist.add(bucket, count);
+        }
+        (hist.sum, hist.min, hist.max) = (read.sum, read.min, read.max);
+        (hist.min_is_bound, hist.max_is_bound) = (read.min_is_bound, read.max_is_bound);
+        hist.bound_by_buckets();
+        if hist.min > hist.max { Err("a minimum is above its maximum") } else { Ok(hist) }
+    }
 }
 
 /// The largest of some values. Merging takes the greater one: of equal values the exact one.

@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 pub use mutexes::{ContendedMutex, ranked_mutexes};
 pub use parts::{Parts, Wholes};
 pub use runtimes::{END_OF_A_THREAD, most};
+use serde::{Deserialize, Serialize};
 pub use spins::{Doubt, SpinMean, SpinSamples};
 pub use verdict::{LONG_NS, Verdict, is_idle_only, tells_woken, waits, wakes};
 pub use view::{Lock, ranked};
 
-use super::hist::Hist;
+use super::{hist::Hist, valid};
 
 /// Place of a lock. Two processes that map the same object shared have the same place for the same lock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,15 +144,18 @@ impl MutexKind {
 }
 
 /// Equal stacks, and how often they were found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StackCount {
     /// Functions from the innermost outwards, as they are to be shown.
     pub frames: Vec<String>,
     /// The function that used the lock: the first one that is not part of the lock itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
     /// Reason why the outer end is missing, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<String>,
     /// Number of events that its samples stand for.
+    #[serde(deserialize_with = "valid::count")]
     pub count: u64,
 }
 

@@ -63,6 +63,12 @@ impl ProcessFrame {
             },
         );
         merge_list(
+            &mut self.events,
+            next.events,
+            |mine, theirs| mine.name == theirs.name && mine.thread == theirs.thread,
+            |mine, theirs| mine.stats.merge(&theirs.stats),
+        );
+        merge_list(
             &mut self.inline,
             next.inline,
             |mine, theirs| mine.kind == theirs.kind,

@@ -144,8 +144,10 @@ pub struct Blocked {
 pub struct Budget {
     /// The whole: for a process the sum over its threads.
     pub wall_ns: u64,
-    /// Running outside of system calls: user code and page faults.
+    /// Running outside of system calls: user code, and page faults where they are not measured.
     pub user_ns: u64,
+    /// Running in page faults outside of system calls; 0 where they are not measured.
+    pub faults_ns: u64,
     /// Running inside of system calls.
     pub kernel_ns: u64,
     /// Woken, and waiting for a CPU.
@@ -164,7 +166,7 @@ impl Budget {
     /// Time on a CPU.
     #[must_use]
     pub fn on_cpu_ns(&self) -> u64 {
-        self.user_ns + self.kernel_ns
+        self.user_ns + self.faults_ns + self.kernel_ns
     }
 
     /// Time spent waiting for a CPU.
@@ -189,6 +191,7 @@ impl Budget {
     pub fn merge(&mut self, other: &Self) {
         self.wall_ns += other.wall_ns;
         self.user_ns += other.user_ns;
+        self.faults_ns += other.faults_ns;
         self.kernel_ns += other.kernel_ns;
         self.woken_ns += other.woken_ns;
         self.preempted_ns += other.preempted_ns;
@@ -242,7 +245,8 @@ mod tests {
         let place = Place::Outside;
         let one = Budget {
             wall_ns: 100,
-            user_ns: 10,
+            user_ns: 6,
+            faults_ns: 4,
             kernel_ns: 20,
             woken_ns: 5,
             preempted_ns: 15,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     counters::Counters,
+    events::{EventFrame, EventName, EventStats},
     fold::fold_ended,
     frame::{
         Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName,
@@ -47,6 +48,12 @@ impl Header {
     #[must_use]
     pub fn counts_calls(&self) -> bool {
         self.probes.is_empty() || self.probes.iter().any(|probe| probe == "syscalls")
+    }
+
+    /// Reports whether page faults were measured: where not, they are part of user code.
+    #[must_use]
+    pub fn measures_faults(&self) -> bool {
+        self.probes.iter().any(|probe| probe == "faults")
     }
 }
 
@@ -94,6 +101,8 @@ pub struct Process {
     pub mutexes: BTreeMap<(LockPlace, u64), Mutex>,
     /// Mutexes by kind, as counters inside of the process saw them.
     pub inline: BTreeMap<InlineKind, Inline>,
+    /// Events by kind and, where threads are told apart, thread.
+    pub events: BTreeMap<(EventName, Option<u32>), EventStats>,
     /// Performance counters; `None` where the process has none of its own.
     pub counters: Option<Counters>,
     /// Names of the threads that are told apart.
@@ -203,6 +212,13 @@ impl Process {
         }
         self.add_sched(frame);
         self.add_locks(frame);
+        for EventFrame { name, thread, stats } in &frame.events {
+            let tid = thread.as_ref().map(|thread| {
+                self.thread_names.insert(thread.tid, thread.comm.clone());
+                thread.tid
+            });
+            self.events.entry((name.clone(), tid)).or_default().merge(stats);
+        }
     }
 
     fn add_sched(&mut self, frame: &ProcessFrame) {

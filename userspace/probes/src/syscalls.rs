@@ -5,21 +5,9 @@ use model::{
     frame::{Abi, Call, CallStats, Lean},
     glance::Quick,
     hist::Hist,
-    spec::Spec,
 };
 use pulse_trace_common::probes::syscalls::{
     COMPAT_FUTEX, COMPAT_FUTEX_TIME64, Multiplexer, NATIVE_CALLS, errno_at, operation_at,
-};
-
-/// The probe's description.
-pub const SPEC: Spec = Spec {
-    name: "syscalls",
-    summary: "count, errors and latency distribution of every system call, by process or thread",
-    hooks: &["tp_btf:sys_exit", "tp_btf:sys_enter"],
-    needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF",
-    default: true,
-    cost: "0.19 us per call of a target, 0.13 us of it in these programs; 0.10 us per call of any other process, 0.02 us of it in \
-           them",
 };
 
 /// Changes of one (row, call) pair since the last look.
@@ -169,61 +157,35 @@ const fn whole(of: Multiplexer) -> u32 {
 impl Seen {
     /// Counts of a cell that were not seen before.
     fn difference(&mut self, counts: CellCounts, errors: impl Iterator<Item = (u32, u32)>) -> CallStats {
-        let seen = std::mem::replace(&mut self.counts, counts);
-        let count = counts.lean_count - seen.lean_count;
-        let sum_ns = counts.lean_sum_ns - seen.lean_sum_ns;
-        // The kernel side keeps the longest of all time. One that has not moved may be older; no call is longer than
-        // all.
-        let moved = counts.lean_max_ns > seen.lean_max_ns;
-        CallStats {
-            lean: Lean {
-                count,
-                sum_ns,
-                max_ns: if moved { counts.lean_max_ns } else { counts.lean_max_ns.min(sum_ns) },
-                max_is_bound: !moved && count > 1,
-            },
-            untimed: counts.untimed - seen.untimed,
-            unreturned: counts.unreturned - seen.unreturned,
-            blocked_ns: counts.blocked_ns - seen.blocked_ns,
-            queued_ns: counts.queued_ns - seen.queued_ns,
-            errors: self.errors.take(errors, errno_at),
-            ..CallStats::default()
-        }
+        CallStats { errors: self.errors.take(errors, errno_at), ..since(&mut self.counts, counts) }
+    }
+}
+
+/// Counts that were not seen before; then they are.
+pub fn since(known: &mut CellCounts, counts: CellCounts) -> CallStats {
+    let seen = std::mem::replace(known, counts);
+    let count = counts.lean_count - seen.lean_count;
+    let sum_ns = counts.lean_sum_ns - seen.lean_sum_ns;
+    // The kernel side keeps the longest of all time. One that has not moved may be older; no call is longer than all.
+    let moved = counts.lean_max_ns > seen.lean_max_ns;
+    CallStats {
+        lean: Lean {
+            count,
+            sum_ns,
+            max_ns: if moved { counts.lean_max_ns } else { counts.lean_max_ns.min(sum_ns) },
+            max_is_bound: !moved && count > 1,
+        },
+        untimed: counts.untimed - seen.untimed,
+        unreturned: counts.unreturned - seen.unreturned,
+        blocked_ns: counts.blocked_ns - seen.blocked_ns,
+        queued_ns: counts.queued_ns - seen.queued_ns,
+        ..CallStats::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The first numbers of the columns of a row of `docs/results/overhead.md`: ns in the programs, ns of the loop.
-    fn measured(tool: &str) -> (f64, f64) {
-        let page = include_str!("../../../docs/results/overhead.md");
-        let row = page.lines().find_map(|line| line.strip_prefix(&format!("| {tool} |"))).unwrap();
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let first = |text: &str| text.split(' ').next().and_then(|word| word.parse().ok());
-        let of_loop = cells[1].split_once(" x, ").and_then(|(_, ns)| first(ns));
-        (first(cells[0]).unwrap_or(0.0), of_loop.unwrap())
-    }
-
-    #[test]
-    fn what_it_is_said_to_cost_is_what_was_measured() {
-        let (_, alone) = measured("nothing");
-        let us = |ns: f64| format!("{:.2} us", ns / 1000.0);
-        let (programs, traced) = measured("pulse-trace");
-        let (others, strangers) = measured("pulse-trace, of a non-target");
-        let figures = [us(traced - alone), us(programs), us(strangers - alone), us(others)];
-        let mut rest = SPEC.cost;
-        for figure in &figures {
-            rest = rest.split_once(figure.as_str()).unwrap_or_else(|| panic!("{figure} in {rest:?}")).1;
-        }
-        // Each figure, and the factors of the cheapest call, stand in the README too.
-        let readme = include_str!("../../../README.md").replace('\n', " ");
-        let factors = [traced / alone, strangers / alone].map(|factor| format!("{factor:.1} times"));
-        for figure in figures[..3].iter().chain(&factors) {
-            assert!(readme.contains(figure.as_str()), "{figure} in README.md");
-        }
-    }
 
     #[test]
     fn a_glance_is_the_difference_to_the_last_look() {

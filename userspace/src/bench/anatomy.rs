@@ -104,7 +104,7 @@ fn did(export: &Export, pids: &HashSet<u64>) -> Option<Did> {
     let mut did = Did::default();
     for process in found {
         let sched = process.sched.as_ref()?;
-        did.ran += (sched.budget.user_ns + sched.budget.kernel_ns) as f64;
+        did.ran += (sched.budget.user_ns + sched.budget.faults_ns + sched.budget.kernel_ns) as f64;
         did.preempted += sched.budget.run_queue_ns.preempted as f64;
         did.woken += sched.wakeup_to_run.sum as f64;
         for place in &sched.budget.blocked {

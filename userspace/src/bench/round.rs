@@ -13,14 +13,12 @@ use kernel::{
 };
 use model::{
     frame::Frame,
+    probes::ProbeSet,
     session::{Header, Session},
 };
-use probes::{
-    self,
-    source::{
-        host,
-        live::{Live, Target},
-    },
+use probes::source::{
+    host,
+    live::{Live, Target},
 };
 use views::{
     compare::{
@@ -172,7 +170,7 @@ fn load(probes: &[String], targets: &[&Pinned], held: bool) -> Result<(Live, Hea
         arch: host::arch(),
         targets: targets.iter().map(|pinned| pinned.pid).collect(),
         start_mono_ns: live.start_ns(),
-        probes: probes::chosen(probes).into_iter().map(str::to_owned).collect(),
+        probes: ProbeSet::chosen(probes).names().into_iter().map(str::to_owned).collect(),
         ..Header::default()
     };
     Ok((live, header))

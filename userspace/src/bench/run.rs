@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use probes::{self, source::host};
+use model::probes::ProbeSet;
+use probes::source::host;
 use tokio::time::timeout;
 use views::compare::{
     Frame, Sample, Variant, build,
@@ -128,7 +129,7 @@ fn method(plan: &Plan, start_unix_ns: u64, duration_ns: u64) -> Method {
         seed: Some(plan.seed),
         rounds: Some(plan.rounds),
         per: plan.per.clone(),
-        probes: probes::chosen(&plan.probes).into_iter().map(str::to_owned).collect(),
+        probes: ProbeSet::chosen(&plan.probes).names().into_iter().map(str::to_owned).collect(),
         ..Method::default()
     }
 }

@@ -9,7 +9,6 @@ use std::{
 
 use clap::Args;
 use model::{stats, units};
-use probes;
 
 use super::{
     failure::Failure,
@@ -85,8 +84,8 @@ impl Bench {
     }
 
     fn plan(&self) -> Result<Plan, Failure> {
-        for name in self.probes.iter().filter(|name| *name != probes::AUTO) {
-            probes::named(name).map_err(Failure::usage)?;
+        for name in self.probes.iter().filter(|name| *name != model::probes::AUTO) {
+            model::probes::named(name).map_err(Failure::usage)?;
         }
         let (mut jobs, per) = self.jobs()?;
         jobs.iter_mut().for_each(|job| job.by_name = self.by_name);

@@ -185,7 +185,7 @@ pub fn ask(options: &TraceOptions) -> Result<Option<u32>, Failure> {
 }
 
 fn facts(header: &Header) -> Facts {
-    let probe = |spec: &model::spec::Spec| tui::ProbeFacts {
+    let probe = |spec: &model::probes::Spec| tui::ProbeFacts {
         name: spec.name.to_owned(),
         summary: spec.summary.to_owned(),
         cost: spec.cost.to_owned(),
@@ -194,7 +194,11 @@ fn facts(header: &Header) -> Facts {
             _ => None,
         },
     };
-    Facts { header: header.clone(), probes: probes::ALL.iter().map(probe).collect(), ..Facts::default() }
+    Facts {
+        header: header.clone(),
+        probes: model::probes::ALL.iter().map(probe).collect(),
+        ..Facts::default()
+    }
 }
 
 fn encode(session: &Session) -> Result<Vec<u8>, String> {

@@ -6,14 +6,11 @@ use kernel::{
     inline::{Detail, Hands},
     target::{Held, Pinned},
 };
-use model::session::Header;
-use probes::{
-    self,
-    source::{
-        host,
-        live::{Live, Target},
-        seating::Onlooker,
-    },
+use model::{probes::ProbeSet, session::Header};
+use probes::source::{
+    host,
+    live::{Live, Target},
+    seating::Onlooker,
 };
 use rustix::process::Signal;
 
@@ -49,7 +46,7 @@ pub fn trace_command(
 
 /// Checks that counters inside of the targets go with the probes that were chosen.
 pub fn validate_inline(options: &TraceOptions, inline: Option<Detail>) -> Result<(), Failure> {
-    match inline.is_some() && probes::chosen(&options.probes).contains(&"mutex") {
+    match inline.is_some() && ProbeSet::chosen(&options.probes).has("mutex") {
         true => Err(Failure::usage(
             "cannot use --inline with the probe mutex: both change the same instructions; take one of them",
         )),
@@ -73,7 +70,7 @@ fn validate_scope(options: &TraceOptions, scope: Scope) -> Result<(), Failure> {
 fn chosen(options: &TraceOptions, scope: Scope) -> Vec<&'static str> {
     // Those are not opened then; a note of the session says why.
     let left_out = |probe: &&str| ["counters", "mutex"].contains(probe) && scope == Scope::Everybody;
-    probes::chosen(&options.probes).into_iter().filter(|probe| !left_out(probe)).collect()
+    ProbeSet::chosen(&options.probes).names().into_iter().filter(|probe| !left_out(probe)).collect()
 }
 
 fn trace(

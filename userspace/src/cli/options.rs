@@ -9,6 +9,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use kernel::inline::Detail;
+use model::probes::ProbeSet;
 use model::units::{DurationError, parse_duration};
 use probes::{self, source::probing::Wish};
 use views::{
@@ -173,14 +174,14 @@ impl TraceOptions {
             ("--mutex-total", self.mutex_total),
             ("--mutex-hold", self.mutex_hold.is_some()),
         ];
-        let chosen = probes::chosen(&self.probes);
-        let not_chosen = !chosen.contains(&"mutex");
+        let chosen = ProbeSet::chosen(&self.probes);
+        let not_chosen = !chosen.has("mutex");
         if let Some((option, _)) = asked.into_iter().find(|(_, asked)| *asked && not_chosen) {
             return Err(Failure::usage(format!(
                 "cannot use {option}: the probe mutex was not asked for; add it, as with --probes auto,mutex"
             )));
         }
-        if self.mutex_hold.is_some() && !chosen.contains(&"futex") {
+        if self.mutex_hold.is_some() && !chosen.has("futex") {
             return Err(Failure::usage(
                 "cannot use --mutex-hold: only the probe futex tells when a wait for a mutex is over; add it, as with --probes auto,mutex",
             ));
@@ -265,10 +266,10 @@ pub fn id(text: &str) -> Result<u32, String> {
 }
 
 fn probe_name(name: &str) -> Result<String, String> {
-    if name == probes::AUTO {
+    if name == model::probes::AUTO {
         Ok(name.to_owned())
     } else {
-        probes::named(name).map(|spec| spec.name.to_owned())
+        model::probes::named(name).map(|spec| spec.name.to_owned())
     }
 }
 

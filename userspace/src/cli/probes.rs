@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 
 use clap::Args;
-use probes::{ALL, Choice};
+use model::probes::ALL;
+use probes::Choice;
 
 use super::{failure::Failure, options::id, print, sites};
 
@@ -44,7 +45,7 @@ impl Probes {
         for spec in ALL {
             let default = if spec.default { " (default)" } else { "" };
             text += &format!("{}{default}: {}\n", spec.name, spec.summary);
-            text += &format!("  hooks  {}\n", spec.hooks.join(", "));
+            text += &format!("  hooks  {}\n", spec.places());
             text += &format!("  needs  {}\n", spec.needs);
             text += &format!("  cost   {}\n", spec.cost);
         }

@@ -12,7 +12,7 @@ use rustix::{
     thread::sched_yield,
 };
 
-use super::CALLER;
+use super::{CALLER, faults};
 
 /// Threads that make the calls: eight for each CPU, which begin together and end one after the other.
 pub fn threads() -> usize {
@@ -34,6 +34,9 @@ pub fn make_calls(how: &str) -> std::io::Result<()> {
         return Ok(());
     }
     writeln!(std::io::stdout().lock(), "ready")?;
+    if how == "faults" {
+        return faults::make();
+    }
     std::io::stdin().lock().read_line(&mut String::new())?;
     if how == "threads" {
         let together = Barrier::new(threads());

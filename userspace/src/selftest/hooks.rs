@@ -1,25 +1,26 @@
 //! Report of the verifier on each program.
 
-use kernel::{
-    Attached, Hook, Kernel, LIFECYCLE, Probes, SCHED, SITES, SYSCALLS, Setup, lacks_cookies, limits::Limits,
-};
+use kernel::{Attached, Kernel, LIFECYCLE, SITES, Setup, lacks_cookies, limits::Limits};
+use model::probes::{self, Hook, ProbeSet};
 
 /// Has the kernel verify and attach every program: a line for each group of hooks.
 pub fn verify() -> Vec<Result<String, String>> {
-    let most =
-        Probes { syscalls: true, sched: true, futex: true, stacks: true, mutex: false, counters: false };
-    let mut lines =
-        verify_with(most, &[("lifecycle", &LIFECYCLE), ("syscalls", &SYSCALLS), ("sched", &SCHED)]);
+    let with_hooks = || probes::ALL.iter().filter(|spec| !spec.hooks.is_empty() && spec.is_here());
+    let all = ProbeSet::named(&with_hooks().map(|spec| spec.name).collect::<Vec<_>>());
+    let of_probes = with_hooks().filter(|spec| spec.name != "futex").map(|spec| (spec.name, spec.hooks));
+    let groups: Vec<(&str, &[Hook])> =
+        std::iter::once(("lifecycle", &LIFECYCLE[..])).chain(of_probes).collect();
+    let mut lines = verify_with(all, &groups);
     // The hooks of system calls for another probe are another program to the verifier.
-    let futex = Probes { futex: true, stacks: true, ..Probes::default() };
-    lines.extend(verify_with(futex, &[("futex", &SYSCALLS)]));
+    let hooks = probes::find("futex").map_or(&[][..], |spec| spec.hooks);
+    lines.extend(verify_with(ProbeSet::named(&["futex"]), &[("futex", hooks)]));
     lines.push(verify_sites());
     lines
 }
 
 /// The program on places in the targets' code.
 fn verify_sites() -> Result<String, String> {
-    let mut kernel = load(Probes { mutex: true, ..Probes::default() })?;
+    let mut kernel = load(ProbeSet::named(&["mutex"]))?;
     match kernel.load_sites() {
         Ok(many) => {
             let state = if many { "works" } else { "falls back to one event for each place" };
@@ -34,17 +35,24 @@ fn verify_sites() -> Result<String, String> {
     }
 }
 
-fn verify_with(probes: Probes, groups: &[(&str, &[Hook])]) -> Vec<Result<String, String>> {
+fn verify_with(probes: ProbeSet, groups: &[(&str, &[Hook])]) -> Vec<Result<String, String>> {
     match load(probes) {
         Ok(mut kernel) => groups.iter().map(|(name, hooks)| verify_group(&mut kernel, name, hooks)).collect(),
         Err(line) => vec![Err(line)],
     }
 }
 
-fn load(probes: Probes) -> Result<Kernel, String> {
+fn load(probes: ProbeSet) -> Result<Kernel, String> {
     let limits = Limits::for_targets(1, 1, false, false, 1);
-    let setup =
-        Setup { limits, probes, follow_children: true, everybody: false, per_thread: false, debug: true };
+    let setup = Setup {
+        limits,
+        probes,
+        stacks: probes.takes_stacks(),
+        follow_children: true,
+        everybody: false,
+        per_thread: false,
+        debug: true,
+    };
     Kernel::load(&setup).map_err(|error| format!("PROBE maps refused: {} insns=0", short(&error)))
 }
 

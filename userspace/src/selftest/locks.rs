@@ -14,10 +14,11 @@ use kernel::{
 use model::{
     inline::InlineKind,
     locks::ranked_mutexes,
+    probes::AUTO,
     session::{Header, Session},
 };
 use probes::{
-    AUTO, Choice,
+    Choice,
     source::{
         host,
         live::{Live, Target},

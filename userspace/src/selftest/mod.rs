@@ -1,6 +1,7 @@
 //! Checks that what is shown is true on this very kernel: traces a program that makes a known number of calls.
 
 mod caller;
+mod faults;
 mod hooks;
 mod locks;
 
@@ -14,6 +15,7 @@ pub use caller::make_calls;
 use kernel::target::Pinned;
 use model::{
     frame::{Abi, Call},
+    probes::{AUTO, Spec, find},
     session::{Header, Session},
     syscalls,
 };
@@ -57,6 +59,9 @@ pub fn run(contend: Option<&Path>) -> Outcome {
             Err(text) => Err(format!("TRUTH {name} FAILED: {text}")),
         });
     }
+    if find("faults").is_some_and(Spec::is_here) {
+        note(faults::check());
+    }
     if let Some(program) = contend {
         locks::check(program).into_iter().for_each(&mut note);
     }
@@ -84,7 +89,7 @@ fn trace(child: &mut Child, scope: Scope) -> Result<Session, Box<dyn std::error:
     let mut ready = String::new();
     BufReader::new(child.stdout.take().ok_or("no pipe from the caller")?).read_line(&mut ready)?;
     let pinned = Pinned::process(child.id())?;
-    let probes = vec![probes::AUTO.to_owned()];
+    let probes = vec![AUTO.to_owned()];
     let request =
         Request { scope, per_thread: false, probes, stacks: true, limits: Vec::new(), debug: false };
     let all = [Target { pinned: &pinned, held: false }];

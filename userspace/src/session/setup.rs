@@ -1,11 +1,12 @@
 //! From what a session is asked to do to what the kernel side has to be loaded with.
 
 use kernel::{
-    Probes, Setup,
+    Setup,
     limits::Limits,
     target::{self, Pinned},
 };
-use probes::{self, source::host};
+use model::probes::ProbeSet;
+use probes::source::host;
 
 /// Processes that a session follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,17 +56,16 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
     for (name, value) in &request.limits {
         limits.set(name, *value)?;
     }
-    let chosen = probes::chosen(&request.probes);
+    let probes = ProbeSet::chosen(&request.probes);
+    if let Some((spec, arch)) =
+        probes.specs().find(|spec| !spec.is_here()).and_then(|it| it.only_on.map(|on| (it, on)))
+    {
+        return Err(format!("cannot use probe {}: it needs {arch}; leave it out (--probes)", spec.name));
+    }
     Ok(Setup {
         limits,
-        probes: Probes {
-            syscalls: chosen.contains(&"syscalls"),
-            sched: chosen.contains(&"sched"),
-            futex: chosen.contains(&"futex"),
-            stacks: request.stacks && (chosen.contains(&"futex") || chosen.contains(&"mutex")),
-            mutex: chosen.contains(&"mutex"),
-            counters: chosen.contains(&"counters"),
-        },
+        probes,
+        stacks: request.stacks && probes.takes_stacks(),
         follow_children: request.scope == Scope::Children,
         everybody: request.scope == Scope::Everybody,
         per_thread: request.per_thread,

@@ -14,6 +14,7 @@ mod death;
 mod doctor;
 mod elsewhere;
 mod everybody;
+mod faults;
 mod futex;
 mod hooks;
 mod inline;

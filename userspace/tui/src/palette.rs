@@ -40,6 +40,8 @@ pub enum Tone {
     Kernel,
     /// Waiting for a CPU.
     Queue,
+    /// Page faults, where they are measured.
+    Faults,
     /// Waiting for something else.
     Blocked,
     /// Stopped, traced or frozen.
@@ -116,6 +118,7 @@ impl Look {
             Tone::User => pick(71, Color::Green),
             Tone::Kernel => pick(39, Color::Cyan),
             Tone::Queue => pick(203, Color::Red),
+            Tone::Faults => pick(178, Color::Yellow),
             Tone::Blocked => pick(241, Color::Blue),
             Tone::Stopped => pick(133, Color::Magenta),
             Tone::Unknown => pick(236, Color::DarkGray),
@@ -186,6 +189,7 @@ impl Look {
         match tone {
             Tone::User => "u",
             Tone::Kernel => "k",
+            Tone::Faults => "f",
             Tone::Queue => "q",
             Tone::Blocked => ".",
             Tone::Stopped => "t",

@@ -2,6 +2,7 @@
 
 use model::{
     frame::{CallStats, Overhead, ProcessKey},
+    glance::Quick,
     hist::{Hist, Largest},
     locks::{LockPlace, is_idle_only},
     sched::Waker,
@@ -83,7 +84,8 @@ fn mean(stats: &CallStats) -> Option<f64> {
     (timed > 0).then(|| stats.total_ns() as f64 / timed as f64)
 }
 
-/// System calls. Counts and times are as new as they come, all else is that of frames.
+/// System calls, and events of probes that count such. Counts and times of calls are as new as they come, all else is
+/// that of frames.
 #[must_use]
 pub fn calls(period: &Period, arch: &str, cumulated: bool) -> Table {
     let now = Unit::of(cumulated, period.calls_span_ns());
@@ -102,22 +104,31 @@ pub fn calls(period: &Period, arch: &str, cumulated: bool) -> Table {
         Column::number("blocked", 6),
         Column::number("queued", 7),
     ];
-    let row = |(call, stats): (_, &CallStats)| {
-        let quantile = |share| time(stats.latency.quantile(share));
-        let mean = mean(stats).map(|mean| (units::fraction_of_time(mean), mean));
-        let ahead = period.call_ahead(call);
-        let total = stats.total_ns() + ahead.total_ns;
-        let total = if mean.is_some() { now.time(total) } else { Cell::text("-") };
-        let mut cells = vec![Cell::text(syscalls::name(arch, call)), now.count(stats.count() + ahead.count)];
-        cells.extend([unit.count(stats.failed()), total, Cell::maybe(mean)]);
-        cells.extend([0.5, 0.9, 0.99, 0.999].map(quantile));
-        cells.push(largest(stats.longest()));
-        let shares = stats.off_cpu_shares();
-        cells.extend([0, 1].map(|at: usize| percent(shares.map(|shares| shares[at]))));
-        Row { of: Item::Call(call), cells }
-    };
-    let some = period.sums.calls.iter().filter(|(_, stats)| !stats.is_empty());
-    Table { columns, rows: some.map(|(call, stats)| row((*call, stats))).collect() }
+    let calls = period.sums.calls.iter().filter(|(_, stats)| !stats.is_empty()).map(|(call, stats)| {
+        let name = syscalls::name(arch, *call).into_owned();
+        let cells = times(name, stats, period.call_ahead(*call), now, unit);
+        Row { of: Item::Call(*call), cells }
+    });
+    let events = period.sums.events.iter().map(|(event, stats)| {
+        let cells = times(event.shown(), stats, Quick::default(), unit, unit);
+        Row { of: Item::Event(event.clone()), cells }
+    });
+    Table { columns, rows: calls.chain(events).collect() }
+}
+
+/// Cells of a kind of call or event; `ahead` came after the last frame, and its rates are over another time.
+fn times(name: String, stats: &CallStats, ahead: Quick, now: Unit, unit: Unit) -> Vec<Cell> {
+    let quantile = |share| time(stats.latency.quantile(share));
+    let mean = mean(stats).map(|mean| (units::fraction_of_time(mean), mean));
+    let total = stats.total_ns() + ahead.total_ns;
+    let total = if mean.is_some() { now.time(total) } else { Cell::text("-") };
+    let mut cells = vec![Cell::text(name), now.count(stats.count() + ahead.count)];
+    cells.extend([unit.count(stats.failed()), total, Cell::maybe(mean)]);
+    cells.extend([0.5, 0.9, 0.99, 0.999].map(quantile));
+    cells.push(largest(stats.longest()));
+    let shares = stats.off_cpu_shares();
+    cells.extend([0, 1].map(|at: usize| percent(shares.map(|shares| shares[at]))));
+    cells
 }
 
 /// Table of the targets' wakers.

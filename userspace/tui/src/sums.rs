@@ -7,6 +7,7 @@ use std::{
 };
 
 use model::{
+    events::{EventFrame, EventName},
     fold::{self, Account},
     frame::{Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey},
     inline::{InlineFrame, InlineKind, InlineStats},
@@ -29,6 +30,8 @@ pub struct Sums {
     pub locks: BTreeMap<LockKey, Lock>,
     /// Mutexes by kind, where counters inside of the processes were asked for.
     pub inline: BTreeMap<InlineKind, InlineStats>,
+    /// Events by kind, of probes that count such.
+    pub events: BTreeMap<EventName, CallStats>,
     /// Each process in few numbers.
     pub processes: BTreeMap<ProcessKey, Brief>,
     /// Numbers of events that were counted and of those that were not, of the whole session.
@@ -172,6 +175,9 @@ impl Sums {
         for (key, lock) in &next.locks {
             self.locks.entry(key.clone()).or_default().merge(lock);
         }
+        for (name, stats) in &next.events {
+            self.events.entry(name.clone()).or_default().merge(stats);
+        }
         for (kind, stats) in &next.inline {
             self.inline.entry(*kind).or_default().merge(stats);
         }
@@ -213,6 +219,9 @@ impl Sums {
             lock.kind = mutex.kind.or(lock.kind);
             lock.mutex.get_or_insert_default().merge(&mutex.stats);
         }
+        for event in &process.events {
+            self.events.entry(event.name.clone()).or_default().merge(&event.stats.times);
+        }
         for inline in &process.inline {
             self.inline.entry(inline.kind).or_default().merge(&inline.stats);
         }
@@ -240,7 +249,7 @@ impl Sums {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let stats = |stats: &CallStats| 200 + 16 * stats.latency.buckets().len() + 48 * stats.errors.len();
-        let calls: usize = self.calls.values().map(stats).sum();
+        let calls: usize = self.calls.values().chain(self.events.values()).map(stats).sum();
         let sched = self.sched.as_ref().map_or(0, sched_bytes);
         let locks: usize = self.locks.values().map(Lock::bytes).sum();
         let budgets = self.processes.values().filter_map(|brief| brief.budget.as_ref());
@@ -281,6 +290,11 @@ fn whole(key: ProcessKey, process: &Process) -> ProcessFrame {
                 kind: mutex.kind,
                 stats: mutex.stats.clone(),
             })
+            .collect(),
+        events: process
+            .events
+            .iter()
+            .map(|((name, _), stats)| EventFrame { name: name.clone(), thread: None, stats: stats.clone() })
             .collect(),
         inline: process
             .inline

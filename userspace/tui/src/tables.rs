@@ -2,7 +2,10 @@
 
 use std::cmp::Ordering;
 
-use model::frame::{Call, ProcessKey};
+use model::{
+    events::EventName,
+    frame::{Call, ProcessKey},
+};
 
 use super::sums::LockKey;
 
@@ -43,6 +46,8 @@ impl Cell {
 pub enum Item {
     /// A system call.
     Call(Call),
+    /// A kind of event.
+    Event(EventName),
     /// A lock of a process, or a shared one.
     Lock(LockKey),
     /// A target process.

@@ -20,7 +20,7 @@ pub fn ledger(random: &mut Random, shape: Shape, counted: u64) -> Ledger {
         let held = [Slot::HoldsUnfollowed, Slot::HoldsUnfinished];
         let slots = Slot::ALL
             .iter()
-            .filter(|slot| !held.contains(slot))
+            .filter(|slot| !held.contains(slot) && (shape.events || **slot != Slot::FaultsUnseen))
             .filter(|slot| slot.class() == class && (shape.lossy || class == Class::Censored));
         slots.map(|slot| (slot.name().to_owned(), random.below(3) + 1)).collect()
     };
@@ -71,7 +71,12 @@ pub fn events(processes: &[ProcessFrame]) -> BTreeMap<String, u64> {
         ("futex_calls", futexes.map(|it| it.stats.count).sum()),
         ("contended_acquisitions", contended(processes)),
     ];
-    counts.into_iter().map(|(name, count): (&str, u64)| (name.to_owned(), count)).collect()
+    let mut all: BTreeMap<String, u64> =
+        counts.into_iter().map(|(name, count): (&str, u64)| (name.to_owned(), count)).collect();
+    for event in processes.iter().flat_map(|it| &it.events) {
+        *all.entry(event.name.probe.clone()).or_default() += event.stats.times.count();
+    }
+    all
 }
 
 /// Cost of the probes in the targets' own code, as long as they were attached.

@@ -3,6 +3,7 @@
 mod calls;
 mod cost;
 mod counters;
+mod events;
 mod futex;
 mod inline;
 mod mutex;
@@ -30,11 +31,13 @@ pub struct Shape {
     pub lossy: bool,
     /// True if counters inside of the processes were asked for.
     pub inline: bool,
+    /// True if a probe ran that counts events by kind.
+    pub events: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { frames: 5, processes: 3, threads: 0, lossy: true, inline: false }
+        Self { frames: 5, processes: 3, threads: 0, lossy: true, inline: false, events: false }
     }
 }
 
@@ -63,9 +66,15 @@ pub fn header(shape: Shape) -> Header {
         targets: (0..shape.processes).map(pid).collect(),
         start_unix_ns: START_UNIX_NS,
         start_mono_ns: START_MONO_NS,
-        probes: ["syscalls", "sched", "futex", "mutex", "counters"].map(str::to_owned).to_vec(),
+        probes: probes(shape),
         per_thread: shape.threads > 0,
     }
+}
+
+fn probes(shape: Shape) -> Vec<String> {
+    let mut probes = ["syscalls", "sched", "futex", "mutex", "counters"].map(str::to_owned).to_vec();
+    probes.extend(shape.events.then(|| "faults".to_owned()));
+    probes
 }
 
 const fn pid(process: u32) -> u32 {
@@ -112,6 +121,7 @@ fn frame(calls: &mut Random, others: &mut Random, shape: Shape, number: u32) -> 
         process.mutexes = mutex::process(others, shape, index, number);
         process.inline = inline::process(shape, index, number);
         process.counters = counters::process(shape, index);
+        process.events = events::process(shape, index, number);
     }
     Frame {
         sequence: u64::from(number),

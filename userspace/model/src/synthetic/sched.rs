@@ -86,6 +86,7 @@ fn budget(random: &mut Random, role: &[u64; 11]) -> Budget {
     let mut budget = Budget {
         wall_ns: INTERVAL_NS,
         user_ns: user,
+        faults_ns: 0,
         kernel_ns: kernel,
         woken_ns: woken,
         preempted_ns: preempted,

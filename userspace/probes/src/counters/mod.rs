@@ -14,20 +14,9 @@ use kernel::{
 use model::{
     counters::{self, Counter, Reading, Tally},
     frame::ProcessKey,
-    spec::Spec,
 };
 use obstacle::Obstacle;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-/// The probe's description.
-pub const SPEC: Spec = Spec {
-    name: "counters",
-    summary: "CPU time, switches, migrations, page faults; cycles, stalls, instructions, branches and cache misses",
-    hooks: &["perf_event_open, per thread"],
-    needs: "CAP_PERFMON; Linux 5.13, or --children; a processor that shows its counters",
-    default: false,
-    cost: "0.6 us per context switch and 0.1 us per page fault of a target",
-};
 
 /// Descriptors that are left to the rest of the session.
 const RESERVE: usize = 16;

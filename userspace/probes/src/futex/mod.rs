@@ -12,7 +12,6 @@ use kernel::{
 use model::{
     hist::Hist,
     locks::{FutexFrame, FutexStats, LockPlace, MutexKind, MutexSeen, SpinSamples},
-    spec::Spec,
     text,
 };
 use pulse_trace_common::{
@@ -23,16 +22,6 @@ use pulse_trace_common::{
 use self::{
     retired::{GRACE_NS, Retired},
     samples::Samples,
-};
-
-/// The probe's description.
-pub const SPEC: Spec = Spec {
-    name: "futex",
-    summary: "every futex by address and operation: outcomes, waits, wakes; whose mutex it is and who held it",
-    hooks: &["tp_btf:sys_exit", "tp_btf:sys_enter"],
-    needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; `sched` to tell blocked from waiting for a CPU",
-    default: true,
-    cost: "30 ns per waking call of a target, 200 ns per waiting one, those of the call itself included",
 };
 
 /// Counts of one operation on one futex since the last look.

@@ -12,25 +12,11 @@ mod sites;
 mod unprobed;
 
 use kernel::{FreedMutexes, Histograms, Kernel, target::Places};
-use model::{
-    locks::{MutexFrame, MutexStats},
-    spec::Spec,
-};
+use model::locks::{MutexFrame, MutexStats};
 pub use sites::{Choice, HOLD_NEEDS, attachable, class_of, spots};
 pub use unprobed::{REFUSED, unprobed};
 
 use super::futex::kind_of;
-
-/// The probe's description.
-pub const SPEC: Spec = Spec {
-    name: "mutex",
-    summary: "contended locks, seen in the targets' own code: who spun, for how long, gave up, and went to the kernel",
-    hooks: &["uprobe:contended paths of the lock library"],
-    needs: "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; Linux 5.15, from 6.10 on the probes are out at once; x86-64",
-    default: false,
-    cost: "a trap per contended acquisition, and as many again where it had to wait; out above --budget, of which \
-           200 ms may be drawn in advance: a hot lock took up to 2.4 times as long until then",
-};
 
 /// Library or runtime that the code at a site belongs to, and its way to count spins.
 #[derive(Clone, Debug, PartialEq, Eq)]

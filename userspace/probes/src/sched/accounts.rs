@@ -74,7 +74,8 @@ pub fn totals(sched: &Sched, calls: Calls, now: u64) -> SchedStats {
     }
     let in_calls = calls.in_calls_ns.wrapping_add(open_call(sched, calls, end));
     budget.kernel_ns = (in_calls.wrapping_sub(off_in_calls) as i64).clamp(0, on_cpu as i64) as u64;
-    budget.user_ns = on_cpu - budget.kernel_ns;
+    budget.faults_ns = sched.faults_ns.min(on_cpu - budget.kernel_ns);
+    budget.user_ns = on_cpu - budget.kernel_ns - budget.faults_ns;
     SchedStats {
         voluntary: u64::from(sched.voluntary),
         involuntary: u64::from(sched.involuntary),
@@ -138,6 +139,7 @@ pub fn difference(now: &SchedStats, seen: &SchedStats) -> SchedStats {
     let mut budget = Budget {
         wall_ns: new.wall_ns.saturating_sub(old.wall_ns),
         user_ns: part(new.user_ns, old.user_ns),
+        faults_ns: part(new.faults_ns, old.faults_ns),
         kernel_ns: part(new.kernel_ns, old.kernel_ns),
         woken_ns: part(new.woken_ns, old.woken_ns),
         preempted_ns: part(new.preempted_ns, old.preempted_ns),
@@ -172,6 +174,7 @@ pub fn difference(now: &SchedStats, seen: &SchedStats) -> SchedStats {
 fn take_back(budget: &mut Budget, mut excess: u64) {
     let fixed = [
         &mut budget.user_ns,
+        &mut budget.faults_ns,
         &mut budget.kernel_ns,
         &mut budget.woken_ns,
         &mut budget.preempted_ns,

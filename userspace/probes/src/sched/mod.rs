@@ -17,31 +17,9 @@ use kernel::{Histograms, Kernel};
 use model::{
     frame::ThreadName,
     sched::{CpuShare, SchedStats},
-    spec::Spec,
     text,
 };
 use wakers::Wakers;
-
-/// The probe's description.
-pub const SPEC: Spec = Spec {
-    name: "sched",
-    summary: "where each thread's time goes: running, waiting for a CPU, blocked and in which call; who wakes whom",
-    hooks: &[
-        "tp_btf:sched_waking",
-        "tp_btf:sched_wakeup",
-        "tp_btf:sched_wakeup_new",
-        "tp_btf:sched_switch",
-        "tp_btf:hrtimer_expire_entry",
-        "tp_btf:hrtimer_expire_exit",
-        "tp_btf:softirq_entry",
-        "tp_btf:softirq_exit",
-        "tp_btf:irq_handler_entry",
-        "tp_btf:irq_handler_exit",
-    ],
-    needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF",
-    default: true,
-    cost: "100 to 200 ns per switch and 80 to 240 ns per wakeup of a target, 10 to 30 ns of anybody else; 50 ns per interrupt",
-};
 
 /// Changes of a row since the last look.
 #[derive(Clone, Debug, PartialEq)]

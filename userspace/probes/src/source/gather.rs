@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use kernel::{Kernel, Probes};
+use kernel::Kernel;
 use model::{
     counters::Counters,
+    events::EventFrame,
     frame::{Call, CallFrame, Exit, ProcessFrame, ProcessKey, ThreadName},
     glance::{Glance, Quick},
     inline::InlineFrame,
     locks::MutexFrame,
+    probes::ProbeSet,
     text,
 };
 use pulse_trace_common::{
@@ -17,6 +19,7 @@ use pulse_trace_common::{
 };
 
 use super::{
+    events::{EventChange, Events},
     pending::Pending,
     stacks::{Stacks, Wait},
 };
@@ -35,6 +38,8 @@ pub struct Gatherer {
     stacks: Option<Stacks>,
     /// Reader of contended locks, where they are probed.
     mutexes: Option<Mutexes>,
+    /// Reader of events, where any are counted.
+    events: Option<Events>,
     pending: BTreeMap<ProcessKey, Pending>,
     /// Last report on each process, to report only changes.
     said: HashMap<ProcessKey, (String, u32, Option<Exit>)>,
@@ -48,13 +53,14 @@ pub struct Gatherer {
 impl Gatherer {
     /// One for a session that uses these probes.
     #[must_use]
-    pub fn new(probes: Probes) -> Self {
+    pub fn new(probes: ProbeSet, stacks: bool) -> Self {
         Self {
-            syscalls: probes.syscalls.then(Syscalls::default),
-            sched: probes.sched.then(Sched::default),
-            futexes: probes.futex.then(Futexes::default),
-            stacks: probes.stacks.then(Stacks::default),
-            mutexes: probes.mutex.then(Mutexes::default),
+            syscalls: probes.has("syscalls").then(Syscalls::default),
+            sched: probes.has("sched").then(Sched::default),
+            futexes: probes.has("futex").then(Futexes::default),
+            stacks: stacks.then(Stacks::default),
+            mutexes: probes.has("mutex").then(Mutexes::default),
+            events: probes.counts_events().then(Events::default),
             ..Self::default()
         }
     }
@@ -83,6 +89,7 @@ impl Gatherer {
         let start_ns = self.start_ns;
         let futexes = self.futexes.as_mut().map(|futexes| futexes.drain(kernel, start_ns));
         let mutexes = self.mutexes.as_mut().map(|mutexes| mutexes.drain(kernel));
+        let events = self.events.as_mut().map(|events| events.drain(kernel));
         // After what they belong to: a stack is copied before its wait is counted, so those of all waits are there.
         if let Some(stacks) = &mut self.stacks {
             stacks.drain(kernel);
@@ -101,6 +108,9 @@ impl Gatherer {
         }
         for change in mutexes.unwrap_or_default() {
             self.add_mutex(change, &rows);
+        }
+        for change in events.unwrap_or_default() {
+            self.add_event(change, &rows);
         }
         if self.mutexes.is_some() {
             let ended = finished.iter().filter_map(|row| rows.all.get(row));
@@ -136,6 +146,13 @@ impl Gatherer {
                 mutexes.forget(row, &freed);
                 if let Some(stacks) = &mut self.stacks {
                     stacks.forget(kind::MUTEX, &freed.entries);
+                }
+            }
+            if let Some(events) = &mut self.events {
+                let freed = kernel.free_events(row);
+                events.forget(&freed);
+                if let Some(stacks) = &mut self.stacks {
+                    stacks.forget(kind::EVENT, &freed.0);
                 }
             }
             kernel.free_row(row);
@@ -383,6 +400,17 @@ impl Gatherer {
             stacks.claim(kind::MUTEX, change.entry, Wait::of_mutex(key_of(row), &change.frame));
         }
         self.pending_of(row).add_mutex(change.frame);
+    }
+
+    fn add_event(&mut self, change: EventChange, rows: &Rows) {
+        let Some(row) = rows.all.get(&change.row) else { return };
+        let Some(owner) = rows.owners.get(&row.tgid) else { return };
+        let thread = (row.tid != 0).then(|| ThreadName { tid: row.tid, comm: text::of_comm(&row.comm) });
+        let event = EventFrame { name: change.name, thread, stats: change.times.into() };
+        if let Some(stacks) = &mut self.stacks {
+            stacks.claim(kind::EVENT, change.cell, Wait::of_event(key_of(owner), &event));
+        }
+        self.pending_of(owner).add_event(event);
     }
 
     fn exit_of(&self, row: &Row) -> Option<Exit> {

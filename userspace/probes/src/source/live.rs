@@ -3,16 +3,15 @@
 use std::{collections::BTreeMap, os::fd::BorrowedFd, time::Duration};
 
 use kernel::{
-    Attached, Kernel, LoadError, SCHED, SYSCALLS, Setup, give_back, hooks_of,
+    Attached, Kernel, LoadError, Setup, give_back, hooks_of,
     inline::{Detail, Hands, InlineError, bring_to_entry},
     lacks_cookies, sandbox,
     target::Pinned,
 };
 use model::{
-    frame::{CallStats, Frame, Ledger, ProcessFrame, ProcessKey},
+    frame::{CallStats, Frame, Ledger, ProcessKey},
     glance::Glance,
-    locks::LockPlace,
-    sched::SchedStats,
+    probes::ProbeSet,
 };
 use pulse_trace_common::{
     loss::{Class, Slot},
@@ -20,6 +19,7 @@ use pulse_trace_common::{
 };
 
 use super::{
+    booking::{add_positive, book_events, total},
     costs::Costs,
     counting::Counting,
     gather::Gatherer,
@@ -37,8 +37,8 @@ use crate::{Futexes, Sched, Switch};
 const IN_FLIGHT: &str = "in_flight_at_detach";
 /// The ledger's name for counters that the machine has but this session could not open.
 const COUNTERS_MISSING: &str = "counters_missing";
-/// The ledger's name for calls on futexes that have no row of their own.
-const FUTEXES_SHARED: &str = "futexes_shared";
+/// The ledger's name for events at which the kernel ran no program.
+const EVENTS_MISSED: &str = "events_missed";
 /// The ledger's name for processes that ran before their probes were in, and how long they did.
 const UNPROBED: &str = "mutex_unprobed";
 const UNPROBED_US: &str = "mutex_unprobed_us";
@@ -55,6 +55,7 @@ pub struct Target<'a> {
 /// A session on the running machine.
 pub struct Live {
     pub(super) kernel: Kernel,
+    pub(super) probes: ProbeSet,
     pub(super) attached: Attached,
     pub(super) gatherer: Gatherer,
     costs: Costs,
@@ -113,7 +114,7 @@ impl Live {
         let taken = take_in(&mut kernel, setup, targets, onlooker)?;
         let all = taken.all(targets);
         // All that takes its time comes before the hooks that many pass.
-        let mut gatherer = Gatherer::new(setup.probes);
+        let mut gatherer = Gatherer::new(setup.probes, setup.stacks);
         if let Some(probing) = &mut probing {
             begin_probing(probing, &mut kernel, &mut gatherer, targets);
         }
@@ -125,13 +126,14 @@ impl Live {
         }
         kernel.forget_types();
         give_back();
-        let counting = match (setup.probes.counters, setup.everybody) {
+        let counting = match (setup.probes.has("counters"), setup.everybody) {
             (false, _) => Counting::default(),
             (true, true) => Counting::of_everybody(),
             (true, false) => Counting::prepare(&all, &taken.joined_ns, setup.follow_children, &mut gatherer),
         };
         let mut live = Self {
             kernel,
+            probes: setup.probes,
             attached,
             gatherer,
             costs,
@@ -330,8 +332,9 @@ impl Live {
         self.switches.end();
         self.kernel.close();
         self.attached.detach("sys_enter");
-        self.attached.release(&SYSCALLS);
-        self.attached.release(&SCHED);
+        for hooks in &hooks_of(self.probes)[1..] {
+            self.attached.release(hooks);
+        }
         // What a thread does from here on is in no number.
         let end_ns = host::monotonic_ns();
         self.kernel.end();
@@ -349,6 +352,8 @@ impl Live {
         if looked_at_futexes {
             add_positive(&mut losses.censored, IN_FLIGHT, self.gatherer.uncounted_in_flight(&self.kernel));
         }
+        let missed = self.attached.software_events().saturating_sub(self.kernel.software_runs());
+        add_positive(&mut losses.lost, EVENTS_MISSED, missed);
         add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.close_frame(losses, end_ns)
     }
@@ -371,19 +376,11 @@ impl Live {
         if self.gatherer.counts_calls() {
             overhead.sample_calls(ledger.counted, now.saturating_sub(self.last_ns));
         }
-        add_positive(&mut ledger.events, "context_switches", scheduled(&processes, SchedStats::switches));
-        let wakeups = scheduled(&processes, |stats| stats.wakeup_to_run.count());
-        add_positive(&mut ledger.events, "wakeups", wakeups);
-        book_futexes(&processes, &mut ledger);
+        book_events(&processes, &mut ledger);
         for (name, count) in self.gatherer.take_stack_events() {
             add_positive(&mut ledger.events, name, count);
         }
         add_positive(&mut ledger.censored, IN_FLIGHT, total(&processes, |stats| stats.in_flight));
-        let contended = processes.iter().flat_map(|process| &process.mutexes);
-        let contended = contended.map(|mutex| mutex.stats.contended).sum();
-        add_positive(&mut ledger.events, "contended_acquisitions", contended);
-        let inside = processes.iter().flat_map(|process| &process.inline);
-        add_positive(&mut ledger.events, "acquisitions", inside.map(|it| it.stats.acquisitions).sum());
         let (unprobed, unprobed_ns) = self.take_unprobed();
         add_positive(&mut ledger.degraded, UNPROBED, unprobed);
         add_positive(&mut ledger.events, UNPROBED_US, unprobed_ns.div_ceil(1000));
@@ -445,21 +442,13 @@ impl Live {
     }
 }
 
-/// Calls on futexes, and those of them that have no row of their own.
-fn book_futexes(processes: &[ProcessFrame], ledger: &mut Ledger) {
-    let futexes = || processes.iter().flat_map(|process| &process.futexes);
-    let others = futexes().filter(|futex| futex.place == LockPlace::OTHERS);
-    add_positive(&mut ledger.degraded, FUTEXES_SHARED, others.map(|futex| futex.stats.count).sum());
-    add_positive(&mut ledger.events, "futex_calls", futexes().map(|futex| futex.stats.count).sum());
-}
-
 /// Probes for the targets' code, where they are wanted and can be had, or why they are left out.
 fn prepare_probing(
     setup: &Setup,
     kernel: &mut Kernel,
     wish: Wish,
 ) -> Result<(Option<Probing>, Option<String>), LoadError> {
-    match (setup.probes.mutex, setup.everybody) {
+    match (setup.probes.has("mutex"), setup.everybody) {
         (false, _) => Ok((None, None)),
         (true, true) => Ok((None, Some(NOT_OF_EVERYBODY.to_owned()))),
         (true, false) => match Probing::prepare(kernel, wish) {
@@ -481,19 +470,4 @@ fn begin_probing(
         probing.expect(kernel, gatherer, target.pinned.pid);
     }
     probing.look_around(kernel, gatherer);
-}
-
-fn add_positive(book: &mut BTreeMap<String, u64>, name: &str, count: u64) {
-    if count > 0 {
-        *book.entry(name.to_owned()).or_default() += count;
-    }
-}
-
-fn total(processes: &[ProcessFrame], number: impl Fn(&CallStats) -> u64) -> u64 {
-    processes.iter().flat_map(|process| &process.syscalls).map(|call| number(&call.stats)).sum()
-}
-
-fn scheduled(processes: &[ProcessFrame], number: impl Fn(&SchedStats) -> u64) -> u64 {
-    let whole = processes.iter().flat_map(|process| &process.sched).filter(|sched| sched.thread.is_none());
-    whole.map(|sched| number(&sched.stats)).sum()
 }

@@ -1,7 +1,9 @@
 //! Sources of frames.
 
+mod booking;
 pub mod costs;
 mod counting;
+mod events;
 pub mod gather;
 pub mod host;
 mod inlining;

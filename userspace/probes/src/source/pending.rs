@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use model::{
+    events::EventFrame,
     frame::{Call, CallFrame, CallStats, ProcessFrame, ThreadName},
     locks::{FutexFrame, LockPlace, MutexFrame},
     sched::{SchedFrame, SchedStats},
@@ -97,6 +98,15 @@ impl Pending {
                 self.mutexes.insert(key, all.len());
                 all.push(new);
             }
+        }
+    }
+
+    /// Adds events of a kind.
+    pub fn add_event(&mut self, new: EventFrame) {
+        let same = |known: &&mut EventFrame| known.name == new.name && known.thread == new.thread;
+        match self.frame.events.iter_mut().find(same) {
+            Some(known) => known.stats.merge(&new.stats),
+            None => self.frame.events.push(new),
         }
     }
 }

@@ -8,6 +8,7 @@ use binary::{
 };
 use kernel::{Kernel, sandbox::Names};
 use model::{
+    events::{EventFrame, EventName},
     frame::{ProcessFrame, ProcessKey},
     locks::{FutexFrame, LockPlace, MOST_STACKS, MutexFrame, StackCount, merge_stacks},
 };
@@ -18,7 +19,7 @@ use pulse_trace_common::{
 
 use super::runtimes::Notes;
 
-/// Wait that stacks belong to: an operation on a futex of a process, or a mutex there.
+/// What stacks belong to: an operation on a futex of a process, a mutex there, or a kind of event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wait {
     process: ProcessKey,
@@ -27,11 +28,13 @@ pub struct Wait {
     what: What,
 }
 
-/// Of a futex one operation; of a mutex whose it is and of which generation, as probes on its way tell them apart.
+/// Of a futex one operation; of a mutex whose it is and of which generation, as probes on its way tell them apart; of
+/// events the kind and, where threads are told apart, the thread.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum What {
     Operation(String),
     Mutex(String, Option<String>),
+    Event(EventName, Option<u32>),
 }
 
 impl Wait {
@@ -39,6 +42,12 @@ impl Wait {
     pub fn of_futex(process: ProcessKey, frame: &FutexFrame) -> Self {
         let what = What::Operation(frame.op.clone());
         Self { process, place: frame.place.clone(), address: frame.address, what }
+    }
+
+    /// Events of a kind of a process, or of a thread.
+    pub fn of_event(process: ProcessKey, frame: &EventFrame) -> Self {
+        let what = What::Event(frame.name.clone(), frame.thread.as_ref().map(|thread| thread.tid));
+        Self { process, place: LockPlace::OTHERS, address: 0, what }
     }
 
     /// Contended acquisitions of a mutex of a process.
@@ -217,6 +226,10 @@ impl Stacks {
                 let Some(taken) = self.due.remove(&Wait::of_futex(process.key, futex)) else { continue };
                 futex.stats.sampled += taken.sampled;
                 merge_stacks(&mut futex.stats.stacks, &self.named(&taken.merged, process.key.pid));
+            }
+            for event in &mut process.events {
+                let Some(taken) = self.due.remove(&Wait::of_event(process.key, event)) else { continue };
+                merge_stacks(&mut event.stats.stacks, &self.named(&taken.merged, process.key.pid));
             }
             for mutex in &mut process.mutexes {
                 let Some(taken) = self.due.remove(&Wait::of_mutex(process.key, mutex)) else { continue };

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{LoadError, SCHED, SYSCALLS};
+use kernel::LoadError;
+use model::probes::{self, Hook};
 
 use super::{host, live::Live, seating::open_accounts};
 use crate::Switch;
@@ -58,7 +59,7 @@ impl Live {
     /// # Errors
     /// A sentence, when this probe cannot be switched now or the kernel refuses.
     pub fn switch(&mut self, name: &str, on: bool) -> Result<(), String> {
-        let spec = crate::named(name)?;
+        let spec = probes::named(name)?;
         let which = crate::switch(spec.name);
         if let Some(why) = self.refusal(which, on) {
             return Err(format!("cannot switch {name} {}: {why}", if on { "on" } else { "off" }));
@@ -71,6 +72,11 @@ impl Live {
         match (which, on) {
             (Switch::Mutex, _) => {
                 self.switch_mutex(on);
+                Ok(())
+            }
+            (Switch::Hooks(hooks), true) => self.attach_whole(hooks),
+            (Switch::Hooks(hooks), false) => {
+                self.attached.detach_hooks(hooks);
                 Ok(())
             }
             (Switch::Syscalls, true) => self.attach_calls(),
@@ -113,6 +119,7 @@ impl Live {
             Switch::Sched => self.gatherer.follows_sched(),
             Switch::Futex => self.gatherer.follows_futexes(),
             Switch::Mutex => self.is_probing(),
+            Switch::Hooks(hooks) => self.probes.specs().any(|spec| spec.hooks == hooks),
         };
         if !runs {
             return Some("this session was started without it; choose it with --probes".to_owned());
@@ -149,29 +156,35 @@ impl Live {
         // Threads that were born meanwhile may be in calls too.
         self.kernel.forget_calls();
         self.kernel.open()?;
-        let attached = self.kernel.attach(&SYSCALLS, &mut self.attached);
-        if attached.is_err() {
-            self.attached.detach_hooks(&SYSCALLS);
-        }
-        attached.map(drop)
+        self.attach_whole(hooks_of("syscalls"))
     }
 
     fn detach_sched(&mut self) -> Result<(), LoadError> {
         self.gatherer.switch_sched(&mut self.kernel, false, host::monotonic_ns());
-        self.attached.detach_hooks(&SCHED);
+        self.attached.detach_hooks(hooks_of("sched"));
         Ok(())
     }
 
     fn attach_sched(&mut self) -> Result<(), LoadError> {
         self.kernel.clear_accounts();
-        if let Err(cause) = self.kernel.attach(&SCHED, &mut self.attached) {
-            // Half of a probe would be worse than none.
-            self.attached.detach_hooks(&SCHED);
-            return Err(cause);
-        }
+        self.attach_whole(hooks_of("sched"))?;
         let now = host::monotonic_ns();
         self.gatherer.switch_sched(&mut self.kernel, true, now);
         let _ = open_accounts(&self.kernel, now, &mut |_| true);
         Ok(())
     }
+
+    /// Attaches all hooks of a probe, or none: half of a probe would be worse.
+    fn attach_whole(&mut self, hooks: &[Hook]) -> Result<(), LoadError> {
+        let attached = self.kernel.attach(hooks, &mut self.attached);
+        if attached.is_err() {
+            self.attached.detach_hooks(hooks);
+        }
+        attached.map(drop)
+    }
+}
+
+/// Hooks of the probe of a name.
+fn hooks_of(name: &str) -> &'static [Hook] {
+    probes::find(name).map_or(&[], |spec| spec.hooks)
 }

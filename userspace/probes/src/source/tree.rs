@@ -52,7 +52,7 @@ pub fn take_in(
     if setup.everybody {
         taken.take_everybody(kernel, onlooker)?;
     } else if setup.follow_children && have_trees {
-        taken.take_tree(kernel, targets, setup.probes.counters, onlooker)?;
+        taken.take_tree(kernel, targets, setup.probes.has("counters"), onlooker)?;
     }
     Ok(taken)
 }

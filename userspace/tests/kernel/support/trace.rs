@@ -9,15 +9,15 @@ use kernel::{
     inline::{Detail, Hands},
     target::Pinned,
 };
-use model::session::{Header, Session};
-use probes::{
-    AUTO,
-    source::{
-        host,
-        live::{Live, Target},
-        probing::Wish,
-        seating::Onlooker,
-    },
+use model::{
+    probes::AUTO,
+    session::{Header, Session},
+};
+use probes::source::{
+    host,
+    live::{Live, Target},
+    probing::Wish,
+    seating::Onlooker,
 };
 use pulse_trace::session::{Request, Scope, kernel_setup};
 

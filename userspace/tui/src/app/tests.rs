@@ -11,7 +11,8 @@ use model::{
 use super::*;
 use crate::{history::Limits, keys::BINDINGS};
 
-const SHAPE: Shape = Shape { frames: 20, processes: 3, threads: 0, lossy: false, inline: false };
+const SHAPE: Shape =
+    Shape { frames: 20, processes: 3, threads: 0, lossy: false, inline: false, events: false };
 const SECOND: u64 = 1_000_000_000;
 
 fn fresh() -> App {

@@ -15,7 +15,8 @@ fn filled(seed: u64, shape: Shape, limits: Limits) -> History {
     history
 }
 
-const SHAPE: Shape = Shape { frames: 200, processes: 3, threads: 0, lossy: false, inline: false };
+const SHAPE: Shape =
+    Shape { frames: 200, processes: 3, threads: 0, lossy: false, inline: false, events: false };
 
 #[test]
 fn memory_is_bounded_and_no_count_is_lost() {

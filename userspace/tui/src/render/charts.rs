@@ -121,6 +121,7 @@ pub fn budget_bar(buf: &mut Buffer, look: Look, area: Rect, budget: &Budget) {
     let whole = budget.parts_ns().max(1) as f64;
     let parts = [
         (budget.user_ns, Tone::User),
+        (budget.faults_ns, Tone::Faults),
         (budget.kernel_ns, Tone::Kernel),
         (budget.run_queue_ns(), Tone::Queue),
         (budget.blocked_ns(), Tone::Blocked),
@@ -139,17 +140,18 @@ pub fn budget_bar(buf: &mut Buffer, look: Look, area: Rect, budget: &Budget) {
 }
 
 /// Draws the legend of a budget.
-pub fn budget_legend(buf: &mut Buffer, look: Look, area: Rect) {
+pub fn budget_legend(buf: &mut Buffer, look: Look, area: Rect, faults: bool) {
     let mut x = area.x;
     let parts = [
-        (Tone::User, " user code, page faults  "),
+        (Tone::User, if faults { " user code  " } else { " user code, page faults  " }),
+        (Tone::Faults, if faults { " page faults  " } else { "" }),
         (Tone::Kernel, " kernel  "),
         (Tone::Queue, " run queue  "),
         (Tone::Blocked, " blocked  "),
         (Tone::Stopped, " stopped  "),
         (Tone::Unknown, " unknown"),
     ];
-    for (tone, words) in parts {
+    for (tone, words) in parts.into_iter().filter(|(_, words)| !words.is_empty()) {
         x = text(buf, area, x, look.part(tone), look.style(tone));
         x = text(buf, area, x, words, look.style(Tone::Faint));
     }

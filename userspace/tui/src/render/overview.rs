@@ -146,7 +146,8 @@ fn time(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let busy = |brief: &Brief| brief.budget.as_ref().map_or(0, |it| it.on_cpu_ns() + it.run_queue_ns());
     processes.sort_by_key(|(_, brief)| std::cmp::Reverse(busy(brief)));
     let area = heading(buf, look, area, "Where the time goes", "");
-    charts::budget_legend(buf, look, row(area, 0));
+    let faults = app.facts.header.measures_faults();
+    charts::budget_legend(buf, look, row(area, 0), faults);
     for (at, (key, brief)) in processes.iter().enumerate().take(usize::from(area.height.saturating_sub(1))) {
         let Some(budget) = &brief.budget else { continue };
         let area = row(area, at as u16 + 1);

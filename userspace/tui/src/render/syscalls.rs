@@ -1,4 +1,4 @@
-//! System calls: a table, and the distribution of the selected one with its errors.
+//! System calls and events: a table, and the distribution of the selected one with its errors.
 
 use model::{errno, frame::CallStats, syscalls, units};
 use ratatui::{buffer::Buffer, layout::Rect};
@@ -18,13 +18,16 @@ pub fn draw(app: &App, look: Look, buf: &mut Buffer, area: Rect) {
     let detail = if area.height >= 14 { area.height / 2 } else { 0 };
     let list = top(area, area.height - detail);
     parts::table(buf, look, list, &app.shown.table, Some(app.table()));
-    let Some(Item::Call(call)) = app.selected() else {
-        nothing(app, look, buf, below(list, 1));
-        return;
+    let sums = &app.shown.period.sums;
+    let (name, noun, stats) = match app.selected() {
+        Some(Item::Call(call)) => {
+            (syscalls::name(&app.facts.header.arch, *call).into_owned(), "calls", sums.calls.get(call))
+        }
+        Some(Item::Event(event)) => (event.shown(), "events", sums.events.get(event)),
+        _ => return nothing(app, look, buf, below(list, 1)),
     };
-    let Some(stats) = app.shown.period.sums.calls.get(call).filter(|_| detail > 0) else { return };
-    let name = syscalls::name(&app.facts.header.arch, *call);
-    let remark = format!("{} calls, latency of those that ended", units::count(stats.count()));
+    let Some(stats) = stats.filter(|_| detail > 0) else { return };
+    let remark = format!("{} {noun}, latency of those that ended", units::count(stats.count()));
     let detail = heading(buf, look, below(area, area.height - detail), &name, &remark);
     let errors = errors(stats);
     let used = if errors.is_empty() {

@@ -25,7 +25,8 @@ use crate::{
 const PLAIN: Look = Look { depth: Depth::None, ascii: false };
 const ASCII: Look = Look { depth: Depth::None, ascii: true };
 const SIXTEEN: Look = Look { depth: Depth::Sixteen, ascii: false };
-const SHAPE: Shape = Shape { frames: 30, processes: 5, threads: 3, lossy: true, inline: false };
+const SHAPE: Shape =
+    Shape { frames: 30, processes: 5, threads: 3, lossy: true, inline: false, events: false };
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (40, 10)];
 
 /// Compares with a stored screen; `UPDATE_GOLDEN=1` stores it anew.
@@ -325,7 +326,7 @@ fn numbers_are_those_of_the_session() {
 
 /// CPU time of the quickest of some drawings of a process with so many threads, ns.
 fn drawing_ns(threads: u32) -> u64 {
-    let shape = Shape { frames: 1, processes: 1, threads, lossy: false, inline: false };
+    let shape = Shape { frames: 1, processes: 1, threads, lossy: false, inline: false, events: false };
     let mut app = app(shape);
     app.view = View::Processes;
     let mut draw = || {

@@ -1,6 +1,7 @@
 //! Measures of a round from its traced session: calls, scheduling, locks, and wakeups.
 
 mod calls;
+mod events;
 mod locks;
 mod sched;
 
@@ -52,6 +53,7 @@ pub fn measures(
         calls::add(&mut found, &processes)?;
     }
     sched::add(&mut found, &processes)?;
+    events::add(&mut found, &processes)?;
     locks::add(&mut found, &processes)?;
     Ok((found.measures, found.distributions))
 }

@@ -151,6 +151,7 @@ fn bare_title(section: Section, per: Option<&str>) -> String {
         Section::Syscalls => format!("system calls{per}"),
         Section::Scheduling => format!("scheduling{per}"),
         Section::Locks => format!("locks{per}"),
+        Section::Events => format!("events{per}"),
         Section::Wakers => format!("woken{per}"),
         Section::Anatomy => "mean end-to-end time, made of".to_owned(),
     }
@@ -194,7 +195,7 @@ fn is_shown(row: &Row, comparison: &Comparison) -> bool {
         Section::Losses => {
             means.iter().any(|mean| *mean != 0.0) || row.key == "lost" || row.key == "reordered"
         }
-        Section::Syscalls => {
+        Section::Syscalls | Section::Events => {
             (counts || row.key.ends_with(".p50") || row.key.ends_with(".p99"))
                 && frequent(&format!("{stem}.count"))
         }

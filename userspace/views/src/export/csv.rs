@@ -1,9 +1,11 @@
-//! Comma-separated values: one row for each kind of call of each process, and one for the waits of each lock.
+//! Comma-separated values: one row for each kind of call and of event of each process, and one for the waits of each
+//! lock.
 
 use model::{
     frame::CallStats,
     hist::Hist,
     locks::{self, Lock},
+    probes,
     session::Session,
     syscalls,
     text::printable,
@@ -19,17 +21,23 @@ pub fn csv(session: &Session) -> String {
     for (key, process) in &session.processes {
         for (call, stats) in process.calls().iter().filter(|(_, stats)| !stats.is_empty()) {
             let name = syscalls::name(&session.header.arch, *call);
-            text += &call_row(key.pid, &process.comm, &name, stats);
+            text += &times_row("syscall", key.pid, &process.comm, &name, stats);
+        }
+    }
+    for (key, process) in &session.processes {
+        let with_kinds = probes::ALL.iter().filter(|spec| !spec.kinds.is_empty());
+        for (name, stats) in with_kinds.flat_map(|spec| process.events_of(spec.name)) {
+            text += &times_row(&name.probe, key.pid, &process.comm, &name.kind, &stats.times);
         }
     }
     locks::ranked(&session.processes).iter().for_each(|lock| text += &lock_row(lock));
     text
 }
 
-fn call_row(pid: u32, comm: &str, name: &str, stats: &CallStats) -> String {
+fn times_row(kind: &str, pid: u32, comm: &str, name: &str, stats: &CallStats) -> String {
     let timed = stats.latency.count() + stats.lean.count;
     let known = |value: u64| (timed > 0).then_some(value);
-    let head = ["syscall".to_owned(), pid.to_string(), field(comm), field(name), String::new()];
+    let head = [kind.to_owned(), pid.to_string(), field(comm), field(name), String::new()];
     let counts = [stats.count(), stats.failed()].map(|count| count.to_string());
     let total = stats.total_ns();
     let mean = known(total).map(|total| format!("{:.1}", total as f64 / timed as f64));
@@ -118,6 +126,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_empty() {
         let stats = CallStats { unreturned: 1, ..CallStats::default() };
-        assert_eq!(call_row(7, "a", "exit_group", &stats), "syscall,7,a,exit_group,,1,0,,,,,,,\n");
+        assert_eq!(
+            times_row("syscall", 7, "a", "exit_group", &stats),
+            "syscall,7,a,exit_group,,1,0,,,,,,,\n"
+        );
     }
 }

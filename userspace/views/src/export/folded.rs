@@ -6,9 +6,9 @@ use model::{
     text::printable,
 };
 
-/// The sampled stacks of every lock.
+/// The sampled stacks of every lock, and of events of each kind.
 ///
-/// The first part of a line names the lock. Stacks of waits in the kernel stand under its plain name, or under
+/// The first part of a line names the lock, or process and kind of the events. Stacks of waits in the kernel stand under its plain name, or under
 /// `NAME (waiting)` or `NAME (idle)` where they were for work or look like it; those that probes in the library took
 /// stand under `NAME (contended)`: two ways of sampling, whose counts have nothing to do with each other.
 #[must_use]
@@ -23,6 +23,12 @@ pub fn folded(session: &Session) -> String {
     for mutex in locks::ranked_mutexes(&session.processes) {
         let root = format!("{} (contended)", root(&mutex.place, mutex.users.first().map(|user| user.0)));
         mutex.seen.stats.stacks.iter().for_each(|stack| text += &line(&root, stack));
+    }
+    for (key, process) in &session.processes {
+        for ((event, _), stats) in &process.events {
+            let root = format!("{} {}: {}", key.pid, event.probe, event.kind);
+            stats.stacks.iter().for_each(|stack| text += &line(&root, stack));
+        }
     }
     text
 }

@@ -67,6 +67,9 @@ fn distributions(session: &Session) -> BTreeMap<String, Hist> {
             let name = syscalls::name(&session.header.arch, call);
             add(format!("{of}.syscall.{name}"), &stats.latency);
         }
+        for ((event, _), stats) in &process.events {
+            add(format!("{of}.{}.{}", event.probe, event.kind), &stats.times.latency);
+        }
         of_scheduling(process, |name, values| add(format!("{of}.sched.{name}"), values));
         for ((place, _), mutex) in &process.mutexes {
             let mutex_of = format!("{of}.mutex.{}", place.name());

@@ -49,8 +49,14 @@ fn every_export_keeps_to_the_schema() {
     let schema = jsonschema::validator_for(&stored).unwrap();
     for seed in 0..16 {
         let threads = (seed % 3) as u32;
-        let shape =
-            Shape { threads, inline: seed % 3 == 0, lossy: seed % 2 == 0, frames: 2, processes: seed as u32 };
+        let shape = Shape {
+            threads,
+            inline: seed % 3 == 0,
+            events: seed % 3 == 1,
+            lossy: seed % 2 == 0,
+            frames: 2,
+            processes: seed as u32,
+        };
         let export: Value =
             serde_json::from_slice(&encode(&synthetic::session(seed, shape)).unwrap()).unwrap();
         let faults: Vec<String> = schema.iter_errors(&export).map(|fault| fault.to_string()).collect();

@@ -1,6 +1,7 @@
 //! A frame in portions that are never larger than a line may be, and back into one.
 
 use model::frame::ProcessFrame;
+use serde::Serialize;
 
 use super::wire::{Counters, Futex, Inline, Mutex, Process, Sched, Syscall};
 
@@ -41,6 +42,9 @@ impl Portions {
         for inline in process.inline.iter().map(Inline::from) {
             self.entry(&head, inline.weight()).inline.push(inline);
         }
+        for event in &process.events {
+            self.entry(&head, weight(event)).events.push(event.clone());
+        }
         if let Some(counters) = process.counters.as_ref().map(Counters::from) {
             let weight = counters.weight();
             self.entry(&head, weight).counters = Some(counters);
@@ -69,6 +73,11 @@ impl Portions {
         let at = portion.len() - 1;
         &mut portion[at]
     }
+}
+
+/// Bytes that an entry takes in a line.
+fn weight(entry: &impl Serialize) -> usize {
+    serde_json::to_vec(entry).map_or(0, |line| line.len() + 1)
 }
 
 fn last(portions: &mut Vec<Vec<Process>>) -> &mut Vec<Process> {
@@ -104,6 +113,7 @@ fn join(process: &mut ProcessFrame, mut more: ProcessFrame) {
         same
     });
     process.inline.extend(more.inline);
+    process.events.append(&mut more.events);
     append(&mut process.mutexes, more.mutexes, |mine, theirs| {
         let same = (&mine.place, mine.address) == (&theirs.place, theirs.address);
         if same {

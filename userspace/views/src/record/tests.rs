@@ -41,6 +41,7 @@ fn a_replay_is_equal_to_what_was_live() {
         let shape = Shape {
             threads,
             inline: seed % 3 == 0,
+            events: seed % 4 == 1,
             lossy: seed % 2 == 0,
             processes: seed as u32 % 7,
             frames: seed as u32 % 5,
@@ -54,7 +55,7 @@ fn a_replay_is_equal_to_what_was_live() {
 
 #[test]
 fn every_frame_comes_back_even_one_that_fills_several_lines() {
-    let shape = Shape { processes: 70, threads: 5, frames: 2, lossy: true, inline: true };
+    let shape = Shape { processes: 70, threads: 5, frames: 2, lossy: true, inline: true, events: true };
     let frames = synthetic::frames(9, shape);
     assert!(frames[0].processes.iter().map(|process| process.syscalls.len()).sum::<usize>() > 2048);
     let (_directory, path) = recorded_frames(&frames, shape, true);

@@ -1,11 +1,11 @@
 //! Use of the time of each process and each thread: a line of shares and a bar.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, collections::BTreeMap, iter};
 
 use model::{
     frame::ProcessKey,
     sched::{Budget, Place, SchedStats},
-    session::{Process, Session},
+    session::{Header, Process, Session},
     syscalls, units,
 };
 
@@ -30,6 +30,8 @@ struct Letters {
     places: Vec<(Place, char, String)>,
     /// A thread was stopped: without any, the letter is left out.
     stopped: bool,
+    /// Page faults are measured: without, they are part of user code.
+    faults: bool,
 }
 
 pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
@@ -45,7 +47,7 @@ pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
     processes.sort_by_cached_key(|(key, process, sched)| {
         (Reverse(weight(options.sort, sched)), name_weight(options.sort, &process.comm), **key)
     });
-    let letters = Letters::of(processes.iter().map(|process| &process.2.budget), &session.header.arch);
+    let letters = Letters::of(processes.iter().map(|process| &process.2.budget), &session.header);
     let shown = options.top.unwrap_or(DEFAULT_TOP).min(processes.len());
     let mut lines = Vec::new();
     for (key, process, sched) in processes.iter().take(shown) {
@@ -149,8 +151,9 @@ fn table(lines: &[Line<'_>], letters: &Letters, layout: Layout) -> String {
 }
 
 impl Letters {
-    fn of<'a>(budgets: impl Iterator<Item = &'a Budget> + Clone, arch: &str) -> Self {
+    fn of<'a>(budgets: impl Iterator<Item = &'a Budget> + Clone, header: &Header) -> Self {
         let stopped = budgets.clone().any(|budget| budget.stopped_ns > 0);
+        let faults = header.measures_faults();
         let mut times: BTreeMap<Place, u64> = BTreeMap::new();
         for (place, blocked) in budgets.flat_map(|budget| &budget.blocked) {
             if *place != Place::Other {
@@ -159,9 +162,9 @@ impl Letters {
         }
         let mut places: Vec<(Place, u64)> = times.into_iter().filter(|(_, ns)| *ns > 0).collect();
         places.sort_by_key(|(place, ns)| (Reverse(*ns), *place));
-        let mut letters = Self { places: Vec::new(), stopped };
+        let mut letters = Self { places: Vec::new(), stopped, faults };
         for (place, _) in places.into_iter().take(NAMED_PLACES) {
-            let name = place_name(arch, place);
+            let name = place_name(&header.arch, place);
             let letter = letters.free(&name);
             letters.places.push((place, letter, name));
         }
@@ -170,7 +173,8 @@ impl Letters {
 
     /// The first letter of the name that nothing else has.
     fn free(&self, name: &str) -> char {
-        let taken = |c: &char| "UKQT".contains(*c) || self.places.iter().any(|place| place.1 == *c);
+        let own = if self.faults { "UFKQT" } else { "UKQT" };
+        let taken = |c: &char| own.contains(*c) || self.places.iter().any(|place| place.1 == *c);
         let letters = name.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_uppercase());
         letters.chain('A'..='Z').find(|c| !taken(c)).unwrap_or('#')
     }
@@ -182,8 +186,9 @@ impl Letters {
         let blocked = if blocked.is_empty() { String::new() } else { format!("blocked in {blocked}, ") };
         let stopped = if self.stopped { "T stopped, " } else { "" };
         // A letter and what it stands for stay on one line.
+        let user = if self.faults { "U user code, F page faults" } else { "U user code and page faults" };
         let words = format!(
-            "U user code and page faults, K kernel, Q run\u{a0}queue (runnable, without a CPU), {blocked}. blocked \
+            "{user}, K kernel, Q run\u{a0}queue (runnable, without a CPU), {blocked}. blocked \
              elsewhere, {stopped}? unknown"
         );
         let glued = words.replace(", ", ",\n").replace(' ', "\u{a0}").replace('\n', " ");
@@ -198,8 +203,11 @@ impl Letters {
 
     fn glyphs(&self) -> Vec<char> {
         let places = self.places.iter().map(|place| place.1);
-        ['U', 'K', 'Q']
+        let faults = self.faults.then_some('F');
+        ['U']
             .into_iter()
+            .chain(faults)
+            .chain(['K', 'Q'])
             .chain(places)
             .chain(['.'])
             .chain(self.stopped.then_some('T'))
@@ -212,9 +220,11 @@ impl Letters {
         let blocked = |place: &Place| budget.blocked.get(place).map_or(0, |blocked| blocked.ns);
         let places: Vec<u64> = self.places.iter().map(|place| blocked(&place.0)).collect();
         let rest = budget.blocked_ns() - places.iter().sum::<u64>();
-        let running = [budget.user_ns, budget.kernel_ns, budget.run_queue_ns()];
+        let faults = self.faults.then_some(budget.faults_ns);
+        let kernel = [budget.kernel_ns, budget.run_queue_ns()];
+        let running = iter::once(budget.user_ns).chain(faults).chain(kernel);
         let stopped = self.stopped.then_some(budget.stopped_ns);
-        running.into_iter().chain(places).chain([rest]).chain(stopped).chain([budget.unknown_ns]).collect()
+        running.chain(places).chain([rest]).chain(stopped).chain([budget.unknown_ns]).collect()
     }
 
     fn bar(&self, budget: &Budget, width: usize) -> String {
@@ -302,7 +312,7 @@ mod tests {
     fn letters_are_never_used_twice() {
         let session = session();
         let budgets = session.processes.values().filter_map(|it| it.sched.as_ref()).map(|it| &it.budget);
-        let mut glyphs = Letters::of(budgets, "x86_64").glyphs();
+        let mut glyphs = Letters::of(budgets, &session.header).glyphs();
         let count = glyphs.len();
         glyphs.sort_unstable();
         glyphs.dedup();

@@ -14,7 +14,8 @@ use super::{
     sort::mean_ns,
 };
 
-const COLUMNS: [&str; 10] =
+/// Columns of the table, the name first.
+pub const COLUMNS: [&str; 10] =
     ["syscall", "count", "errors", "total", "mean", "p50", "p90", "p99", "p99.9", "max"];
 /// The quantiles of the columns.
 pub const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
@@ -65,7 +66,8 @@ pub fn sum(calls: &[Named]) -> CallStats {
     sum
 }
 
-fn row(call: &Named) -> Row {
+/// The row of a call.
+pub fn row(call: &Named) -> Row {
     let stats = &call.stats;
     let time = |ns: Option<u64>| ns.map_or(NONE.to_owned(), units::time);
     let mut cells = vec![
@@ -80,7 +82,8 @@ fn row(call: &Named) -> Row {
     Row { cells, notes: notes(stats) }
 }
 
-fn sum_row(calls: &[Named]) -> Row {
+/// The row of all calls together.
+pub fn sum_row(calls: &[Named]) -> Row {
     let sum = sum(calls);
     let numbers = [units::count(sum.count()), units::count(sum.failed()), units::time(sum.total_ns())];
     Row { cells: [vec!["all".to_owned()], numbers.to_vec()].concat(), notes: Vec::new() }

@@ -196,6 +196,10 @@ fn meaning_of_locks(name: &str) -> &'static str {
             "processes that ran code before its probes (mutex) were in, or ended before; contention there is not counted"
         }
         "mutex_unprobed_us" => "us, how long they ran so, at most and in all",
+        "faults_unseen" => "page faults whose beginning was not seen; they are counted nowhere",
+        "events_missed" => {
+            "events of any process at which the kernel left our program out: as many at most are missing here"
+        }
         "mutexes_full" => {
             "passes of contended paths whose lock had no room any more; they are counted nowhere"
         }

@@ -4,6 +4,7 @@ mod budget;
 mod calls;
 mod cost;
 mod counters;
+mod events;
 mod finding;
 mod header;
 mod histogram;
@@ -56,7 +57,10 @@ fn precision(session: &Session, layout: Layout) -> String {
     let processes = || session.processes.values();
     let said = processes().any(|process| !process.syscalls.is_empty());
     let other = |process: &Process| {
-        process.sched.is_some() || !process.futexes.is_empty() || !process.mutexes.is_empty()
+        process.sched.is_some()
+            || !process.events.is_empty()
+            || !process.futexes.is_empty()
+            || !process.mutexes.is_empty()
     };
     if said || !processes().any(other) {
         return String::new();
@@ -77,6 +81,7 @@ pub fn render(session: &Session, options: &Options) -> String {
         finding::render(session, layout),
         budget::render(session, options, layout),
         processes::render(session, options, layout),
+        events::render(session, options, layout),
         sched::render(session, options, layout),
         locks::render(session, options, layout),
         mutex::render(session, options, layout),

@@ -111,6 +111,8 @@ pub enum Section {
     Scheduling,
     /// Locks.
     Locks,
+    /// Events, such as page faults.
+    Events,
     /// Who woke whom.
     Wakers,
     /// What the mean end-to-end time is made of.

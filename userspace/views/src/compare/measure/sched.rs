@@ -28,7 +28,10 @@ pub fn add(found: &mut Found<'_>, processes: &[&Process]) -> Result<(), HistErro
     found.count(of("switches.voluntary", "voluntary switches", voluntary));
     found.count(of("switches.involuntary", "involuntary switches", involuntary));
     found.count(of("migrations", "migrations", whole(|it| it.migrations)));
-    let cpu = whole(|it| it.budget.user_ns.saturating_add(it.budget.kernel_ns));
+    let cpu = whole(|it| {
+        let budget = &it.budget;
+        [budget.faults_ns, budget.kernel_ns].into_iter().fold(budget.user_ns, u64::saturating_add)
+    });
     found.count(cost("cpu", "CPU time", cpu).in_unit(Unit::Ns));
     let mut wakeups = Hist::default();
     for sched in &all {

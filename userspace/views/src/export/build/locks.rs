@@ -121,7 +121,8 @@ fn spin_mean(seen: &MutexSeen) -> Option<SpinMean> {
     })
 }
 
-fn stacks(stacks: &[StackCount]) -> Vec<Stack> {
+/// Stacks, the most frequent first.
+pub fn stacks(stacks: &[StackCount]) -> Vec<Stack> {
     let stack = |stack: &StackCount| Stack {
         frames: stack.frames.clone(),
         caller: stack.caller.clone(),

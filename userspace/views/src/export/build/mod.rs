@@ -2,6 +2,7 @@
 
 mod cost;
 mod counters;
+mod events;
 mod hist;
 mod inline;
 mod locks;
@@ -66,6 +67,7 @@ fn process(header: &session::Header, key: frame::ProcessKey, process: &session::
         futex: locks::futexes(header, process),
         mutex: process.mutexes.iter().map(|(key, mutex)| locks::mutex(key, mutex)).collect(),
         inline: process.inline.iter().map(|(kind, it)| inline::inline(*kind, it)).collect(),
+        events: events::events(process),
         counters: process.counters.as_ref().map(Into::into),
     }
 }
@@ -156,7 +158,7 @@ mod tests {
                 for budget in budgets {
                     let blocked: u64 = budget.blocked.iter().map(|place| place.ns).sum();
                     let queued = budget.run_queue_ns.woken + budget.run_queue_ns.preempted;
-                    let parts = budget.user_ns + budget.kernel_ns + queued + blocked;
+                    let parts = budget.user_ns + budget.faults_ns + budget.kernel_ns + queued + blocked;
                     assert_eq!(parts + budget.stopped_ns + budget.unknown_ns, budget.wall_ns);
                 }
                 assert_eq!(sched.threads.iter().all(|thread| thread.on_cpu.is_some()), threads > 0);

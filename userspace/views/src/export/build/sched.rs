@@ -93,6 +93,7 @@ fn budget(arch: &str, budget: &sched::Budget) -> Budget {
     Budget {
         wall_ns: budget.wall_ns,
         user_ns: budget.user_ns,
+        faults_ns: budget.faults_ns,
         kernel_ns: budget.kernel_ns,
         run_queue_ns: RunQueue { woken: budget.woken_ns, preempted: budget.preempted_ns },
         blocked: places,

@@ -33,6 +33,7 @@ function showSession(data) {
   if (pool.length) showDistributions(pool);
   showBudgets(all);
   showCalls(all, pool);
+  showEvents(all);
   showScheduling(all);
   showLocks(all);
   showCounters(all);
@@ -52,6 +53,7 @@ function series(data) {
   };
   for (const it of data.processes) {
     it.syscalls.forEach((call) => add(it, call.name, call.latency, "calls"));
+    it.events.forEach((event) => add(it, `${event.probe}: ${event.kind}`, event.time, "events"));
     if (it.sched) {
       add(it, "wakeup to run", it.sched.wakeup_to_run, "sched");
       add(it, "preempted to run", it.sched.preempted_to_run, "sched");
@@ -104,14 +106,15 @@ function mark(entry, chosen) {
 }
 
 const PARTS = [
-  ["user", "user code and page faults", "user"], ["kernel", "kernel", "kernel"],
+  ["user", "user code, and page faults where not measured", "user"], ["faults", "page faults", "pushed"],
+  ["kernel", "kernel", "kernel"],
   ["woken", "woken, waiting for a CPU", "queue"], ["preempted", "preempted, waiting for a CPU", "pushed"],
 ];
 
 /** The parts of a budget: blocked time by call, the largest ones apart. */
 function budgetParts(budget) {
   const values = {
-    user: budget.user_ns, kernel: budget.kernel_ns,
+    user: budget.user_ns, faults: budget.faults_ns, kernel: budget.kernel_ns,
     woken: budget.run_queue_ns.woken, preempted: budget.run_queue_ns.preempted,
   };
   const parts = PARTS.map(([key, name, colour]) => ({ key, name, value: values[key], colour }));
@@ -164,6 +167,29 @@ function showCalls(all) {
     ] };
   }));
   if (rows.length) section("System calls", table(columns, rows, { sort: 4, rows: 15 }).node);
+}
+
+/** Events of each probe that counts them by kind. */
+function showEvents(all) {
+  const columns = [
+    { title: "event", name: true }, { title: "process", name: true }, { title: "count" }, { title: "total" },
+    { title: "blocked" }, { title: "queued" }, { title: "mean" }, { title: "p50" }, { title: "p99" }, { title: "max" },
+    { title: "first of the stacks", name: true }];
+  const rows = all.flatMap((it) => it.events.map((event) => {
+    const total = event.time.sum + event.lean.sum_ns;
+    const offCpu = total > 0 && event.blocked_ns + event.queued_ns > 0;
+    const often = event.stacks.slice().sort((a, b) => b.count - a.count)[0];
+    return { key: `${it.pid || IDENTITY(it)}/${event.probe}/${event.kind}`, cells: [
+      cell(`${event.probe}: ${event.kind}`), cell(clean(IDENTITY(it))), number(event.count, count), number(total, time),
+      number(offCpu ? event.blocked_ns / total : null, share), number(offCpu ? event.queued_ns / total : null, share),
+      ...[event.time.mean, event.time.p50, event.time.p99, event.time.max].map((value) => number(value, time)),
+      cell(often ? clean(often.frames.slice(0, 4).join(" < ")) : null),
+    ] };
+  }));
+  const kinds = new Map(all.flatMap((it) => it.events.map((event) =>
+    [`${event.probe}: ${event.kind}`, event.meaning])));
+  if (rows.length) section("Events", table(columns, rows, { sort: 3, rows: 15 }).node,
+    notes([...kinds].map(([name, meaning]) => `${name}: ${meaning}`)));
 }
 
 /** An interrupt by kind, a target with its id, any other program by name. */

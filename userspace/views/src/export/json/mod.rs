@@ -5,6 +5,7 @@
 mod calls;
 mod cost;
 mod counters;
+mod events;
 mod hist;
 mod inline;
 mod locks;
@@ -13,6 +14,7 @@ mod sched;
 pub use calls::{Abi, Lean, Syscall};
 pub use cost::{CostBudget, Ledger, Overhead, Program};
 pub use counters::Counters;
+pub use events::Event;
 pub use hist::{Hist, Unit};
 pub use inline::{Inline, InlineCost};
 pub use locks::{Futex, Holder, Mutex, Place, Seen, SharedObject, SpinMean, Stack, Waits};
@@ -127,6 +129,9 @@ pub struct Process {
     /// Mutexes by kind, as counters inside of the process saw them (`--inline`).
     #[serde(default)]
     pub inline: Vec<Inline>,
+    /// Events by kind, of probes that count such; empty where none of them ran.
+    #[serde(default)]
+    pub events: Vec<Event>,
     /// Performance counters; null where the process has none of its own: they were not wanted, or a process that forked it
     /// has them.
     #[serde(default)]

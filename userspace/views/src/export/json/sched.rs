@@ -118,8 +118,11 @@ pub enum WakerContext {
 pub struct Budget {
     /// The whole.
     pub wall_ns: u64,
-    /// Running outside of system calls: user code and page faults.
+    /// Running outside of system calls: user code, and page faults where they are not measured.
     pub user_ns: u64,
+    /// Running in page faults outside of system calls; 0 where they are not measured.
+    #[serde(default)]
+    pub faults_ns: u64,
     /// Running inside of system calls.
     pub kernel_ns: u64,
     /// Waiting for a CPU.

@@ -1,11 +1,14 @@
 //! Wire format of system calls.
 
-use model::frame::{self, CallFrame, CallStats, ThreadName};
+use model::{
+    frame::{self, CallFrame, CallStats, Lean, ThreadName},
+    hist::Hist,
+    valid::is_default,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    hist::Hist,
-    is_default,
+    hist::weight,
     limits::{Impossible, counts, times},
     text_weight,
 };
@@ -13,7 +16,7 @@ use super::{
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Syscall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thread: Option<Thread>,
+    pub thread: Option<ThreadName>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub compat: bool,
     pub nr: u32,
@@ -39,38 +42,11 @@ pub struct Syscall {
     pub errors: Vec<(u32, u64)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Thread {
-    pub tid: u32,
-    pub comm: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Lean {
-    pub count: u64,
-    pub sum_ns: u64,
-    pub max_ns: u64,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub max_is_bound: bool,
-}
-
 impl Syscall {
     /// Bytes that it takes in a line, at most.
     pub fn weight(&self) -> usize {
         let name = self.thread.as_ref().map_or(0, |thread| text_weight(&thread.comm));
-        460 + name + self.latency.weight() + self.errors.len() * 36
-    }
-}
-
-impl From<&ThreadName> for Thread {
-    fn from(thread: &ThreadName) -> Self {
-        Self { tid: thread.tid, comm: thread.comm.clone() }
-    }
-}
-
-impl From<Thread> for ThreadName {
-    fn from(thread: Thread) -> Self {
-        Self { tid: thread.tid, comm: thread.comm }
+        460 + name + weight(&self.latency) + self.errors.len() * 36
     }
 }
 
@@ -78,17 +54,12 @@ impl From<&CallFrame> for Syscall {
     fn from(call: &CallFrame) -> Self {
         let CallStats { latency, lean, .. } = &call.stats;
         Self {
-            thread: call.thread.as_ref().map(Thread::from),
+            thread: call.thread.clone(),
             compat: call.call.abi == frame::Abi::Compat,
             nr: call.call.nr,
             op: call.call.operation,
-            latency: Hist::from(latency),
-            lean: Lean {
-                count: lean.count,
-                sum_ns: lean.sum_ns,
-                max_ns: lean.max_ns,
-                max_is_bound: lean.max_is_bound,
-            },
+            latency: latency.clone(),
+            lean: *lean,
             untimed: call.stats.untimed,
             unreturned: call.stats.unreturned,
             blocked_ns: call.stats.blocked_ns,
@@ -103,22 +74,16 @@ impl TryFrom<Syscall> for CallFrame {
     type Error = Impossible;
 
     fn try_from(call: Syscall) -> Result<Self, Impossible> {
-        counts([call.lean.count, call.untimed, call.unreturned, call.in_flight])?;
+        counts([call.untimed, call.unreturned, call.in_flight])?;
         counts(call.errors.iter().map(|(_, count)| *count))?;
-        times([call.lean.sum_ns, call.blocked_ns, call.queued_ns])?;
+        times([call.blocked_ns, call.queued_ns])?;
         let abi = if call.compat { frame::Abi::Compat } else { frame::Abi::Native };
-        let lean = call.lean;
         Ok(Self {
-            thread: call.thread.map(Into::into),
+            thread: call.thread,
             call: frame::Call { abi, nr: call.nr, operation: call.op },
             stats: CallStats {
-                latency: call.latency.try_into()?,
-                lean: frame::Lean {
-                    count: lean.count,
-                    sum_ns: lean.sum_ns,
-                    max_ns: lean.max_ns,
-                    max_is_bound: lean.max_is_bound,
-                },
+                latency: call.latency,
+                lean: call.lean,
                 untimed: call.untimed,
                 unreturned: call.unreturned,
                 blocked_ns: call.blocked_ns,

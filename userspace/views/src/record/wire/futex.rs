@@ -1,13 +1,16 @@
 //! Wire format of futexes.
 
-use model::locks::{FutexFrame, FutexStats, MutexSeen, SpinSamples};
+use model::{
+    hist::Hist,
+    locks::{FutexFrame, FutexStats, MutexSeen, SpinSamples, StackCount},
+    valid::is_default,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    hist::Hist,
-    is_default,
+    hist::weight,
     limits::{Impossible, counts, times},
-    place::{LockPlace, MutexKind, StackCount, stacks},
+    place::{LockPlace, MutexKind, stack_weight},
     text_weight,
 };
 
@@ -66,12 +69,12 @@ enum Rest {
 impl Futex {
     /// Bytes that it takes in a line, at most.
     pub fn weight(&self) -> usize {
-        let hists = self.wait.weight() + self.blocked.weight() + self.run_queue.weight();
+        let hists = weight(&self.wait) + weight(&self.blocked) + weight(&self.run_queue);
         let seen = self.mutex.as_ref().map_or(0, |seen| {
-            let hists = seen.spins.weight() + seen.sampled.weight() + seen.moved.weight();
+            let hists = weight(&seen.spins) + weight(&seen.sampled) + weight(&seen.moved);
             200 + hists + seen.holders.iter().map(holder_weight).sum::<usize>()
         });
-        let stacks: usize = self.stacks.iter().map(StackCount::weight).sum();
+        let stacks: usize = self.stacks.iter().map(stack_weight).sum();
         400 + self.place.weight() + text_weight(&self.op) + self.errors.len() * 36 + hists + seen + stacks
     }
 
@@ -134,7 +137,7 @@ impl Rest {
     fn weight(&self) -> usize {
         match self {
             Self::Holder(holder) => holder_weight(holder),
-            Self::Stack(stack) => stack.weight(),
+            Self::Stack(stack) => stack_weight(stack),
         }
     }
 }
@@ -150,9 +153,9 @@ impl From<&FutexFrame> for Futex {
         let seen = |seen: &MutexSeen| Seen {
             kind: seen.kind.into(),
             holders: seen.holders.iter().map(holder).collect(),
-            spins: Hist::from(&seen.spins),
-            sampled: Hist::from(&seen.sampled.all),
-            moved: Hist::from(&seen.sampled.moved),
+            spins: seen.spins.clone(),
+            sampled: seen.sampled.all.clone(),
+            moved: seen.sampled.moved.clone(),
         };
         Self {
             place: LockPlace::from(&frame.place),
@@ -160,16 +163,16 @@ impl From<&FutexFrame> for Futex {
             op: frame.op.clone(),
             count: stats.count,
             errors: stats.errors.iter().map(|(errno, count)| (*errno, *count)).collect(),
-            wait: Hist::from(&stats.wait),
-            blocked: Hist::from(&stats.blocked),
-            run_queue: Hist::from(&stats.run_queue),
+            wait: stats.wait.clone(),
+            blocked: stats.blocked.clone(),
+            run_queue: stats.run_queue.clone(),
             woken: stats.woken,
             vain: stats.vain,
             seen_ns: stats.seen_ns,
             mutex: stats.mutex.as_ref().map(seen),
             unlike_mutex: stats.unlike_mutex,
             sampled: stats.sampled,
-            stacks: stats.stacks.iter().map(StackCount::from).collect(),
+            stacks: stats.stacks.clone(),
         }
     }
 }
@@ -189,16 +192,16 @@ impl TryFrom<Futex> for FutexFrame {
         let stats = FutexStats {
             count: read.count,
             errors: read.errors.into_iter().collect(),
-            wait: read.wait.try_into()?,
-            blocked: read.blocked.try_into()?,
-            run_queue: read.run_queue.try_into()?,
+            wait: read.wait,
+            blocked: read.blocked,
+            run_queue: read.run_queue,
             woken: read.woken,
             vain: read.vain,
             seen_ns: read.seen_ns,
             mutex: read.mutex.map(MutexSeen::try_from).transpose()?,
             unlike_mutex: read.unlike_mutex,
             sampled: read.sampled,
-            stacks: stacks(read.stacks)?,
+            stacks: read.stacks,
         };
         Ok(Self { place: read.place.into(), address: read.address, op: read.op, stats })
     }
@@ -210,7 +213,7 @@ impl TryFrom<Seen> for MutexSeen {
     fn try_from(read: Seen) -> Result<Self, Impossible> {
         counts(read.holders.iter().map(|(_, _, count)| *count))?;
         let holders = read.holders.into_iter().map(|(tid, comm, count)| ((tid, comm), count)).collect();
-        let sampled = SpinSamples { all: read.sampled.try_into()?, moved: read.moved.try_into()? };
-        Ok(Self { kind: read.kind.into(), holders, spins: read.spins.try_into()?, sampled })
+        let sampled = SpinSamples { all: read.sampled, moved: read.moved };
+        Ok(Self { kind: read.kind.into(), holders, spins: read.spins, sampled })
     }
 }

@@ -1,11 +1,14 @@
 //! Mutexes as counters inside of a process saw them.
 
-use model::inline::{self, InlineFrame, InlineKind, InlineStats};
+use model::{
+    hist::Hist,
+    inline::{self, InlineFrame, InlineKind, InlineStats},
+    valid::is_default,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    hist::Hist,
-    is_default,
+    hist::weight,
     limits::{Impossible, counts, times},
     text_weight,
 };
@@ -51,7 +54,7 @@ pub struct InlineCost {
 impl Inline {
     /// Bytes that it takes in a line, at most.
     pub fn weight(&self) -> usize {
-        300 + self.generation.as_deref().map_or(0, text_weight) + self.spins.weight()
+        300 + self.generation.as_deref().map_or(0, text_weight) + weight(&self.spins)
     }
 }
 
@@ -68,7 +71,7 @@ impl From<&InlineFrame> for Inline {
             contended: stats.contended,
             gave_up: stats.gave_up,
             went_to_kernel: stats.went_to_kernel,
-            spins: Hist::from(&stats.spins),
+            spins: stats.spins.clone(),
         }
     }
 }
@@ -87,7 +90,7 @@ impl TryFrom<Inline> for InlineFrame {
             contended: read.contended,
             gave_up: read.gave_up,
             went_to_kernel: read.went_to_kernel,
-            spins: read.spins.try_into()?,
+            spins: read.spins,
         };
         Ok(Self { kind, generation: read.generation, stats })
     }

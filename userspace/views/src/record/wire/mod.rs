@@ -19,6 +19,7 @@ pub use hist::Geometry;
 pub use inline::Inline;
 pub use limits::Impossible;
 use model::{
+    events::EventFrame,
     frame::{self, ProcessFrame, ProcessKey},
     session,
 };
@@ -100,6 +101,8 @@ pub struct Process {
     pub mutexes: Vec<Mutex>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inline: Vec<Inline>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventFrame>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counters: Option<Counters>,
 }
@@ -113,10 +116,6 @@ pub struct Exit {
 /// Bytes that a text takes in a line, at most: a control character becomes six.
 fn text_weight(text: &str) -> usize {
     6 * text.len() + 3
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 impl From<&session::Header> for Header {
@@ -172,6 +171,7 @@ impl Process {
             futexes: Vec::new(),
             mutexes: Vec::new(),
             inline: Vec::new(),
+            events: Vec::new(),
             counters: None,
         }
     }
@@ -197,6 +197,7 @@ impl TryFrom<Process> for ProcessFrame {
             futexes: all(process.futexes)?,
             mutexes: all(process.mutexes)?,
             inline: all(process.inline)?,
+            events: process.events,
             counters: process.counters.map(TryInto::try_into).transpose()?,
         })
     }

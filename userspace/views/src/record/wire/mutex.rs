@@ -1,13 +1,16 @@
 //! Wire format of mutexes.
 
-use model::locks::{MutexFrame, MutexStats};
+use model::{
+    hist::Hist,
+    locks::{MutexFrame, MutexStats, StackCount},
+    valid::is_default,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    hist::Hist,
-    is_default,
+    hist::weight,
     limits::{Impossible, counts},
-    place::{LockPlace, MutexKind, StackCount, stacks},
+    place::{LockPlace, MutexKind, stack_weight},
     text_weight,
 };
 
@@ -42,12 +45,12 @@ impl Mutex {
     /// Bytes that it takes in a line, at most.
     pub fn weight(&self) -> usize {
         let texts = text_weight(&self.runtime) + self.generation.as_deref().map_or(0, text_weight);
-        let stacks: usize = self.stacks.iter().map(StackCount::weight).sum();
+        let stacks: usize = self.stacks.iter().map(stack_weight).sum();
         400 + self.place.weight()
             + texts
-            + self.spin_count.weight()
-            + self.spin_time.weight()
-            + self.hold.weight()
+            + weight(&self.spin_count)
+            + weight(&self.spin_time)
+            + weight(&self.hold)
             + stacks
     }
 
@@ -71,11 +74,11 @@ impl Mutex {
         let mut weight = self.weight();
         let mut pieces = vec![self];
         for stack in stacks {
-            if weight + stack.weight() > largest {
+            if weight + stack_weight(&stack) > largest {
                 weight = follow_up.weight();
                 pieces.push(follow_up.clone());
             }
-            weight += stack.weight();
+            weight += stack_weight(&stack);
             if let Some(piece) = pieces.last_mut() {
                 piece.stacks.push(stack);
             }
@@ -97,10 +100,10 @@ impl From<&MutexFrame> for Mutex {
             contended: stats.contended,
             gave_up: stats.gave_up,
             went_to_kernel: stats.went_to_kernel,
-            spin_count: Hist::from(&stats.spin_count),
-            spin_time: Hist::from(&stats.spin_time),
-            hold: Hist::from(&stats.hold),
-            stacks: stats.stacks.iter().map(StackCount::from).collect(),
+            spin_count: stats.spin_count.clone(),
+            spin_time: stats.spin_time.clone(),
+            hold: stats.hold.clone(),
+            stacks: stats.stacks.clone(),
         }
     }
 }
@@ -115,10 +118,10 @@ impl TryFrom<Mutex> for MutexFrame {
             contended: read.contended,
             gave_up: read.gave_up,
             went_to_kernel: read.went_to_kernel,
-            spin_count: read.spin_count.try_into()?,
-            spin_time: read.spin_time.try_into()?,
-            hold: read.hold.try_into()?,
-            stacks: stacks(read.stacks)?,
+            spin_count: read.spin_count,
+            spin_time: read.spin_time,
+            hold: read.hold,
+            stacks: read.stacks,
         };
         Ok(Self {
             place: read.place.into(),

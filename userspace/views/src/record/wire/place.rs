@@ -1,13 +1,12 @@
 //! Wire format of a lock's place, its kind, and the stacks of its users.
 
-use model::locks;
+use model::{
+    locks::{self, StackCount},
+    valid::is_default,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    is_default,
-    limits::{Impossible, counts},
-    text_weight,
-};
+use super::text_weight;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,16 +30,6 @@ pub struct MutexKind {
     pub shared: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StackCount {
-    pub frames: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cut: Option<String>,
-    pub count: u64,
-}
-
 impl LockPlace {
     /// Bytes that it takes in a line, at most.
     pub fn weight(&self) -> usize {
@@ -49,12 +38,10 @@ impl LockPlace {
     }
 }
 
-impl StackCount {
-    /// Bytes that it takes in a line, at most.
-    pub fn weight(&self) -> usize {
-        let texts = self.frames.iter().chain(&self.caller).chain(&self.cut);
-        80 + texts.map(|text| text_weight(text)).sum::<usize>()
-    }
+/// Bytes that a stack takes in a line, at most.
+pub fn stack_weight(stack: &StackCount) -> usize {
+    let texts = stack.frames.iter().chain(&stack.caller).chain(&stack.cut);
+    80 + texts.map(|text| text_weight(text)).sum::<usize>()
 }
 
 impl From<&locks::LockPlace> for LockPlace {
@@ -91,18 +78,4 @@ impl From<MutexKind> for locks::MutexKind {
         let MutexKind { form, robust, inherits, protects, shared } = kind;
         Self { form, robust, inherits, protects, shared }
     }
-}
-
-impl From<&locks::StackCount> for StackCount {
-    fn from(stack: &locks::StackCount) -> Self {
-        let locks::StackCount { frames, caller, cut, count } = stack.clone();
-        Self { frames, caller, cut, count }
-    }
-}
-
-/// Stacks as the model has them.
-pub fn stacks(read: Vec<StackCount>) -> Result<Vec<locks::StackCount>, Impossible> {
-    counts(read.iter().map(|stack| stack.count))?;
-    let stack = |StackCount { frames, caller, cut, count }| locks::StackCount { frames, caller, cut, count };
-    Ok(read.into_iter().map(stack).collect())
 }

@@ -1,15 +1,15 @@
 //! Wire format of scheduling data.
 
 use model::{
-    frame::{Abi, Call},
+    frame::{Abi, Call, ThreadName},
+    hist::Hist,
     sched::{self, CpuShare, Interrupt, SchedFrame, SchedStats},
+    valid::is_default,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    calls::Thread,
-    hist::Hist,
-    is_default,
+    hist::weight,
     limits::{Impossible, counts, times},
     text_weight,
 };
@@ -18,7 +18,7 @@ use super::{
 #[serde(default)]
 pub struct Sched {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub thread: Option<Thread>,
+    pub thread: Option<ThreadName>,
     #[serde(skip_serializing_if = "is_default")]
     pub voluntary: u64,
     #[serde(skip_serializing_if = "is_default")]
@@ -65,6 +65,8 @@ pub enum Context {
 pub struct Budget {
     pub wall_ns: u64,
     pub user_ns: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub faults_ns: u64,
     pub kernel_ns: u64,
     pub woken_ns: u64,
     pub preempted_ns: u64,
@@ -97,7 +99,7 @@ impl Sched {
     /// Bytes that it takes in a line, at most.
     pub fn weight(&self) -> usize {
         let hists = [&self.wakeup_to_run, &self.preempted_to_run, &self.on_cpu, &self.off_cpu];
-        let hists: usize = hists.into_iter().map(Hist::weight).sum();
+        let hists: usize = hists.into_iter().map(weight).sum();
         let wakers: usize = self.wakers.iter().map(Waker::weight).sum();
         let name = self.thread.as_ref().map_or(0, |thread| text_weight(&thread.comm));
         740 + name + hists + wakers + self.cpus.len() * 56 + self.budget.blocked.len() * 120
@@ -125,7 +127,7 @@ impl Sched {
 
 impl Waker {
     fn weight(&self) -> usize {
-        125 + text_weight(&self.comm) + self.latency.weight()
+        125 + text_weight(&self.comm) + weight(&self.latency)
     }
 }
 
@@ -137,17 +139,17 @@ impl From<&SchedFrame> for Sched {
             interrupt: word_of(waker.context),
             pid: waker.pid,
             comm: waker.comm.clone(),
-            latency: Hist::from(latency),
+            latency: Hist::clone(latency),
         };
         Self {
-            thread: frame.thread.as_ref().map(Thread::from),
+            thread: frame.thread.clone(),
             voluntary: stats.voluntary,
             involuntary: stats.involuntary,
             migrations: stats.migrations,
-            wakeup_to_run: Hist::from(&stats.wakeup_to_run),
-            preempted_to_run: Hist::from(&stats.preempted_to_run),
-            on_cpu: Hist::from(&stats.on_cpu),
-            off_cpu: Hist::from(&stats.off_cpu),
+            wakeup_to_run: stats.wakeup_to_run.clone(),
+            preempted_to_run: stats.preempted_to_run.clone(),
+            on_cpu: stats.on_cpu.clone(),
+            off_cpu: stats.off_cpu.clone(),
             cpus: stats.cpus.iter().map(|(cpu, share)| (*cpu, share.stretches, share.ns)).collect(),
             wakers: stats.wakers.iter().map(waker).collect(),
             budget: Budget::from(&stats.budget),
@@ -167,19 +169,19 @@ impl TryFrom<Sched> for SchedFrame {
             voluntary: read.voluntary,
             involuntary: read.involuntary,
             migrations: read.migrations,
-            wakeup_to_run: read.wakeup_to_run.try_into()?,
-            preempted_to_run: read.preempted_to_run.try_into()?,
-            on_cpu: read.on_cpu.try_into()?,
-            off_cpu: read.off_cpu.try_into()?,
+            wakeup_to_run: read.wakeup_to_run,
+            preempted_to_run: read.preempted_to_run,
+            on_cpu: read.on_cpu,
+            off_cpu: read.off_cpu,
             cpus: read.cpus.into_iter().map(cpu).collect(),
             budget: read.budget.try_into()?,
             ..SchedStats::default()
         };
         for Waker { context, interrupt, pid, comm, latency } in read.wakers {
             let waker = sched::Waker { context: context_of(context, interrupt)?, pid, comm };
-            stats.wakers.insert(waker, latency.try_into()?);
+            stats.wakers.insert(waker, latency);
         }
-        Ok(Self { thread: read.thread.map(Into::into), stats })
+        Ok(Self { thread: read.thread, stats })
     }
 }
 
@@ -197,6 +199,7 @@ impl From<&sched::Budget> for Budget {
         Self {
             wall_ns: budget.wall_ns,
             user_ns: budget.user_ns,
+            faults_ns: budget.faults_ns,
             kernel_ns: budget.kernel_ns,
             woken_ns: budget.woken_ns,
             preempted_ns: budget.preempted_ns,
@@ -211,12 +214,12 @@ impl TryFrom<Budget> for sched::Budget {
     type Error = Impossible;
 
     fn try_from(read: Budget) -> Result<Self, Impossible> {
-        let Budget { wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, stopped_ns, unknown_ns, blocked } =
-            read;
-        times([wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, stopped_ns, unknown_ns])?;
+        let Budget { wall_ns, user_ns, faults_ns, kernel_ns, woken_ns, preempted_ns, .. } = read;
+        let Budget { stopped_ns, unknown_ns, blocked, .. } = read;
+        let parts = [user_ns, faults_ns, kernel_ns, woken_ns, preempted_ns, stopped_ns, unknown_ns];
+        times(parts.into_iter().chain([wall_ns]))?;
         times(blocked.iter().map(|it| it.ns))?;
-        let parts = [user_ns, kernel_ns, woken_ns, preempted_ns, stopped_ns, unknown_ns].into_iter();
-        let parts = parts.chain(blocked.iter().map(|it| it.ns)).map(u128::from).sum::<u128>();
+        let parts = parts.into_iter().chain(blocked.iter().map(|it| it.ns)).map(u128::from).sum::<u128>();
         times([u64::try_from(parts).unwrap_or(u64::MAX)])?;
         counts(blocked.iter().map(|it| it.count))?;
         let place = |place| match place {
@@ -230,7 +233,17 @@ impl TryFrom<Budget> for sched::Budget {
             .into_iter()
             .map(|it| (place(it.place), sched::Blocked { count: it.count, ns: it.ns }))
             .collect();
-        Ok(Self { wall_ns, user_ns, kernel_ns, woken_ns, preempted_ns, blocked, stopped_ns, unknown_ns })
+        Ok(Self {
+            wall_ns,
+            user_ns,
+            faults_ns,
+            kernel_ns,
+            woken_ns,
+            preempted_ns,
+            blocked,
+            stopped_ns,
+            unknown_ns,
+        })
     }
 }
 

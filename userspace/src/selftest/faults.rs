@@ -1,0 +1,96 @@
+//! Page faults, held against the kernel's own count.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, Command, Stdio},
+};
+
+use kernel::target::Pinned;
+use model::session::Session;
+use probes::source::live::{Live, Target};
+
+use super::CALLER;
+use crate::session::{Request, Scope, kernel_setup};
+
+/// Pages that the program writes to for the first time.
+const PAGES: usize = 1000;
+const PAGE: usize = 4096;
+
+/// A line on whether faults are counted as the kernel counts them.
+pub fn check() -> Result<String, String> {
+    match count() {
+        Ok((counted, truth)) if counted == truth && truth >= PAGES as u64 => {
+            Ok(format!("TRUTH faults ok: {counted}"))
+        }
+        Ok((counted, truth)) => {
+            Err(format!("TRUTH faults FAILED: the kernel counts {truth}, the probe {counted}"))
+        }
+        Err(error) => Err(format!("TRUTH faults FAILED: {error}")),
+    }
+}
+
+/// Faults of a program while it makes some: as the probe and as the kernel counts them.
+fn count() -> Result<(u64, u64), Box<dyn std::error::Error>> {
+    let mut child = Command::new("/proc/self/exe")
+        .args([CALLER, "faults"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let counted = trace(&mut child);
+    // It may have ended; then there is nothing to end.
+    let _ = child.kill();
+    let _ = child.wait();
+    counted
+}
+
+fn trace(child: &mut Child) -> Result<(u64, u64), Box<dyn std::error::Error>> {
+    let mut said = BufReader::new(child.stdout.take().ok_or("no pipe from the program")?).lines();
+    said.next().ok_or("the program says nothing")??;
+    let pinned = Pinned::process(child.id())?;
+    let request = Request {
+        scope: Scope::Targets,
+        per_thread: false,
+        probes: vec!["faults".to_owned()],
+        stacks: false,
+        limits: Vec::new(),
+        debug: false,
+    };
+    let setup = kernel_setup(&request, &[&pinned])?;
+    let mut live = Live::start(&setup, &[Target { pinned: &pinned, held: false }])?;
+    let before = counted_by_kernel(child.id())?;
+    child.stdin.as_mut().ok_or("no pipe to the program")?.write_all(b"go\n")?;
+    said.next().ok_or("the program does not answer")??;
+    let mut session = Session::default();
+    session.add(&live.frame());
+    let truth = counted_by_kernel(child.id())? - before;
+    // Faults between the two looks are in neither.
+    let seen = session.processes.values().flat_map(|process| process.events.values());
+    let counted = seen.map(|stats| stats.times.count()).sum();
+    drop(live.finish());
+    Ok((counted, truth))
+}
+
+/// Minor and major faults of a process so far.
+fn counted_by_kernel(pid: u32) -> Result<u64, Box<dyn std::error::Error>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let field = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok());
+    Ok(field(7).zip(field(9)).map(|(minor, major)| minor + major).ok_or("its faults are not told")?)
+}
+
+/// Writes to so many pages for the first time, when it is told to.
+///
+/// # Errors
+/// When it cannot do what it is for.
+pub fn make() -> std::io::Result<()> {
+    let mut said = String::new();
+    std::io::stdin().lock().read_line(&mut said)?;
+    let mut pages = vec![0_u8; PAGES * PAGE];
+    pages.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
+    std::hint::black_box(&pages);
+    writeln!(std::io::stdout().lock(), "done")?;
+    // Until it is ended.
+    std::io::stdin().lock().read_line(&mut said)?;
+    Ok(())
+}
