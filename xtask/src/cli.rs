@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 
-use crate::{bench, build, check, demo, dist, fuzz, say, setup, test, vm};
+use crate::{bench, build, check, demo, dist, fuzz, new_probe, say, setup, test, vm};
 
 struct Verb {
     name: &'static str,
@@ -31,6 +31,12 @@ const VERBS: &[Verb] = &[
         arguments: "",
         does: "format, crates, file lengths, stems, prototype notes, generated files",
         run: check::run,
+    },
+    Verb {
+        name: "new-probe",
+        arguments: "NAME",
+        does: "write the files of a probe that counts events by kind, and its line in each list",
+        run: new_probe::run,
     },
     Verb {
         name: "test",

@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod dist;
 mod fuzz;
+mod new_probe;
 mod packages;
 mod process;
 mod real;

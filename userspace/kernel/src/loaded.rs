@@ -380,9 +380,11 @@ fn constants_of(setup: &Setup, limits: &Limits, cpus: u32, others: u32) -> [(&'s
 fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'static str, u32)> {
     let where_used = |used: bool, length: u32| if used { length + 1 } else { 1 };
     let rows = limits.rows + 1;
-    let [syscalls, sched, futex, mutex, faults] =
-        ["syscalls", "sched", "futex", "mutex", "faults"].map(|name| setup.probes.has(name));
-    vec![
+    let [syscalls, sched, futex, mutex] =
+        ["syscalls", "sched", "futex", "mutex"].map(|name| setup.probes.has(name));
+    let events = setup.probes.specs().filter_map(|spec| spec.events);
+    let of_events = events.flat_map(|table| table.thread_maps).map(|name| (*name, limits.threads + 1));
+    let mut lengths = vec![
         ("TIDS", blocks),
         ("THREADS", limits.threads + 1),
         ("FREE_THREADS", limits.threads.max(1)),
@@ -417,11 +419,12 @@ fn lengths(setup: &Setup, limits: &Limits, blocks: u32, cpus: u32) -> Vec<(&'sta
         ("SPINNING", where_used(mutex, limits.threads)),
         ("HOLDING", where_used(mutex, limits.threads)),
         ("EVENTS", where_used(setup.probes.counts_events(), rows) * EVENT_KINDS),
-        ("FAULTING", where_used(faults, limits.threads)),
         ("FINISHED", 1 << 16),
         ("STACKS", if setup.stacks { RING } else { 1 << 12 }),
         ("AYA_LOGS", if setup.debug { 1 << 20 } else { 1 << 12 }),
-    ]
+    ];
+    lengths.extend(of_events);
+    lengths
 }
 
 /// Converts a map to its type.

@@ -29,7 +29,7 @@ impl EventName {
     #[must_use]
     pub fn described(&self) -> Option<(&'static Spec, &'static EventKind)> {
         let spec = probes::find(&self.probe)?;
-        Some((spec, spec.kinds.iter().find(|kind| kind.name == self.kind)?))
+        Some((spec, spec.events?.kinds.iter().find(|kind| kind.name == self.kind)?))
     }
 }
 
@@ -81,8 +81,8 @@ impl Process {
             }
         }
         let place = |name: &EventName| {
-            let kinds = probes::find(probe).map_or(&[][..], |spec| spec.kinds);
-            kinds.iter().position(|kind| kind.name == name.kind)
+            let table = probes::find(probe).and_then(|spec| spec.events);
+            table.map_or(&[][..], |table| table.kinds).iter().position(|kind| kind.name == name.kind)
         };
         kinds.sort_by_key(|(name, _)| place(name).unwrap_or(usize::MAX));
         kinds

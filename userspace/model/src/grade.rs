@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{frame::Ledger, units};
+use super::{frame::Ledger, probes::with_events, units};
 
 /// The grade of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,7 @@ const GRAVE: f64 = 0.01;
 
 /// Events of one kind: the name of their number in [`Ledger::events`] (empty for system calls), and the entries that
 /// are some of them.
-const KINDS: [(&str, &str, &[&str]); 8] = [
+const KINDS: [(&str, &str, &[&str]); 7] = [
     (
         "",
         "system calls",
@@ -52,7 +52,6 @@ const KINDS: [(&str, &str, &[&str]); 8] = [
         ],
     ),
     ("contended_acquisitions", "contended acquisitions", &["mutexes_full"]),
-    ("faults", "page faults", &["faults_unseen", "events_missed"]),
     (
         "acquisitions",
         "acquisitions",
@@ -65,6 +64,9 @@ const KINDS: [(&str, &str, &[&str]); 8] = [
         ],
     ),
 ];
+
+/// The entry of events, of any probe, at which the kernel ran no program.
+pub const EVENTS_MISSED: &str = "events_missed";
 
 /// The limit to raise for a table that was full.
 #[must_use]
@@ -174,14 +176,19 @@ impl Ledger {
 
     /// The kind of events of which the largest share is among these.
     fn worst<'a>(&self, slots: &'a BTreeMap<String, u64>) -> Option<Worst<'a>> {
-        let all = KINDS.iter().filter_map(|(events, noun, members)| {
+        let of_probes = with_events().map(|(spec, table)| {
+            let missing = table.missing.iter().map(|(name, _)| *name).chain([EVENTS_MISSED]);
+            (spec.name, table.noun, missing.collect::<Vec<_>>())
+        });
+        let kinds = KINDS.iter().map(|(events, noun, members)| (*events, *noun, members.to_vec()));
+        let all = kinds.chain(of_probes).filter_map(|(events, noun, members)| {
             let mine = || slots.iter().filter(|(name, _)| members.contains(&name.as_str()));
             let sum: u64 = mine().map(|(_, count)| count).sum();
             let (slot, _) = mine().max_by_key(|(_, count)| **count)?;
             let missing = self.lost.iter().filter(|(name, _)| members.contains(&name.as_str()));
             let missing: u64 = missing.map(|(_, count)| count).sum();
             let counted =
-                if events.is_empty() { self.counted } else { self.events.get(*events).copied().unwrap_or(0) };
+                if events.is_empty() { self.counted } else { self.events.get(events).copied().unwrap_or(0) };
             let of = (counted + missing).max(sum);
             (sum > 0).then(|| Worst { share: sum as f64 / of as f64, events: sum, of, noun, slot })
         });

@@ -42,7 +42,7 @@ pub fn switch(name: &str) -> Switch {
         "syscalls" => Switch::Syscalls,
         "futex" => Switch::Futex,
         "mutex" => Switch::Mutex,
-        _ if let Some(spec) = model::probes::find(name).filter(|spec| !spec.kinds.is_empty()) => {
+        _ if let Some(spec) = model::probes::find(name).filter(|spec| spec.events.is_some()) => {
             Switch::Hooks(spec.hooks)
         }
         _ => Switch::Fixed(

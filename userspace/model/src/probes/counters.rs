@@ -4,7 +4,6 @@ use super::Spec;
 
 pub(super) const SPEC: Spec = Spec {
     name: "counters",
-    title: "Performance counters",
     summary: "CPU time, switches, migrations, page faults; cycles, stalls, instructions, branches and cache misses",
     elsewhere: "perf_event_open, per thread",
     needs: "CAP_PERFMON; Linux 5.13, or --children; a processor that shows its counters",

@@ -2,11 +2,10 @@
 
 use pulse_trace_common::probes::faults;
 
-use super::{EventKind, Hook, Point, Spec, hook};
+use super::{EventKind, EventTable, Hook, Point, Spec, hook};
 
 pub(super) const SPEC: Spec = Spec {
     name: "faults",
-    title: "Page faults",
     summary: "page faults by kind, the time that the kernel took for each, and the code that caused them",
     hooks: &[
         Hook {
@@ -29,6 +28,13 @@ pub(super) const SPEC: Spec = Spec {
     needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; x86-64",
     cost: "0.44 us per page fault of a target, 0.18 us of it in these programs; 0.22 us per page fault of any other process",
     takes_stacks: true,
+    events: Some(&EVENTS),
+    ..Spec::NONE
+};
+
+const EVENTS: EventTable = EventTable {
+    noun: "page faults",
+    first: faults::FIRST,
     kinds: &[
         kind("major", "the page came from storage", true),
         kind("read", "a page that was not mapped was read", true),
@@ -39,8 +45,8 @@ pub(super) const SPEC: Spec = Spec {
         kind("write in calls", "a page that was not mapped was written to by a system call", false),
         kind("copy in calls", "a page that was mapped for reading was written to by a system call", false),
     ],
-    first_kind: faults::FIRST,
-    ..Spec::NONE
+    thread_maps: &["FAULTING"],
+    missing: &[("faults_unseen", "page faults whose beginning was not seen; they are counted nowhere")],
 };
 
 /// Numbers of `enum perf_sw_ids`.

@@ -4,7 +4,6 @@ use super::{Spec, syscalls};
 
 pub(super) const SPEC: Spec = Spec {
     name: "futex",
-    title: "Futexes",
     summary: "every futex by address and operation: outcomes, waits, wakes; whose mutex it is and who held it",
     hooks: syscalls::HOOKS,
     needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF; `sched` to tell blocked from waiting for a CPU",

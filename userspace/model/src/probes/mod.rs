@@ -20,8 +20,6 @@ pub const ALL: &[Spec] =
 pub struct Spec {
     /// Its stem: the name in commands, files and documents.
     pub name: &'static str,
-    /// Heading over its numbers.
-    pub title: &'static str,
     /// One line about the data that it shows.
     pub summary: &'static str,
     /// Hooks in the kernel, in the order of attachment. Two probes may share hooks.
@@ -38,18 +36,29 @@ pub struct Spec {
     pub cost: &'static str,
     /// True if stacks are taken of a sample of what it sees.
     pub takes_stacks: bool,
-    /// Kinds of the events that it counts, in the order of the kernel side's numbers from [`Spec::first_kind`] on. Of a
-    /// probe that has any, everything from the map to the screens follows from this list.
+    /// Its events, where it counts some by kind.
+    pub events: Option<&'static EventTable>,
+}
+
+/// Events that a probe counts by kind. Everything from the map to the screens follows from this.
+#[derive(Debug)]
+pub struct EventTable {
+    /// Several of them, in a sentence.
+    pub noun: &'static str,
+    /// Number of the first kind among those of all probes.
+    pub first: u32,
+    /// The kinds, in the order of their numbers.
     pub kinds: &'static [EventKind],
-    /// Number of its first kind among those of all probes.
-    pub first_kind: u32,
+    /// Maps of the kernel side that have an entry for each thread.
+    pub thread_maps: &'static [&'static str],
+    /// Names in the ledger of events that are missing, with what they are in words.
+    pub missing: &'static [(&'static str, &'static str)],
 }
 
 impl Spec {
     /// A description without anything optional.
     const NONE: Self = Self {
         name: "",
-        title: "",
         summary: "",
         hooks: &[],
         elsewhere: "",
@@ -58,8 +67,7 @@ impl Spec {
         default: false,
         cost: "",
         takes_stacks: false,
-        kinds: &[],
-        first_kind: 0,
+        events: None,
     };
 
     /// True if it works on the processors that this program is made for.
@@ -178,8 +186,13 @@ impl ProbeSet {
     /// True if one of them counts events.
     #[must_use]
     pub fn counts_events(self) -> bool {
-        self.specs().any(|spec| !spec.kinds.is_empty())
+        self.specs().any(|spec| spec.events.is_some())
     }
+}
+
+/// Probes that count events by kind, with their tables.
+pub fn with_events() -> impl Iterator<Item = (&'static Spec, &'static EventTable)> {
+    ALL.iter().filter_map(|spec| Some((spec, spec.events?)))
 }
 
 /// The probe of a name, where there is one: a recording may have been made by a later version.
@@ -228,9 +241,9 @@ mod tests {
     #[test]
     fn kinds_of_events_have_numbers_of_their_own() {
         let mut next = 0;
-        for spec in ALL.iter().filter(|spec| !spec.kinds.is_empty()) {
-            assert_eq!(spec.first_kind, next, "{}", spec.name);
-            next += spec.kinds.len() as u32;
+        for (spec, table) in with_events() {
+            assert_eq!(table.first, next, "{}", spec.name);
+            next += table.kinds.len() as u32;
         }
         assert_eq!(next, EVENT_KINDS);
     }

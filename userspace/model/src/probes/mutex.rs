@@ -4,7 +4,6 @@ use super::Spec;
 
 pub(super) const SPEC: Spec = Spec {
     name: "mutex",
-    title: "Contended mutexes",
     summary: "contended locks, seen in the targets' own code: who spun, for how long, gave up, and went to the kernel",
     elsewhere: "uprobe:contended paths of the lock library",
     needs: "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; Linux 5.15, from 6.10 on the probes are out at once; x86-64",

@@ -19,7 +19,6 @@ const HOOKS: &[Hook] = &[
 
 pub(super) const SPEC: Spec = Spec {
     name: "sched",
-    title: "Scheduling",
     summary: "where each thread's time goes: running, waiting for a CPU, blocked and in which call; who wakes whom",
     hooks: HOOKS,
     default: true,

@@ -10,7 +10,6 @@ pub(super) const HOOKS: &[Hook] = &[
 
 pub(super) const SPEC: Spec = Spec {
     name: "syscalls",
-    title: "System calls",
     summary: "count, errors and latency distribution of every system call, by process or thread",
     hooks: HOOKS,
     default: true,

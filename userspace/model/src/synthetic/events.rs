@@ -4,7 +4,7 @@ use super::{Shape, random::Random, stacks};
 use crate::{
     events::{EventFrame, EventName, EventStats},
     frame::{CallStats, Lean},
-    probes::ALL,
+    probes::with_events,
 };
 
 /// Events of a process in an interval: of every kind at first, then of some.
@@ -14,8 +14,8 @@ pub fn process(shape: Shape, index: u32, number: u32) -> Vec<EventFrame> {
     }
     let mut random = Random(u64::from(index) << 32 | u64::from(number) | 1 << 63);
     let mut events = Vec::new();
-    for spec in ALL {
-        for kind in spec.kinds {
+    for (spec, table) in with_events() {
+        for kind in table.kinds {
             if number == 0 || random.below(3) > 0 {
                 let name = EventName { probe: spec.name.to_owned(), kind: kind.name.to_owned() };
                 events.push(EventFrame { name, thread: None, stats: stats(&mut random, shape) });

@@ -4,11 +4,7 @@
 use std::collections::HashMap;
 
 use kernel::{CellCounts, EventCounts, Histograms, Kernel};
-use model::{
-    events::EventName,
-    frame::CallStats,
-    probes::{EventKind, Spec},
-};
+use model::{events::EventName, frame::CallStats, probes::with_events};
 
 use crate::syscalls::since;
 
@@ -65,10 +61,8 @@ fn counts_of(counts: EventCounts) -> CellCounts {
 
 /// The kind of a number of the kernel side.
 fn name_of(number: u32) -> Option<EventName> {
-    let of =
-        |spec: &Spec| -> Option<&EventKind> { spec.kinds.get(number.checked_sub(spec.first_kind)? as usize) };
-    model::probes::ALL.iter().find_map(|spec| {
-        let kind = of(spec)?;
+    with_events().find_map(|(spec, table)| {
+        let kind = table.kinds.get(number.checked_sub(table.first)? as usize)?;
         Some(EventName { probe: spec.name.to_owned(), kind: kind.name.to_owned() })
     })
 }

@@ -11,6 +11,7 @@ use kernel::{
 use model::{
     frame::{CallStats, Frame, Ledger, ProcessKey},
     glance::Glance,
+    grade::EVENTS_MISSED,
     probes::ProbeSet,
 };
 use pulse_trace_common::{
@@ -37,8 +38,6 @@ use crate::{Futexes, Sched, Switch};
 const IN_FLIGHT: &str = "in_flight_at_detach";
 /// The ledger's name for counters that the machine has but this session could not open.
 const COUNTERS_MISSING: &str = "counters_missing";
-/// The ledger's name for events at which the kernel ran no program.
-const EVENTS_MISSED: &str = "events_missed";
 /// The ledger's name for processes that ran before their probes were in, and how long they did.
 const UNPROBED: &str = "mutex_unprobed";
 const UNPROBED_US: &str = "mutex_unprobed_us";

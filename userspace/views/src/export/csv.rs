@@ -5,7 +5,7 @@ use model::{
     frame::CallStats,
     hist::Hist,
     locks::{self, Lock},
-    probes,
+    probes::with_events,
     session::Session,
     syscalls,
     text::printable,
@@ -25,8 +25,7 @@ pub fn csv(session: &Session) -> String {
         }
     }
     for (key, process) in &session.processes {
-        let with_kinds = probes::ALL.iter().filter(|spec| !spec.kinds.is_empty());
-        for (name, stats) in with_kinds.flat_map(|spec| process.events_of(spec.name)) {
+        for (name, stats) in with_events().flat_map(|(spec, _)| process.events_of(spec.name)) {
             text += &times_row(&name.probe, key.pid, &process.comm, &name.kind, &stats.times);
         }
     }

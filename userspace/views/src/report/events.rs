@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use model::{
     events::{EventName, EventStats},
     frame::{CallStats, ProcessKey},
-    probes::{ALL, EventKind, Spec},
+    probes::{EventKind, EventTable, Spec, with_events},
     session::{Process, Session},
 };
 
@@ -22,8 +22,7 @@ const ERRORS: usize = 2;
 
 /// Every probe with events, and every process that has some of them.
 pub fn render(session: &Session, options: &Options, layout: Layout) -> String {
-    let with_kinds = ALL.iter().filter(|spec| !spec.kinds.is_empty());
-    let sections = with_kinds.map(|spec| of_probe(spec, session, options, layout));
+    let sections = with_events().map(|(spec, table)| of_probe(spec, table, session, options, layout));
     sections.filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -35,7 +34,7 @@ struct Entry<'a> {
     total_ns: u64,
 }
 
-fn of_probe(spec: &Spec, session: &Session, options: &Options, layout: Layout) -> String {
+fn of_probe(spec: &Spec, table: &EventTable, session: &Session, options: &Options, layout: Layout) -> String {
     if !session.header.probes.iter().any(|probe| probe == spec.name) {
         return String::new();
     }
@@ -48,7 +47,7 @@ fn of_probe(spec: &Spec, session: &Session, options: &Options, layout: Layout) -
         }
     }
     entries.sort_by_key(|entry| (Reverse(entry.total_ns), entry.key));
-    let mut text = layout.paint(Tone::Title, layout.wrap("", &title(spec)).trim_end()) + "\n";
+    let mut text = layout.paint(Tone::Title, layout.wrap("", table.noun).trim_end()) + "\n";
     if entries.is_empty() {
         return text + &layout.wrap("", "None was seen.");
     }
@@ -57,34 +56,28 @@ fn of_probe(spec: &Spec, session: &Session, options: &Options, layout: Layout) -
         if session.processes.len() > 1 {
             text += &layout.wrap("", &entry.process.shown(entry.key));
         }
-        text += &table(&entry.events, options, layout);
+        text += &kinds(&entry.events, options, layout);
     }
     text += &layout.left_out(shown, entries.len());
     let events = || entries.iter().flat_map(|entry| &entry.events);
     let seen = |kind: &&EventKind| events().any(|(name, _)| name.kind == kind.name);
-    let meanings = spec.kinds.iter().filter(seen).map(|kind| format!("{}: {}", kind.name, kind.meaning));
+    let meanings = table.kinds.iter().filter(seen).map(|kind| format!("{}: {}", kind.name, kind.meaning));
     text + &layout.wrap("", &(meanings.collect::<Vec<_>>().join("; ") + "."))
 }
 
-fn title(spec: &Spec) -> String {
-    let title = spec.title;
-    let first = title.chars().next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
-    format!("{first}{}", title.get(1..).unwrap_or_default())
-}
-
-fn table(events: &[(EventName, EventStats)], options: &Options, layout: Layout) -> String {
-    let mut kinds: Vec<calls::Named> = events.iter().map(named).collect();
-    options.sort.apply(&mut kinds, |kind| (kind.name.as_str(), &kind.stats));
-    let mut rows: Vec<Row> = Vec::with_capacity(kinds.len() + 1);
-    for kind in &kinds {
+fn kinds(events: &[(EventName, EventStats)], options: &Options, layout: Layout) -> String {
+    let mut sorted: Vec<calls::Named> = events.iter().map(named).collect();
+    options.sort.apply(&mut sorted, |kind| (kind.name.as_str(), &kind.stats));
+    let mut rows: Vec<Row> = Vec::with_capacity(sorted.len() + 1);
+    for kind in &sorted {
         let mut row = calls::row(kind);
         if let Some((_, stats)) = events.iter().find(|(name, _)| name.kind == kind.name) {
             row.notes.extend(place::stacks(&stats.stacks, STACKS));
         }
         rows.push(row);
     }
-    if kinds.len() > 1 {
-        rows.push(calls::sum_row(&kinds));
+    if sorted.len() > 1 {
+        rows.push(calls::sum_row(&sorted));
     }
     // No event fails.
     let mut columns = calls::COLUMNS.to_vec();
@@ -92,7 +85,7 @@ fn table(events: &[(EventName, EventStats)], options: &Options, layout: Layout) 
     columns.remove(ERRORS);
     rows.iter_mut().for_each(|row| drop(row.cells.remove(ERRORS)));
     let mut text = layout.table(&columns, &rows);
-    for kind in kinds.iter().filter(|_| options.histograms) {
+    for kind in sorted.iter().filter(|_| options.histograms) {
         let latency = &kind.stats.latency;
         text += &histogram::render(&kind.name, "event", "events", latency, histogram::Scale::Time, layout);
     }

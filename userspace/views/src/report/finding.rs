@@ -1,5 +1,7 @@
 //! Findings, in one or two lines on top; empty where there are none. `docs/report.md` states the rules.
 
+mod faults;
+
 use model::{
     errno,
     frame::ProcessKey,
@@ -75,10 +77,9 @@ fn budget_line(session: &Session, locks: &[Lock]) -> Option<String> {
     let findings = session.processes.iter().filter_map(|(key, process)| {
         let sched = process.sched.as_ref()?;
         let queued = queued(session, &sched.budget).or_else(|| queued_thread(process));
-        let mut found: Vec<_> = [blocked(session, key, sched, locks), queued, stopped(&sched.budget)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let others = [queued, stopped(&sched.budget), faults::clause(process, &sched.budget)];
+        let found = others.into_iter().flatten();
+        let mut found: Vec<_> = found.chain(blocked(session, key, sched, locks)).collect();
         found.sort_by_key(|finding| std::cmp::Reverse(finding.1));
         let ns = found.first()?.1;
         let clauses: Vec<String> = found.into_iter().map(|finding| finding.0).collect();

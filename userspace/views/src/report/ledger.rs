@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{frame::Ledger, grade::Grade, session::Session, text::printable, units};
+use model::{frame::Ledger, grade::Grade, probes::with_events, session::Session, text::printable, units};
 
 use super::layout::{Layout, Tone};
 
@@ -196,7 +196,6 @@ fn meaning_of_locks(name: &str) -> &'static str {
             "processes that ran code before its probes (mutex) were in, or ended before; contention there is not counted"
         }
         "mutex_unprobed_us" => "us, how long they ran so, at most and in all",
-        "faults_unseen" => "page faults whose beginning was not seen; they are counted nowhere",
         "events_missed" => {
             "events of any process at which the kernel left our program out: as many at most are missing here"
         }
@@ -209,8 +208,14 @@ fn meaning_of_locks(name: &str) -> &'static str {
         "holds_unfinished" => {
             "mutexes that were still held when the session ended, or when their holder ended; they are in no distribution"
         }
-        _ => UNKNOWN,
+        _ => meaning_of_events(name).unwrap_or(UNKNOWN),
     }
+}
+
+/// The same for events that a probe misses.
+fn meaning_of_events(name: &str) -> Option<&'static str> {
+    let missing = with_events().flat_map(|(_, table)| table.missing);
+    missing.into_iter().find(|(slot, _)| *slot == name).map(|(_, words)| *words)
 }
 
 #[cfg(test)]

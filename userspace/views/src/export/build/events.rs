@@ -2,7 +2,7 @@
 
 use model::{
     events::{EventName, EventStats},
-    probes,
+    probes::with_events,
     session::Process,
 };
 
@@ -11,8 +11,7 @@ use crate::export::json::{Event, Lean, Unit};
 
 /// Events of a process, probe by probe, in the order of their kinds.
 pub fn events(process: &Process) -> Vec<Event> {
-    let with_kinds = probes::ALL.iter().filter(|spec| !spec.kinds.is_empty());
-    with_kinds.flat_map(|spec| process.events_of(spec.name)).map(event).collect()
+    with_events().flat_map(|(spec, _)| process.events_of(spec.name)).map(event).collect()
 }
 
 fn event((name, stats): (EventName, EventStats)) -> Event {
