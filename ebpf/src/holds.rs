@@ -8,7 +8,7 @@ use pulse_trace_common::{
     loss::Slot,
     probes::{
         futex::{self, kind},
-        mutex::{HELD, Held, Holding},
+        mutex::{HELD, Held, Holding, IN_GAP},
     },
 };
 
@@ -58,6 +58,9 @@ fn is_of(held: &Held, stretch: u32) -> bool {
 #[inline(never)]
 pub fn take(seat: u32, entry: u32, address: u64, of_kind: u32, tries: bool) {
     let stretch = stretch();
+    if stretch == 0 {
+        return;
+    }
     let Some(holding) = of(seat) else { return };
     let (mut same, mut free, mut tried) = (HELD, HELD, HELD);
     for at in 0..HELD {
@@ -92,7 +95,11 @@ pub fn take(seat: u32, entry: u32, address: u64, of_kind: u32, tries: bool) {
         return;
     }
     if let Some(held) = element(&mut holding.held, at) {
-        held.tried_in = if tries { taking() } else { 0 };
+        held.tried_in = match taking() {
+            _ if !tries => 0,
+            0 => IN_GAP,
+            period => period,
+        };
         (held.address, held.entry, held.stretch) = (address, entry, stretch);
         held.began_ns = kernel::now();
     }

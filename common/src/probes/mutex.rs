@@ -155,11 +155,14 @@ pub struct Held {
     /// Number of the period in which it was taken: one without a gap in the probes on calls that release mutexes.
     pub stretch: u32,
     /// For a call that may have failed, the number of the period without a gap in the probes on calls that take
-    /// mutexes; or 0.
+    /// mutexes, [`IN_GAP`] in none; or 0.
     pub tried_in: u32,
     /// Keeps the size a multiple of eight.
     pub padding: u32,
 }
+
+/// [`Held::tried_in`] of a call that began in no such period: the call that got the mutex later may have been missed.
+pub const IN_GAP: u32 = u32::MAX;
 
 /// Mutexes that one thread is followed with at a time.
 pub const HELD: usize = 4;
@@ -172,7 +175,7 @@ pub const HELD: usize = 4;
 pub struct Holding {
     /// Id of its thread: seats are reused. In the first one: number of the period for [`Held::stretch`].
     pub tid: u32,
-    /// In the first one only: number of the period for [`Held::tried_in`].
+    /// In the first one only: number of the period for [`Held::tried_in`], 0 while there is a gap.
     pub taking: u32,
     /// In no order.
     pub held: [Held; HELD],

@@ -64,7 +64,11 @@ impl Kernel {
     }
 
     /// Sets the numbers of the present intervals without a gap, in the probes where mutexes are released and in those
-    /// where they are taken: both numbers only grow. The end of a hold from an older interval was missed.
+    /// where they are taken: both numbers only grow, and are 0 in a gap. The end of a hold from an older interval
+    /// was missed.
+    ///
+    /// A gap is told of before the first probe is removed and until the last one is in, which takes the kernel many
+    /// milliseconds. In that time a thread may pass some of them, and miss others.
     pub fn follow_holds(&self, stretch: u32, taking: u32) {
         self.mutex.holding.write(0, Holding { tid: stretch, taking, ..Holding::zeroed() });
     }

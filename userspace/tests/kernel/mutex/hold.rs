@@ -1,6 +1,11 @@
 //! Mutexes are followed from where they are taken to where they are released, by every function that takes them.
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::Path};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use kernel::target::Pinned;
 use model::{hist::Hist, session::Session};
@@ -23,13 +28,28 @@ fn traced(program: &Path, one_in: u32) -> (Session, Truth) {
 }
 
 fn traced_by(loader: &[&str], program: &Path, one_in: u32, budget_percent: Option<f64>) -> (Session, Truth) {
+    traced_while(loader, program, one_in, budget_percent, |trace, program| {
+        trace.until(|| program.has_ended());
+    })
+}
+
+/// The step is repeated for as long as the program runs.
+fn traced_while(
+    loader: &[&str],
+    program: &Path,
+    one_in: u32,
+    budget_percent: Option<f64>,
+    step: fn(&mut Trace, &mut Calls),
+) -> (Session, Truth) {
     let mut program = Calls::start_program(loader, program, &[]);
     let pinned = Pinned::process(program.pid()).unwrap();
     let choice = Choice { hold: NonZeroU32::new(one_in), ..Choice::default() };
     let wish = Wish { choice, budget_percent };
     let mut trace = Trace::of_pinned(&pinned, &How { probes: &["mutex", "futex"], wish, ..How::default() });
     program.go();
-    trace.until(|| program.has_ended());
+    while !program.has_ended() {
+        step(&mut trace, &mut program);
+    }
     (trace.finish(), serde_json::from_str(&program.output()).unwrap())
 }
 
@@ -82,6 +102,47 @@ fn of_a_part_of_the_time_no_hold_is_longer_or_shorter_than_it_was() {
     }
     assert!(some > 0 && some < all, "{some} of {all}");
     assert_eq!(session.overhead.traps.as_ref().unwrap().hold_one_in, Some(3));
+}
+
+/// It takes the kernel many milliseconds to remove probes, and the program goes on in the meantime.
+#[test]
+fn a_failed_attempt_before_probes_are_removed_is_no_hold() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "cc", "tries.c", &["-O1", "-pthread"]).unwrap();
+    let (session, truth) = traced(&program, 2);
+    assert!(assert_none_longer(&session, &truth) > 0);
+}
+
+#[test]
+fn a_failed_attempt_before_the_probe_is_switched_off_is_no_hold() {
+    need!(cfg!(target_arch = "x86_64"), "sites are only known on x86-64");
+    need!(installed("cc"), "there is no C compiler");
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "cc", "tries.c", &["-O1", "-pthread"]).unwrap();
+    for one_in in [1, 2] {
+        let (session, truth) = traced_while(&[], &program, one_in, None, |trace, program| {
+            let end = Instant::now() + Duration::from_millis(30);
+            trace.until(|| Instant::now() > end || program.has_ended());
+            trace.switch("mutex", false).unwrap();
+            trace.switch("mutex", true).unwrap();
+        });
+        // Probes that are out half of the time, and out again soon, may see none.
+        let seen = assert_none_longer(&session, &truth);
+        assert!(seen > 0 || one_in > 1);
+    }
+}
+
+/// The program's truth has the longest of its holds, not the sum. Returns how many were seen.
+fn assert_none_longer(session: &Session, truth: &Truth) -> u64 {
+    let (address, (count, _, longest)) = truth.first_key_value().unwrap();
+    let Some(hist) = held(session).remove(&address.parse().unwrap()) else { return 0 };
+    assert!(
+        hist.count() <= *count && hist.max.is_none_or(|max| max <= *longest),
+        "{hist:?} of {longest} at most"
+    );
+    hist.count()
 }
 
 #[test]

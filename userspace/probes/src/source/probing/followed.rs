@@ -15,6 +15,8 @@ use crate::{Choice, HOLD_NEEDS, source::host};
 
 /// The first stretch in which they are, if they are followed all the time.
 pub const FIRST: u32 = 1;
+/// In place of a number: there is a gap, or is about to be.
+const GAP: u32 = 0;
 
 /// Has the kernel follow mutexes, if that is wished. `None` where it is done all the time, or not at all.
 pub fn begin(kernel: &Kernel, choice: Choice, now_ns: u64) -> Option<Sampling> {
@@ -35,8 +37,15 @@ impl Probed {
         };
         let takes = of(|role| matches!(role, role::TAKE | role::TRY));
         let releases = of(|role| role == role::RELEASE);
-        let always =
+        let mut always: Vec<Spot> =
             spots.iter().copied().filter(|spot| !takes.contains(spot) && !releases.contains(spot)).collect();
+        // The kernel puts them in one by one, in this order: a take that is seen has its release seen, and so has an
+        // attempt the call that takes the mutex later.
+        always.sort_by_key(|spot| match Site::of(spot.cookie).role {
+            role::TAKE => 1,
+            role::TRY => 2,
+            _ => 0,
+        });
         Self { file, spots: always, takes, releases }
     }
 }
@@ -68,22 +77,20 @@ impl Probing {
         let step = sampling.step(host::monotonic_ns(), |stretch| kernel.held(stretch) > 0);
         let stretch = sampling.stretch();
         match step {
-            Some(Step::Begin) => {
-                kernel.follow_holds(stretch, sampling.pauses());
+            Some(Step::Begin | Step::Resume) => {
+                let taking = sampling.pauses();
+                kernel.follow_holds(stretch, GAP);
                 self.put_all(kernel, |file| &file.releases, |process| &mut process.releases);
                 self.put_all(kernel, |file| &file.takes, |process| &mut process.takes);
-            }
-            Some(Step::Resume) => {
-                self.put_all(kernel, |file| &file.releases, |process| &mut process.releases);
-                self.put_all(kernel, |file| &file.takes, |process| &mut process.takes);
+                // Only now is a thread that tries in vain certain to be seen when it takes the mutex later.
+                kernel.follow_holds(stretch, taking);
             }
             Some(Step::Pause) => {
-                let pauses = sampling.pauses();
+                kernel.follow_holds(stretch, GAP);
                 self.take_out(|process| &mut process.takes);
-                // Only now is no thread left that could be seen to try.
-                kernel.follow_holds(stretch, pauses);
             }
             Some(Step::End) => {
+                kernel.follow_holds(GAP, GAP);
                 self.unfinished += kernel.held(stretch);
                 self.take_out(|process| &mut process.releases);
             }
@@ -129,10 +136,10 @@ impl Probing {
                 None => Some(self.stretch),
                 Some(sampling) => sampling.is_open().then(|| sampling.stretch()),
             };
+            kernel.follow_holds(GAP, GAP);
             self.unfinished += stretch.map_or(0, |stretch| kernel.held(stretch));
             self.take_out(|process| &mut process.takes);
             self.take_out(|process| &mut process.releases);
-            kernel.follow_holds(0, 0);
             if let Some(sampling) = &mut self.sampling {
                 sampling.stop();
             }
@@ -150,5 +157,31 @@ impl Probing {
     /// Mutexes that were still held when they were no longer followed, since the last call.
     pub fn take_unfinished(&mut self) -> u64 {
         std::mem::take(&mut self.unfinished)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulse_trace_common::probes::mutex::{class, layout};
+
+    use super::*;
+
+    #[test]
+    fn a_take_has_no_probe_before_its_release_has_nor_an_attempt_before_the_take() {
+        let roles =
+            [role::TRY, role::TAKE, role::SPIN_END, role::TRY, role::RELEASE, role::TAKE, role::RELEASE];
+        let spots = roles.iter().zip(0..).map(|(role, offset)| {
+            let site =
+                Site { role: *role, class: class::NOP, layout: layout::MUTEX, lock: 14, count: 0, origin: 0 };
+            Spot { offset, cookie: site.cookie() }
+        });
+        let spots: Vec<Spot> = spots.collect();
+        let file = || File::open("/dev/null").unwrap();
+        let offsets = |spots: &[Spot]| spots.iter().map(|spot| spot.offset).collect::<Vec<u64>>();
+        let always = Probed::new(file(), spots.clone(), false);
+        assert_eq!(offsets(&always.spots), [2, 4, 6, 1, 5, 0, 3]);
+        let in_stretches = Probed::new(file(), spots, true);
+        let sorts = [&in_stretches.spots, &in_stretches.takes, &in_stretches.releases].map(|it| offsets(it));
+        assert_eq!(sorts, [vec![2], vec![0, 1, 3, 5], vec![4, 6]]);
     }
 }
