@@ -90,18 +90,36 @@ fn of_a_part_of_the_time_no_hold_is_longer_or_shorter_than_it_was() {
     need!(installed("cc"), "there is no C compiler");
     let dir = tempfile::tempdir().unwrap();
     let program = compiled(dir.path(), "cc", "held.c", &["-O1", "-pthread"]).unwrap();
-    let (session, truth) = traced(&program, 3);
-    let seen = held(&session);
+    in_a_stretch(&program, 3, |session, truth| {
+        let (some, all) = assert_no_longer_together(session, truth);
+        assert!(some < all, "{some} of {all}");
+        assert_eq!(session.overhead.traps.as_ref().unwrap().hold_one_in, Some(3));
+        some
+    });
+}
+
+/// Has sessions checked until one has seen a hold, as the check says. On a busy machine the tool looks at the clock
+/// up to 300 ms late, and by the time that it does so in a stretch, the program may have ended.
+fn in_a_stretch(program: &Path, one_in: u32, check: fn(&Session, &Truth) -> u64) {
+    let seen = (0..5).any(|_| {
+        let (session, truth) = traced(program, one_in);
+        check(&session, &truth) > 0
+    });
+    assert!(seen, "no hold was seen in any of five sessions");
+}
+
+/// Returns how many holds were seen, and how many there were of the mutexes that are known.
+fn assert_no_longer_together(session: &Session, truth: &Truth) -> (u64, u64) {
+    let seen = held(session);
     let (mut some, mut all) = (0, 0);
-    for (address, (count, _, most)) in &truth {
+    for (address, (count, _, most)) in truth {
         let Some(hist) = seen.get(&address.parse().unwrap()) else { continue };
         assert!(hist.count() <= *count && hist.sum <= *most, "{hist:?} of {count} in {most}");
         // One of which the beginning was missed would be shorter.
         assert!(hist.count() == 0 || hist.min.is_some_and(|min| min >= 1_000_000), "{hist:?}");
         (some, all) = (some + hist.count(), all + count);
     }
-    assert!(some > 0 && some < all, "{some} of {all}");
-    assert_eq!(session.overhead.traps.as_ref().unwrap().hold_one_in, Some(3));
+    (some, all)
 }
 
 /// It takes the kernel many milliseconds to remove probes, and the program goes on in the meantime.
@@ -111,8 +129,7 @@ fn a_failed_attempt_before_probes_are_removed_is_no_hold() {
     need!(installed("cc"), "there is no C compiler");
     let dir = tempfile::tempdir().unwrap();
     let program = compiled(dir.path(), "cc", "tries.c", &["-O1", "-pthread"]).unwrap();
-    let (session, truth) = traced(&program, 2);
-    assert!(assert_none_longer(&session, &truth) > 0);
+    in_a_stretch(&program, 2, assert_none_longer);
 }
 
 #[test]
