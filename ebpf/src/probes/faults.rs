@@ -137,13 +137,6 @@ fn end(finally: impl Fn(u32) -> u32) -> Option<()> {
 #[inline(always)]
 fn took(thread: &Thread, faulting: &Faulting, began_ns: u64) -> Took {
     let now = kernel::now();
-    let ns = now.wrapping_sub(began_ns);
-    let (on_cpu_ns, waited_ns) = sched::so_far(thread.seat, now);
-    // Without accounts both are zero at the beginning, and nothing is known of the parts.
-    if faulting.on_cpu_ns == 0 {
-        return Took { ns, blocked_ns: 0, queued_ns: 0 };
-    }
-    let off = ns.saturating_sub(on_cpu_ns.wrapping_sub(faulting.on_cpu_ns));
-    let queued_ns = waited_ns.wrapping_sub(faulting.waited_ns).min(off);
-    Took { ns, blocked_ns: off - queued_ns, queued_ns }
+    let then = (faulting.on_cpu_ns, faulting.waited_ns);
+    Took::between(now.wrapping_sub(began_ns), then, sched::so_far(thread.seat, now))
 }

@@ -7,6 +7,7 @@ pub mod futex;
 mod futex2;
 mod interrupts;
 pub mod lifecycle;
+mod mmaplock;
 mod mutex;
 pub mod sched;
 mod syscalls;

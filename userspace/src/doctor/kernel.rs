@@ -3,6 +3,7 @@
 use std::fs;
 
 use binary::btf::Btf;
+use model::probes::numbers;
 use probes::source::host;
 
 use super::{Finding, Verdict, lockdown};
@@ -16,12 +17,6 @@ pub fn examine() -> Vec<Finding> {
 
 fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
-}
-
-/// Major and minor number of a release such as `6.1.0-50-cloud-amd64`.
-fn numbers(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 fn version() -> Finding {
@@ -108,18 +103,5 @@ fn uprobes() -> Finding {
             "system calls are traced without uprobes; probes inside programs cost over a microsecond per hit",
             "none needed; Linux 6.18 on x86-64 makes some of them cheaper",
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn releases_are_understood() {
-        assert_eq!(numbers("6.1.0-50-cloud-amd64"), Some((6, 1)));
-        assert_eq!(numbers("5.10.0"), Some((5, 10)));
-        assert_eq!(numbers("weird"), None);
-        assert!(numbers("5.4.0").is_some_and(|numbers| numbers < FLOOR));
     }
 }

@@ -1,16 +1,23 @@
 //! Report of the verifier on each program.
 
+use ::probes::source::host;
 use kernel::{Attached, Kernel, LIFECYCLE, SITES, Setup, lacks_cookies, limits::Limits};
-use model::probes::{self, Hook, ProbeSet};
+use model::probes::{self, Hook, ProbeSet, Spec};
 
 /// Has the kernel verify and attach every program: a line for each group of hooks.
 pub fn verify() -> Vec<Result<String, String>> {
-    let with_hooks = || probes::ALL.iter().filter(|spec| !spec.hooks.is_empty() && spec.is_here());
-    let all = ProbeSet::named(&with_hooks().map(|spec| spec.name).collect::<Vec<_>>());
-    let of_probes = with_hooks().filter(|spec| spec.name != "futex").map(|spec| (spec.name, spec.hooks));
+    let release = host::kernel();
+    let with_hooks = probes::ALL.iter().filter(|spec| !spec.hooks.is_empty());
+    let (here, elsewhere): (Vec<&Spec>, Vec<&Spec>) =
+        with_hooks.partition(|spec| spec.allowed_on(&release).is_ok());
+    let all = ProbeSet::named(&here.iter().map(|spec| spec.name).collect::<Vec<_>>());
+    let of_probes = here.iter().filter(|spec| spec.name != "futex").map(|spec| (spec.name, spec.hooks));
     let groups: Vec<(&str, &[Hook])> =
         std::iter::once(("lifecycle", &LIFECYCLE[..])).chain(of_probes).collect();
     let mut lines = verify_with(all, &groups);
+    let refused =
+        |spec: &&Spec| Some(format!("PROBE {} refused: {}", spec.name, spec.allowed_on(&release).err()?));
+    lines.extend(elsewhere.iter().filter_map(refused).map(Ok));
     // The hooks of system calls for another probe are another program to the verifier.
     let hooks = probes::find("futex").map_or(&[][..], |spec| spec.hooks);
     lines.extend(verify_with(ProbeSet::named(&["futex"]), &[("futex", hooks)]));

@@ -15,7 +15,7 @@ pub use caller::make_calls;
 use kernel::target::Pinned;
 use model::{
     frame::{Abi, Call},
-    probes::{AUTO, Spec, find},
+    probes::{AUTO, find},
     session::{Header, Session},
     syscalls,
 };
@@ -59,7 +59,7 @@ pub fn run(contend: Option<&Path>) -> Outcome {
             Err(text) => Err(format!("TRUTH {name} FAILED: {text}")),
         });
     }
-    if find("faults").is_some_and(Spec::is_here) {
+    if find("faults").is_some_and(|spec| spec.allowed_on(&host::kernel()).is_ok()) {
         note(faults::check());
     }
     if let Some(program) = contend {

@@ -57,10 +57,9 @@ pub fn kernel_setup(request: &Request, targets: &[&Pinned]) -> Result<Setup, Str
         limits.set(name, *value)?;
     }
     let probes = ProbeSet::chosen(&request.probes);
-    if let Some((spec, arch)) =
-        probes.specs().find(|spec| !spec.is_here()).and_then(|it| it.only_on.map(|on| (it, on)))
-    {
-        return Err(format!("cannot use probe {}: it needs {arch}; leave it out (--probes)", spec.name));
+    for spec in probes.specs() {
+        let why = spec.allowed_on(&host::kernel());
+        why.map_err(|why| format!("cannot use probe {}: {why}; leave it out (--probes)", spec.name))?;
     }
     Ok(Setup {
         limits,

@@ -14,16 +14,15 @@ use model::{
     session::{Process, Session},
 };
 use pulse_trace::session::Scope;
-use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{How, Running, Trace, blocked_in, compiled, installed, need, whole, within};
+use crate::support::{How, Staged, Trace, installed, need, whole};
 
 const PAGES: u64 = 700;
 const PROBES: &[&str] = &["auto", "faults"];
 
 /// The program, waiting.
 struct Faults {
-    running: Running,
+    program: Staged,
     _directory: tempfile::TempDir,
 }
 
@@ -31,26 +30,19 @@ impl Faults {
     fn start(threads: u32) -> Self {
         // Not in memory: a file there never comes from storage.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let program = compiled(directory.path(), "cc", "faults.c", &["-O1", "-pthread"]).unwrap();
         let file = stored(directory.path());
-        let arguments = [PAGES.to_string(), threads.to_string(), file.to_str().unwrap().to_owned()];
-        let running = Running::start(program.to_str().unwrap(), &arguments.each_ref().map(String::as_str));
-        blocked_in(running.pid(), libc::SYS_rt_sigtimedwait, 1);
-        Self { running, _directory: directory }
+        let (pages, threads) = (PAGES.to_string(), threads.to_string());
+        let arguments = [&pages, &threads, file.to_str().unwrap()];
+        let program = Staged::start(directory.path(), "faults.c", &arguments);
+        Self { program, _directory: directory }
     }
 
     fn pid(&self) -> u32 {
-        self.running.pid()
+        self.program.pid()
     }
 
-    /// Has it make its faults, all of them.
     fn go(&self) {
-        let pid = Pid::from_raw(self.pid().cast_signed()).unwrap();
-        kill_process(pid, Signal::USR1).unwrap();
-        within(Duration::from_secs(60), "its faults", || {
-            fs::read_to_string(format!("/proc/{}/comm", self.pid())).unwrap().trim() == "done"
-        });
-        blocked_in(self.pid(), libc::SYS_rt_sigtimedwait, 1);
+        self.program.go();
     }
 
     /// Minor and major faults of the process, as the kernel has counted them.

@@ -25,6 +25,7 @@ mod languages;
 mod ledger;
 mod lifecycle;
 mod locks;
+mod mmaplock;
 mod mortals;
 mod mutex;
 mod no_room;

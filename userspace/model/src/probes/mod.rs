@@ -3,6 +3,7 @@
 mod counters;
 mod faults;
 mod futex;
+mod mmaplock;
 mod mutex;
 mod sched;
 mod syscalls;
@@ -13,7 +14,7 @@ use strsim::levenshtein;
 
 /// All probes, in a fixed order.
 pub const ALL: &[Spec] =
-    &[syscalls::SPEC, sched::SPEC, futex::SPEC, mutex::SPEC, counters::SPEC, faults::SPEC];
+    &[syscalls::SPEC, sched::SPEC, futex::SPEC, mutex::SPEC, counters::SPEC, faults::SPEC, mmaplock::SPEC];
 
 /// A probe's entry in the list of probes.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub struct Spec {
     pub elsewhere: &'static str,
     /// The only kind of processor that it works on, as the kernel names it; `None` for all.
     pub only_on: Option<&'static str>,
+    /// The first release of Linux that has its hooks.
+    pub since: (u32, u32),
     /// Requirements on kernel and user.
     pub needs: &'static str,
     /// True if it runs by default.
@@ -63,6 +66,7 @@ impl Spec {
         hooks: &[],
         elsewhere: "",
         only_on: None,
+        since: (5, 10),
         needs: "CAP_BPF and CAP_PERFMON; Linux 5.10 with BTF",
         default: false,
         cost: "",
@@ -70,10 +74,19 @@ impl Spec {
         events: None,
     };
 
-    /// True if it works on the processors that this program is made for.
-    #[must_use]
-    pub fn is_here(&self) -> bool {
-        self.only_on.is_none_or(|arch| arch == ARCH)
+    /// The reason why it cannot be had on this processor or this release of the kernel.
+    ///
+    /// # Errors
+    /// That reason.
+    pub fn allowed_on(&self, release: &str) -> Result<(), String> {
+        let (major, minor) = self.since;
+        match self.only_on.filter(|arch| *arch != ARCH) {
+            Some(arch) => Err(format!("it needs {arch}")),
+            None if numbers(release).is_some_and(|numbers| numbers < self.since) => {
+                Err(format!("it needs Linux {major}.{minor}"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// All places where it looks, in words.
@@ -190,6 +203,13 @@ impl ProbeSet {
     }
 }
 
+/// Major and minor number of a release such as `6.1.0-50-cloud-amd64`.
+#[must_use]
+pub fn numbers(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
 /// Probes that count events by kind, with their tables.
 pub fn with_events() -> impl Iterator<Item = (&'static Spec, &'static EventTable)> {
     ALL.iter().filter_map(|spec| Some((spec, spec.events?)))
@@ -236,6 +256,16 @@ mod tests {
         }
         let auto: Vec<&str> = ALL.iter().filter(|spec| spec.default).map(|spec| spec.name).collect();
         assert_eq!(names(ProbeSet::chosen(&[AUTO.to_owned()])), auto);
+    }
+
+    #[test]
+    fn releases_are_understood_and_one_that_is_too_old_is_named() {
+        assert_eq!(numbers("6.1.0-50-cloud-amd64"), Some((6, 1)));
+        assert_eq!(numbers("weird"), None);
+        let young = Spec { since: (5, 11), ..Spec::NONE };
+        assert_eq!(young.allowed_on("5.10.0-28"), Err("it needs Linux 5.11".to_owned()));
+        assert_eq!(young.allowed_on("6.1"), Ok(()));
+        assert!(Spec { only_on: Some("vax"), ..Spec::NONE }.allowed_on("6.1").is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod invariants;
 mod numbers;
 mod oracle;
 mod running;
+mod staged;
 mod tool;
 mod trace;
 mod workload;
@@ -20,6 +21,7 @@ pub use numbers::{assert_true, counts, entries, nothing_missing, operations, qua
 pub use oracle::Oracle;
 pub use pulse_trace_testing::{installed, need};
 pub use running::Running;
+pub use staged::Staged;
 pub use tool::{HOOKS, Tool, export};
 pub use trace::{How, Trace};
 pub use workload::{Calls, Truth, blocked_in, built, children_of, in_call, program, within};

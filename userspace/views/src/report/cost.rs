@@ -142,13 +142,21 @@ fn basis(session: &Session) -> String {
         Some(empty) => format!("net of the {} that an empty program shows", units::fraction_of_time(empty)),
         None => "the statistics' own cost (about 50ns a run) included".to_owned(),
     };
-    format!(
-        "Sampled for {} of {}, {net}. Calls of processes that are not traced run these programs too, and leave \
-         them at once. Not in these numbers: while any tracer of system calls is attached, the kernel takes a slower way \
-         through each system call of every process.",
+    let has = |prefix: &str| overhead.programs.iter().any(|program| program.name.starts_with(prefix));
+    let mut words = format!(
+        "Sampled for {} of {}, {net}.",
         units::time(overhead.measured_ns),
         units::time(session.duration_ns)
-    )
+    );
+    if has("syscalls_") {
+        words += " Calls of processes that are not traced run these programs too, and leave them at once. Not in these \
+                  numbers: while any tracer of system calls is attached, the kernel takes a slower way through each system \
+                  call of every process.";
+    }
+    if has("faults_") {
+        words += " Nor is the kernel's way to the programs of page faults, which takes longer than they do.";
+    }
+    words
 }
 
 fn tool(session: &Session) -> String {

@@ -1,0 +1,146 @@
+//! The lock of a process's memory map: how long threads wait for it, and how long they have it.
+
+use aya_ebpf::{
+    macros::{btf_tracepoint, map},
+    maps::Array,
+    programs::BtfTracePointContext,
+};
+use pulse_trace_common::probes::mmaplock::{FIRST, kind};
+
+use crate::{
+    events::{self, Took},
+    kernel,
+    memory::slot,
+    probes::sched,
+    stage, targets,
+};
+
+/// Two locks can be had at a time: that of the parent and that of the child in a `fork`.
+const LOCKS: usize = 2;
+
+/// A lock that a thread has.
+struct Held {
+    /// Address of the memory map; 0 for none.
+    map: u64,
+    since: Moment,
+    /// 1 if it is held for writing.
+    writes: u64,
+}
+
+/// A moment, and what the thread had done by then.
+#[derive(Clone, Copy)]
+struct Moment {
+    ns: u64,
+    on_cpu_ns: u64,
+    waited_ns: u64,
+}
+
+/// What a thread has to do with such locks.
+struct Locking {
+    /// When it began to want one; 0 where it does not.
+    wanted: Moment,
+    held: [Held; LOCKS],
+}
+
+/// By seat; only the thread itself writes to it.
+#[map]
+static LOCKING: Array<Locking> = Array::with_max_entries(1, 0);
+
+impl Moment {
+    #[inline(always)]
+    fn now(seat: u32) -> Self {
+        let ns = kernel::now();
+        let (on_cpu_ns, waited_ns) = sched::so_far(seat, ns);
+        Self { ns, on_cpu_ns, waited_ns }
+    }
+
+    /// Time from an earlier one, and its parts where they are known.
+    #[inline(always)]
+    fn since(self, then: Self) -> Took {
+        Took::between(
+            self.ns.wrapping_sub(then.ns),
+            (then.on_cpu_ns, then.waited_ns),
+            (self.on_cpu_ns, self.waited_ns),
+        )
+    }
+}
+
+/// `void (struct mm_struct *mm, bool write)`
+#[btf_tracepoint(function = "mmap_lock_start_locking")]
+pub fn mmaplock_wanted(_: BtfTracePointContext) -> i32 {
+    let _ = wanted();
+    0
+}
+
+#[inline(always)]
+fn wanted() -> Option<()> {
+    let thread = targets::admit(false)?;
+    slot(&LOCKING, thread.seat)?.wanted = Moment::now(thread.seat);
+    Some(())
+}
+
+/// `void (struct mm_struct *mm, bool write, bool success)`
+///
+/// Also where the lock was only tried, and where one that was held for writing is held for reading from now on.
+#[btf_tracepoint(function = "mmap_lock_acquire_returned")]
+pub fn mmaplock_taken(ctx: BtfTracePointContext) -> i32 {
+    let (write, success): (u64, u64) = (ctx.arg(1), ctx.arg(2));
+    let _ = taken(ctx.arg(0), write & 1, success & 1 != 0);
+    0
+}
+
+#[inline(always)]
+fn taken(map: u64, writes: u64, success: bool) -> Option<()> {
+    let thread = targets::admit(false)?;
+    let locking = slot(&LOCKING, thread.seat)?;
+    let now = Moment::now(thread.seat);
+    let wanted = locking.wanted;
+    locking.wanted.ns = 0;
+    if !success {
+        return None;
+    }
+    for held in &mut locking.held {
+        if held.map == map {
+            count(thread.row, kind::HOLD, held.writes, now.since(held.since));
+            (held.since, held.writes) = (now, writes);
+            return Some(());
+        }
+    }
+    let waited = if wanted.ns == 0 { Took::NOTHING } else { now.since(wanted) };
+    count(thread.row, kind::WAIT, writes, waited);
+    for held in &mut locking.held {
+        if held.map == 0 {
+            (held.map, held.since, held.writes) = (map, now, writes);
+            return Some(());
+        }
+    }
+    None
+}
+
+/// `void (struct mm_struct *mm, bool write)`
+#[btf_tracepoint(function = "mmap_lock_released")]
+pub fn mmaplock_released(ctx: BtfTracePointContext) -> i32 {
+    let _ = released(ctx.arg(0));
+    0
+}
+
+#[inline(always)]
+fn released(map: u64) -> Option<()> {
+    let thread = targets::find(targets::running())?;
+    let locking = slot(&LOCKING, thread.seat)?;
+    for held in &mut locking.held {
+        if held.map == map {
+            held.map = 0;
+            count(thread.row, kind::HOLD, held.writes, Moment::now(thread.seat).since(held.since));
+            return Some(());
+        }
+    }
+    None
+}
+
+#[inline(always)]
+fn count(row: u32, kind: u32, writes: u64, took: Took) {
+    if stage::is_session() {
+        events::count(row, FIRST + kind + kind::WRITE * writes as u32, took);
+    }
+}
