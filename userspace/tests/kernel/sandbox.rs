@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     inline::program::Compiled,
-    support::{Tool, children_of, within},
+    support::{Tool, begin, children_of, nothing_missing, within},
 };
 
 /// Traces the program `fight` from its first instruction, under a fault; the export, what was said, and for how long.
@@ -22,6 +22,7 @@ fn fight(fault: &str) -> (Value, String, Duration) {
     let program = Compiled::of("fight.c", &["-g", "-pthread"]);
     let mut tool = Command::new(env!("CARGO_BIN_EXE_pulse-trace"));
     tool.args(["run", "--probes", "auto,mutex", "--json"]).arg(&export).arg("--").arg(program.path());
+    begin();
     let since = Instant::now();
     let mut tool = tool
         .env("PULSE_SANDBOX_FAULT", fault)
@@ -40,6 +41,12 @@ fn fight(fault: &str) -> (Value, String, Duration) {
 
 fn notes(export: &Value) -> Vec<&str> {
     export["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect()
+}
+
+/// True if nothing is missing but what a hypervisor hides.
+fn is_whole(export: &Value) -> bool {
+    let book = |name: &str| serde_json::from_value(export["ledger"][name].clone()).unwrap();
+    nothing_missing(&book("lost"), &book("degraded"))
 }
 
 #[test]
@@ -98,7 +105,7 @@ fn a_file_that_ends_its_reader_costs_names_and_one_note() {
             notes[0].contains("/program: the process that read it ") && notes[0].contains(why),
             "{notes:?}"
         );
-        assert_eq!(export["ledger"]["grade"], "complete", "{fault}: {said}");
+        assert!(is_whole(&export), "{fault}: {said}");
         assert_eq!(export["ledger"]["events"]["contended_acquisitions"], 5, "{fault}: {said}");
         assert!(took < Duration::from_secs(30), "{fault}: {took:?}");
     }
@@ -110,6 +117,6 @@ fn a_library_that_ends_its_reader_is_not_probed_and_all_else_is_counted() {
     let notes = notes(&export);
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].starts_with("mutex: cannot read ") && notes[0].contains("libc.so.6"), "{notes:?}");
-    assert_eq!(export["ledger"]["grade"], "complete", "{said}");
+    assert!(is_whole(&export), "{said}");
     assert!(export["ledger"]["counted"].as_u64() > Some(50), "{said}");
 }

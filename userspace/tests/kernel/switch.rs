@@ -34,7 +34,9 @@ fn what_happens_while_it_is_off_is_in_no_number_and_the_time_is_unknown() {
     trace.step();
     blocked_in(calls.pid(), libc::SYS_readv, 3);
     let gap = begin.elapsed();
+    // Putting the probe in again takes its time on a busy machine, and belongs to the gap.
     trace.switch("sched", true).unwrap();
+    let longest_gap = begin.elapsed();
     std::thread::sleep(Duration::from_millis(100));
     trace.step();
     let session = trace.finish();
@@ -45,10 +47,7 @@ fn what_happens_while_it_is_off_is_in_no_number_and_the_time_is_unknown() {
     assert!(switches(calls.pid()).values().map(|it| it.0).sum::<u64>() > slept);
     assert_adds_up(&sched.budget);
     let unknown = Duration::from_nanos(sched.budget.unknown_ns);
-    assert!(
-        unknown > gap * 5 / 2 && unknown < gap * 3 + Duration::from_millis(100),
-        "{unknown:?} of {gap:?}"
-    );
+    assert!(unknown > gap * 5 / 2 && unknown <= longest_gap * 3, "{unknown:?} of {gap:?} to {longest_gap:?}");
     assert!(sched.budget.blocked_ns() >= 3 * 100_000_000, "{:?}", sched.budget);
     assert_eq!(session.ledger.degraded.get("probe_switched_off"), Some(&1));
     assert!(

@@ -70,6 +70,10 @@ fn programs_that_a_command_starts_or_becomes_are_counted_in() {
         within(Duration::from_secs(10), "the counters to be in", || {
             fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().contains("memfd:pulse-trace")
         });
+        // Mapped first, and put into the code before the process is let go of.
+        within(Duration::from_secs(10), "the process to be let go of", || {
+            fs::read_to_string(format!("/proc/{pid}/status")).unwrap().contains("TracerPid:\t0\n")
+        });
         let ledger = obey(&mut program, Some("round 1009 4003")).remove(0);
         assert!(program.end().success());
         let told = export(&json);

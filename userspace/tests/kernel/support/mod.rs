@@ -15,6 +15,7 @@ mod workload;
 use std::path::Path;
 
 pub use compile::{compiled, source};
+pub use hidden::begin;
 pub use holds::{Fought, Holds};
 pub use invariants::{assert_consistent, assert_consistent_export};
 pub use numbers::{assert_true, counts, entries, nothing_missing, operations, quantile, whole};

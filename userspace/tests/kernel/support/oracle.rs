@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::workload::{in_call, within};
 
-/// Longer than this it neither takes to start nor to end.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// Longer than this it neither takes to start nor to end, also beside busy loops and builds.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A running bpftrace; killed when dropped.
 pub struct Oracle {
