@@ -19,6 +19,7 @@ mod run;
 mod selftest;
 mod side_by_side;
 mod sites;
+mod why;
 
 use std::{ffi::OsString, io::Write as _, thread};
 
@@ -52,6 +53,7 @@ enum Command {
     Report(report::Report),
     Export(export::Export),
     Doctor(doctor::Doctor),
+    Why(why::Why),
     Probes(probes::Probes),
     #[command(name = "__generate", hide = true)]
     Generate(generate::Generate),
@@ -113,6 +115,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Report(report) => report.run(),
         Command::Export(export) => export.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Why(why) => why.run(),
         Command::Probes(probes) => probes.run(),
         Command::Generate(generate) => generate.run(),
         Command::Selftest(selftest) => selftest.run(),

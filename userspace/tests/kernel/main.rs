@@ -41,3 +41,4 @@ mod targets;
 mod tree;
 mod twins;
 mod unusual;
+mod why;

@@ -1,0 +1,62 @@
+//! What a thread waits for, and who could end that.
+
+use serde::Serialize;
+
+/// How sure it is who could end a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
+    /// The kernel says so.
+    Known,
+    /// Memory of the process says so, and its code waits where that is meant.
+    Read,
+    /// Memory of the process looks like it.
+    Claimed,
+}
+
+/// Beginning of the name of a futex whose maker is not known.
+pub const FUTEX: &str = "futex 0x";
+
+/// A wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// What it waits for, in words.
+    pub object: String,
+    /// What has to happen.
+    pub until: &'static str,
+    /// Threads that could end it, any of them; empty where none is known.
+    pub enders: Vec<u32>,
+    /// How that is known.
+    pub certainty: Certainty,
+    /// True if it also ends by itself, or by what is not looked at: a time limit, a device, the network.
+    pub ends_otherwise: bool,
+    /// True if a thread without work waits so: it is told only where it can never end.
+    pub is_idle: bool,
+    /// What such threads are counted under, where that is not the object.
+    pub idle_in: Option<String>,
+}
+
+impl Edge {
+    /// A wait of which it is not known who could end it.
+    pub fn unknown(object: impl Into<String>, until: &'static str) -> Self {
+        Self {
+            object: object.into(),
+            until,
+            enders: Vec::new(),
+            certainty: Certainty::Claimed,
+            ends_otherwise: true,
+            is_idle: false,
+            idle_in: None,
+        }
+    }
+
+    /// What a thread without work is counted under.
+    pub fn place(&self) -> &str {
+        self.idle_in.as_deref().unwrap_or(&self.object)
+    }
+
+    /// A wait for work.
+    pub fn idle(object: impl Into<String>) -> Self {
+        Self { is_idle: true, ..Self::unknown(object, "there is work") }
+    }
+}
