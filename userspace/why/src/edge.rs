@@ -17,6 +17,9 @@ pub enum Certainty {
 /// Beginning of the name of a futex whose maker is not known.
 pub const FUTEX: &str = "futex 0x";
 
+/// Place of threads of which not even the call can be read.
+pub const UNSEEN: &str = "calls that cannot be seen";
+
 /// A wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {

@@ -8,7 +8,7 @@ use std::{
 use kernel::target;
 
 use super::{
-    edge::{Edge, FUTEX},
+    edge::{Edge, FUTEX, UNSEEN},
     files::Files,
     graph::Waits,
     picture::{Convoy, Idle, Picture, Root, Told, Waiting},
@@ -77,6 +77,14 @@ pub fn look(pids: &[u32]) -> Result<Picture, LookError> {
     Ok(picture)
 }
 
+/// Places, those of most threads first.
+fn by_count(places: BTreeMap<&str, usize>) -> Vec<Idle> {
+    let mut all: Vec<Idle> =
+        places.into_iter().map(|(place, threads)| Idle { place: place.to_owned(), threads }).collect();
+    all.sort_by_key(|idle| std::cmp::Reverse(idle.threads));
+    all
+}
+
 fn process_of(tid: u32) -> Option<u32> {
     target::status_field(tid, "Tgid:")?.parse().ok()
 }
@@ -143,11 +151,12 @@ impl Looked {
 
     /// Waits outside of deadlocks: convoys, single ones, and threads without work.
     fn add_others(&self, picture: &mut Picture, stuck: &BTreeSet<u32>) {
-        let mut idle: BTreeMap<&str, usize> = BTreeMap::new();
+        let (mut idle, mut unknown): (BTreeMap<&str, usize>, BTreeMap<&str, usize>) = Default::default();
         let mut groups: BTreeMap<(&str, &[u32]), Vec<u32>> = BTreeMap::new();
         for (tid, edge) in self.edges.iter().filter(|(tid, _)| !stuck.contains(tid)) {
             if edge.is_idle {
-                *idle.entry(edge.place()).or_default() += 1;
+                let places = if edge.place() == UNSEEN { &mut unknown } else { &mut idle };
+                *places.entry(edge.place()).or_default() += 1;
             } else {
                 groups.entry((&edge.object, &edge.enders)).or_default().push(*tid);
             }
@@ -158,16 +167,13 @@ impl Looked {
                 let enders = enders.iter().map(|tid| self.told(*tid)).collect();
                 picture.convoys.push(Convoy { object: object.to_owned(), enders, waiting });
             } else if enders.is_empty() && object.starts_with(FUTEX) {
-                // Most are threads without work, in a way that no library here makes.
-                *idle.entry("a futex of unknown making").or_default() += waiting.len();
+                *unknown.entry("a futex of unknown making").or_default() += waiting.len();
             } else {
                 picture.waiting.append(&mut waiting);
             }
         }
         picture.convoys.sort_by_key(|convoy| std::cmp::Reverse(convoy.waiting.len()));
-        picture.idle =
-            idle.into_iter().map(|(place, threads)| Idle { place: place.to_owned(), threads }).collect();
-        picture.idle.sort_by_key(|idle| std::cmp::Reverse(idle.threads));
+        (picture.idle, picture.unknown) = (by_count(idle), by_count(unknown));
     }
 
     /// Threads that others wait for and that wait for no thread themselves.

@@ -25,6 +25,8 @@ pub struct Picture {
     pub roots: Vec<Root>,
     /// Threads that wait for work, by what they wait in.
     pub idle: Vec<Idle>,
+    /// Threads of which it is not known what they wait for, by where they do.
+    pub unknown: Vec<Idle>,
     /// Threads that moved between the two looks, or were about to.
     pub moving: usize,
     /// What could not be seen, in words.
@@ -83,7 +85,7 @@ pub struct Root {
     pub stack: Vec<String>,
 }
 
-/// Threads that wait for work in the same way.
+/// Threads that wait in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Idle {
     /// What they wait in.

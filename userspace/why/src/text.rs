@@ -58,19 +58,20 @@ pub fn render(picture: &Picture) -> String {
     text
 }
 
-/// Threads without work, and those that moved.
+/// Threads without work, those of which nothing is known, and those that moved.
 fn quiet(picture: &Picture) -> String {
-    let mut parts = Vec::new();
-    let idle: usize = picture.idle.iter().map(|idle| idle.threads).sum();
-    if idle > 0 {
-        let places: Vec<String> =
-            picture.idle.iter().map(|idle| format!("{} {}", idle.place, idle.threads)).collect();
-        parts.push(format!("{} without work ({})", counted(idle, "thread"), places.join(", ")));
+    let kinds =
+        [(&picture.idle, "without work"), (&picture.unknown, "of which it is not known what they wait for")];
+    let mut text = String::new();
+    for (places, what) in kinds.into_iter().filter(|(places, _)| !places.is_empty()) {
+        let all: usize = places.iter().map(|place| place.threads).sum();
+        let places: Vec<String> = places.iter().map(|it| format!("{} {}", it.place, it.threads)).collect();
+        let _ = writeln!(text, "{} {what} ({})", counted(all, "thread"), places.join(", "));
     }
     if picture.moving > 0 {
-        parts.push(format!("{} moving", counted(picture.moving, "thread")));
+        let _ = writeln!(text, "{} moving", counted(picture.moving, "thread"));
     }
-    if parts.is_empty() { String::new() } else { format!("\n{}\n", parts.join("; ")) }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 fn shown(waiting: &Waiting) -> String {

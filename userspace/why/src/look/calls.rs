@@ -7,7 +7,7 @@ use model::{
 
 use super::Looked;
 use crate::{
-    edge::{Certainty, Edge},
+    edge::{Certainty, Edge, UNSEEN},
     files::{self, Open},
     futex::{self, Around},
     thread::{InCall, Thread},
@@ -60,7 +60,7 @@ impl Looked {
         let Some(call) = &thread.call else {
             return Some(match thread.state {
                 'D' => Edge::unknown("the kernel, outside of calls", "a page is there"),
-                _ => Edge::idle("calls that cannot be seen"),
+                _ => Edge::idle(UNSEEN),
             });
         };
         Some(self.of_call(thread, call))
