@@ -26,6 +26,16 @@ const SEEN_ENOUGH: u32 = 1 << 20;
 #[map]
 static SOFTWARE_RUNS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
+/// Number of times that probes of events were switched on: what a thread was in before is not what it is in now.
+#[map]
+static GENERATION: Array<u64> = Array::with_max_entries(1, 0);
+
+/// The present number.
+#[inline(always)]
+pub fn generation() -> u64 {
+    GENERATION.get(0).map_or(0, |generation| *generation)
+}
+
 /// A program on a software event runs.
 #[inline(always)]
 pub fn runs() {

@@ -35,6 +35,8 @@ struct Faulting {
     waited_ns: u64,
     /// Kind of the fault, should it be a minor one.
     kind: u32,
+    /// [`events::generation`] at the beginning.
+    generation: u32,
     /// Registers of the code that caused it.
     ip: u64,
     sp: u64,
@@ -83,6 +85,7 @@ fn begin(ctx: &BtfTracePointContext) -> Option<()> {
     let now = kernel::now();
     (faulting.on_cpu_ns, faulting.waited_ns) = sched::so_far(thread.seat, now);
     faulting.kind = kind_of(ctx.arg(2));
+    faulting.generation = events::generation() as u32;
     if faulting.kind & kind::IN_CALL == 0 {
         let registers = Given::argument(ctx, 1);
         faulting.ip = registers.double(config::REGS_IP());
@@ -117,7 +120,7 @@ fn end(finally: impl Fn(u32) -> u32) -> Option<()> {
     if !stage::is_session() {
         return None;
     }
-    if began_ns == 0 {
+    if began_ns == 0 || faulting.generation != events::generation() as u32 {
         loss::count(Slot::FaultsUnseen);
         return None;
     }

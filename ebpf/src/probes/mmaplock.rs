@@ -40,11 +40,26 @@ struct Locking {
     /// When it began to want one; 0 where it does not.
     wanted: Moment,
     held: [Held; LOCKS],
+    /// [`events::generation`] of what stands here.
+    generation: u64,
 }
 
 /// By seat; only the thread itself writes to it.
 #[map]
 static LOCKING: Array<Locking> = Array::with_max_entries(1, 0);
+
+/// What the thread in a seat has to do with such locks since the probe was last switched on.
+#[inline(always)]
+fn locking(seat: u32) -> Option<&'static mut Locking> {
+    let locking = slot(&LOCKING, seat)?;
+    let generation = events::generation();
+    if locking.generation != generation {
+        locking.generation = generation;
+        locking.wanted.ns = 0;
+        locking.held.iter_mut().for_each(|held| held.map = 0);
+    }
+    Some(locking)
+}
 
 impl Moment {
     #[inline(always)]
@@ -75,7 +90,7 @@ pub fn mmaplock_wanted(_: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn wanted() -> Option<()> {
     let thread = targets::admit(false)?;
-    slot(&LOCKING, thread.seat)?.wanted = Moment::now(thread.seat);
+    locking(thread.seat)?.wanted = Moment::now(thread.seat);
     Some(())
 }
 
@@ -92,7 +107,7 @@ pub fn mmaplock_taken(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn taken(map: u64, writes: u64, success: bool) -> Option<()> {
     let thread = targets::admit(false)?;
-    let locking = slot(&LOCKING, thread.seat)?;
+    let locking = locking(thread.seat)?;
     let now = Moment::now(thread.seat);
     let wanted = locking.wanted;
     locking.wanted.ns = 0;
@@ -127,7 +142,7 @@ pub fn mmaplock_released(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn released(map: u64) -> Option<()> {
     let thread = targets::find(targets::running())?;
-    let locking = slot(&LOCKING, thread.seat)?;
+    let locking = locking(thread.seat)?;
     for held in &mut locking.held {
         if held.map == map {
             held.map = 0;

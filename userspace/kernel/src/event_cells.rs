@@ -4,7 +4,7 @@ use std::{mem::offset_of, sync::atomic::Ordering::Relaxed};
 
 use aya::{
     Ebpf,
-    maps::{MapData, PerCpuArray},
+    maps::{Array, MapData, PerCpuArray},
 };
 use bytemuck::Zeroable as _;
 use pulse_trace_common::{
@@ -23,11 +23,18 @@ use super::{
 pub(super) struct EventMaps {
     cells: Mapped<EventCell>,
     software_runs: PerCpuArray<MapData, u64>,
+    generation: Array<MapData, u64>,
+    switched_on: u64,
 }
 
 impl EventMaps {
     pub(super) fn open(ebpf: &mut Ebpf, maps: &mut Vec<MapData>) -> Result<Self, LoadError> {
-        Ok(Self { cells: map(ebpf, maps, "EVENTS")?, software_runs: typed(ebpf, "SOFTWARE_RUNS")? })
+        Ok(Self {
+            cells: map(ebpf, maps, "EVENTS")?,
+            software_runs: typed(ebpf, "SOFTWARE_RUNS")?,
+            generation: typed(ebpf, "GENERATION")?,
+            switched_on: 0,
+        })
     }
 }
 
@@ -65,6 +72,17 @@ impl Kernel {
                 Some((id as u32, row, kind, counts))
             },
         )
+    }
+
+    /// Hooks of a probe of events are about to be attached again: what its threads were in when they were detached has
+    /// ended meanwhile.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn forget_open_events(&mut self) -> Result<(), LoadError> {
+        self.events.switched_on += 1;
+        let set = self.events.generation.set(0, self.events.switched_on, 0);
+        set.map_err(|cause| LoadError::Map { name: "GENERATION", cause })
     }
 
     /// Runs of programs on software events.

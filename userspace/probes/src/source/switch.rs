@@ -74,7 +74,9 @@ impl Live {
                 self.switch_mutex(on);
                 Ok(())
             }
-            (Switch::Hooks(hooks), true) => self.attach_whole(hooks),
+            (Switch::Hooks(hooks), true) => {
+                self.kernel.forget_open_events().and_then(|()| self.attach_whole(hooks))
+            }
             (Switch::Hooks(hooks), false) => {
                 self.attached.detach_hooks(hooks);
                 Ok(())
