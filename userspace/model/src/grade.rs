@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{frame::Ledger, probes::with_events, units};
+use super::{
+    frame::Ledger,
+    probes::{Point, with_events},
+    units,
+};
 
 /// The grade of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -177,7 +181,9 @@ impl Ledger {
     /// The kind of events of which the largest share is among these.
     fn worst<'a>(&self, slots: &'a BTreeMap<String, u64>) -> Option<Worst<'a>> {
         let of_probes = with_events().map(|(spec, table)| {
-            let missing = table.missing.iter().map(|(name, _)| *name).chain([EVENTS_MISSED]);
+            let counted_by_kernel = spec.hooks.iter().any(|hook| matches!(hook.point, Point::Software(..)));
+            let missed = counted_by_kernel.then_some(EVENTS_MISSED);
+            let missing = table.missing.iter().map(|(name, _)| *name).chain(missed);
             (spec.name, table.noun, missing.collect::<Vec<_>>())
         });
         let kinds = KINDS.iter().map(|(events, noun, members)| (*events, *noun, members.to_vec()));

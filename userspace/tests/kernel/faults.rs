@@ -200,5 +200,5 @@ fn while_the_probe_is_off_none_is_counted() {
     let session = trace.finish();
     assert!(kinds(process(&session, program.pid())).is_empty());
     assert!(session.notes.iter().any(|note| note.starts_with("faults: was switched off from")));
-    assert_eq!(session.ledger.lost.get("events_missed"), None);
+    assert_eq!(session.ledger.degraded.get("events_missed"), None);
 }

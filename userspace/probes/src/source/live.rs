@@ -352,7 +352,8 @@ impl Live {
             add_positive(&mut losses.censored, IN_FLIGHT, self.gatherer.uncounted_in_flight(&self.kernel));
         }
         let missed = self.attached.software_events().saturating_sub(self.kernel.software_runs());
-        add_positive(&mut losses.lost, EVENTS_MISSED, missed);
+        // Of any process, most often of the tool itself: no loss that is known of a target.
+        add_positive(&mut losses.degraded, EVENTS_MISSED, missed);
         add_positive(&mut losses.events, "waiting_at_detach", Sched::waiting(&self.kernel));
         self.close_frame(losses, end_ns)
     }

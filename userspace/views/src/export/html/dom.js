@@ -21,7 +21,7 @@ function svg(name, attributes, ...children) {
 function section(title, ...children) {
   const id = title.toLowerCase().replace(/[^a-z]+/g, "-");
   document.querySelector("nav").append(el("a", { href: "#" + id }, title));
-  const node = el("section", { id }, el("h2", {}, title), children);
+  const node = el("section", { id }, el("h2", {}, title), children.flat());
   document.querySelector("main").append(node);
   return node;
 }

@@ -31,7 +31,7 @@ function showSession(data) {
   );
   const pool = series(data);
   if (pool.length) showDistributions(pool);
-  showBudgets(all);
+  showBudgets(all, data.session.probes.includes("faults"));
   showCalls(all, pool);
   showEvents(all);
   showScheduling(all);
@@ -106,18 +106,18 @@ function mark(entry, chosen) {
 }
 
 const PARTS = [
-  ["user", "user code, and page faults where not measured", "user"], ["faults", "page faults", "pushed"],
-  ["kernel", "kernel", "kernel"],
+  ["user", "user code and page faults", "user"], ["kernel", "kernel", "kernel"],
   ["woken", "woken, waiting for a CPU", "queue"], ["preempted", "preempted, waiting for a CPU", "pushed"],
 ];
+const PARTS_WITH_FAULTS = [["user", "user code", "user"], ["faults", "page faults", "faults"], ...PARTS.slice(1)];
 
 /** The parts of a budget: blocked time by call, the largest ones apart. */
-function budgetParts(budget) {
+function budgetParts(budget, faults) {
   const values = {
     user: budget.user_ns, faults: budget.faults_ns, kernel: budget.kernel_ns,
     woken: budget.run_queue_ns.woken, preempted: budget.run_queue_ns.preempted,
   };
-  const parts = PARTS.map(([key, name, colour]) => ({ key, name, value: values[key], colour }));
+  const parts = (faults ? PARTS_WITH_FAULTS : PARTS).map(([key, name, colour]) => ({ key, name, value: values[key], colour }));
   const blocked = budget.blocked.reduce((sum, it) => sum + it.ns, 0);
   parts.push({ key: "blocked", name: "blocked", value: blocked, colour: "blocked" });
   parts.push({ key: "stopped", name: "stopped", value: budget.stopped_ns, colour: "other" });
@@ -125,11 +125,11 @@ function budgetParts(budget) {
   return parts;
 }
 
-function showBudgets(all) {
+function showBudgets(all, faults) {
   const some = all.filter((it) => it.sched);
   if (!some.length) return;
   const rows = some.map((it) => ({
-    key: IDENTITY(it), label: IDENTITY(it), sum: it.sched.budget.wall_ns, parts: budgetParts(it.sched.budget),
+    key: IDENTITY(it), label: IDENTITY(it), sum: it.sched.budget.wall_ns, parts: budgetParts(it.sched.budget, faults),
   }));
   const busy = rows.map((row) => ({ ...row, parts: row.parts.filter((part) => part.key !== "blocked") }))
     .map((row) => ({ ...row, sum: row.parts.reduce((sum, part) => sum + part.value, 0) }));
