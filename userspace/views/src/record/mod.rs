@@ -2,6 +2,8 @@
 //!
 //! `docs/formats/recording.md` describes the format.
 
+#[cfg(test)]
+mod golden;
 mod line;
 mod portions;
 mod reader;
