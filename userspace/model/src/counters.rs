@@ -1,6 +1,10 @@
 //! Performance counters of a process: raw readings, so that intervals can be added up before they are scaled.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::valid::{self, LARGEST_TIME_NS, is_default};
 
 /// A thing that the kernel or the processor counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,6 +159,56 @@ pub struct Counters {
     pub with_children: bool,
     /// Each counter. An interval may leave out those that have not moved; the first one has them all.
     pub tallies: BTreeMap<Counter, Tally>,
+}
+
+/// Counters as a file has them: by name, apart by what became of them.
+#[derive(Default, Serialize, Deserialize)]
+struct File<'a> {
+    #[serde(default, skip_serializing_if = "is_default")]
+    with_children: bool,
+    /// Count, time enabled and time running.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "numbers")]
+    counted: BTreeMap<String, [u64; 3]>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unsupported: BTreeMap<String, Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    refused: BTreeMap<String, Cow<'a, str>>,
+}
+
+fn numbers<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, [u64; 3]>, D::Error> {
+    valid::up_to(LARGEST_TIME_NS, "a performance counter is too large", input)
+}
+
+impl Serialize for Counters {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        let mut file = File { with_children: self.with_children, ..File::default() };
+        for (counter, tally) in &self.tallies {
+            let name = counter.name().to_owned();
+            match tally {
+                Tally::Counted(Reading { count, enabled_ns, running_ns }) => {
+                    file.counted.insert(name, [*count, *enabled_ns, *running_ns]);
+                }
+                Tally::Unsupported(why) => drop(file.unsupported.insert(name, why.into())),
+                Tally::Refused(why) => drop(file.refused.insert(name, why.into())),
+            }
+        }
+        file.serialize(output)
+    }
+}
+
+impl<'de> Deserialize<'de> for Counters {
+    /// Counters that this version does not know are passed over.
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let File { with_children, counted, unsupported, refused } = File::deserialize(input)?;
+        let counted = counted.into_iter().map(|(name, [count, enabled_ns, running_ns])| {
+            (name, Tally::Counted(Reading { count, enabled_ns, running_ns }))
+        });
+        let unsupported = unsupported.into_iter().map(|(name, why)| (name, Tally::Unsupported(why.into())));
+        let refused = refused.into_iter().map(|(name, why)| (name, Tally::Refused(why.into())));
+        let known = |(name, tally): (String, Tally)| Some((Counter::named(&name)?, tally));
+        let tallies = counted.chain(unsupported).chain(refused).filter_map(known).collect();
+        Ok(Self { with_children, tallies })
+    }
 }
 
 impl Counters {

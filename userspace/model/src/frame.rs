@@ -1,22 +1,25 @@
 //! One interval of one session: the waist through which every number passes on its way from a probe to a screen or a
 //! file. Counts are those of the interval; adding up all frames of a session gives the session.
 
+mod overhead;
+
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+pub use overhead::{Overhead, ProgramCost, Slowdown, Traps};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     counters::Counters,
     events::EventFrame,
     hist::{Hist, Largest},
-    inline::{InlineCost, InlineFrame},
+    inline::InlineFrame,
     locks::{FutexFrame, MutexFrame},
     sched::SchedFrame,
-    valid::{count, is_default, read_pairs, time, write_pairs},
+    valid::{self, LARGEST_COUNT, Numbers, count, is_default, read_pairs, time, write_pairs},
 };
 
 /// A process, for as long as the machine runs: an id alone is reused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessKey {
     /// Process id in the initial PID namespace.
     pub pid: u32,
@@ -25,7 +28,7 @@ pub struct ProcessKey {
 }
 
 /// Data of one interval.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Frame {
     /// Number within the session, from 0.
     pub sequence: u64,
@@ -40,40 +43,62 @@ pub struct Frame {
     /// Cost of the measurement itself.
     pub overhead: Overhead,
     /// Notes that the reader must know about this interval: refusals of probes, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 /// Data of one process in an interval.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ProcessFrame {
     /// Key of the process.
+    #[serde(flatten)]
     pub key: ProcessKey,
     /// Its name at the end of the interval.
     pub comm: String,
     /// The process that forked it, where that was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<u32>,
     /// Threads that were ever followed, up to now.
     pub threads: u32,
     /// Its exit, once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
+    /// Performance counters, where the process has counters of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Counters>,
     /// System calls, by thread where threads are told apart.
     pub syscalls: Vec<CallFrame>,
     /// Scheduling: the process as a whole, and each thread.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sched: Vec<SchedFrame>,
     /// Futexes, one entry for each address and operation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub futexes: Vec<FutexFrame>,
     /// Mutexes, one entry for each lock.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mutexes: Vec<MutexFrame>,
     /// Mutexes by kind, where counters inside of the process were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inline: Vec<InlineFrame>,
     /// Events by kind, of all probes that count such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventFrame>,
-    /// Performance counters, where the process has counters of its own.
-    pub counters: Option<Counters>,
+}
+
+crate::read_beside! {
+    ProcessFrame needs { comm: String, threads: u32, syscalls: Vec<CallFrame> }
+    has {
+        parent: Option<u32>, exit: Option<Exit>, sched: Vec<SchedFrame>, futexes: Vec<FutexFrame>,
+        mutexes: Vec<MutexFrame>, inline: Vec<InlineFrame>, events: Vec<EventFrame>, counters: Option<Counters>
+    }
+    beside key;
+    Self {
+        key, comm, parent, threads, exit, syscalls, sched, futexes, mutexes, inline, events, counters,
+    }
 }
 
 /// The end of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// Status as `wait` reports it; `None` where this kernel does not tell.
     pub status: Option<u32>,
@@ -82,22 +107,38 @@ pub struct Exit {
 }
 
 /// ABI through which a system call was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "bool", into = "bool")]
 pub enum Abi {
     /// The kernel's own.
+    #[default]
     Native,
     /// The 32-bit one: i386 on x86-64, arm on aarch64.
     Compat,
 }
 
+impl From<bool> for Abi {
+    fn from(is_compat: bool) -> Self {
+        if is_compat { Self::Compat } else { Self::Native }
+    }
+}
+
+impl From<Abi> for bool {
+    fn from(abi: Abi) -> Self {
+        abi == Abi::Compat
+    }
+}
+
 /// A kind of system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Call {
     /// The ABI whose table the number belongs to.
+    #[serde(rename = "compat", default, skip_serializing_if = "is_default")]
     pub abi: Abi,
     /// Number of the call in its ABI.
     pub nr: u32,
     /// The operation, an argument, where each has counters of its own; [`Call::OTHER`] for all that have none.
+    #[serde(rename = "op", default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<u32>,
 }
 
@@ -113,14 +154,22 @@ impl Call {
 }
 
 /// Data of one kind of system call in an interval.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CallFrame {
     /// The thread, where threads are told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<ThreadName>,
     /// The system call and its operation.
+    #[serde(flatten)]
     pub call: Call,
     /// Counts, times and errors.
+    #[serde(flatten)]
     pub stats: CallStats,
+}
+
+crate::read_beside! {
+    CallFrame needs { nr: u32 } has { thread: Option<ThreadName>, compat: Abi, op: Option<u32> } beside stats;
+    Self { thread, call: Call { abi: compat, nr, operation: op }, stats }
 }
 
 /// A thread and its name.
@@ -283,20 +332,30 @@ impl CallStats {
 }
 
 /// `counted + lost + censored` is the truth. Names are those of [`pulse_trace_common::loss::Slot`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// System calls that are in the numbers.
+    #[serde(deserialize_with = "ledger_count")]
     pub counted: u64,
     /// Other events that are in the numbers, by what they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "ledger_count")]
     pub events: BTreeMap<String, u64>,
     /// Events that are missing from them.
+    #[serde(deserialize_with = "ledger_count")]
     pub lost: BTreeMap<String, u64>,
     /// Events that lie partly outside of the session.
+    #[serde(deserialize_with = "ledger_count")]
     pub censored: BTreeMap<String, u64>,
     /// Events that are counted, but of which a detail is missing.
+    #[serde(deserialize_with = "ledger_count")]
     pub degraded: BTreeMap<String, u64>,
     /// Sizes of tables that were full, by the name of the option that sets them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "ledger_count")]
     pub room: BTreeMap<String, u64>,
+}
+
+fn ledger_count<'de, T: Numbers + Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<T, D::Error> {
+    valid::up_to(LARGEST_COUNT, "a count of the ledger is too large", input)
 }
 
 impl Ledger {
@@ -328,159 +387,5 @@ impl Ledger {
             }
         }
         self.room.extend(other.room.iter().map(|(name, size)| (name.clone(), *size)));
-    }
-}
-
-/// Cost of the measurement itself.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Overhead {
-    /// Each BPF program.
-    pub programs: Vec<ProgramCost>,
-    /// Time for which the kernel's run statistics were on, ns: they cost time themselves, so they are sampled.
-    pub measured_ns: u64,
-    /// Memory that the maps take in the kernel, bytes.
-    pub kernel_bytes: u64,
-    /// CPU time of the tool itself, ns.
-    pub tool_cpu_ns: u64,
-    /// Resident memory of the tool, bytes.
-    pub tool_bytes: u64,
-    /// Time that the kernel's statistics add to each measured run, ns: the time an empty program shows.
-    pub empty_program_ns: Option<f64>,
-    /// The targets' system calls while the statistics were on, by their rate in each interval; `None` where calls
-    /// are not counted.
-    pub sampled_calls: Option<u64>,
-    /// Probes in the target's own code, where there are any.
-    pub traps: Option<Traps>,
-    /// Putting counters into processes and taking them out, where that was asked for.
-    pub inline: Option<InlineCost>,
-}
-
-/// Cost of the probes in a target's own code.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Traps {
-    /// One hit, measured on this machine, ns.
-    pub trap_ns: f64,
-    /// Times that a probe was hit.
-    pub hits: u64,
-    /// CPU time of the targets while the probes were in, ns.
-    pub target_cpu_ns: u64,
-    /// Time for which the probes were attached, ns.
-    pub attached_ns: u64,
-    /// Largest allowed share of the target's CPU time, percent; `None` for any.
-    pub budget_percent: Option<f64>,
-    /// Time since which they are detached because they cost more than that, ns since the session began; `None` again
-    /// once the user has had them attached again.
-    pub detached_at_ns: Option<u64>,
-    /// Mutex holds are followed in one of this many equal parts of the time; `None` where hold times were
-    /// not asked for.
-    pub hold_one_in: Option<u32>,
-}
-
-/// Factor by which a program takes longer with traps in it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Slowdown {
-    /// By this factor.
-    Factor(f64),
-    /// The traps take most of its CPU time: it is more than twice, and no more can be told.
-    Most {
-        /// Their share of it; above one where their cost was estimated too high.
-        share: f64,
-    },
-}
-
-impl Slowdown {
-    /// The factor, where it can be told.
-    #[must_use]
-    pub const fn factor(self) -> Option<f64> {
-        match self {
-            Self::Factor(factor) => Some(factor),
-            Self::Most { .. } => None,
-        }
-    }
-
-    /// In words, to stand behind "slow-down".
-    #[must_use]
-    pub fn words(self) -> String {
-        match self {
-            Self::Factor(factor) if factor < 1.005 => "below 1.01x".to_owned(),
-            Self::Factor(factor) => format!("about {factor:.2}x"),
-            Self::Most { share } if share > 0.985 => {
-                "more than 2x, probes took nearly all of the targets' CPU time".to_owned()
-            }
-            Self::Most { share } => {
-                format!("more than 2x, probes took {:.0}% of the targets' CPU time", share * 100.0)
-            }
-        }
-    }
-}
-
-/// Cost of one BPF program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProgramCost {
-    /// Name of the program.
-    pub name: String,
-    /// Number of runs while the statistics were on; `None` where they could not be switched on.
-    pub events: Option<u64>,
-    /// Time spent in those runs, ns, the statistics' own cost included.
-    pub run_ns: Option<u64>,
-    /// Runs that the kernel skipped, because the program was running on that CPU already.
-    pub missed: u64,
-}
-
-impl Overhead {
-    /// Adds another interval; sizes are those of the newest.
-    pub fn merge(&mut self, other: &Self) {
-        for theirs in &other.programs {
-            match self.programs.iter_mut().find(|mine| mine.name == theirs.name) {
-                Some(mine) => {
-                    mine.events = mine.events.zip(theirs.events).map(|(a, b)| a + b);
-                    mine.run_ns = mine.run_ns.zip(theirs.run_ns).map(|(a, b)| a + b);
-                    mine.missed += theirs.missed;
-                }
-                None => self.programs.push(theirs.clone()),
-            }
-        }
-        self.measured_ns += other.measured_ns;
-        self.kernel_bytes = other.kernel_bytes;
-        self.tool_cpu_ns += other.tool_cpu_ns;
-        self.tool_bytes = other.tool_bytes;
-        self.empty_program_ns = other.empty_program_ns.or(self.empty_program_ns);
-        if let Some(theirs) = other.sampled_calls {
-            *self.sampled_calls.get_or_insert_default() += theirs;
-        }
-        if let Some(theirs) = &other.inline {
-            self.inline.get_or_insert_default().merge(theirs);
-        }
-        match (&mut self.traps, &other.traps) {
-            (Some(mine), Some(theirs)) => mine.merge(theirs),
-            (mine @ None, theirs) => mine.clone_from(theirs),
-            (Some(_), None) => {}
-        }
-    }
-}
-
-impl Traps {
-    /// The factor by which the traps slow the target down, as far as hits and their cost tell: waiting for a thread
-    /// that is in a trap comes on top. Nothing of a target that had no CPU time.
-    ///
-    /// From a share of one half on, a small error of the cost is a large one of what is left beside it.
-    #[must_use]
-    pub fn slowdown(&self) -> Option<Slowdown> {
-        let cost = self.hits as f64 * self.trap_ns;
-        let share = cost / self.target_cpu_ns as f64;
-        (self.target_cpu_ns > 0).then(|| match share {
-            share if share > 0.5 => Slowdown::Most { share },
-            share => Slowdown::Factor(1.0 / (1.0 - share)),
-        })
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.trap_ns = other.trap_ns;
-        self.hits += other.hits;
-        self.target_cpu_ns += other.target_cpu_ns;
-        self.attached_ns += other.attached_ns;
-        self.budget_percent = other.budget_percent;
-        self.detached_at_ns = other.detached_at_ns;
-        self.hold_one_in = other.hold_one_in.or(self.hold_one_in);
     }
 }

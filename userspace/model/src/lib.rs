@@ -5,6 +5,7 @@ pub mod cost;
 pub mod counters;
 pub mod errno;
 pub mod events;
+pub mod flat;
 pub mod fold;
 pub mod frame;
 pub mod glance;

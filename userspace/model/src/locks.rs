@@ -13,15 +13,19 @@ use std::collections::BTreeMap;
 pub use mutexes::{ContendedMutex, ranked_mutexes};
 pub use parts::{Parts, Wholes};
 pub use runtimes::{END_OF_A_THREAD, most};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 pub use spins::{Doubt, SpinMean, SpinSamples};
 pub use verdict::{LONG_NS, Verdict, is_idle_only, tells_woken, waits, wakes};
 pub use view::{Lock, ranked};
 
-use super::{hist::Hist, valid};
+use super::{
+    hist::Hist,
+    valid::{check_counts, check_times, count, is_default, read_pairs, write_pairs},
+};
 
 /// Place of a lock. Two processes that map the same object shared have the same place for the same lock.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LockPlace {
     /// Memory of one process.
     Private {
@@ -47,7 +51,7 @@ pub enum LockPlace {
 }
 
 /// One operation on one futex in an interval.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FutexFrame {
     /// Place of the futex.
     pub place: LockPlace,
@@ -57,63 +61,127 @@ pub struct FutexFrame {
     /// their own are `WAITV`, `WAIT2`, `WAKE2` and `REQUEUE2`.
     pub op: String,
     /// Counts, histograms and stacks.
+    #[serde(flatten)]
     pub stats: FutexStats,
 }
 
+crate::read_beside! {
+    FutexFrame needs { place: LockPlace, address: u64, op: String } has {} beside stats;
+    Self { place, address, op, stats }
+}
+
 /// Numbers of one operation on one futex.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FutexStats {
     /// Calls that ended.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub count: u64,
     /// Failed calls by errno; those that are not here succeeded.
+    #[serde(
+        skip_serializing_if = "is_default",
+        serialize_with = "write_pairs",
+        deserialize_with = "read_pairs"
+    )]
     pub errors: BTreeMap<u32, u64>,
     /// Duration of waiting operations, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub wait: Hist,
     /// Of waits that slept: until they were woken, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub blocked: Hist,
     /// Of waits that slept: from being woken to running, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub run_queue: Hist,
     /// Waiters that waking operations woke.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub woken: u64,
     /// Waking operations that found no waiter.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub vain: u64,
     /// First and last call, ns since the session began.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "first_and_last")]
     pub seen_ns: Option<(u64, u64)>,
     /// Contents of the memory at the address, where it is a mutex.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mutex: Option<MutexSeen>,
     /// Waits during which the word did not look like a mutex that a thread holds.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub unlike_mutex: u64,
     /// Waits whose stack was taken.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub sampled: u64,
     /// Call stacks. Their counts are the waits that the sampled ones stand for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stacks: Vec<StackCount>,
 }
 
 /// State of a mutex, read at the beginning of waits.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct MutexSeen {
     /// Kind of the mutex.
     pub kind: MutexKind,
     /// Holders by thread id and name, with the number of waits that found them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", serialize_with = "write_holders")]
     pub holders: BTreeMap<(u32, String), u64>,
     /// The library's running mean of the spin count, for adaptive ones.
+    #[serde(skip_serializing_if = "is_default")]
     pub spins: Hist,
     /// The same, read at random times.
+    #[serde(flatten)]
     pub sampled: SpinSamples,
 }
 
+crate::read_beside! {
+    MutexSeen needs {} has { kind: MutexKind, holders: Holders, spins: Hist } beside sampled;
+    Self { kind, holders: holders.0, spins, sampled }
+}
+
+/// Holders as they were read: thread id, name, and how many waits found it so.
+#[derive(Default)]
+struct Holders(BTreeMap<(u32, String), u64>);
+
+impl<'de> Deserialize<'de> for Holders {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let holders = Vec::<(u32, String, u64)>::deserialize(input)?;
+        check_counts(holders.iter().map(|holder| holder.2))?;
+        Ok(Self(holders.into_iter().map(|(tid, comm, count)| ((tid, comm), count)).collect()))
+    }
+}
+
+fn write_holders<S: Serializer>(
+    holders: &BTreeMap<(u32, String), u64>,
+    output: S,
+) -> Result<S::Ok, S::Error> {
+    output.collect_seq(holders.iter().map(|((tid, comm), count)| (tid, comm, count)))
+}
+
+fn first_and_last<'de, D: Deserializer<'de>>(input: D) -> Result<Option<(u64, u64)>, D::Error> {
+    let seen = Option::<(u64, u64)>::deserialize(input)?;
+    check_times(seen.into_iter().flat_map(<[u64; 2]>::from))?;
+    match seen {
+        Some((first, last)) if first > last => Err(D::Error::custom("a first call comes after the last")),
+        seen => Ok(seen),
+    }
+}
+
 /// Kind of a POSIX mutex.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MutexKind {
     /// Normal, recursive, error-checking or adaptive: the library's number.
     pub form: u8,
     /// Survives the death of its holder.
+    #[serde(skip_serializing_if = "is_default")]
     pub robust: bool,
     /// Inherits priorities: the kernel does the locking.
+    #[serde(skip_serializing_if = "is_default")]
     pub inherits: bool,
     /// Has a priority ceiling.
+    #[serde(skip_serializing_if = "is_default")]
     pub protects: bool,
     /// May be shared between processes.
+    #[serde(skip_serializing_if = "is_default")]
     pub shared: bool,
 }
 
@@ -155,12 +223,12 @@ pub struct StackCount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<String>,
     /// Number of events that its samples stand for.
-    #[serde(deserialize_with = "valid::count")]
+    #[serde(deserialize_with = "count")]
     pub count: u64,
 }
 
 /// A mutex as probes on the contended path saw it in an interval.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MutexFrame {
     /// Place of the lock.
     pub place: LockPlace,
@@ -169,31 +237,49 @@ pub struct MutexFrame {
     /// Runtime of the lock: `glibc 2.36`, `Rust std`, ...
     pub runtime: String,
     /// The library's way to count spins: `linear` or `exponential back-off`, where it spins.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
     /// The kind, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<MutexKind>,
     /// Counts, histograms and stacks.
+    #[serde(flatten)]
     pub stats: MutexStats,
 }
 
+crate::read_beside! {
+    MutexFrame needs { place: LockPlace, address: u64, runtime: String }
+    has { generation: Option<String>, kind: Option<MutexKind> } beside stats;
+    Self { place, address, runtime, generation, kind, stats }
+}
+
 /// Numbers of one mutex.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MutexStats {
     /// Calls that wanted it, those that found it free included; 0 where calls are not counted.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub calls: u64,
     /// Acquisitions that found it taken.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub contended: u64,
     /// Those that gave up spinning.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub gave_up: u64,
     /// Those that called the kernel to wait.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub went_to_kernel: u64,
     /// Iterations of the spin loop, as the library counts them.
+    #[serde(skip_serializing_if = "is_default")]
     pub spin_count: Hist,
     /// Time from finding it taken to having it or giving up, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub spin_time: Hist,
     /// Hold times, where they were asked for, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub hold: Hist,
     /// Stacks of contended acquisitions, sampled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stacks: Vec<StackCount>,
 }
 

@@ -1,47 +1,70 @@
 //! Scheduling of a process or a thread, and the budget of its time.
 
+mod file;
+
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     frame::{Call, ThreadName},
     hist::Hist,
     text,
+    valid::{count, is_default, time},
 };
 
 /// A process in an interval, or one of its threads.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SchedFrame {
     /// The thread; `None` for the process as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<ThreadName>,
     /// Counts, histograms and budget.
+    #[serde(flatten)]
     pub stats: SchedStats,
+}
+
+crate::read_beside! {
+    SchedFrame needs {} has { thread: Option<ThreadName> } beside stats;
+    Self { thread, stats }
 }
 
 /// Scheduling events, and the use of the time.
 ///
 /// A process has everything. A thread has counts and budget; distributions, CPUs and wakers only where threads
 /// are told apart.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SchedStats {
     /// Times that it gave the CPU up because it had to wait.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub voluntary: u64,
     /// Times that the CPU was taken from it.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub involuntary: u64,
     /// Times that it went on on another CPU than before.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "count")]
     pub migrations: u64,
     /// From being woken to running, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub wakeup_to_run: Hist,
     /// From being preempted to running again, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub preempted_to_run: Hist,
     /// Uninterrupted stretches on a CPU, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub on_cpu: Hist,
     /// Stretches off the CPU, for any reason, ns.
+    #[serde(skip_serializing_if = "is_default")]
     pub off_cpu: Hist,
     /// Time on each CPU, by the CPU's number.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", with = "file::cpus")]
     pub cpus: BTreeMap<u32, CpuShare>,
     /// Wakers, each with the times from its wakeups until it ran, ns.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", with = "file::wakers")]
     pub wakers: BTreeMap<Waker, Hist>,
     /// Its time by use.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "file::read_budget")]
     pub budget: Budget,
 }
 
@@ -94,6 +117,11 @@ impl Interrupt {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Timer, Self::Block, Self::Network, Self::Other];
 
+    /// The interrupt of a word.
+    fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// The word for it.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -120,7 +148,8 @@ impl Waker {
 }
 
 /// Place in which blocked time was spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     /// In this system call.
     Call(Call),
@@ -140,25 +169,34 @@ pub struct Blocked {
 }
 
 /// Wall-clock time and where it went. The parts add up to the whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// The whole: for a process the sum over its threads.
+    #[serde(deserialize_with = "time")]
     pub wall_ns: u64,
     /// Running outside of system calls: user code, and page faults where they are not measured.
+    #[serde(deserialize_with = "time")]
     pub user_ns: u64,
     /// Running in page faults outside of system calls; 0 where they are not measured.
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "time")]
     pub faults_ns: u64,
     /// Running inside of system calls.
+    #[serde(deserialize_with = "time")]
     pub kernel_ns: u64,
     /// Woken, and waiting for a CPU.
+    #[serde(deserialize_with = "time")]
     pub woken_ns: u64,
     /// Preempted, and waiting for a CPU.
+    #[serde(deserialize_with = "time")]
     pub preempted_ns: u64,
     /// Waiting for something else, by the call that it waited in.
+    #[serde(with = "file::blocked")]
     pub blocked: BTreeMap<Place, Blocked>,
     /// Stopped by a signal or a tracer, or frozen.
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "time")]
     pub stopped_ns: u64,
     /// Time of which it cannot be said.
+    #[serde(deserialize_with = "time")]
     pub unknown_ns: u64,
 }
 

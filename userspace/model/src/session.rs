@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     counters::Counters,
     events::{EventFrame, EventName, EventStats},
@@ -16,7 +18,7 @@ use super::{
 };
 
 /// The data that is known when a session begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Version of the tool that made it.
     pub tool_version: String,

@@ -6,8 +6,10 @@
 //! often; read at the beginning of waits, spins that were in vain are found too often. Where both say the same, it is
 //! believed; what that is worth was measured: `docs/locks/spins.md`.
 
+use serde::{Deserialize, Serialize};
+
 use super::MutexSeen;
-use crate::hist::Hist;
+use crate::{hist::Hist, valid::is_default};
 
 /// A distance between `__spins` and a count that is too short to move it.
 const UNMOVED: f64 = 7.0;
@@ -21,11 +23,14 @@ const ENOUGH: u64 = 100;
 const WAITS: u64 = 20;
 
 /// Values of `__spins` at random times.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SpinSamples {
     /// All of it.
+    #[serde(rename = "sampled", skip_serializing_if = "is_default")]
     pub all: Hist,
     /// Those that were another number than the one before.
+    #[serde(skip_serializing_if = "is_default")]
     pub moved: Hist,
 }
 

@@ -16,7 +16,7 @@ use super::{
     FAMILY, SCHEMA,
     line::{self, Found},
     portions,
-    wire::{self, Geometry, Line},
+    wire::{Geometry, Line},
 };
 
 /// The longest first line: a command line is the only part of it that can grow.
@@ -160,7 +160,8 @@ impl<R: BufRead> Reader<R> {
                         return Ok(Some(frame));
                     }
                 }
-                Err(_) if cut => {
+                // A line that was cut off breaks off in the middle; impossible values are no sign of that.
+                Err(error) if cut && !error.is_data() => {
                     self.cut = true;
                     return Ok(None);
                 }
@@ -194,17 +195,15 @@ impl<R: BufRead> Reader<R> {
         }
         if let Some(part) = line.part {
             self.expect(part.sequence)?;
-            self.collect(part.processes)?;
+            self.collect(part.processes);
         }
-        let Some(mut record) = line.frame else {
+        let Some(mut frame) = line.frame else {
             return Ok(None);
         };
-        self.expect(record.sequence)?;
+        self.expect(frame.sequence)?;
         self.next_sequence += 1;
-        let processes = std::mem::take(&mut record.processes);
-        self.collect(processes)?;
-        let processes = std::mem::take(&mut self.parts);
-        let frame = record.with(processes).map_err(|fault| self.damaged(fault.0))?;
+        self.collect(std::mem::take(&mut frame.processes));
+        frame.processes = std::mem::take(&mut self.parts);
         Ok(Some(frame))
     }
 
@@ -216,12 +215,8 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Adds processes to the frame in the making; one that was spread over several lines becomes one again.
-    fn collect(&mut self, processes: Vec<wire::Process>) -> Result<(), ReadError> {
-        for process in processes {
-            let process = ProcessFrame::try_from(process).map_err(|fault| self.damaged(fault.0))?;
-            portions::collect(&mut self.parts, process);
-        }
-        Ok(())
+    fn collect(&mut self, processes: impl IntoIterator<Item = ProcessFrame>) {
+        processes.into_iter().for_each(|process| portions::collect(&mut self.parts, process));
     }
 
     fn damaged(&self, cause: &str) -> ReadError {
@@ -260,7 +255,7 @@ fn read_header(source: &mut impl BufRead, line: &mut Vec<u8>, name: &str) -> Res
     if header.geometry != Geometry::OURS {
         return Err(ReadError::Geometry(name.to_owned()));
     }
-    Ok(header.into())
+    Ok(header.session)
 }
 
 fn io_error(name: &str, error: &io::Error) -> ReadError {

@@ -173,12 +173,39 @@ fn impossible_values_of_every_part_are_refused() {
         ),
         ("\"trap_ns\":", "\"trap_ns\":-1.0,\"was\":", "a cost is out of range"),
         ("\"hits\":", "\"hits\":18446744073709551615,\"was\":", count),
+        ("\"missed\":", "\"missed\":18446744073709551615,\"was\":", "a count of the overhead is too large"),
+        (
+            "\"tool_cpu_ns\":",
+            "\"tool_cpu_ns\":18446744073709551615,\"was\":",
+            "a time of the overhead is too long",
+        ),
+        (
+            "\"page-faults\":[",
+            "\"page-faults\":[18446744073709551615,1,1],\"x\":[",
+            "a performance counter is too large",
+        ),
+        ("\"interrupt\":\"timer\"", "\"interrupt\":\"tea\"", "an interrupt of an unknown kind"),
+        ("\"blocked_ns\":", "\"blocked_ns\":18446744073709551615,\"was\":", "a time is too long"),
+        ("\"errors\":[[", "\"errors\":[[1,18446744073709551615],[", count),
+        ("\"nr\":", "\"number\":", "missing field `nr`"),
+        ("\"nr\":", "\"nr\":1,\"nr\":", "duplicate field `nr`"),
         ("\"context\":\"task\"", "\"context\":\"ghost\"", "unknown variant `ghost`"),
         ("{\"private\":", "{\"elsewhere\":", "unknown variant `elsewhere`"),
     ] {
         let refusal = changed(from, to);
         assert!(refusal.contains("line 2 is damaged") && refusal.contains(cause), "{from}: {refusal}");
     }
+}
+
+#[test]
+fn impossible_values_are_no_sign_of_a_line_that_was_cut_off() {
+    let (_directory, path) = recorded(5, Shape::default(), false);
+    let text = fs::read_to_string(path).unwrap();
+    let at = text.rfind("\"voluntary\":").unwrap();
+    let forged =
+        text[at..].trim_end().replacen("\"voluntary\":", "\"voluntary\":18446744073709551615,\"was\":", 1);
+    let refusal = refusal(format!("{}{forged}", &text[..at]).as_bytes());
+    assert!(refusal.contains("line 6 is damaged (a count is too large"), "{refusal}");
 }
 
 #[test]

@@ -100,14 +100,12 @@ fn process(pid: u32) -> ProcessFrame {
     ProcessFrame { key: ProcessKey { pid, joined_ns: u64::MAX }, ..ProcessFrame::default() }
 }
 
-fn bytes(portion: &[Process]) -> usize {
-    serde_json::to_vec(portion).unwrap().len()
-}
-
-fn joined(portions: Vec<Vec<Process>>) -> Vec<ProcessFrame> {
+fn joined(portions: &[Vec<u8>]) -> Vec<ProcessFrame> {
     let mut joined = Vec::new();
-    for process in portions.into_iter().flatten() {
-        collect(&mut joined, ProcessFrame::try_from(process).unwrap());
+    for portion in portions {
+        let text = [b"[", &portion[..], b"]"].concat();
+        let processes: Vec<ProcessFrame> = serde_json::from_slice(&text).unwrap();
+        processes.into_iter().for_each(|process| collect(&mut joined, process));
     }
     joined
 }
@@ -135,38 +133,37 @@ fn what_is_too_large_for_a_line_is_divided_and_comes_back_whole() {
         ..process(1)
     };
     let frames = [process(0), frame, process(2)];
-    let portions = of(&frames);
+    let portions = of(&frames).unwrap();
     assert!(portions.len() > 10, "{}", portions.len());
-    assert!(portions.iter().all(|portion| bytes(portion) <= LARGEST));
+    assert!(portions.iter().all(|portion| portion.len() <= LARGEST));
     const { assert!(LARGEST * 8 < LONGEST_LINE) }
-    assert!(joined(portions) == frames);
+    assert!(joined(&portions) == frames);
 }
 
 #[test]
-fn nothing_weighs_more_than_it_says() {
-    let call = Syscall::from(&largest_call());
-    assert!(serde_json::to_vec(&call).unwrap().len() <= call.weight());
-    let sched = Sched::from(&many_wakers(3));
-    assert!(serde_json::to_vec(&sched).unwrap().len() <= sched.weight());
-    let futex = Futex::from(&crowded_futex(3, 3));
-    assert!(serde_json::to_vec(&futex).unwrap().len() <= futex.weight());
-    let mutex = Mutex::from(&crowded_mutex(3));
-    assert!(serde_json::to_vec(&mutex).unwrap().len() <= mutex.weight());
-    let largest = ProcessFrame {
-        comm: "\u{1}".repeat(16),
-        parent: Some(u32::MAX),
-        threads: u32::MAX,
-        exit: Some(model::frame::Exit { status: Some(u32::MAX), at_ns: u64::MAX }),
-        ..process(u32::MAX)
-    };
-    let head = Process::head(&largest);
-    assert!(serde_json::to_vec(&head).unwrap().len() <= head.head_weight());
+fn an_entry_is_divided_into_few_pieces_that_are_small_enough() {
+    fn lengths<T: Entry>(entry: &T) -> (usize, Vec<usize>) {
+        let length = |entry: &T| serde_json::to_vec(entry).unwrap().len();
+        (length(entry), pieces(entry).unwrap().iter().map(length).collect())
+    }
+    let all = [
+        lengths(&largest_call()),
+        lengths(&many_wakers(40)),
+        lengths(&crowded_futex(60, 9000)),
+        lengths(&crowded_mutex(60)),
+    ];
+    assert_eq!(all[0].1, [all[0].0]);
+    for (whole, pieces) in all {
+        assert!(pieces.iter().all(|piece| *piece <= LARGEST_ENTRY), "{pieces:?}");
+        assert!(pieces.len() <= 2 + whole / (LARGEST_ENTRY / 2), "{whole} in {pieces:?}");
+    }
 }
 
 #[test]
 fn small_processes_share_a_portion() {
     let frames: Vec<ProcessFrame> = (0..100).map(process).collect();
-    assert_eq!(of(&frames).len(), 1);
-    assert_eq!(joined(of(&frames)), frames);
-    assert_eq!(of(&[]).len(), 1);
+    let portions = of(&frames).unwrap();
+    assert_eq!(portions.len(), 1);
+    assert_eq!(joined(&portions), frames);
+    assert_eq!(of(&[]).unwrap().len(), 1);
 }
