@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     counters::Counters,
-    events::{EventFrame, EventName, EventStats},
+    events::{EventName, EventStats},
     fold::fold_ended,
-    frame::{
-        Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName,
-    },
+    frame::{Call, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey, ThreadName},
     inline::{Inline, InlineKind},
     locks::{FutexStats, LockPlace, MutexFrame, MutexKind, MutexStats},
+    merge::Entry,
     sched::SchedStats,
     text,
 };
@@ -146,7 +145,7 @@ impl Session {
         for process in &frame.processes {
             let mine = self.processes.entry(process.key).or_default();
             for call in &process.syscalls {
-                mine.syscalls.entry(thread_and_call(call)).or_default().merge(&call.stats);
+                mine.syscalls.entry(call.key()).or_default().merge(&call.stats);
             }
         }
         fold_ended(&mut self.processes);
@@ -159,7 +158,7 @@ impl Session {
         for process in frames.into_iter().flat_map(|frame| &frame.processes) {
             let calls = by_process.entry(process.key).or_default();
             for call in &process.syscalls {
-                calls.entry(thread_and_call(call)).or_default().push(&call.stats);
+                calls.entry(call.key()).or_default().push(&call.stats);
             }
         }
         for (key, calls) in by_process {
@@ -187,11 +186,6 @@ impl Session {
     }
 }
 
-/// The key by which a process's calls are told apart.
-fn thread_and_call(frame: &CallFrame) -> (Option<u32>, Call) {
-    (frame.thread.as_ref().map(|thread| thread.tid), frame.call)
-}
-
 impl Process {
     /// It as it is shown.
     #[must_use]
@@ -214,43 +208,45 @@ impl Process {
         }
         self.add_sched(frame);
         self.add_locks(frame);
-        for EventFrame { name, thread, stats } in &frame.events {
-            let tid = thread.as_ref().map(|thread| {
-                self.thread_names.insert(thread.tid, thread.comm.clone());
-                thread.tid
-            });
-            self.events.entry((name.clone(), tid)).or_default().merge(stats);
+        for event in &frame.events {
+            if let Some(ThreadName { tid, comm }) = &event.thread {
+                self.thread_names.insert(*tid, comm.clone());
+            }
+            let (name, tid) = event.key();
+            self.events.entry((name.clone(), tid)).or_default().merge(&event.stats);
         }
     }
 
     fn add_sched(&mut self, frame: &ProcessFrame) {
         for sched in &frame.sched {
-            match &sched.thread {
-                None => self.sched.get_or_insert_default().merge(&sched.stats),
-                Some(ThreadName { tid, comm }) => {
-                    self.thread_names.insert(*tid, comm.clone());
-                    self.sched_threads.entry(*tid).or_default().merge(&sched.stats);
-                }
+            if let Some(ThreadName { tid, comm }) = &sched.thread {
+                self.thread_names.insert(*tid, comm.clone());
             }
+            let known = match sched.key() {
+                None => self.sched.get_or_insert_default(),
+                Some(tid) => self.sched_threads.entry(tid).or_default(),
+            };
+            known.merge(&sched.stats);
         }
     }
 
     fn add_locks(&mut self, frame: &ProcessFrame) {
         for futex in &frame.futexes {
-            let key = (futex.place.clone(), futex.address, futex.op.clone());
-            self.futexes.entry(key).or_default().merge(&futex.stats);
+            let (place, address, op) = futex.key();
+            self.futexes.entry((place.clone(), address, op.to_owned())).or_default().merge(&futex.stats);
         }
         self.fold_futexes();
         for mutex in &frame.mutexes {
-            let MutexFrame { place, address, runtime, generation, kind, stats } = mutex;
-            let known = self.mutexes.entry((place.clone(), *address)).or_default();
+            let MutexFrame { runtime, generation, kind, stats, .. } = mutex;
+            let (place, address) = mutex.key();
+            let known = self.mutexes.entry((place.clone(), address)).or_default();
             known.runtime.clone_from(runtime);
             known.generation.clone_from(generation);
             known.kind = kind.or(known.kind);
             known.stats.merge(stats);
         }
         for inline in &frame.inline {
-            self.inline.entry(inline.kind).or_default().add(inline);
+            self.inline.entry(inline.key()).or_default().add(inline);
         }
     }
 

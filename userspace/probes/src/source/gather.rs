@@ -282,11 +282,7 @@ impl Gatherer {
     pub fn add_inline(&mut self, key: ProcessKey, inline: InlineFrame) {
         let Some(seen) = self.counted.get(&key) else { return };
         let pending = self.pending.entry(key).or_insert_with(|| Pending::of(seen.clone()));
-        let same = |it: &&mut InlineFrame| it.kind == inline.kind;
-        match pending.frame.inline.iter_mut().find(same) {
-            Some(known) => known.stats.merge(&inline.stats),
-            None => pending.frame.inline.push(inline),
-        }
+        pending.add_inline(inline);
     }
 
     /// Adds what performance counters of a process have counted.

@@ -33,7 +33,7 @@ pub struct Wait {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum What {
     Operation(String),
-    Mutex(String, Option<String>),
+    Mutex,
     Event(EventName, Option<u32>),
 }
 
@@ -52,8 +52,7 @@ impl Wait {
 
     /// Contended acquisitions of a mutex of a process.
     pub fn of_mutex(process: ProcessKey, frame: &MutexFrame) -> Self {
-        let what = What::Mutex(frame.runtime.clone(), frame.generation.clone());
-        Self { process, place: frame.place.clone(), address: frame.address, what }
+        Self { process, place: frame.place.clone(), address: frame.address, what: What::Mutex }
     }
 }
 

@@ -7,6 +7,7 @@ use model::{
     frame::{CallFrame, ProcessFrame},
     inline::InlineFrame,
     locks::{FutexFrame, FutexStats, MutexFrame, MutexSeen, MutexStats},
+    merge::Entry,
     sched::{SchedFrame, SchedStats},
 };
 use serde::Serialize;
@@ -58,7 +59,7 @@ impl Portions {
         Ok(())
     }
 
-    fn spread<T: Entry>(&mut self, list: &'static str, entries: &[T]) -> serde_json::Result<()> {
+    fn spread<T: Divisible>(&mut self, list: &'static str, entries: &[T]) -> serde_json::Result<()> {
         let mut text = Vec::new();
         for entry in entries {
             text.clear();
@@ -121,7 +122,7 @@ fn head(process: &ProcessFrame) -> ProcessFrame {
 }
 
 /// An entry of one of a process's lists.
-trait Entry: Clone + Serialize {
+trait Divisible: Entry + Clone + Serialize {
     /// The same in as many parts as it can be divided into: one that has all that cannot, and for each of the others
     /// one that has nothing else.
     fn parts(&self) -> Vec<Self> {
@@ -132,15 +133,10 @@ trait Entry: Clone + Serialize {
     fn empty(&self) -> Self {
         self.clone()
     }
-
-    /// Adds what comes next, if it is of the same entry.
-    fn join(&mut self, _: &Self) -> bool {
-        false
-    }
 }
 
 /// An entry in pieces whose texts are not longer than wanted, as far as it can be divided.
-fn pieces<T: Entry>(entry: &T) -> serde_json::Result<Vec<T>> {
+fn pieces<T: Divisible>(entry: &T) -> serde_json::Result<Vec<T>> {
     let length = |entry: &T| serde_json::to_vec(entry).map(|text| text.len());
     let empty = length(&entry.empty())?;
     let mut pieces: Vec<T> = Vec::new();
@@ -151,7 +147,7 @@ fn pieces<T: Entry>(entry: &T) -> serde_json::Result<Vec<T>> {
         match pieces.last_mut().filter(|_| together <= LARGEST_ENTRY) {
             Some(last) => {
                 sum = together;
-                last.join(&part);
+                last.merge(part);
             }
             None => {
                 sum = alone;
@@ -162,11 +158,11 @@ fn pieces<T: Entry>(entry: &T) -> serde_json::Result<Vec<T>> {
     Ok(pieces)
 }
 
-impl Entry for CallFrame {}
-impl Entry for InlineFrame {}
-impl Entry for EventFrame {}
+impl Divisible for CallFrame {}
+impl Divisible for InlineFrame {}
+impl Divisible for EventFrame {}
 
-impl Entry for SchedFrame {
+impl Divisible for SchedFrame {
     fn parts(&self) -> Vec<Self> {
         let (mut whole, empty) = (self.clone(), self.empty());
         let wakers = mem::take(&mut whole.stats.wakers);
@@ -178,17 +174,9 @@ impl Entry for SchedFrame {
     fn empty(&self) -> Self {
         Self { thread: self.thread.clone(), stats: SchedStats::default() }
     }
-
-    fn join(&mut self, next: &Self) -> bool {
-        let same = self.thread == next.thread;
-        if same {
-            self.stats.merge(&next.stats);
-        }
-        same
-    }
 }
 
-impl Entry for FutexFrame {
+impl Divisible for FutexFrame {
     fn parts(&self) -> Vec<Self> {
         let (mut whole, empty) = (self.clone(), self.empty());
         let stacks = mem::take(&mut whole.stats.stacks);
@@ -213,17 +201,9 @@ impl Entry for FutexFrame {
         let (place, op) = (self.place.clone(), self.op.clone());
         Self { place, address: self.address, op, stats: FutexStats { mutex: seen, ..FutexStats::default() } }
     }
-
-    fn join(&mut self, next: &Self) -> bool {
-        let same = (&self.place, self.address, &self.op) == (&next.place, next.address, &next.op);
-        if same {
-            self.stats.merge(&next.stats);
-        }
-        same
-    }
 }
 
-impl Entry for MutexFrame {
+impl Divisible for MutexFrame {
     fn parts(&self) -> Vec<Self> {
         let (mut whole, empty) = (self.clone(), self.empty());
         let stacks = mem::take(&mut whole.stats.stacks);
@@ -236,14 +216,6 @@ impl Entry for MutexFrame {
         let (place, runtime) = (self.place.clone(), self.runtime.clone());
         let (generation, kind) = (self.generation.clone(), self.kind);
         Self { place, address: self.address, runtime, generation, kind, stats: MutexStats::default() }
-    }
-
-    fn join(&mut self, next: &Self) -> bool {
-        let same = (&self.place, self.address) == (&next.place, next.address);
-        if same {
-            self.stats.merge(&next.stats);
-        }
-        same
     }
 }
 
@@ -271,9 +243,9 @@ pub fn collect(processes: &mut Vec<ProcessFrame>, next: ProcessFrame) {
 /// Appends entries; each may be the next piece of the last one that is there.
 fn append<T: Entry>(mine: &mut Vec<T>, theirs: Vec<T>) {
     for entry in theirs {
-        let joined = mine.last_mut().is_some_and(|last| last.join(&entry));
-        if !joined {
-            mine.push(entry);
+        match mine.last_mut().filter(|last| last.key() == entry.key()) {
+            Some(last) => last.merge(entry),
+            None => mine.push(entry),
         }
     }
 }

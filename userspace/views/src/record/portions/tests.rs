@@ -142,7 +142,7 @@ fn what_is_too_large_for_a_line_is_divided_and_comes_back_whole() {
 
 #[test]
 fn an_entry_is_divided_into_few_pieces_that_are_small_enough() {
-    fn lengths<T: Entry>(entry: &T) -> (usize, Vec<usize>) {
+    fn lengths<T: Divisible>(entry: &T) -> (usize, Vec<usize>) {
         let length = |entry: &T| serde_json::to_vec(entry).unwrap().len();
         (length(entry), pieces(entry).unwrap().iter().map(length).collect())
     }
