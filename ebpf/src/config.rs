@@ -93,6 +93,8 @@ settings! {
     TASK_PENDING: u32 = 0;
     /// Offset of `task_struct.exit_code`.
     TASK_EXIT_CODE: u32 = 0;
+    /// Offset of `task_struct.flags`.
+    TASK_FLAGS: u32 = 0;
     /// Offset of `task_struct.pagefault_disabled`.
     TASK_PAGEFAULT_DISABLED: u32 = 0;
     /// Offset of `task_struct.comm`.

@@ -94,11 +94,18 @@ pub fn row(id: u32) -> Option<&'static mut Row> {
     slot(&ROWS, id)
 }
 
-/// System-wide sessions meet threads as they make their first call.
+/// `PF_EXITING`: the end of the task has begun.
+const EXITING: u32 = 4;
+
+/// System-wide sessions meet threads as they make their first call. One whose end was seen is met no more: some hooks
+/// run later than that.
 #[inline(never)]
 fn meet(id: u64) -> Option<&'static mut Thread> {
     let (tgid, tid) = ((id >> 32) as u32, id as u32);
     if tgid == config::OWN_TGID() || tgid == config::READER_TGID() || tid == 0 || !stage::has_begun() {
+        return None;
+    }
+    if Object::current_task().word(config::TASK_FLAGS()) & EXITING != 0 {
         return None;
     }
     let process = known_or_new(tgid);

@@ -6,7 +6,8 @@ use pulse_trace_common::probes::syscalls::{COMPAT_FUTEX, COMPAT_FUTEX_TIME64};
 /// A constant's name in the object and its value.
 pub type Setting = (&'static str, u32);
 
-const TASK_FIELDS: [(&str, &str, &str); 11] = [
+const TASK_FIELDS: [(&str, &str, &str); 12] = [
+    ("TASK_FLAGS", "task_struct", "flags"),
     ("TASK_PAGEFAULT_DISABLED", "task_struct", "pagefault_disabled"),
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),
     ("TASK_COMM", "task_struct", "comm"),

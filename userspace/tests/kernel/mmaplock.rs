@@ -1,8 +1,9 @@
 //! The lock of the memory map, held against bpftrace on the same run and a program that keeps it for long.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Command};
 
 use model::{frame::CallStats, session::Session};
+use pulse_trace::session::Scope;
 use serde_json::Value;
 
 use crate::support::{How, Oracle, Staged, Trace, installed, need, whole};
@@ -57,4 +58,21 @@ fn bpftrace_counts_the_same_on_the_same_run() {
     let kinds = kinds(&session);
     let ours = ["wait to read", "wait to write"].map(|kind| kinds[kind].count());
     assert_eq!(ours, [taken("0"), taken("1")], "{said:?}");
+}
+
+/// From Linux 6.16 on the kernel takes the lock for a process after its end was seen.
+#[test]
+fn in_a_system_wide_session_what_has_ended_does_not_come_back() {
+    const PROCESSES: usize = 150;
+    let how = How { probes: &["auto", "faults", "mmaplock"], scope: Scope::Everybody, ..How::default() };
+    let mut trace = Trace::of_all(&[], &how);
+    for _ in 0..PROCESSES {
+        assert!(Command::new("true").status().unwrap().success());
+        trace.step();
+    }
+    let session = trace.finish();
+    let ours = || session.processes.values().filter(|process| process.comm == "true");
+    assert_eq!(ours().count(), PROCESSES);
+    assert_eq!(ours().filter(|process| process.exit.is_none()).count(), 0);
+    assert_eq!(session.ledger.degraded.get("processes_shared"), None);
 }

@@ -175,7 +175,7 @@ fn assert_found(program: &Path, [processes, threads]: [usize; 2], graph: u64) ->
 }
 
 #[test]
-fn two_processes_that_wait_for_each_others_data_are_a_deadlock() {
+fn two_processes_that_fill_each_others_pipes_are_a_ring_and_what_may_have_a_time_limit_is_none() {
     need!(installed("cc"), "there is no C compiler");
     let directory = tempfile::tempdir().unwrap();
     let program = compiled(directory.path(), "cc", "pipes.c", &["-O1"]).unwrap();
@@ -186,10 +186,53 @@ fn two_processes_that_wait_for_each_others_data_are_a_deadlock() {
         let family: BTreeSet<u32> = hung.family().into_iter().collect();
         // The other one is found, although only one was named.
         let (picture, status) = why(hung.pid(), &[]);
-        let ring =
-            picture["deadlocks"].as_array().unwrap().first().unwrap_or_else(|| panic!("{way}: {picture}"));
-        let ring: BTreeSet<u32> = ring.as_array().unwrap().iter().map(|it| tid(&it["thread"])).collect();
-        assert_eq!((ring, status), (family, 1), "{way}: {picture}");
+        let rings = picture["rings"].as_array().unwrap().iter();
+        let rings: Vec<BTreeSet<u32>> = rings
+            .map(|ring| ring.as_array().unwrap().iter().map(|it| tid(&it["thread"])).collect())
+            .collect();
+        assert_eq!(rings, if way == "pipes" { vec![family] } else { Vec::new() }, "{way}: {picture}");
+        assert_eq!((picture["deadlocks"].as_array().unwrap().len(), status), (0, 0), "{way}: {picture}");
+    }
+}
+
+/// Programs that would be called a deadlock by one who does not look closely, and what they are.
+#[test]
+fn what_can_go_on_is_no_deadlock_and_what_cannot_is_one() {
+    need!(installed("cc"), "there is no C compiler");
+    let directory = tempfile::tempdir().unwrap();
+    let program = compiled(directory.path(), "cc", "stuck.c", &["-O1", "-pthread"]).unwrap();
+    for (way, deadlocks, waiters) in [
+        ("ring", 1, 2),
+        // In a namespace of ids of its own, memory names threads by those.
+        ("ring in namespace", 1, 2),
+        ("timed ring", 0, 2),
+        // Back from a condition, three threads want its mutex, which another one has.
+        ("back from a condition", 0, 3),
+        ("condition", 0, 0),
+        ("own pipe", 0, 0),
+        ("inherited locked", 0, 1),
+    ] {
+        let in_namespace = way.ends_with(" in namespace");
+        let mut hung = match in_namespace {
+            true => {
+                let all = ["-p", "-f", "--mount-proc", program.to_str().unwrap(), "ring"].map(str::to_owned);
+                Hung::start("unshare".as_ref(), &all)
+            }
+            false => Hung::start(&program, &[way.to_owned()]),
+        };
+        hung.lines(1);
+        hung.settled();
+        let (picture, status) = why(hung.pid(), &["--children"]);
+        assert_eq!(picture["deadlocks"].as_array().unwrap().len(), deadlocks, "{way}: {picture}");
+        assert_eq!(status, i32::from(deadlocks > 0), "{way}");
+        assert_eq!(waits(&picture).len(), waiters, "{way}: {picture}");
+        assert!(picture["rings"].as_array().unwrap().is_empty(), "{way}: {picture}");
+        for (waiter, enders) in waits(&picture) {
+            let family = hung.family();
+            let own = |tid: &u32| family.iter().any(|pid| kernel::target::threads(*pid).contains(tid));
+            assert!(enders.iter().all(own), "{way}: {waiter} waits for {enders:?}: {picture}");
+            assert_eq!(enders.is_empty(), way == "inherited locked", "{way}: {picture}");
+        }
     }
 }
 

@@ -20,6 +20,17 @@ pub const FUTEX: &str = "futex 0x";
 /// Place of threads of which not even the call can be read.
 pub const UNSEEN: &str = "calls that cannot be seen";
 
+/// What may end a wait besides the threads that are known to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Besides {
+    /// Nothing: a lock, or the end of a thread.
+    Nothing,
+    /// What cannot be seen from outside: a signal handler, a descriptor on its way to another process.
+    Unseen,
+    /// Also a time limit, a device, the network, or what is not known.
+    Anything,
+}
+
 /// A wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
@@ -31,8 +42,8 @@ pub struct Edge {
     pub enders: Vec<u32>,
     /// How that is known.
     pub certainty: Certainty,
-    /// True if it also ends by itself, or by what is not looked at: a time limit, a device, the network.
-    pub ends_otherwise: bool,
+    /// What may end it besides.
+    pub besides: Besides,
     /// True if a thread without work waits so: it is told only where it can never end.
     pub is_idle: bool,
     /// What such threads are counted under, where that is not the object.
@@ -47,7 +58,7 @@ impl Edge {
             until,
             enders: Vec::new(),
             certainty: Certainty::Claimed,
-            ends_otherwise: true,
+            besides: Besides::Anything,
             is_idle: false,
             idle_in: None,
         }

@@ -1,18 +1,14 @@
 //! Who has the other end of a pipe or of a connection on this machine, and who has a file locked.
 
 use std::{
-    cell::OnceCell,
+    cell::{OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
     fs,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
 };
 
 use kernel::target;
 
 use super::unix;
-
-/// A file by device and inode.
-pub type FileId = (u64, u64);
 
 /// Open ends of pipes and sockets of all processes, and locks on files. Read when first asked for.
 #[derive(Default)]
@@ -21,13 +17,15 @@ pub struct Files {
     locks: OnceCell<Vec<Lock>>,
     /// Inodes of unix sockets with those of their other ends.
     unix: OnceCell<BTreeMap<u64, u64>>,
+    /// The same of connections over TCP, by the process whose network namespace they are in.
+    tcp: RefCell<BTreeMap<u32, BTreeMap<u64, u64>>>,
 }
 
 /// Processes that have an end of a pipe, or a socket.
 #[derive(Default)]
 struct Ends {
-    readers: BTreeMap<FileId, BTreeSet<u32>>,
-    writers: BTreeMap<FileId, BTreeSet<u32>>,
+    readers: BTreeMap<u64, BTreeSet<u32>>,
+    writers: BTreeMap<u64, BTreeSet<u32>>,
     sockets: BTreeMap<u64, BTreeSet<u32>>,
     /// Processes whose descriptors cannot be seen: they may have any.
     unseen: usize,
@@ -40,37 +38,42 @@ struct Lock {
     number: u64,
     waits: bool,
     pid: u32,
+    inode: u64,
     kind: String,
 }
 
 /// What a descriptor is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Open {
-    /// A pipe or fifo.
-    Pipe(FileId),
+    /// A pipe without a name, by inode.
+    Pipe(u64),
     /// A socket, by inode.
     Socket(u64),
     /// Another file, by its name.
     Other(String),
 }
 
-/// What a descriptor of a process is; `None` where it cannot be seen.
+/// What a descriptor of a process is; `None` where it cannot be seen. Its file is not touched: one on a file system that
+/// does not answer would hold up who looks.
 pub fn open(pid: u32, descriptor: u64) -> Option<Open> {
-    let path = format!("/proc/{pid}/fd/{descriptor}");
-    let name = fs::read_link(&path).ok()?.to_string_lossy().into_owned();
-    if let Some(inode) = name.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')) {
-        return Some(Open::Socket(inode.parse().ok()?));
-    }
-    let about = fs::metadata(&path).ok();
-    Some(match about {
-        Some(about) if about.file_type().is_fifo() => Open::Pipe((about.dev(), about.ino())),
+    let name = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?.to_string_lossy().into_owned();
+    let inode = |kind: &str| name.strip_prefix(kind)?.strip_suffix(']')?.parse::<u64>().ok();
+    Some(match (inode("socket:["), inode("pipe:[")) {
+        (Some(inode), _) => Open::Socket(inode),
+        (_, Some(inode)) => Open::Pipe(inode),
         _ => Open::Other(model::text::printable(&name)),
     })
 }
 
+/// A line of what the kernel tells of a descriptor.
+fn about(pid: u32, descriptor: u64, field: &str) -> Option<String> {
+    let info = target::text(&format!("/proc/{pid}/fdinfo/{descriptor}")).ok()?;
+    info.lines().find_map(|line| line.strip_prefix(field)).map(|text| text.trim().to_owned())
+}
+
 impl Files {
     /// Processes that could write to a pipe, or read from it; `None` where not all processes can be seen.
-    pub fn of_pipe(&self, pipe: FileId, writes: bool) -> Option<Vec<u32>> {
+    pub fn of_pipe(&self, pipe: u64, writes: bool) -> Option<Vec<u32>> {
         let ends = self.ends();
         let side = if writes { &ends.writers } else { &ends.readers };
         (ends.unseen == 0).then(|| side.get(&pipe).into_iter().flatten().copied().collect())
@@ -79,10 +82,8 @@ impl Files {
     /// Processes that have the other end of a connection on this machine: a unix socket, or TCP.
     pub fn of_peer(&self, pid: u32, inode: u64) -> Option<Vec<u32>> {
         let by_tcp = || {
-            ["tcp", "tcp6"].iter().find_map(|family| {
-                let table = target::text(&format!("/proc/{pid}/net/{family}")).ok()?;
-                peer(&table, inode)
-            })
+            let mut tables = self.tcp.borrow_mut();
+            tables.entry(pid).or_insert_with(|| connections(pid)).get(&inode).copied()
         };
         let peer = self.unix.get_or_init(unix::peers).get(&inode).copied().or_else(by_tcp)?;
         let ends = self.ends();
@@ -90,12 +91,14 @@ impl Files {
         (!found.is_empty()).then_some(found)
     }
 
-    /// The process whose lock on a file a process waits for, and the kind of lock.
-    pub fn of_lock(&self, pid: u32) -> Option<(u32, String)> {
+    /// The process whose lock on this file a process waits for, and the kind of lock; `None` unless it is certain.
+    pub fn of_lock(&self, pid: u32, descriptor: u64) -> Option<(u32, String)> {
+        let inode: u64 = about(pid, descriptor, "ino:")?.parse().ok()?;
         let locks = self.locks.get_or_init(|| locks(&target::text("/proc/locks").unwrap_or_default()));
-        let wanted = locks.iter().find(|lock| lock.waits && lock.pid == pid)?;
-        let holder = locks.iter().find(|lock| !lock.waits && lock.number == wanted.number)?;
-        Some((holder.pid, wanted.kind.clone()))
+        let mut wanted = locks.iter().filter(|lock| lock.waits && lock.pid == pid && lock.inode == inode);
+        let (first, others) = (wanted.next()?, wanted.count());
+        let holder = locks.iter().find(|lock| !lock.waits && lock.number == first.number)?;
+        (others == 0).then(|| (holder.pid, first.kind.clone()))
     }
 
     fn ends(&self) -> &Ends {
@@ -124,8 +127,7 @@ impl Ends {
     fn add(&mut self, pid: u32, descriptor: u64) {
         match open(pid, descriptor) {
             Some(Open::Pipe(pipe)) => {
-                let info = target::text(&format!("/proc/{pid}/fdinfo/{descriptor}")).unwrap_or_default();
-                let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+                let flags = about(pid, descriptor, "flags:");
                 // Octal; the lowest bits are 0 for reading, 1 for writing, 2 for both.
                 let access =
                     flags.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).map_or(2, |it| it & 3);
@@ -142,17 +144,30 @@ impl Ends {
     }
 }
 
-/// The inode of the socket at the other end of that of an inode, by a table of `/proc/net`.
-fn peer(table: &str, inode: u64) -> Option<u64> {
-    let rows = || {
-        table.lines().skip(1).filter_map(|line| {
-            let words: Vec<&str> = line.split_ascii_whitespace().collect();
-            Some((*words.get(1)?, *words.get(2)?, words.get(9)?.parse::<u64>().ok()?))
-        })
+/// Connections over TCP in the network namespace of a process: the inode of each end with that of the other one.
+fn connections(pid: u32) -> BTreeMap<u64, u64> {
+    let table = |family: &str| target::text(&format!("/proc/{pid}/net/{family}")).unwrap_or_default();
+    peers(&(table("tcp") + &table("tcp6")))
+}
+
+/// The other ends of connections, by the lines of tables of `/proc/net`.
+fn peers(tables: &str) -> BTreeMap<u64, u64> {
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let inode = words.get(9)?.parse::<u64>().ok().filter(|inode| *inode != 0)?;
+        Some(((plain(words.get(1)?), plain(words.get(2)?)), inode))
     };
-    let (local, remote, _) = rows().find(|row| row.2 == inode)?;
-    let there = rows().find(|row| row.0 == remote && row.1 == local)?;
-    Some(there.2).filter(|inode| *inode != 0)
+    let ends: BTreeMap<(String, String), u64> = tables.lines().filter_map(row).collect();
+    let peer = |((local, remote), inode): (&(String, String), &u64)| {
+        Some((*inode, *ends.get(&(remote.clone(), local.clone()))?))
+    };
+    ends.iter().filter_map(peer).collect()
+}
+
+/// An address in the older form where it stands for one: a server for both has those of its clients in the newer one.
+fn plain(address: &str) -> String {
+    const MAPPED: &str = "0000000000000000FFFF0000";
+    address.strip_prefix(MAPPED).unwrap_or(address).to_owned()
 }
 
 /// The lines of `/proc/locks`. One that waits stands below the one that it waits for, with the same number.
@@ -163,7 +178,8 @@ fn locks(text: &str) -> Vec<Lock> {
         let waits = words.next_if_eq(&"->").is_some();
         let kind = words.next()?.to_lowercase();
         let pid = words.nth(2)?.parse().ok()?;
-        Some(Lock { number: number.trim().parse().ok()?, waits, pid, kind })
+        let inode = words.next()?.rsplit(':').next()?.parse().ok()?;
+        Some(Lock { number: number.trim().parse().ok()?, waits, pid, inode, kind })
     };
     text.lines().filter_map(line).collect()
 }
@@ -181,6 +197,7 @@ mod tests {
         assert_eq!(all.len(), 3);
         assert_eq!((all[1].waits, all[1].pid, all[1].number, all[1].kind.as_str()), (true, 701, 1, "flock"));
         assert!(!all[2].waits);
+        assert_eq!(all[2].inode, 132);
     }
 
     #[test]
@@ -189,7 +206,12 @@ mod tests {
                      0: 0100007F:1F90 00000000:0000 0A 0:0 00:0 0 0 0 11 1\n\
                      1: 0100007F:1F90 0100007F:C001 01 0:0 00:0 0 0 0 12 1\n\
                      2: 0100007F:C001 0100007F:1F90 01 0:0 00:0 0 0 0 13 1\n";
-        assert_eq!([peer(table, 12), peer(table, 13), peer(table, 11)], [Some(13), Some(12), None]);
+        assert_eq!(peers(table), BTreeMap::from([(12, 13), (13, 12)]));
+        let mapped = table.replace(
+            "1: 0100007F:1F90 0100007F:C001",
+            "1: 0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF00000100007F:C001",
+        );
+        assert_eq!(peers(&mapped), BTreeMap::from([(12, 13), (13, 12)]));
     }
 
     #[test]

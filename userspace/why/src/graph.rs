@@ -22,15 +22,23 @@ impl Waits {
     /// which waits only for threads of the set.
     #[must_use]
     pub fn deadlocked(&self) -> BTreeSet<u32> {
+        let waiters = self.waiters();
         let mut stuck: BTreeSet<u32> = self.enders.keys().copied().collect();
-        loop {
-            let free = |thread: &u32| self.enders[thread].iter().any(|ender| !stuck.contains(ender));
-            let freed: Vec<u32> = stuck.iter().copied().filter(free).collect();
-            if freed.is_empty() {
-                return stuck;
-            }
-            stuck.retain(|thread| !freed.contains(thread));
+        let mut free: Vec<u32> = waiters.keys().filter(|ender| !stuck.contains(ender)).copied().collect();
+        while let Some(ender) = free.pop() {
+            let freed = waiters.get(&ender).into_iter().flatten().filter(|waiter| stuck.remove(waiter));
+            free.extend(freed.copied());
         }
+        stuck
+    }
+
+    /// For each thread, those that wait for it.
+    fn waiters(&self) -> BTreeMap<u32, Vec<u32>> {
+        let mut waiters: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (waiter, enders) in &self.enders {
+            enders.iter().for_each(|ender| waiters.entry(*ender).or_default().push(*waiter));
+        }
+        waiters
     }
 
     /// Rings in a set of threads that wait for each other: each thread of the ring waits for the next one. Each ring begins
@@ -57,23 +65,20 @@ impl Waits {
         rings.into_iter().collect()
     }
 
-    /// Number of threads that wait for each thread, directly or behind others.
+    /// Threads that others wait for and that wait for none, with the number of threads that wait for each, directly or
+    /// behind others.
     #[must_use]
     pub fn behind(&self) -> BTreeMap<u32, usize> {
-        let mut waiters: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for (waiter, enders) in &self.enders {
-            enders.iter().for_each(|ender| waiters.entry(*ender).or_default().push(*waiter));
-        }
+        let waiters = self.waiters();
         let count = |thread: &u32| {
             let (mut seen, mut open) = (BTreeSet::new(), vec![*thread]);
             while let Some(at) = open.pop() {
                 let new = waiters.get(&at).into_iter().flatten().filter(|waiter| seen.insert(**waiter));
                 open.extend(new);
             }
-            seen.remove(thread);
             (*thread, seen.len())
         };
-        waiters.keys().map(count).collect()
+        waiters.keys().filter(|thread| !self.enders.contains_key(thread)).map(count).collect()
     }
 }
 
@@ -95,8 +100,7 @@ mod tests {
         let stuck = graph.deadlocked();
         assert_eq!(stuck, BTreeSet::from([1, 2, 3, 4]));
         assert_eq!(graph.rings(&stuck), [vec![1, 2, 3]]);
-        assert_eq!(graph.behind()[&7], 2);
-        assert_eq!(graph.behind()[&1], 3);
+        assert_eq!(graph.behind(), BTreeMap::from([(7, 2)]));
     }
 
     #[test]

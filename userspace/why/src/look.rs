@@ -8,7 +8,7 @@ use std::{
 use kernel::target;
 
 use super::{
-    edge::{Edge, FUTEX, UNSEEN},
+    edge::{Besides, Certainty, Edge, FUTEX, UNSEEN},
     files::Files,
     graph::Waits,
     picture::{Convoy, Idle, Picture, Root, Told, Waiting},
@@ -42,6 +42,8 @@ struct Looked {
     edges: BTreeMap<u32, Edge>,
     files: Files,
     children: BTreeMap<u32, Vec<u32>>,
+    /// Threads of each process by their ids in its PID namespace, as its memory has them.
+    inner: BTreeMap<u32, BTreeMap<u32, u32>>,
     unreadable: BTreeSet<u32>,
 }
 
@@ -94,12 +96,16 @@ impl Looked {
     fn add(&mut self, pids: &BTreeSet<u32>) {
         let mut new = Vec::new();
         for pid in pids {
-            let tids = target::threads(*pid);
-            new.extend(tids.into_iter().filter_map(|tid| Thread::read(*pid, tid)));
-            match Memory::of(*pid) {
-                Some(memory) => drop(self.memory.insert(*pid, memory)),
-                None => drop(self.unreadable.insert(*pid)),
+            let tids = target::threads(*pid).into_iter();
+            let threads: Vec<Thread> = tids.filter_map(|tid| Thread::read(*pid, tid)).collect();
+            match threads.first().map(|thread| Memory::of(*pid, thread.tid)) {
+                Some(Some(memory)) => drop(self.memory.insert(*pid, memory)),
+                Some(None) => drop(self.unreadable.insert(*pid)),
+                None => {}
             }
+            let ids = threads.iter().map(|thread| (thread.inner, thread.tid)).collect();
+            self.inner.insert(*pid, ids);
+            new.extend(threads);
         }
         self.stacks.extend(stacks::of(&new, &self.memory));
         self.threads.extend(new.iter().map(|thread| (thread.tid, thread.clone())));
@@ -110,14 +116,19 @@ impl Looked {
         }
     }
 
-    /// Looks again, and forgets the waits of threads that ran meanwhile; how many threads moved.
+    /// Looks again, and forgets the waits of threads that ran meanwhile, and those that are others now: a lock may have
+    /// another holder. How many threads moved.
     fn forget_what_moved(&mut self) -> usize {
-        let moved = self.threads.values().filter(|thread| {
+        self.files = Files::default();
+        let stands = |thread: &Thread| {
             let now = Thread::read(thread.pid, thread.tid);
-            !thread.sleeps() && !matches!(thread.state, 'T' | 't')
-                || now.is_none_or(|now| (now.switches, now.call) != (thread.switches, thread.call))
-        });
-        let moved: Vec<u32> = moved.map(|thread| thread.tid).collect();
+            let is_still = thread.sleeps() || matches!(thread.state, 'T' | 't');
+            is_still
+                && now.is_some_and(|now| (now.switches, now.call) == (thread.switches, thread.call))
+                && self.edge_of(thread).as_ref() == self.edges.get(&thread.tid)
+        };
+        let moved: Vec<u32> =
+            self.threads.values().filter(|thread| !stands(thread)).map(|thread| thread.tid).collect();
         for tid in &moved {
             self.edges.remove(tid);
             self.stacks.remove(tid);
@@ -126,23 +137,35 @@ impl Looked {
     }
 
     fn picture(&self, processes: usize, moving: usize) -> Picture {
-        let (mut all, mut hard) = (Waits::default(), Waits::default());
+        let (mut all, mut hard, mut soft) = (Waits::default(), Waits::default(), Waits::default());
         for (tid, edge) in &self.edges {
+            let enders = || edge.enders.iter().copied();
             if !edge.is_idle {
-                all.add(*tid, edge.enders.iter().copied());
+                all.add(*tid, enders());
             }
-            if !edge.ends_otherwise {
-                hard.add(*tid, edge.enders.iter().copied());
+            // Memory can lie: what only looks like a lock is none that nothing can undo.
+            if edge.besides == Besides::Nothing && edge.certainty != Certainty::Claimed {
+                hard.add(*tid, enders());
+            }
+            if edge.besides < Besides::Anything {
+                soft.add(*tid, enders());
             }
         }
         let stuck = hard.deadlocked();
-        let rings = hard.rings(&stuck);
+        let deadlocks = hard.rings(&stuck);
+        let in_deadlocks: BTreeSet<u32> = deadlocks.iter().flatten().copied().collect();
+        let softly = soft.deadlocked();
+        let mut rings = soft.rings(&softly);
+        rings.retain(|ring| !ring.iter().any(|tid| stuck.contains(tid)));
         let in_rings: BTreeSet<u32> = rings.iter().flatten().copied().collect();
         let mut picture = Picture { processes, threads: self.threads.len(), moving, ..Picture::default() };
-        picture.deadlocks =
-            rings.iter().map(|ring| ring.iter().filter_map(|tid| self.waiting(*tid)).collect()).collect();
-        let behind = stuck.iter().filter(|tid| !in_rings.contains(tid));
+        let told =
+            |ring: &Vec<u32>| ring.iter().filter_map(|tid| self.waiting(*tid)).collect::<Vec<Waiting>>();
+        picture.deadlocks = deadlocks.iter().map(told).collect();
+        picture.rings = rings.iter().map(told).collect();
+        let behind = stuck.iter().filter(|tid| !in_deadlocks.contains(tid));
         picture.stuck = behind.filter_map(|tid| self.waiting(*tid)).collect();
+        let stuck = stuck.union(&in_rings).copied().collect();
         self.add_others(&mut picture, &stuck);
         picture.roots = self.roots(&all.behind(), &stuck);
         picture.notes = self.notes();

@@ -15,6 +15,8 @@ pub struct Picture {
     pub took_us: u64,
     /// Rings of threads each of which waits for the next one: none of them can go on.
     pub deadlocks: Vec<Vec<Waiting>>,
+    /// Rings through pipes, children and locks on files: a signal handler, or a descriptor on its way, could end them.
+    pub rings: Vec<Vec<Waiting>>,
     /// Threads that wait for a deadlock and are not in its ring.
     pub stuck: Vec<Waiting>,
     /// Things that several threads wait for.

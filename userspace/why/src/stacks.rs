@@ -29,6 +29,11 @@ pub struct Functions {
 }
 
 impl Functions {
+    /// Those of libraries and runtimes at the inner end.
+    pub fn inner(&self) -> &[String] {
+        &self.all[..self.own.min(self.all.len())]
+    }
+
     /// From the first one on that is part of no library or runtime.
     pub fn own(&self) -> Vec<String> {
         self.all[self.own.min(self.all.len())..].to_vec()

@@ -26,7 +26,15 @@ pub fn render(picture: &Picture) -> String {
         picture.took_us as f64 / 1000.0
     );
     for ring in &picture.deadlocks {
-        let _ = write!(text, "\nDEADLOCK: {} for each other, and none can go on\n", plural_wait(ring.len()));
+        let _ = write!(text, "\nDEADLOCK: {}, and none can go on\n", in_ring(ring.len()));
+        ring.iter().for_each(|waiting| text += &shown(waiting));
+    }
+    for ring in &picture.rings {
+        let _ = write!(
+            text,
+            "\nRING: {}; only a signal handler, or a descriptor on its way to another process, could end that\n",
+            in_ring(ring.len())
+        );
         ring.iter().for_each(|waiting| text += &shown(waiting));
     }
     if !picture.stuck.is_empty() {
@@ -147,6 +155,14 @@ fn counted(count: usize, noun: &str) -> String {
         (_, false) => "s",
     };
     format!("{count} {noun}{plural}")
+}
+
+fn in_ring(count: usize) -> String {
+    if count == 1 {
+        "1 thread waits for itself".to_owned()
+    } else {
+        format!("{count} threads wait for each other")
+    }
 }
 
 fn plural_wait(count: usize) -> String {

@@ -31,8 +31,10 @@ pub struct Thread {
     pub at: Option<(u64, u64)>,
     /// Times that it left a CPU so far: what has the same number twice did not run in between.
     pub switches: u64,
-    /// Process that traces it; 0 for none.
+    /// Thread that traces it; 0 for none.
     pub tracer: u32,
+    /// Its id in its own PID namespace.
+    pub inner: u32,
 }
 
 impl Thread {
@@ -43,7 +45,7 @@ impl Thread {
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         let number = |name: &str| field(name).and_then(|text| text.parse::<u64>().ok());
         let state = field("State:")?.chars().next()?;
-        if matches!(state, 'X' | 'Z') && pid != tid {
+        if matches!(state, 'X' | 'Z') {
             return None;
         }
         let running = target::text(&format!("{base}/syscall")).unwrap_or_default();
@@ -58,6 +60,9 @@ impl Thread {
             switches: number("voluntary_ctxt_switches:").unwrap_or(0)
                 + number("nonvoluntary_ctxt_switches:").unwrap_or(0),
             tracer: number("TracerPid:").unwrap_or(0) as u32,
+            inner: field("NSpid:")
+                .and_then(|ids| ids.split_ascii_whitespace().last()?.parse().ok())
+                .unwrap_or(tid),
         })
     }
 
@@ -85,9 +90,9 @@ fn in_call(line: &str) -> (Option<InCall>, Option<(u64, u64)>) {
 pub struct Memory(File);
 
 impl Memory {
-    /// Opens it; `None` where it may not be read.
-    pub fn of(pid: u32) -> Option<Self> {
-        File::open(format!("/proc/{pid}/mem")).ok().map(Self)
+    /// Opens it by one of the process's threads: a first thread that has ended has none. `None` where it may not be read.
+    pub fn of(pid: u32, tid: u32) -> Option<Self> {
+        File::open(format!("/proc/{pid}/task/{tid}/mem")).ok().map(Self)
     }
 
     /// Bytes at an address; all of them or none.
@@ -131,7 +136,7 @@ mod tests {
         let (pid, tid) = (std::process::id(), std::process::id());
         assert_eq!(Thread::read(pid, tid).unwrap().pid, pid);
         let value = 0x1234_5678_u32;
-        let memory = Memory::of(pid).unwrap();
+        let memory = Memory::of(pid, tid).unwrap();
         assert_eq!(memory.word(&raw const value as u64), Some(value));
         assert_eq!(memory.word(8), None);
     }

@@ -1,5 +1,7 @@
 //! What a thread waits for, by the call that it is in.
 
+use std::collections::BTreeMap;
+
 use model::{
     frame::{Abi, Call},
     syscalls,
@@ -7,9 +9,10 @@ use model::{
 
 use super::Looked;
 use crate::{
-    edge::{Certainty, Edge, UNSEEN},
+    edge::{Besides, Certainty, Edge, UNSEEN},
     files::{self, Open},
     futex::{self, Around},
+    stacks::Functions,
     thread::{InCall, Thread},
 };
 
@@ -38,6 +41,8 @@ const IDLE: [&str; 19] = [
 
 /// `fcntl` waits for a lock with these operations.
 const WAITS_FOR_LOCK: [u64; 2] = [7, 38];
+/// Threads that are looked at as enders of one wait.
+const MOST_ENDERS: usize = 64;
 /// `waitid` waits for one process.
 const P_PID: u64 = 1;
 
@@ -46,12 +51,12 @@ impl Looked {
     pub(super) fn edge_of(&self, thread: &Thread) -> Option<Edge> {
         match thread.state {
             't' => {
-                return Some(self.of_processes(
-                    "a tracer",
-                    "it lets go",
-                    vec![thread.tracer],
-                    Certainty::Known,
-                ));
+                let enders = vec![thread.tracer];
+                return Some(Edge {
+                    enders,
+                    certainty: Certainty::Known,
+                    ..Edge::unknown("a tracer", "it lets go")
+                });
             }
             'T' => return Some(Edge::unknown("a signal", "it is told to go on")),
             'S' | 'D' => {}
@@ -92,17 +97,28 @@ impl Looked {
     }
 
     fn of_futex(&self, thread: &Thread, call: &InCall) -> Edge {
-        let none = Vec::new();
+        let none: &[String] = &[];
         let Some(memory) = self.memory.get(&thread.pid) else {
             return Edge::unknown(format!("futex {:#x}", call.arguments[0]), "it is woken");
         };
         let around = Around {
             memory,
-            functions: self.stacks.get(&thread.tid).map_or(&none, |functions| &functions.all),
-            lives: &|tid| std::fs::exists(format!("/proc/{tid}/comm")).unwrap_or(false),
-            is_own: &|tid| std::fs::exists(format!("/proc/{}/task/{tid}", thread.pid)).unwrap_or(false),
+            functions: self.stacks.get(&thread.tid).map_or(none, Functions::inner),
+            own: &|id| self.inner.get(&thread.pid)?.get(&id).copied(),
+            any: &|id| self.of_any(thread, id),
         };
         futex::edge(call, &around)
+    }
+
+    /// The thread of any process that has this id in the namespace of a thread. Ids of another namespace than ours are
+    /// known of threads that were looked at only.
+    fn of_any(&self, thread: &Thread, id: u32) -> Option<u32> {
+        if thread.inner != thread.tid {
+            let namesake = |ids: &BTreeMap<u32, u32>| ids.get(&id).copied().filter(|tid| *tid != id);
+            return self.inner.values().find_map(namesake);
+        }
+        let stat = kernel::target::thread_stat(id)?;
+        (!stat.is_kernel_thread() && !stat.is_dead()).then_some(id)
     }
 
     /// A thread that reads from, or writes to, a descriptor.
@@ -111,15 +127,20 @@ impl Looked {
         match files::open(thread.pid, descriptor) {
             Some(Open::Pipe(pipe)) => match self.files.of_pipe(pipe, !writes) {
                 Some(pids) => {
-                    let edge = self.of_processes(&format!("pipe {}", pipe.1), until, pids, Certainty::Known);
-                    Edge { idle_in: (!writes).then(|| name.to_owned()), is_idle: !writes, ..edge }
+                    // A handler of its own may write to a pipe that it reads.
+                    let alone = pids == [thread.pid];
+                    let edge = self.of_processes(&format!("pipe {pipe}"), until, pids);
+                    let besides = if alone { Besides::Anything } else { edge.besides };
+                    Edge { idle_in: (!writes).then(|| name.to_owned()), is_idle: !writes, besides, ..edge }
                 }
-                None => Edge { is_idle: !writes, ..Edge::unknown(format!("pipe {}", pipe.1), until) },
+                None => Edge { is_idle: !writes, ..Edge::unknown(format!("pipe {pipe}"), until) },
             },
             Some(Open::Socket(inode)) => match self.files.of_peer(thread.pid, inode) {
                 Some(pids) => {
-                    let edge = self.of_processes(&format!("socket {inode}"), until, pids, Certainty::Known);
-                    Edge { idle_in: Some(name.to_owned()), is_idle: !writes, ..edge }
+                    let edge = self.of_processes(&format!("socket {inode}"), until, pids);
+                    // Its time limit cannot be seen from outside.
+                    let besides = Besides::Anything;
+                    Edge { idle_in: Some(name.to_owned()), is_idle: !writes, besides, ..edge }
                 }
                 None => Edge { is_idle: !writes, ..Edge::unknown(format!("socket in {name}"), until) },
             },
@@ -141,8 +162,12 @@ impl Looked {
             [pid] => format!("child {pid}"),
             _ => format!("any of {} children", children.len()),
         };
-        let edge = self.of_processes(&object, "it ends", children, Certainty::Known);
-        Edge { idle_in: Some("wait".to_owned()), is_idle: true, ..edge }
+        let edge = self.of_processes(&object, "it ends", children);
+        // A tracer is told of stops, too.
+        let traces =
+            self.threads.values().any(|other| other.tracer == thread.tid || other.tracer == thread.pid);
+        let besides = if traces { Besides::Anything } else { edge.besides };
+        Edge { idle_in: Some("wait".to_owned()), is_idle: true, besides, ..edge }
     }
 
     fn of_lock(&self, thread: &Thread, descriptor: u64, name: &str) -> Edge {
@@ -150,29 +175,23 @@ impl Looked {
             Some(Open::Other(path)) => path,
             _ => "a file".to_owned(),
         };
-        match self.files.of_lock(thread.pid) {
-            Some((holder, kind)) => self.of_processes(
-                &format!("{kind} lock on {file}"),
-                "it is let go",
-                vec![holder],
-                Certainty::Known,
-            ),
+        match self.files.of_lock(thread.pid, descriptor) {
+            Some((holder, kind)) => {
+                self.of_processes(&format!("{kind} lock on {file}"), "it is let go", vec![holder])
+            }
             None => Edge::unknown(format!("lock on {file} ({name})"), "it is let go"),
         }
     }
 
-    /// Any thread of these processes may end it.
-    fn of_processes(&self, object: &str, until: &'static str, pids: Vec<u32>, certainty: Certainty) -> Edge {
-        let enders: Vec<u32> = pids.into_iter().flat_map(kernel::target::threads).collect();
-        let ends_otherwise = enders.is_empty();
-        Edge {
-            object: object.to_owned(),
-            until,
-            enders,
-            certainty,
-            ends_otherwise,
-            is_idle: false,
-            idle_in: None,
-        }
+    /// Any thread of these processes may end it. Of very many, some are named.
+    fn of_processes(&self, object: &str, until: &'static str, pids: Vec<u32>) -> Edge {
+        let mut enders: Vec<u32> = pids.into_iter().flat_map(kernel::target::threads).collect();
+        let besides = match enders.len() {
+            1..=MOST_ENDERS => Besides::Unseen,
+            _ => Besides::Anything,
+        };
+        enders.truncate(MOST_ENDERS);
+        let (object, certainty) = (object.to_owned(), Certainty::Known);
+        Edge { object, until, enders, certainty, besides, is_idle: false, idle_in: None }
     }
 }
