@@ -86,6 +86,7 @@ mod tests {
     #[test]
     fn a_new_probe_is_in_every_list_and_has_every_file() {
         let apart = lists_apart();
+        let last = lists::with(apart.path(), "retries").unwrap().last;
         let written = make(apart.path(), "retries").unwrap();
         assert_eq!(written.len(), FILES.len() + lists::PATHS.len());
         let text = |path: &str| fs::read_to_string(apart.path().join(path)).unwrap();
@@ -96,8 +97,9 @@ mod tests {
         assert!(
             text("common/src/probes/mod.rs").contains("EVENT_KINDS: u32 = retries::FIRST + retries::KINDS;")
         );
-        assert!(text("common/src/probes/retries.rs").contains("super::faults::FIRST + super::faults::KINDS"));
-        assert!(text("userspace/model/src/probes/mod.rs").contains("faults::SPEC, retries::SPEC]"));
+        let behind = format!("super::{last}::FIRST + super::{last}::KINDS");
+        assert!(text("common/src/probes/retries.rs").contains(&behind));
+        assert!(text("userspace/model/src/probes/mod.rs").contains(&format!("{last}::SPEC, retries::SPEC]")));
         // The next one comes behind it.
         make(apart.path(), "stalls").unwrap();
         assert!(
