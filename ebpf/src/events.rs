@@ -55,18 +55,6 @@ pub struct Took {
 impl Took {
     /// No time at all.
     pub const NOTHING: Self = Self { ns: 0, blocked_ns: 0, queued_ns: 0 };
-
-    /// A time, with its parts by what [`crate::probes::sched::so_far`] said at both ends.
-    #[inline(always)]
-    pub fn between(ns: u64, then: (u64, u64), now: (u64, u64)) -> Self {
-        // Without accounts both are zero at the beginning, and nothing is known of the parts.
-        if then.0 == 0 {
-            return Self { ns, blocked_ns: 0, queued_ns: 0 };
-        }
-        let off = ns.saturating_sub(now.0.wrapping_sub(then.0));
-        let queued_ns = now.1.wrapping_sub(then.1).min(off);
-        Self { ns, blocked_ns: off - queued_ns, queued_ns }
-    }
 }
 
 /// Counts an event. Tells how many like it the stack of this one is to stand for; 0 where it is not to be taken.

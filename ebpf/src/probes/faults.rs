@@ -12,27 +12,21 @@ use aya_ebpf::{
 use pulse_trace_common::{
     loss::Slot,
     probes::faults::{FIRST, kind, kind_of},
-    target::Thread,
 };
 
 use crate::{
-    config,
-    events::{self, Took},
-    kernel::{self, Given, Object},
+    config, events,
+    kernel::{Given, Object},
     loss,
     memory::slot,
-    probes::sched,
+    probes::{moment::Moment, sched},
     stacks, stage, targets,
 };
 
 /// Fault that a thread is in.
 struct Faulting {
-    /// When it began, ns; 0 where it is in none.
-    began_ns: u64,
-    /// Time on a CPU until then, where it is known.
-    on_cpu_ns: u64,
-    /// Time spent waiting for a CPU until then.
-    waited_ns: u64,
+    /// Where it is in none there is no time.
+    began: Moment,
     /// Kind of the fault, should it be a minor one.
     kind: u32,
     /// [`events::generation`] at the beginning.
@@ -82,8 +76,7 @@ pub fn faults_begin_in_call_old(ctx: BtfTracePointContext) -> i32 {
 fn begin(ctx: &BtfTracePointContext) -> Option<()> {
     let thread = targets::admit(false)?;
     let faulting = slot(&FAULTING, thread.seat)?;
-    let now = kernel::now();
-    (faulting.on_cpu_ns, faulting.waited_ns) = sched::so_far(thread.seat, now);
+    let now = Moment::now(thread.seat);
     faulting.kind = kind_of(ctx.arg(2));
     faulting.generation = events::generation() as u32;
     if faulting.kind & kind::IN_CALL == 0 {
@@ -93,7 +86,7 @@ fn begin(ctx: &BtfTracePointContext) -> Option<()> {
         faulting.bp = registers.double(config::REGS_BP());
         faulting.lr = registers.double(config::REGS_LR());
     }
-    faulting.began_ns = now;
+    faulting.began = now;
     Some(())
 }
 
@@ -116,15 +109,16 @@ fn end(finally: impl Fn(u32) -> u32) -> Option<()> {
     events::runs();
     let thread = targets::find(targets::running())?;
     let faulting = slot(&FAULTING, thread.seat)?;
-    let began_ns = core::mem::take(&mut faulting.began_ns);
+    let began = faulting.began;
+    faulting.began.ns = 0;
     if !stage::is_session() {
         return None;
     }
-    if began_ns == 0 || faulting.generation != events::generation() as u32 {
+    if began.ns == 0 || faulting.generation != events::generation() as u32 {
         loss::count(Slot::FaultsUnseen);
         return None;
     }
-    let took = took(thread, faulting, began_ns);
+    let took = Moment::now(thread.seat).since(began);
     let kind = finally(faulting.kind);
     if kind & kind::IN_CALL == 0 {
         sched::faulted(thread.seat, took.ns - took.blocked_ns - took.queued_ns);
@@ -135,11 +129,4 @@ fn end(finally: impl Fn(u32) -> u32) -> Option<()> {
         stacks::take(owner, faulting.ip, faulting.sp, faulting.bp, faulting.lr);
     }
     Some(())
-}
-
-#[inline(always)]
-fn took(thread: &Thread, faulting: &Faulting, began_ns: u64) -> Took {
-    let now = kernel::now();
-    let then = (faulting.on_cpu_ns, faulting.waited_ns);
-    Took::between(now.wrapping_sub(began_ns), then, sched::so_far(thread.seat, now))
 }

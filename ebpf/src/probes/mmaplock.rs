@@ -9,9 +9,8 @@ use pulse_trace_common::probes::mmaplock::{FIRST, kind};
 
 use crate::{
     events::{self, Took},
-    kernel,
     memory::slot,
-    probes::sched,
+    probes::moment::Moment,
     stage, targets,
 };
 
@@ -25,14 +24,6 @@ struct Held {
     since: Moment,
     /// 1 if it is held for writing.
     writes: u64,
-}
-
-/// A moment, and what the thread had done by then.
-#[derive(Clone, Copy)]
-struct Moment {
-    ns: u64,
-    on_cpu_ns: u64,
-    waited_ns: u64,
 }
 
 /// What a thread has to do with such locks.
@@ -59,25 +50,6 @@ fn locking(seat: u32) -> Option<&'static mut Locking> {
         locking.held.iter_mut().for_each(|held| held.map = 0);
     }
     Some(locking)
-}
-
-impl Moment {
-    #[inline(always)]
-    fn now(seat: u32) -> Self {
-        let ns = kernel::now();
-        let (on_cpu_ns, waited_ns) = sched::so_far(seat, ns);
-        Self { ns, on_cpu_ns, waited_ns }
-    }
-
-    /// Time from an earlier one, and its parts where they are known.
-    #[inline(always)]
-    fn since(self, then: Self) -> Took {
-        Took::between(
-            self.ns.wrapping_sub(then.ns),
-            (then.on_cpu_ns, then.waited_ns),
-            (self.on_cpu_ns, self.waited_ns),
-        )
-    }
 }
 
 /// `void (struct mm_struct *mm, bool write)`

@@ -8,6 +8,7 @@ mod futex2;
 mod interrupts;
 pub mod lifecycle;
 mod mmaplock;
+mod moment;
 mod mutex;
 pub mod sched;
 mod syscalls;

@@ -1,4 +1,4 @@
-//! Events of kinds that are known beforehand, as probes with [`Spec::kinds`] count them.
+//! Events of kinds that are known beforehand, as probes with an [`EventTable`](probes::EventTable) count them.
 
 use serde::{Deserialize, Serialize};
 

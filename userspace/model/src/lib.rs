@@ -26,3 +26,4 @@ pub mod syscalls;
 pub mod text;
 pub mod units;
 pub mod valid;
+mod whole;

@@ -9,8 +9,10 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use kernel::inline::Detail;
-use model::probes::ProbeSet;
-use model::units::{DurationError, parse_duration};
+use model::{
+    probes::{self as specs, ProbeSet},
+    units::{DurationError, parse_duration},
+};
 use probes::{self, source::probing::Wish};
 use views::{
     files,
@@ -266,10 +268,10 @@ pub fn id(text: &str) -> Result<u32, String> {
 }
 
 fn probe_name(name: &str) -> Result<String, String> {
-    if name == model::probes::AUTO {
+    if name == specs::AUTO {
         Ok(name.to_owned())
     } else {
-        model::probes::named(name).map(|spec| spec.name.to_owned())
+        specs::named(name).map(|spec| spec.name.to_owned())
     }
 }
 

@@ -1,12 +1,11 @@
 //! Page faults, held against the kernel's own count.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, Stdio},
 };
 
-use kernel::target::Pinned;
+use kernel::target::{self, Pinned};
 use model::session::Session;
 use probes::source::live::{Live, Target};
 
@@ -70,12 +69,9 @@ fn trace(child: &mut Child) -> Result<(u64, u64), Box<dyn std::error::Error>> {
     Ok((counted, truth))
 }
 
-/// Minor and major faults of a process so far.
+/// Faults of a process so far.
 fn counted_by_kernel(pid: u32) -> Result<u64, Box<dyn std::error::Error>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let field = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok());
-    Ok(field(7).zip(field(9)).map(|(minor, major)| minor + major).ok_or("its faults are not told")?)
+    Ok(target::stat(pid).ok_or("its faults are not told")?.faults.iter().sum())
 }
 
 /// Writes to so many pages for the first time, when it is told to.

@@ -7,12 +7,12 @@ use std::{
 };
 
 use model::{
-    events::{EventFrame, EventName},
+    events::EventName,
     fold::{self, Account},
-    frame::{Call, CallFrame, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey},
-    inline::{InlineFrame, InlineKind, InlineStats},
-    locks::{FutexFrame, FutexStats, LockPlace, MutexFrame, MutexKind, MutexStats, Verdict, waits},
-    sched::{Budget, SchedFrame, SchedStats},
+    frame::{Call, CallStats, Exit, Frame, Ledger, Overhead, ProcessFrame, ProcessKey},
+    inline::{InlineKind, InlineStats},
+    locks::{FutexStats, LockPlace, MutexKind, MutexStats, Verdict, waits},
+    sched::{Budget, SchedStats},
     session::{Process, Session},
     text,
 };
@@ -139,7 +139,7 @@ impl Sums {
             ..Self::default()
         };
         for (key, process) in &session.processes {
-            let frame = whole(*key, process);
+            let frame = process.whole(*key);
             sums.add_brief(*key, &Brief { folded: process.folded, ..Brief::of(&frame) });
             if chosen.is_empty() || chosen.contains(key) {
                 sums.add_details(&frame);
@@ -152,7 +152,7 @@ impl Sums {
     #[must_use]
     pub fn of_process(key: ProcessKey, process: &Process, span_ns: u64) -> Self {
         let mut sums = Self { span_ns, ..Self::default() };
-        sums.add_details(&whole(key, process));
+        sums.add_details(&process.whole(key));
         sums
     }
 
@@ -256,55 +256,6 @@ impl Sums {
         let budgets: usize = budgets.map(|budget| 128 + 48 * budget.blocked.len()).sum();
         let inline: usize = self.inline.values().map(|stats| 100 + 16 * stats.spins.buckets().len()).sum();
         1024 + calls + sched + locks + inline + budgets + 160 * self.processes.len()
-    }
-}
-
-/// A process over a whole session in the form of a frame.
-fn whole(key: ProcessKey, process: &Process) -> ProcessFrame {
-    let calls = process.calls().into_iter();
-    let futexes = process.futexes.iter();
-    let mutexes = process.mutexes.iter();
-    ProcessFrame {
-        key,
-        comm: process.comm.clone(),
-        parent: process.parent,
-        threads: process.threads,
-        exit: process.exit,
-        counters: process.counters.clone(),
-        syscalls: calls.map(|(call, stats)| CallFrame { thread: None, call, stats }).collect(),
-        sched: process.sched.iter().map(|stats| SchedFrame { thread: None, stats: stats.clone() }).collect(),
-        futexes: futexes
-            .map(|((place, address, op), stats)| FutexFrame {
-                place: place.clone(),
-                address: *address,
-                op: op.clone(),
-                stats: stats.clone(),
-            })
-            .collect(),
-        mutexes: mutexes
-            .map(|((place, address), mutex)| MutexFrame {
-                place: place.clone(),
-                address: *address,
-                runtime: mutex.runtime.clone(),
-                generation: mutex.generation.clone(),
-                kind: mutex.kind,
-                stats: mutex.stats.clone(),
-            })
-            .collect(),
-        events: process
-            .events
-            .iter()
-            .map(|((name, _), stats)| EventFrame { name: name.clone(), thread: None, stats: stats.clone() })
-            .collect(),
-        inline: process
-            .inline
-            .iter()
-            .map(|(kind, seen)| InlineFrame {
-                kind: *kind,
-                generation: seen.generation.clone(),
-                stats: seen.stats.clone(),
-            })
-            .collect(),
     }
 }
 

@@ -64,6 +64,11 @@ impl Edge {
         }
     }
 
+    /// A wait of which the kernel tells who could end it.
+    pub fn known(object: impl Into<String>, until: &'static str, enders: Vec<u32>, besides: Besides) -> Self {
+        Self { enders, certainty: Certainty::Known, besides, ..Self::unknown(object, until) }
+    }
+
     /// What a thread without work is counted under.
     pub fn place(&self) -> &str {
         self.idle_in.as_deref().unwrap_or(&self.object)

@@ -104,15 +104,7 @@ fn inheriting(address: u64, around: &Around<'_>) -> Option<Edge> {
 fn joined(address: u64, expected: u64, around: &Around<'_>) -> Option<Edge> {
     let id = around.memory.word(address)?;
     let tid = (around.own)(id).filter(|_| u64::from(id) == expected && id > 1)?;
-    Some(Edge {
-        object: format!("thread {tid}"),
-        until: "it ends",
-        enders: vec![tid],
-        certainty: Certainty::Known,
-        besides: Besides::Nothing,
-        is_idle: false,
-        idle_in: None,
-    })
+    Some(Edge::known(format!("thread {tid}"), "it ends", vec![tid], Besides::Nothing))
 }
 
 /// A mutex of glibc: its word says that threads wait, and another one names the owner.
@@ -159,15 +151,7 @@ fn reading_and_writing(address: u64, around: &Around<'_>) -> Option<Edge> {
 fn held(object: String, owner: &Owner, certainty: Certainty) -> Edge {
     let until = "its holder lets go";
     match owner {
-        Owner::Lives(tid) => Edge {
-            object,
-            until,
-            enders: vec![*tid],
-            certainty,
-            besides: Besides::Nothing,
-            is_idle: false,
-            idle_in: None,
-        },
+        Owner::Lives(tid) => Edge { certainty, ..Edge::known(object, until, vec![*tid], Besides::Nothing) },
         Owner::Gone(id) => {
             Edge { certainty, ..Edge::unknown(format!("{object}, whose holder {id} is gone,"), until) }
         }

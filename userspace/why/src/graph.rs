@@ -55,7 +55,7 @@ impl Waits {
                 let Some(next) = self.enders.get(&at).and_then(|enders| enders.iter().next()) else { break };
                 at = *next;
             }
-            if let Some(place) = path.iter().position(|thread| *thread == at).filter(|_| seen.contains(&at)) {
+            if let Some(place) = path.iter().position(|thread| *thread == at) {
                 let mut ring = path.split_off(place);
                 let least = (0..ring.len()).min_by_key(|at| ring[*at]).unwrap_or(0);
                 ring.rotate_left(least);

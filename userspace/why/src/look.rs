@@ -24,14 +24,9 @@ const MOST_OTHERS: usize = 200;
 const MOST_ROOTS: usize = 20;
 
 /// Nothing could be looked at.
-#[derive(Debug, PartialEq, Eq)]
-pub struct LookError(pub String);
-
-impl std::fmt::Display for LookError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot look at process {0}: there is none; `ps -e` lists processes")]
+pub struct LookError(String);
 
 /// What is known of all threads that were looked at.
 #[derive(Default)]
@@ -64,14 +59,11 @@ pub fn look(pids: &[u32]) -> Result<Picture, LookError> {
         seen.append(&mut next);
         let enders = looked.edges.values().flat_map(|edge| &edge.enders);
         let others =
-            enders.filter(|tid| !looked.threads.contains_key(tid)).filter_map(|tid| process_of(*tid));
+            enders.filter(|tid| !looked.threads.contains_key(tid)).filter_map(|tid| target::tgid(*tid));
         next = others.filter(|pid| !seen.contains(pid)).collect();
     }
     if looked.threads.is_empty() {
-        let pids = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        return Err(LookError(format!(
-            "cannot look at process {pids}: there is none; `ps -e` lists processes"
-        )));
+        return Err(LookError(pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")));
     }
     let moving = looked.forget_what_moved();
     let mut picture = looked.picture(seen.len(), moving);
@@ -85,10 +77,6 @@ fn by_count(places: BTreeMap<&str, usize>) -> Vec<Idle> {
         places.into_iter().map(|(place, threads)| Idle { place: place.to_owned(), threads }).collect();
     all.sort_by_key(|idle| std::cmp::Reverse(idle.threads));
     all
-}
-
-fn process_of(tid: u32) -> Option<u32> {
-    target::status_field(tid, "Tgid:")?.parse().ok()
 }
 
 impl Looked {
@@ -249,7 +237,7 @@ impl Looked {
     fn told(&self, tid: u32) -> Told {
         match self.threads.get(&tid) {
             Some(thread) => Told { pid: thread.pid, tid, comm: thread.comm.clone() },
-            None => Told { pid: process_of(tid).unwrap_or(0), tid, comm: String::new() },
+            None => Told { pid: target::tgid(tid).unwrap_or(0), tid, comm: String::new() },
         }
     }
 

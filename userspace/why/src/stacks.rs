@@ -23,7 +23,7 @@ const MOST_THREADS: usize = 2000;
 #[derive(Clone, Debug, Default)]
 pub struct Functions {
     /// All of them, the innermost first.
-    pub all: Vec<String>,
+    all: Vec<String>,
     /// The first that is part of no library or runtime.
     own: usize,
 }

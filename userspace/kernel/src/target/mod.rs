@@ -19,7 +19,7 @@ pub use pinned::Pinned;
 pub use places::Places;
 pub use procfs::{
     comm, descendants, family, lives_on, living, maps, parents, processes, processes_of_users,
-    resident_bytes, stat, status_field, text, thread_stat, threads,
+    resident_bytes, stat, status_field, text, tgid, thread_stat, threads,
 };
 pub use select::{Selection, in_initial_namespace, resolve};
 

@@ -20,6 +20,8 @@ pub struct Stat {
     pub parent: u32,
     /// Flags of the kernel's task.
     pub flags: u64,
+    /// Minor and major page faults so far.
+    pub faults: [u64; 2],
     /// Start time, in clock ticks since boot: with the id, it identifies a process for good.
     pub started: u64,
 }
@@ -81,8 +83,10 @@ fn parse_stat(line: &str) -> Option<Stat> {
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
     let flags = fields.nth(4)?.parse().ok()?;
-    let started = fields.nth(12)?.parse().ok()?;
-    Some(Stat { state, parent, flags, started })
+    let minor = fields.next()?.parse().ok()?;
+    let major = fields.nth(1)?.parse().ok()?;
+    let started = fields.nth(9)?.parse().ok()?;
+    Some(Stat { state, parent, flags, faults: [minor, major], started })
 }
 
 /// The name of a process or thread, as the kernel has it.
@@ -176,8 +180,9 @@ mod tests {
 
     #[test]
     fn a_name_full_of_parentheses_does_not_shift_the_fields() {
-        let line = "7 (a) S (b) R 1 7 7 0 -1 4194560 10 0 0 0 1 2 0 0 20 0 1 0 4242 1000 50";
-        assert_eq!(parse_stat(line), Some(Stat { state: 'R', parent: 1, flags: 4_194_560, started: 4242 }));
+        let line = "7 (a) S (b) R 1 7 7 0 -1 4194560 10 0 3 0 1 2 0 0 20 0 1 0 4242 1000 50";
+        let stat = Stat { state: 'R', parent: 1, flags: 4_194_560, faults: [10, 3], started: 4242 };
+        assert_eq!(parse_stat(line), Some(stat));
         assert_eq!(parse_stat("7 (cut) S 1"), None);
         assert_eq!(parse_stat(""), None);
     }

@@ -221,6 +221,12 @@ pub fn find(name: &str) -> Option<&'static Spec> {
     ALL.iter().find(|spec| spec.name == name)
 }
 
+/// Hooks of the probe of a name.
+#[must_use]
+pub fn hooks_of(name: &str) -> &'static [Hook] {
+    find(name).map_or(&[], |spec| spec.hooks)
+}
+
 /// The probe of a name.
 ///
 /// # Errors

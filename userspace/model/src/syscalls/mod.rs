@@ -17,6 +17,32 @@ pub const UNKNOWN: &str = "unknown_call";
 /// Calls made through the x32 ABI, all together.
 pub const X32_CALLS: &str = "x32_call";
 
+/// Calls in which threads without work wait for some.
+const FOR_WORK: [&str; 16] = [
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "nanosleep",
+    "clock_nanosleep",
+    "pause",
+    "rt_sigsuspend",
+    "rt_sigtimedwait",
+    "accept",
+    "accept4",
+    "restart_syscall",
+    "io_uring_enter",
+];
+
+/// True for a name of a call in which threads without work wait for some.
+#[must_use]
+pub fn waits_for_work(name: &str) -> bool {
+    FOR_WORK.contains(&name)
+}
+
 type Runs = &'static [(u32, &'static str)];
 
 /// The name of a call and, behind a colon, of its operation, if it has one (`futex:WAIT`).

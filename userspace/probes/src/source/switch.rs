@@ -158,18 +158,18 @@ impl Live {
         // Threads that were born meanwhile may be in calls too.
         self.kernel.forget_calls();
         self.kernel.open()?;
-        self.attach_whole(hooks_of("syscalls"))
+        self.attach_whole(probes::hooks_of("syscalls"))
     }
 
     fn detach_sched(&mut self) -> Result<(), LoadError> {
         self.gatherer.switch_sched(&mut self.kernel, false, host::monotonic_ns());
-        self.attached.detach_hooks(hooks_of("sched"));
+        self.attached.detach_hooks(probes::hooks_of("sched"));
         Ok(())
     }
 
     fn attach_sched(&mut self) -> Result<(), LoadError> {
         self.kernel.clear_accounts();
-        self.attach_whole(hooks_of("sched"))?;
+        self.attach_whole(probes::hooks_of("sched"))?;
         let now = host::monotonic_ns();
         self.gatherer.switch_sched(&mut self.kernel, true, now);
         let _ = open_accounts(&self.kernel, now, &mut |_| true);
@@ -184,9 +184,4 @@ impl Live {
         }
         attached.map(drop)
     }
-}
-
-/// Hooks of the probe of a name.
-fn hooks_of(name: &str) -> &'static [Hook] {
-    probes::find(name).map_or(&[], |spec| spec.hooks)
 }

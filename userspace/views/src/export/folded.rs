@@ -8,9 +8,10 @@ use model::{
 
 /// The sampled stacks of every lock, and of events of each kind.
 ///
-/// The first part of a line names the lock, or process and kind of the events. Stacks of waits in the kernel stand under its plain name, or under
-/// `NAME (waiting)` or `NAME (idle)` where they were for work or look like it; those that probes in the library took
-/// stand under `NAME (contended)`: two ways of sampling, whose counts have nothing to do with each other.
+/// The first part of a line names the lock, or process and kind of the events. Stacks of waits in the kernel stand under
+/// the lock's plain name, or under `NAME (waiting)` or `NAME (idle)` where they were for work or look like it; those that
+/// probes in the library took stand under `NAME (contended)`: two ways of sampling, whose counts have nothing to do with
+/// each other.
 #[must_use]
 pub fn folded(session: &Session) -> String {
     let mut text = String::new();

@@ -8,7 +8,7 @@ use model::{
     locks::{self, Lock, LockPlace, Verdict},
     sched::{Budget, Place, SchedStats},
     session::{Process, Session},
-    units,
+    syscalls, units,
 };
 
 use super::{
@@ -37,27 +37,8 @@ const AGAIN_OF_CALLS: u64 = 10;
 const MANY_CALLS: u64 = 1000;
 const EAGAIN: u32 = 11;
 
-/// Calls in which a process without work waits for some.
-const PATIENT: [&str; 18] = [
-    "epoll_wait",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "poll",
-    "ppoll",
-    "select",
-    "pselect6",
-    "nanosleep",
-    "clock_nanosleep",
-    "pause",
-    "rt_sigsuspend",
-    "rt_sigtimedwait",
-    "wait4",
-    "waitid",
-    "accept",
-    "accept4",
-    "restart_syscall",
-    "io_uring_enter",
-];
+/// Further calls in which a process without work waits: for its children, which are seen themselves.
+const FOR_CHILDREN: [&str; 2] = ["wait4", "waitid"];
 
 pub fn render(session: &Session, layout: Layout) -> String {
     lines(session).into_iter().map(|line| layout.wrap("> ", &line)).collect()
@@ -112,7 +93,7 @@ fn blocked(session: &Session, key: &ProcessKey, sched: &SchedStats, locks: &[Loc
         Place::Other => true,
         Place::Outside => false,
         Place::Call(_) if bare.starts_with("futex") => mostly_idle(key, locks),
-        Place::Call(_) => PATIENT.contains(&bare),
+        Place::Call(_) => syscalls::waits_for_work(bare) || FOR_CHILDREN.contains(&bare),
     };
     let wall = budget.parts_ns();
     if idle || percent(most.ns, wall) < PLACE_OF_WALL {

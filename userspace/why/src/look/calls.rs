@@ -9,36 +9,15 @@ use model::{
 
 use super::Looked;
 use crate::{
-    edge::{Besides, Certainty, Edge, UNSEEN},
+    edge::{Besides, Edge, UNSEEN},
     files::{self, Open},
     futex::{self, Around},
     stacks::Functions,
     thread::{InCall, Thread},
 };
 
-/// Calls in which a thread without work waits for some.
-const IDLE: [&str; 19] = [
-    "epoll_wait",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "poll",
-    "ppoll",
-    "select",
-    "pselect6",
-    "nanosleep",
-    "clock_nanosleep",
-    "pause",
-    "rt_sigsuspend",
-    "rt_sigtimedwait",
-    "accept",
-    "accept4",
-    "restart_syscall",
-    "io_uring_enter",
-    "io_getevents",
-    "msgrcv",
-    "mq_timedreceive",
-];
-
+/// Further calls in which a thread without work waits for some.
+const FOR_REQUESTS: [&str; 3] = ["io_getevents", "msgrcv", "mq_timedreceive"];
 /// `fcntl` waits for a lock with these operations.
 const WAITS_FOR_LOCK: [u64; 2] = [7, 38];
 /// Threads that are looked at as enders of one wait.
@@ -52,11 +31,7 @@ impl Looked {
         match thread.state {
             't' => {
                 let enders = vec![thread.tracer];
-                return Some(Edge {
-                    enders,
-                    certainty: Certainty::Known,
-                    ..Edge::unknown("a tracer", "it lets go")
-                });
+                return Some(Edge::known("a tracer", "it lets go", enders, Besides::Anything));
             }
             'T' => return Some(Edge::unknown("a signal", "it is told to go on")),
             'S' | 'D' => {}
@@ -91,7 +66,7 @@ impl Looked {
             }
             "flock" => self.of_lock(thread, descriptor, &name),
             "fcntl" if WAITS_FOR_LOCK.contains(&call.arguments[1]) => self.of_lock(thread, descriptor, &name),
-            name if IDLE.contains(&name) => Edge::idle(name),
+            name if syscalls::waits_for_work(name) || FOR_REQUESTS.contains(&name) => Edge::idle(name),
             _ => Edge::unknown(name, "the call ends"),
         }
     }
@@ -191,7 +166,6 @@ impl Looked {
             _ => Besides::Anything,
         };
         enders.truncate(MOST_ENDERS);
-        let (object, certainty) = (object.to_owned(), Certainty::Known);
-        Edge { object, until, enders, certainty, besides, is_idle: false, idle_in: None }
+        Edge::known(object, until, enders, besides)
     }
 }

@@ -24,13 +24,13 @@ pub fn add(found: &mut Found<'_>, processes: &[&Process]) -> Result<(), HistErro
         times.merge(&values(&event.time)?);
     }
     for (name, (count, total_ns, times)) in sums {
+        let words = name.replacen('.', ": ", 1);
         let of = |tail: &str, value: f64| {
-            let words = name.replacen('.', ": ", 1);
             Measure::exact(format!("{name}.{tail}"), format!("{words} {tail}"), Section::Events, value)
         };
         found.count(of("count", count as f64));
         found.count(of("time", total_ns as f64).in_unit(Unit::Ns));
-        let like = Measure::exact(&name, name.replacen('.', ": ", 1), Section::Events, 0.0).in_unit(Unit::Ns);
+        let like = Measure::exact(&name, &words, Section::Events, 0.0).in_unit(Unit::Ns);
         found.times(&like, times);
     }
     Ok(())
