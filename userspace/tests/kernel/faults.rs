@@ -162,10 +162,13 @@ fn their_time_is_a_part_of_the_budget() {
     need!(cfg!(target_arch = "x86_64"), "the tracepoints of faults are those of x86");
     need!(installed("cc"), "there is no C compiler");
     let program = Faults::start(2);
-    let (session, _) = program.traced(&How { probes: PROBES, ..How::default() });
+    let (session, truth) = program.traced(&How { probes: PROBES, ..How::default() });
+    assert_all(&session, program.pid(), truth);
     let process = process(&session, program.pid());
     let budget = &process.sched.as_ref().unwrap().budget;
-    assert_eq!(budget.faults_ns, process.events_in_user_time_ns(), "{budget:?}");
+    // To the nanosecond, but for time of which it is not known whether the thread had a CPU.
+    let unsaid = process.events_in_user_time_ns().checked_sub(budget.faults_ns);
+    assert!(unsaid.is_some_and(|ns| ns <= budget.unknown_ns), "{unsaid:?}: {budget:?}, {:?}", session.ledger);
     assert!(budget.faults_ns > 0 && budget.parts_ns() == budget.wall_ns, "{budget:?}");
     // Without the probe, the same time is in user code.
     let program = Faults::start(2);
@@ -217,5 +220,6 @@ fn while_the_probe_is_off_none_is_counted() {
     let session = trace.finish();
     assert!(kinds(process(&session, program.pid())).is_empty());
     assert!(session.notes.iter().any(|note| note.starts_with("faults: was switched off from")));
-    assert_eq!(session.ledger.degraded.get("events_missed"), None);
+    // What the kernel counted meanwhile is not taken for missing.
+    assert!(session.ledger.degraded.get("events_missed").is_none_or(|missed| *missed < PAGES));
 }

@@ -5,13 +5,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "staged.h"
 
 enum { PAGE = 4096 };
 
@@ -73,12 +73,7 @@ int main(int count, char **arguments) {
     pages = strtoul(arguments[1], NULL, 10);
     int threads = atoi(arguments[2]);
     zeros = open("/dev/zero", O_RDONLY);
-    sigset_t wanted;
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &wanted, NULL);
-    int signal;
-    sigwait(&wanted, &signal);
+    may_begin();
     pthread_t others[16];
     for (int at = 1; at < threads; at++)
         pthread_create(&others[at], NULL, work, NULL);
@@ -90,7 +85,6 @@ int main(int count, char **arguments) {
     }
     for (int at = 1; at < threads; at++)
         pthread_join(others[at], NULL);
-    prctl(PR_SET_NAME, "done");
-    sigwait(&wanted, &signal);
+    is_done();
     return 0;
 }

@@ -2,12 +2,12 @@
 // which keeps the lock of the map for reading; another one changes the protection of a page CHANGES times meanwhile.
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
+
+#include "staged.h"
 
 enum { PAGE = 4096, LARGE = 32 << 20, AREAS = 6 };
 
@@ -24,14 +24,13 @@ static char *area(size_t length) {
 }
 
 // The kernel takes the lock once more for a thread that ends, after its end was seen: this one does not end.
-static void *fill(void *wanted) {
+static void *fill(void *nothing) {
     for (int at = 0; at < AREAS; at++)
         if (madvise(areas[at], LARGE, MADV_NOHUGEPAGE) != 0 || madvise(areas[at], LARGE, MADV_POPULATE_WRITE) != 0)
             exit(1);
     atomic_store(&filled, 1);
-    int signal;
-    sigwait(wanted, &signal);
-    return wanted;
+    wait_for_signal();
+    return nothing;
 }
 
 int main(int count, char **arguments) {
@@ -41,14 +40,9 @@ int main(int count, char **arguments) {
     for (int at = 0; at < AREAS; at++)
         areas[at] = area(LARGE);
     page = area(PAGE);
-    sigset_t wanted;
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &wanted, NULL);
-    int signal;
-    sigwait(&wanted, &signal);
+    may_begin();
     pthread_t filler;
-    if (pthread_create(&filler, NULL, fill, &wanted) != 0)
+    if (pthread_create(&filler, NULL, fill, NULL) != 0)
         return 1;
     for (long at = 0; at < changes; at++) {
         if (mprotect(page, PAGE, at % 2 ? PROT_READ | PROT_WRITE : PROT_READ) != 0)
@@ -57,7 +51,6 @@ int main(int count, char **arguments) {
     }
     while (!atomic_load(&filled))
         usleep(100);
-    prctl(PR_SET_NAME, "done");
-    sigwait(&wanted, &signal);
+    is_done();
     return 0;
 }
